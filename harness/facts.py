@@ -1,0 +1,103 @@
+"""What is said between the harness and the processes it starts: jobs out, facts back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from .vocabulary import Law, Stage
+
+SECOND = 1_000_000_000  # nanoseconds
+
+
+class Limits(Struct, frozen=True):
+    """What one program may use, and how many run at a time."""
+
+    seconds: float = 10.0
+    memory_bytes: int = 1 << 30  # beyond what the process starts with
+    output_bytes: int = 1 << 16  # of stdout and stderr; the rest is read and dropped
+    workers: int = 1
+
+
+class Job(Struct, frozen=True):
+    """One program to run once. It does not say which side of a pair it is."""
+
+    number: int
+    source: str
+    seed: int
+    device: str = "cpu"
+    timed: bool = False
+
+
+class Layer(Struct, frozen=True):
+    """One module call of the last forward pass: what it took and what it gave."""
+
+    path: str  # as in named_modules(); empty for the network itself
+    type: str
+    takes: str
+    gives: str | None = None  # None where the call did not come back
+    failed: bool = False
+
+
+class Raised(Struct, frozen=True):
+    """An exception that left a program."""
+
+    stage: Stage
+    type: str
+    message: str
+    at: str = ""  # source text of the failing expression in the program
+    layer: str = ""  # path of the innermost module that was running
+
+
+class Finding(Struct, frozen=True):
+    """What one law said of a network: held, broken, or not applicable (None)."""
+
+    holds: bool | None
+    note: str = ""
+
+
+class Observation(Struct, frozen=True):
+    """The facts of one run. `forward_ns` is the median time of a forward pass."""
+
+    raised: Raised | None = None
+    output: str | None = None
+    layers: list[Layer] = []
+    laws: dict[Law, Finding] = {}
+    forward_ns: float | None = None
+
+    @property
+    def repeatable(self) -> tuple[object, ...]:
+        """The facts that every run of one program must agree on."""
+        laws = {law: finding.holds for law, finding in self.laws.items()}
+        return (self.raised, self.output, self.layers, laws)
+
+
+class End(StrEnum):
+    """How a program's process ended."""
+
+    OBSERVED = "observed"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+
+
+class Ending(Struct, frozen=True):
+    """What became of a job."""
+
+    job: int
+    end: End
+    detail: str = ""
+    observation: Observation | None = None
+
+
+class Hello(Struct, frozen=True):
+    """What a process that is about to run programs says of itself first.
+
+    `devices` gives for each kind of device the reason why it is not there; empty if it is.
+    """
+
+    python: str
+    torch: str
+    torchvision: str
+    devices: dict[str, str]
+    isolation: str

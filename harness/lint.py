@@ -1,0 +1,193 @@
+"""Hold every program to the corpus contract, by reading it; nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tokenize
+from pathlib import Path
+
+from .corpus import Case, Corpus, Entry, Problem
+from .diff import hunks
+
+LINE_LIMIT = 40
+DIFF_LIMIT = 8
+LIBRARIES = {"torch", "torchvision", "numpy", "PIL"}
+GIVEAWAYS = re.compile(
+    r"bug|buggy|broken|fix(ed|me)?|wrong|incorrect|mistake|error|fail(s|ed|ure|ing)?"
+    r"|todo|xxx|hack|oops|bad|forg[eo]t(ten)?|missing|solution|answer",
+)
+GUARD = "if __name__ == '__main__':"
+
+
+def lint(corpus: Corpus) -> list[Problem]:
+    """Return every breach of the contract: those of loading, then those in the programs."""
+    found = [problem for entry in corpus.entries.values() for problem in check(entry)]
+    return [*corpus.problems, *found]
+
+
+def check(entry: Entry) -> list[Problem]:
+    """Return what one entry's programs do that the contract forbids."""
+    if not isinstance(entry, Case):
+        return _problems(entry.id, "controls", _check_program(entry.source))
+    problems = [
+        *_problems(entry.id, "cases", _check_program(entry.broken)),
+        *_problems(entry.id, "fixes", _check_program(entry.fixed)),
+    ]
+    if not problems:
+        problems += _problems(entry.id, "fixes", _check_pair(entry))
+        problems += _problems(entry.id, "cases", _check_fragments(entry), ".toml")
+    return problems
+
+
+def _problems(name: str, tree: str, messages: list[str], suffix: str = ".py") -> list[Problem]:
+    return [Problem(name, f"{tree}/{name}{suffix}", message) for message in messages]
+
+
+def _check_program(source: str) -> list[str]:
+    try:
+        module = ast.parse(source)
+    except SyntaxError as error:
+        return [f"line {error.lineno} is no Python ({error.msg}): correct the syntax"]
+    messages = [*_check_text(source), *_check_shape(module)]
+    for node in ast.walk(module):
+        messages += _check_imports(node)
+        messages += _check_names(node)
+        if isinstance(node, (ast.AnnAssign, ast.arg)) and node.annotation:
+            messages.append(f"line {node.lineno} has an annotation: remove it")
+        if isinstance(node, ast.FunctionDef) and node.returns:
+            messages.append(f"line {node.lineno} has an annotation: remove it")
+    return messages
+
+
+def _check_text(source: str) -> list[str]:
+    messages = [
+        f"line {token.start[0]} has a comment: remove it, the .toml is the answer key"
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    length = len(source.splitlines())
+    if length > LINE_LIMIT:
+        messages.append(f"has {length} lines: shorten it to {LINE_LIMIT}")
+    return messages
+
+
+def _check_shape(module: ast.Module) -> list[str]:
+    messages = []
+    intent = ast.get_docstring(module) or ""
+    if not intent or "\n" in intent:
+        messages.append("needs a docstring of one line that says what the network is for")
+    nets = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Net"]
+    if not nets:
+        messages.append("has no `class Net(nn.Module)`: add it")
+    makers = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    if "example_inputs" not in makers:
+        messages.append("has no `example_inputs(batch_size=N)`: add it")
+    for name in ("example_inputs", "example_targets"):
+        if name in makers and not _takes_batch_size(makers[name]):
+            messages.append(f"`{name}` must take one argument, `batch_size=N`")
+    last = module.body[-1] if module.body else None
+    guarded = isinstance(last, ast.If) and ast.unparse(last).startswith(GUARD)
+    if not guarded or len(ast.unparse(module.body[-1]).splitlines()) != 2:  # noqa: PLR2004
+        messages.append(f"must end with a main guard of two lines: {GUARD} and a call")
+    return messages
+
+
+def _takes_batch_size(function: ast.FunctionDef) -> bool:
+    arguments = function.args
+    names = [argument.arg for argument in arguments.args]
+    return names == ["batch_size"] and len(arguments.defaults) == 1
+
+
+def _check_imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        modules = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        modules = [node.module or ""]
+    else:
+        return []
+    allowed = LIBRARIES | sys.stdlib_module_names
+    return [
+        f"line {node.lineno} imports {module}: only the standard library and "
+        f"{', '.join(sorted(LIBRARIES))} may be imported"
+        for module in modules
+        if module.partition(".")[0] not in allowed
+    ]
+
+
+def _check_names(node: ast.AST) -> list[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        words = node.name
+    elif isinstance(node, ast.arg):
+        words = node.arg
+    elif isinstance(node, ast.Name):
+        words = node.id if isinstance(node.ctx, ast.Store) else ""
+    elif isinstance(node, ast.Attribute):
+        words = node.attr if isinstance(node.ctx, ast.Store) else ""
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        words = node.value
+    else:
+        return []
+    parts = re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", words).lower())
+    line = getattr(node, "lineno", 0)
+    return [
+        f"line {line} says {part!r}, which gives the answer away: choose a neutral word"
+        for part in dict.fromkeys(parts)
+        if GIVEAWAYS.fullmatch(part)
+    ]
+
+
+def _check_pair(case: Case) -> list[str]:
+    messages = []
+    changed = hunks(case.broken, case.fixed)
+    size = sum(hunk.size for hunk in changed)
+    if not size:
+        messages.append("is the same as the case: change what mends it")
+    if size > DIFF_LIMIT:
+        messages.append(f"changes {size} lines of the case: keep to {DIFF_LIMIT}")
+    if ast.get_docstring(ast.parse(case.broken)) != ast.get_docstring(ast.parse(case.fixed)):
+        messages.append("has another docstring than the case: both state the same intent")
+    return messages
+
+
+def _check_fragments(case: Case) -> list[str]:
+    """Refuse source text in the `.toml` that the case does not contain."""
+    folded = " ".join(case.broken.split())
+    places = {f"also[{index}]": text for index, text in enumerate(case.spec.also)}
+    if case.spec.broken.at:
+        places["broken.at"] = case.spec.broken.at
+    return [
+        f"key `{key}`: {text!r} is nowhere in the case: copy it from there"
+        for key, text in places.items()
+        if " ".join(text.split()) not in folded
+    ]
+
+
+def unformatted(corpus: Corpus) -> list[Problem]:
+    """Return the programs that `ruff format` would change.
+
+    Raises FileNotFoundError where ruff is not installed: nothing was checked then.
+    """
+    ruff = shutil.which("ruff", path=sysconfig.get_path("scripts")) or shutil.which("ruff")
+    if ruff is None:
+        message = "formatting was not checked: ruff is not installed (pip install ruff)"
+        raise FileNotFoundError(message)
+    trees = [str(corpus.root / tree) for tree in ("cases", "fixes", "controls")]
+    command = [ruff, "format", "--check", "--isolated", "--no-cache", "--output-format=concise"]
+    command += [tree for tree in trees if Path(tree).is_dir()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    lines = re.findall(r"^Would reformat: (.+)$", done.stdout, flags=re.MULTILINE)
+    files = [Path(line).resolve().relative_to(corpus.root.resolve()) for line in lines]
+    return [
+        Problem(
+            Path(*file.parts[1:]).with_suffix("").as_posix(),
+            file.as_posix(),
+            "is not formatted: run `ruff format`",
+        )
+        for file in files
+    ]

@@ -1,0 +1,129 @@
+"""Run one program here, in this process, and say what happened; nothing is judged."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from .describe import describe
+from .facts import Finding, Job, Observation, Raised
+from .laws import judge
+from .mask import mask
+from .program import FILE_NAME, Program
+from .timing import forward_call, median_ns
+from .trace import Trace, running_modules
+from .vocabulary import Law, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Stopped(Exception):  # noqa: N818  (carries an error, is none)
+    """Carries out of the plain run what a program raised, and at which stage."""
+
+    def __init__(self, stage: Stage, error: BaseException) -> None:
+        super().__init__(stage)
+        self.stage = stage
+        self.error = error
+
+
+def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observation:
+    """Run a job's program in the working directory and return the facts.
+
+    Whatever the program raises is a fact; nothing it raises leaves this function.
+    `synchronize` waits for the device, so that an asynchronous error counts for the stage
+    that caused it; by default that of the job's device.
+    """
+    synchronize = synchronize or _synchronizer(job.device)
+    with warnings.catch_warnings(record=True) as warned, Trace() as trace:
+        warnings.simplefilter("always")
+        try:
+            program, output = _run(job, synchronize)
+        except _Stopped as stop:
+            raised = _raised(stop, trace)
+            return Observation(raised=raised, layers=trace.layers(stop.error))
+    with torch.device(job.device):
+        text = describe(output)
+    return Observation(
+        output=text,
+        layers=trace.layers(),
+        laws={Law.NO_WARNINGS: _warnings(warned), **judge(program)},
+        forward_ns=_time(program) if job.timed else None,
+    )
+
+
+def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:
+    program = _at(Stage.IMPORT, synchronize, Program.load, job.source, job.seed, job.device)
+    net = _at(Stage.BUILD, synchronize, program.net)
+    inputs = _at(Stage.INPUTS, synchronize, program.inputs)
+    targets = _at(Stage.INPUTS, synchronize, program.targets)
+    return program, _at(Stage.RUN, synchronize, program.run, net, inputs, targets)
+
+
+def _at(stage: Stage, synchronize: Callable[[], None], call: Callable, *arguments: object):  # type: ignore[type-arg,no-untyped-def] # noqa: ANN202
+    try:
+        result = call(*arguments)
+        synchronize()
+    except BaseException as error:  # noqa: BLE001  (SystemExit and the like are facts too)
+        if stage is Stage.RUN and arguments[0] in running_modules(error):
+            stage = Stage.FORWARD
+        raise _Stopped(stage, error) from error
+    return result
+
+
+def _raised(stop: _Stopped, trace: Trace) -> Raised:
+    modules = running_modules(stop.error)
+    return Raised(
+        stage=stop.stage,
+        type=type(stop.error).__name__,
+        message=mask(str(stop.error)),
+        at=failing_text(stop.error),
+        layer=trace.path(modules[-1]) if modules else "",
+    )
+
+
+def failing_text(error: BaseException) -> str:
+    """Return the source text of the innermost expression of the program that raised.
+
+    Empty where no frame of the program is in the traceback.
+    """
+    program = str(Path.cwd() / FILE_NAME)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == program]
+    if isinstance(error, SyntaxError) or not frames:
+        return ""
+    frame = frames[-1]
+    lines = Path(program).read_bytes().splitlines()
+    first, last = frame.lineno or 1, frame.end_lineno or frame.lineno or 1
+    text = b"\n".join(lines[first - 1 : last])
+    cut = len(lines[last - 1]) - (frame.end_colno or len(lines[last - 1]))
+    text = text[frame.colno or 0 : len(text) - cut]
+    return " ".join(text.decode().split())
+
+
+def _warnings(warned: list[warnings.WarningMessage]) -> Finding:
+    if not warned:
+        return Finding(holds=True)
+    first = warned[0]
+    return Finding(holds=False, note=mask(f"{first.category.__name__}: {first.message}"))
+
+
+def _time(program: Program) -> float | None:
+    """Return the median time of a forward pass; None where the network gives no plain one."""
+    try:
+        net, inputs = program.net(), program.inputs()
+        with program.device:
+            return median_ns(forward_call(net, inputs))
+    except Exception:  # noqa: BLE001  (a program may run and still have no plain forward pass)
+        return None
+
+
+def _synchronizer(device: str) -> Callable[[], None]:
+    if torch.device(device).type == "cuda":
+        wait: Callable[[], None] = torch.cuda.synchronize
+        return wait
+    return lambda: None
+

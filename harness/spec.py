@@ -1,0 +1,186 @@
+"""The schema of a case's and a control's `.toml`, and errors that say what to do."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path  # noqa: TC003  (msgspec resolves annotations at run time)
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from .vocabulary import Law, Stage
+
+WORD_LIMIT = 80
+
+Text = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+Url = Annotated[str, Meta(pattern=r"^https://\S+$")]
+Kind = Annotated[str, Meta(pattern=r"^[a-z0-9_]+/[a-z0-9_]+$")]
+Level = Annotated[int, Meta(ge=1, le=3)]
+Schema = TypeVar("Schema")
+Sources = Annotated[list[Url], Meta(min_length=1)]
+
+
+class SpecError(Exception):
+    """A `.toml` that breaks the schema; the message names the key and the remedy."""
+
+
+class Override(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the failure differs on one device; keys left out stay as in `[broken]`."""
+
+    stage: Stage | UnsetType = UNSET
+    raises: Text | UnsetType = UNSET
+    says: Text | UnsetType = UNSET
+    at: Text | UnsetType = UNSET
+    layer: Text | UnsetType = UNSET
+
+
+class Broken(Struct, frozen=True, forbid_unknown_fields=True):
+    """The declared failure: loud (raises, says, at) or silent (violates)."""
+
+    stage: Stage
+    raises: Text | None = None
+    says: Text | None = None
+    at: Text | None = None
+    layer: Text | None = None
+    violates: frozenset[Law] = frozenset()
+    cuda: Override | None = None
+
+    def on(self, device: str) -> Broken:
+        """Return the failure as declared for `device`."""
+        if device != "cuda" or self.cuda is None:
+            return self
+        changed = {
+            key: value for key, value in _fields(self.cuda).items() if value is not UNSET
+        }
+        return msgspec.structs.replace(self, cuda=None, **changed)
+
+
+class Healthy(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a fix or a control gives: a structure of dtypes and shapes."""
+
+    output: Text
+
+
+class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is known about a case."""
+
+    title: Text
+    covers: Annotated[list[Kind], Meta(min_length=1)]
+    sources: Sources
+    level: Level
+    hints: Annotated[list[Text], Meta(min_length=1)]
+    why: Text
+    diagnose: Text
+    tell: Text
+    broken: Broken
+    fixed: Healthy
+    also: list[Text] = []
+    waive: dict[Law, Text] = {}
+
+
+class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is known about a control."""
+
+    title: Text
+    claim: Text
+    truth: Text
+    sources: Sources
+    level: Level
+    works: Healthy
+    waive: dict[Law, Text] = {}
+
+
+def read_case(path: Path) -> CaseSpec:
+    """Read and check a case's `.toml`; raise SpecError where it breaks the schema."""
+    spec = _read(path, CaseSpec)
+    _check_failure(spec.broken)
+    for key in ("why", "diagnose"):
+        _check_length(key, getattr(spec, key))
+    _check_override(spec.broken)
+    return spec
+
+
+def read_control(path: Path) -> ControlSpec:
+    """Read and check a control's `.toml`; raise SpecError where it breaks the schema."""
+    spec = _read(path, ControlSpec)
+    _check_length("truth", spec.truth)
+    return spec
+
+
+def _read(path: Path, schema: type[Schema]) -> Schema:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"not valid TOML: {error}; correct the syntax there"
+        raise SpecError(message) from None
+    try:
+        return msgspec.convert(data, schema)
+    except msgspec.ValidationError as error:
+        raise SpecError(_remedy(str(error))) from None
+
+
+def _remedy(message: str) -> str:
+    """Turn msgspec's sentence into one that names the key first and says what to do."""
+    text, _, where = message.partition(" - at `")
+    key = where.rstrip("`").removeprefix("$").lstrip(".")
+    if "unknown field" in text:
+        name = text.rsplit("`", 2)[1]
+        return f"key `{_join(key, name)}` is unknown: remove it, or correct its spelling"
+    if "missing required field" in text:
+        name = text.rsplit("`", 2)[1]
+        return f"key `{_join(key, name)}` is missing: add it (docs/case-format.md)"
+    hint = f"; one of: {', '.join(Law)}" if "enum" in text and "stage" not in key else ""
+    hint = f"; one of: {', '.join(Stage)}" if "stage" in key else hint
+    return f"key `{key}`: {text[:1].lower()}{text[1:]}{hint}: correct its value"
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _check_failure(broken: Broken) -> None:
+    loud = {key: getattr(broken, key) for key in ("raises", "says", "at")}
+    if broken.stage is Stage.SILENT:
+        given = [key for key, value in {**loud, "layer": broken.layer}.items() if value]
+        if given:
+            message = f"key `broken.{given[0]}` contradicts stage = \"silent\": remove it"
+            raise SpecError(message)
+        if not broken.violates:
+            message = "key `broken.violates` is missing: name the laws that break silently"
+            raise SpecError(message)
+        return
+    if broken.violates:
+        message = 'key `broken.violates` needs stage = "silent": remove one of the two'
+        raise SpecError(message)
+    for key, value in loud.items():
+        if value is None:
+            message = f"key `broken.{key}` is missing: a loud failure declares it"
+            raise SpecError(message)
+    if broken.raises in {"ImportError", "ModuleNotFoundError"}:
+        message = "key `broken.raises`: an import that fails proves nothing; choose another failure"
+        raise SpecError(message)
+
+
+def _check_length(key: str, text: str) -> None:
+    words = len(text.split())
+    if words > WORD_LIMIT:
+        message = f"key `{key}` has {words} words: shorten it to {WORD_LIMIT}"
+        raise SpecError(message)
+
+
+def _check_override(broken: Broken) -> None:
+    if broken.cuda is None:
+        return
+    given = {key: value for key, value in _fields(broken.cuda).items() if value is not UNSET}
+    if not given:
+        message = "key `broken.cuda` is empty: name what differs on CUDA, or remove it"
+        raise SpecError(message)
+    for key, value in given.items():
+        if value == getattr(broken, key):
+            message = f"key `broken.cuda.{key}` does not differ from `broken.{key}`: remove it"
+            raise SpecError(message)
+
+
+def _fields(struct: Struct) -> dict[str, Any]:
+    return msgspec.structs.asdict(struct)

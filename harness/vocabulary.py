@@ -1,0 +1,99 @@
+"""The words that cases, observations and results share: stages, laws, verdicts."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+
+class Stage(StrEnum):
+    """Where in its life a program failed."""
+
+    IMPORT = "import"  # running the file itself
+    BUILD = "build"  # Net()
+    INPUTS = "inputs"  # example_inputs() or example_targets()
+    FORWARD = "forward"  # inside a call of the network
+    RUN = "run"  # in run(), but outside the network: loss, backward, optimizer
+    SILENT = "silent"  # nothing was raised; a law is broken
+
+
+class Law(str, Enum):
+    """What every healthy small ConvNet obeys. `promise` is the law in one sentence."""
+
+    promise: str
+
+    def __new__(cls, name: str, promise: str) -> Law:
+        """Make a member whose value is `name` and whose sentence is `promise`."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.promise = promise
+        return member
+
+    OUTPUT_AS_DECLARED = (
+        "output-as-declared",
+        "Running gives finite values of the declared structure, dtype and shape.",
+    )
+    ANY_BATCH_SIZE = (
+        "any-batch-size",
+        "In eval mode, batches of 1, 3 and 7 work and the output's first dimension follows.",
+    )
+    SAMPLES_INDEPENDENT = (
+        "samples-independent",
+        "In eval mode, a sample alone gives what it gives within a batch.",
+    )
+    DETERMINISTIC_IN_EVAL = (
+        "deterministic-in-eval",
+        "In eval mode, two passes over one input agree.",
+    )
+    INPUTS_UNTOUCHED = (
+        "inputs-untouched",
+        "Running leaves the inputs as they were.",
+    )
+    NONLINEAR = (
+        "nonlinear",
+        "The network is not an affine map of its input.",
+    )
+    EVERY_PARAMETER_LEARNS = (
+        "every-parameter-learns",
+        "Backward gives every parameter a gradient that is finite and not all zero.",
+    )
+    STATE_ROUND_TRIPS = (
+        "state-round-trips",
+        "A fresh network that loads the saved state gives the same output.",
+    )
+    MOVES_AS_ONE = (
+        "moves-as-one",
+        "Moved to another device, the network leaves no tensor behind and still runs.",
+    )
+    EXPORTS = (
+        "exports",
+        "torch.export accepts the network, with a dynamic batch.",
+    )
+    ONE_BATCH_CAN_BE_LEARNED = (
+        "one-batch-can-be-learned",
+        "Adam drives the loss of one fixed batch below a tenth of where it began.",
+    )
+    NO_WARNINGS = (
+        "no-warnings",
+        "Running gives no warning.",
+    )
+
+
+class Verdict(StrEnum):
+    """What one entry of the corpus turned out to be on one device."""
+
+    REPRODUCED = "reproduced"  # a pair: fails as declared, and the fix obeys every law
+    WORKS = "works"  # a control: obeys every law
+    WRONG_SYMPTOM = "wrong_symptom"  # the case fails, but not as declared
+    NOT_REPRODUCED = "not_reproduced"  # the case does not fail
+    FIX_FAILED = "fix_failed"  # the fix raises or breaks a law
+    CONTROL_FAILED = "control_failed"  # the control raises or breaks a law
+    FLAKY = "flaky"  # two runs of one program differ
+    TIMEOUT = "timeout"  # a program outlived its time limit
+    CRASHED = "crashed"  # a program's process died or outgrew its memory limit
+    UNSUPPORTED = "unsupported"  # a program needs what cannot be imported here
+    INVALID = "invalid"  # the entry breaks the corpus contract and was not run
+
+    @property
+    def as_declared(self) -> bool:
+        """Whether this is what the corpus promises."""
+        return self in {Verdict.REPRODUCED, Verdict.WORKS}

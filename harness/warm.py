@@ -1,0 +1,77 @@
+"""Load torch so that a forked child pays for nothing and inherits no thread."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+
+# Asks the driver's management library instead of initialising CUDA, which forbids a fork.
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+
+import torch
+import torchvision
+
+from .facts import Hello
+
+
+def calm() -> None:
+    """Make this process deterministic and single-threaded; call before any operator runs.
+
+    A process that has run an operator on two threads makes its forked children hang.
+    """
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    torch.set_warn_always(True)  # noqa: FBT003
+    if torch.get_num_threads() != 1:
+        message = "torch does not keep to one thread: a forked child could hang"
+        raise RuntimeError(message)
+
+
+def preload() -> None:
+    """Import and run once what a program or a law would otherwise load in every child.
+
+    Forward passes only: the first backward pass starts one thread per CUDA device.
+    """
+    import PIL.Image  # noqa: PLC0415, F401
+    import torchvision.transforms.v2  # noqa: PLC0415
+
+    from . import observe  # noqa: PLC0415, F401
+
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Flatten()).eval()
+    inputs = (torch.zeros(2, 1, 2, 2),)
+    net(*inputs)
+    dimension = getattr(getattr(torch, "export", None), "Dim", None)
+    if hasattr(dimension, "DYNAMIC"):
+        shapes = ({0: dimension.DYNAMIC},)
+        torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)
+    net.to("meta")(*(tensor.to("meta") for tensor in inputs))
+    gc.collect()
+    gc.freeze()
+
+
+def settle() -> None:
+    """Replace the thread pool that a fork has spoiled; call first in a forked child.
+
+    torch does so by itself at the first use, but not safely: when the autograd engine's
+    thread and the main thread come to it at once, the process aborts with "Invalid thread
+    pool!" (3 of 80 children, torch 2.14.1).
+    """
+    torch.set_num_threads(1)
+
+
+def hello(isolation: str) -> Hello:
+    """Return what this process would run programs with."""
+    return Hello(
+        python=".".join(platform.python_version_tuple()[:2]),
+        torch=torch.__version__.partition("+")[0],
+        torchvision=torchvision.__version__.partition("+")[0],
+        devices={"cpu": "", "cuda": _why_no_cuda()},
+        isolation=isolation,
+    )
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None:
+        return "this build of torch has no CUDA"
+    return "" if torch.cuda.is_available() else "no CUDA device"

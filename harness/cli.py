@@ -1,0 +1,211 @@
+"""The command line: `python -m harness`, or `broken-convnets` where it is installed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import corpus as corpora
+from .corpus import Corpus, CorpusError
+from .records import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE_ERROR = 2
+DESCRIPTION = """\
+Minimal broken PyTorch convolutional networks, each beside its fixed version.
+The harness proves on this machine that each one fails as declared and that each
+fix really works."""
+EXAMPLES = """\
+examples:
+  python -m harness list                        what there is
+  python -m harness show none/missing_return    one case: message, diff, why, how to find it
+  python -m harness reproduce                   prove the whole corpus, here and now
+  python -m harness reproduce none --repeat 5   one topic, five times over
+  python -m harness new shape/my_mistake        begin a case of your own
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 all as declared, 1 something is not, 2 usage."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        return int(options.command(options))
+    except (CorpusError, RecordError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m harness", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_reproduce(commands)
+    _add(commands, "list", _list, "list the cases and controls", ids=True, as_json=True)
+    _add(commands, "show", _show, "show all about one case or control", as_json=True).add_argument(
+        "id", help="as `list` gives it"
+    )
+    _add(commands, "lint", _lint, "hold the files to the corpus contract", as_json=True)
+    _add(commands, "new", _new, "write the skeleton of a new case").add_argument(
+        "id", help="<topic>/<id>; the id names the mistake, never the remedy"
+    )
+    return parser
+
+
+def _add(commands, name, run, text, *, ids=False, as_json=False):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
+    parser = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
+    parser.set_defaults(command=run)
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        default=corpora.default_root(),
+        metavar="DIR",
+        help="another tree with cases/, fixes/ and controls/",
+    )
+    if ids:
+        parser.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
+    if as_json:
+        parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return parser
+
+
+def _add_reproduce(commands: object) -> None:
+    text = "run every program here and judge it: does it fail as declared, does the fix work?"
+    parser = _add(commands, "reproduce", _reproduce, text, ids=True, as_json=True)
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAMES",
+        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
+    )
+    parser.add_argument(
+        "--repeat",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="run the three seeds N times over, new seeds each time",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="time limit of one program (default 10)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=_cores(),
+        metavar="N",
+        help="programs at a time (default: the cores)",
+    )
+    parser.add_argument(
+        "--bless", action="store_true", help="record what happens in the corpus' results/"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        message = f"{number} is not positive"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _load(options: argparse.Namespace) -> Corpus:
+    return corpora.load(options.corpus)
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from .session import reproduce  # noqa: PLC0415  (the other commands are quick without it)
+
+    return reproduce(_load(options), options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from . import report  # noqa: PLC0415
+
+    corpus = _load(options)
+    ids = corpus.select(options.ids)
+    if options.json:
+        _print_json([_summary(corpus, name) for name in ids])
+    else:
+        report.console().print(report.entry_table(corpus, ids))
+    return 0
+
+
+def _summary(corpus: Corpus, name: str) -> dict[str, object]:
+    entry = corpus.entries.get(name)
+    if entry is None:
+        return {"id": name, "kind": "invalid"}
+    return {"id": name, "kind": entry.kind, "title": entry.spec.title, "level": entry.spec.level}
+
+
+def _show(options: argparse.Namespace) -> int:
+    from . import records, report  # noqa: PLC0415
+
+    corpus = _load(options)
+    found = corpus.select([options.id])
+    for name in found:
+        entry = corpus.entries.get(name)
+        if entry is None:
+            message = "\n".join(str(p) for p in corpus.problems if p.id == name)
+            raise CorpusError(message)
+        books = records.read_all(corpus.root / "results")
+        book = next((book for book in books if name in book.entries), None)
+        record = book.entries[name] if book else None
+        if options.json:
+            _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
+                         "programs": entry.programs(), "record": record})  # fmt: skip
+        else:
+            report.console().print(report.page(entry, record, book.torch if book else ""))
+    return 0
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from . import lint  # noqa: PLC0415
+
+    corpus = _load(options)
+    problems = lint.lint(corpus)
+    try:
+        problems += lint.unformatted(corpus)
+    except FileNotFoundError as error:
+        print(f"note: {error}", file=sys.stderr)
+    if options.json:
+        _print_json([vars(problem) for problem in problems])
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(corpus.ids)} entries, {len(problems)} problems", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from .skeleton import write_skeleton  # noqa: PLC0415
+
+    for path in write_skeleton(options.corpus, options.id):
+        print(path)
+    return 0
+
+
+def _print_json(value: object) -> None:
+    import msgspec  # noqa: PLC0415
+
+    print(msgspec.json.format(msgspec.json.encode(value)).decode())

@@ -1,0 +1,64 @@
+"""Replace files and folders in one step, so that no interruption leaves them half-written."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AT_FDCWD = -100  # linux/fcntl.h
+RENAME_EXCHANGE = 2  # linux/fs.h
+RENAME_SWAP = 2  # macOS sys/stdio.h
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file by way of a temporary one beside it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Give a copy of `folder` to change; put it in the folder's place when the block is done.
+
+    Several files change together: whoever looks sees all of them as before or as after.
+    Where the block raises, nothing changes.
+    """
+    for stale in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(stale)
+    draft = folder.with_name(f".{folder.name}-{os.getpid()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(folder, draft)
+        yield draft
+        _exchange(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two paths change names: atomically on Linux and macOS, nearly so elsewhere."""
+    first, second = os.fsencode(one), os.fsencode(other)
+    libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    if sys.platform == "linux" and hasattr(libc, "renameat2"):
+        failed = libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE)
+    elif sys.platform == "darwin":
+        failed = libc.renamex_np(first, second, RENAME_SWAP)
+    else:
+        failed = True
+    if failed:  # a file system that cannot
+        aside = one.with_name(one.name + "-aside")
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)

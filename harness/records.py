@@ -1,0 +1,193 @@
+"""Keep what really happened in `results/`, per torch release and device, and compare with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import tomli_w
+from msgspec import Struct
+
+from . import files
+from .facts import Hello, Layer, Observation
+from .vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
+
+
+class RecordError(Exception):
+    """A file in `results/` cannot be read."""
+
+
+class Side(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What one program did, in the words that are the same on every run."""
+
+    stage: str = ""
+    raises: str = ""
+    says: str = ""
+    at: str = ""
+    layer: str = ""
+    output: str = ""
+    holds: list[str] = []
+    breaks: list[str] = []
+    not_applicable: list[str] = []
+    layers: list[str] = []
+
+
+class Record(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What one entry of the corpus did."""
+
+    verdict: Verdict
+    broken: Side | None = None
+    fixed: Side | None = None
+
+
+class Book(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """All that was recorded under one torch release on one device."""
+
+    torch: str
+    torchvision: str
+    python: str
+    device: str
+    entries: dict[str, Record] = {}
+
+
+def side(observation: Observation | None) -> Side | None:
+    """Return the recorded form of an observation."""
+    if observation is None:
+        return None
+    raised = observation.raised
+    laws: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    for law, finding in sorted(observation.laws.items()):
+        laws[finding.holds].append(law.value)
+    return Side(
+        stage=raised.stage.value if raised else "",
+        raises=raised.type if raised else "",
+        says=raised.message if raised else "",
+        at=raised.at if raised else "",
+        layer=raised.layer if raised else "",
+        output=observation.output or "",
+        holds=laws[True],
+        breaks=laws[False],
+        not_applicable=laws[None],
+        layers=[layer_line(layer) for layer in observation.layers],
+    )
+
+
+def layer_line(layer: Layer) -> str:
+    """Return one step of a shape trace as a line."""
+    name = f"{layer.path} {layer.type}".strip()
+    gives = "✗" if layer.failed else layer.gives if layer.gives is not None else "…"
+    return f"{name}: {layer.takes} -> {gives}"
+
+
+def book_path(results: Path, torch: str, device: str) -> Path:
+    """Return where the records of a release and device are kept."""
+    return results / f"torch-{torch}" / f"{device}.toml"
+
+
+def read_book(path: Path) -> Book:
+    """Read one book; raises RecordError where it is damaged."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Book)
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        message = f"{path}: {error}; restore it, or make it anew with --bless"
+        raise RecordError(message) from None
+
+
+def read_all(results: Path) -> list[Book]:
+    """Read every book, the newest release first."""
+    books = [read_book(path) for path in results.glob("torch-*/*.toml")]
+    return sorted(books, key=lambda book: (_release(book.torch), book.device), reverse=True)
+
+
+def nearest(books: list[Book], torch: str, device: str) -> Book | None:
+    """Return the book of a release on a device, else the newest one on that device."""
+    on_device = [book for book in books if book.device == device]
+    exact = [book for book in on_device if book.torch == torch]
+    return next(iter(exact or on_device), None)
+
+
+def bless(
+    results: Path, hello: Hello, happened: dict[str, dict[str, Record]], known: set[str]
+) -> list[Path]:
+    """Write what happened, by device and id, into `results/`, all in one step.
+
+    An entry whose verdict does not repeat keeps its former record; one that is no longer in
+    the corpus (`known`) loses it. Returns the books written.
+    """
+    paths = {device: book_path(results, hello.torch, device) for device in happened}
+    with files.replaced(results) as draft:
+        for device, entries in happened.items():
+            path = book_path(draft, hello.torch, device)
+            former = read_book(path).entries if path.is_file() else {}
+            book = _book(hello, device, {**former, **_stable(entries)}, known)
+            path.parent.mkdir(exist_ok=True)
+            text = tomli_w.dumps(msgspec.to_builtins(book), multiline_strings=True)
+            path.write_text(text, encoding="utf-8")
+        (draft / "README.md").write_text(matrix(read_all(draft)), encoding="utf-8")
+    return list(paths.values())
+
+
+def _book(hello: Hello, device: str, entries: dict[str, Record], known: set[str]) -> Book:
+    kept = {name: entries[name] for name in sorted(entries) if name in known}
+    return Book(hello.torch, hello.torchvision, hello.python, device, kept)
+
+
+def _stable(entries: dict[str, Record]) -> dict[str, Record]:
+    return {name: record for name, record in entries.items() if record.verdict not in UNSTABLE}
+
+
+def drift(record: Record | None, now: Record) -> list[tuple[str, str, str]]:
+    """Return what differs from a record: (where, recorded, now)."""
+    if record is None:
+        return []
+    then, here = (_flat(msgspec.to_builtins(item)) for item in (record, now))
+    keys = sorted({*then, *here})
+    return [(key, then.get(key, ""), here.get(key, "")) for key in keys
+            if then.get(key) != here.get(key)]  # fmt: skip
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:  # noqa: ANN401
+    if not isinstance(value, dict):
+        return {prefix: "\n".join(value) if isinstance(value, list) else str(value)}
+    items = [_flat(item, f"{prefix}.{key}".lstrip(".")) for key, item in value.items()]
+    return {key: text for item in items for key, text in item.items()}
+
+
+def _release(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def matrix(books: list[Book]) -> str:
+    """Return `results/README.md`: a table of entries by torch release and device."""
+    names = sorted({name for book in books for name in book.entries})
+    head = ["case", *(f"torch {book.torch}, {book.device}" for book in books)]
+    rows = [[name, *(_cell(book.entries.get(name)) for book in books)] for name in names]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return MATRIX_HEAD + "\n".join(lines) + "\n"
+
+
+def _cell(record: Record | None) -> str:
+    if record is None:
+        return "not tried"
+    if record.broken and record.broken.raises:
+        return f"{record.verdict.value}: {record.broken.raises}"
+    if record.broken and record.broken.breaks:
+        return f"{record.verdict.value}: breaks {', '.join(record.broken.breaks)}"
+    return record.verdict.value
+
+
+MATRIX_HEAD = """\
+# What really happened
+
+Made by `python -m harness reproduce --bless`; do not edit. One TOML file per torch release
+and device holds each entry's messages, failing source text, shape traces and laws, to the
+letter. A device or release without a column has not been tried.
+
+"""

@@ -1,0 +1,170 @@
+"""Turn a corpus entry and what was observed of its programs into a verdict; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .corpus import Case, Entry
+from .facts import End, Ending, Observation
+from .vocabulary import Law, Stage, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .spec import Broken, Healthy
+
+IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError"}
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One thing that was declared and did not happen, or happened otherwise."""
+
+    what: str
+    declared: str
+    happened: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and the mismatches that led to it; none where all is as declared."""
+
+    verdict: Verdict
+    mismatches: list[Mismatch] = field(default_factory=list)
+
+
+Runs = dict[str, list[Ending]]  # by side: broken, fixed
+
+
+def judge(entry: Entry, runs: Runs, device: str) -> Judgement:
+    """Return the verdict on one entry from all the runs of its sides.
+
+    Every run of a side must tell the same facts; the broken side must fail as declared,
+    the fixed one obey every law that is not waived. What fails first decides.
+    """
+    for side, endings in runs.items():
+        unsteady = _unsteady(side, endings)
+        if unsteady:
+            return Judgement(Verdict.FLAKY, [unsteady])
+    if isinstance(entry, Case):
+        broken = entry.spec.broken.on(device)
+        fixed = entry.spec.fixed
+        first = _judge_broken(broken, fixed, entry.spec.waive, runs["broken"][0])
+        if first.verdict is not Verdict.REPRODUCED:
+            return first
+        failed, ideal = Verdict.FIX_FAILED, Verdict.REPRODUCED
+    else:
+        fixed, failed, ideal = entry.spec.works, Verdict.CONTROL_FAILED, Verdict.WORKS
+    return _judge_healthy(fixed, entry.spec.waive, runs["fixed"][0], failed, ideal)
+
+
+def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
+    first = endings[0]
+    for ending in endings[1:]:
+        if _repeatable(ending) != _repeatable(first):
+            return Mismatch(
+                f"the {side} side in every run", _sentence(first), _sentence(ending)
+            )
+    return None
+
+
+def _repeatable(ending: Ending) -> object:
+    observed = ending.observation
+    return (ending.end, None if observed is None else observed.repeatable)
+
+
+def _sentence(ending: Ending) -> str:
+    observed = ending.observation
+    if observed is None:
+        return f"{ending.end}: {ending.detail}"
+    if observed.raised:
+        raised = observed.raised
+        return f"{raised.type} at `{raised.at}` in stage {raised.stage}: {raised.message}"
+    unlawful = sorted(law for law, finding in observed.laws.items() if finding.holds is False)
+    return f"{observed.output}" + (f", breaks {', '.join(unlawful)}" if unlawful else "")
+
+
+def _lost(ending: Ending) -> Judgement | None:
+    """Return the verdict on a program that gave no facts, or could not be imported."""
+    if ending.observation is None:
+        verdict = Verdict.TIMEOUT if ending.end is End.TIMEOUT else Verdict.CRASHED
+        return Judgement(verdict, [Mismatch("process", "ends with a result", ending.detail)])
+    raised = ending.observation.raised
+    if raised and raised.stage is Stage.IMPORT and raised.type in IMPORT_ERRORS:
+        return Judgement(Verdict.UNSUPPORTED, [Mismatch("import", "works", raised.message)])
+    return None
+
+
+def _judge_broken(
+    declared: Broken, fixed: Healthy, waive: dict[Law, str], ending: Ending
+) -> Judgement:
+    lost = _lost(ending)
+    if lost or ending.observation is None:
+        return lost or Judgement(Verdict.CRASHED)
+    seen = ending.observation
+    if declared.stage is Stage.SILENT:
+        return _judge_silent(declared, fixed, waive, seen)
+    if seen.raised is None:
+        wanted = f"raises {declared.raised} in stage {declared.stage}"
+        return Judgement(Verdict.NOT_REPRODUCED, [Mismatch("failure", wanted, _sentence(ending))])
+    raised = seen.raised
+    pairs = [
+        ("stage", declared.stage, raised.stage, declared.stage == raised.stage),
+        ("raises", declared.raises, raised.type, declared.raises == raised.type),
+        ("says", declared.says, raised.message, (declared.says or "") in raised.message),
+        ("at", declared.at, raised.at, " ".join((declared.at or "").split()) == raised.at),
+        ("layer", declared.layer, raised.layer, declared.layer in {None, raised.layer}),
+    ]
+    wrong = [Mismatch(what, str(want), str(got)) for what, want, got, same in pairs if not same]
+    return Judgement(Verdict.WRONG_SYMPTOM if wrong else Verdict.REPRODUCED, wrong)
+
+
+def _judge_silent(
+    declared: Broken, fixed: Healthy, waive: dict[Law, str], seen: Observation
+) -> Judgement:
+    wanted = ", ".join(sorted(declared.violates))
+    if seen.raised:
+        happened = f"{seen.raised.type}: {seen.raised.message}"
+        wrong = Mismatch("violates", f"{wanted}, and nothing raised", happened)
+        return Judgement(Verdict.WRONG_SYMPTOM, [wrong])
+    broken = broken_laws(fixed, seen) - set(waive)
+    if broken == declared.violates:
+        return Judgement(Verdict.REPRODUCED)
+    verdict = Verdict.WRONG_SYMPTOM if broken else Verdict.NOT_REPRODUCED
+    happened = ", ".join(sorted(broken)) or "every law holds"
+    return Judgement(verdict, [Mismatch("violates", wanted, happened)])
+
+
+def _judge_healthy(
+    declared: Healthy, waive: dict[Law, str], ending: Ending, failed: Verdict, ideal: Verdict
+) -> Judgement:
+    lost = _lost(ending)
+    if lost or ending.observation is None:
+        return lost or Judgement(Verdict.CRASHED)
+    seen = ending.observation
+    if seen.raised:
+        happened = f"{seen.raised.type} at `{seen.raised.at}`: {seen.raised.message}"
+        return Judgement(failed, [Mismatch("fixed side", "raises nothing", happened)])
+    broken = broken_laws(declared, seen)
+    wrong = [
+        Mismatch(law, law.promise, _note(law, declared, seen))
+        for law in sorted(broken - set(waive))
+    ]
+    wrong += [
+        Mismatch(f"waive.{law}", f"broken ({waive[law]})", "it is not: remove the waiver")
+        for law in sorted(set(waive) - broken)
+    ]
+    return Judgement(failed if wrong else ideal, wrong)
+
+
+def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
+    """Return the laws that a run broke, the declared output among them."""
+    broken = {law for law, finding in seen.laws.items() if finding.holds is False}
+    return broken if seen.output == declared.output else broken | {Law.OUTPUT_AS_DECLARED}
+
+
+def _note(law: Law, declared: Healthy, seen: Observation) -> str:
+    if law is Law.OUTPUT_AS_DECLARED:
+        return f"declared {declared.output}, got {seen.output}"
+    return seen.laws[law].note

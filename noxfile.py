@@ -1,0 +1,78 @@
+"""The project's commands, each with all the set-up that it needs: `nox -s reproduce`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["reproduce", "tests", "lint"]
+
+ROOT = Path(__file__).parent
+OWNER = "torch"
+
+
+@nox.session(name=OWNER, default=False)
+def torch_environment(session: nox.Session) -> None:
+    """Own the one environment with torch (over 5 GB); the other sessions borrow it."""
+    stamp = Path(session.virtualenv.location) / "installed"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        session.log("up to date with pyproject.toml")
+        return
+    stamp.unlink(missing_ok=True)
+    groups = [*nox.project.dependency_groups(nox.project.load_toml(), "recorded", "test")]
+    session.install("-e", ".", *groups)
+    stamp.write_text(wanted)
+
+
+def _borrow(session: nox.Session, *arguments: str) -> None:
+    """Run the owner's interpreter, on its own terms: no path of the caller's leaks in."""
+    folder = ROOT / ".nox" / OWNER
+    python = next(path for path in (folder / "bin/python", folder / "Scripts/python.exe")
+                  if path.exists())  # fmt: skip
+    session.run(python, *arguments, external=True, env={"PYTHONPATH": None})
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
+def reproduce(session: nox.Session) -> None:
+    """Prove the corpus: `nox -s reproduce -- none/missing_return --device cpu`."""
+    _borrow(session, "-m", "harness", "reproduce", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
+def tests(session: nox.Session) -> None:
+    """Judge the harness: `nox -s tests -- -k runner`."""
+    _borrow(session, "-m", "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
+def bench(session: nox.Session) -> None:
+    """Time the forward pass of every fix, and keep the figures in results/timing/."""
+    _borrow(session, "-m", "pytest", "tests/bench_forward.py", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
+def selfcheck(session: nox.Session) -> None:
+    """Measure the harness against its floor: what forks and programs alone cost."""
+    _borrow(session, "tests/measure_harness.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and the corpus contract; needs no torch."""
+    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("python", "-m", "harness", "lint", env={"NO_COLOR": "1"})
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    nox.main()

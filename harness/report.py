@@ -81,7 +81,11 @@ def failures(outcomes: list[Outcome]) -> RenderableType:
             continue
         title = Text(f"\n{outcome.id} on {outcome.device}: ", style="bold")
         parts.append(title.append(outcome.verdict, style="bold red"))
-        parts += [_mismatch(wrong) for wrong in outcome.judgement.mismatches]
+        invalid = outcome.verdict is Verdict.INVALID
+        parts += [
+            Text(f"  {wrong.what} {wrong.happened}") if invalid else _mismatch(wrong)
+            for wrong in outcome.judgement.mismatches
+        ]
         parts.append(Text(f"  next: {_next_command(outcome)}", style="cyan"))
     return Group(*parts)
 

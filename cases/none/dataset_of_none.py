@@ -1,0 +1,42 @@
+"""Classify small photos from files, one of which was cut short."""
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.io import decode_image, encode_png
+
+
+def decode(file):
+    try:
+        return decode_image(file).float() / 255
+    except RuntimeError:
+        return None
+
+
+class Photos(Dataset):
+    def __init__(self, files):
+        self.images = [decode(file) for file in files]
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index]
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)
+        )
+
+
+def example_inputs(batch_size=4):
+    pixels = torch.randint(0, 256, (batch_size + 1, 3, 8, 8), dtype=torch.uint8)
+    files = [encode_png(image) for image in pixels]
+    files[1] = files[1][:40]
+    return (next(iter(DataLoader(Photos(files), batch_size=batch_size))),)
+
+
+if __name__ == "__main__":
+    Net()(*example_inputs())

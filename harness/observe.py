@@ -51,8 +51,8 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
     return Observation(
         output=text,
         layers=trace.layers(),
-        laws={Law.NO_WARNINGS: _warnings(warned), **judge(program)},
-        forward_ns=_time(program) if job.timed else None,
+        laws={Law.NO_WARNINGS: _warnings(warned), **judge(program, structural=job.first)},
+        forward_ns=_time(program) if job.first else None,
     )
 
 

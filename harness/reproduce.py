@@ -86,7 +86,7 @@ def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) ->
         for device in devices:
             for side, source in entry.programs().items():
                 for seed in range(SEEDS * repeat):
-                    jobs.append(Job(len(jobs), source, seed, device, timed=seed == 0))
+                    jobs.append(Job(len(jobs), source, seed, device, first=seed == 0))
                     places.append((name, device, side))
     random.shuffle(jobs)
     return Plan(corpus, ids, devices, jobs, places)

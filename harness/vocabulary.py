@@ -78,6 +78,10 @@ class Law(str, Enum):
     )
 
 
+# These read what a network is made of, whatever the seed, and cost more than all the others.
+STRUCTURAL = frozenset({Law.MOVES_AS_ONE, Law.EXPORTS})
+
+
 class Verdict(StrEnum):
     """What one entry of the corpus turned out to be on one device."""
 

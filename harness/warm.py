@@ -38,8 +38,10 @@ def preload() -> None:
 
     from . import observe  # noqa: PLC0415, F401
 
-    net = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Flatten()).eval()
-    inputs = (torch.zeros(2, 1, 2, 2),)
+    nn = torch.nn
+    layers = [nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    net = nn.Sequential(*layers, nn.Linear(1, 2), nn.Softmax(dim=1)).eval()
+    inputs = (torch.zeros(3, 1, 2, 2),)
     net(*inputs)
     dimension = getattr(getattr(torch, "export", None), "Dim", None)
     if hasattr(dimension, "DYNAMIC"):

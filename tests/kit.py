@@ -1,0 +1,237 @@
+"""Tiny networks as source text, corpora of them on disk, and the verdicts on those."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import tomli_w
+
+from harness.corpus import Case, Corpus, load
+from harness.facts import Ending, Job
+from harness.reproduce import Outcome, collect, plan
+from harness.spec import CaseSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.facts import Observation
+    from harness.runner import Runner
+
+HEALTHY = '''\
+"""Classify tiny images."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, kernel_size=3)
+        self.fc = nn.Linear(4 * 2 * 2, 5)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 2, 4, 4),)
+
+
+if __name__ == "__main__":
+    Net()(*example_inputs())
+'''
+OUTPUT = "float32[4, 5]"
+
+RAISES = "self.fc(torch.flatten(x, 2))"
+SAYS = "cannot be multiplied"
+DECLARED = {
+    "stage": "forward",
+    "raises": "RuntimeError",
+    "says": SAYS,
+    "at": RAISES,
+    "layer": "fc",
+}
+
+TRAINING = """\
+def example_targets(batch_size=4):
+    return (torch.randint(5, (batch_size,)),)
+
+
+def run(net, x, labels):
+    loss = nn.functional.cross_entropy(net(x), labels)
+    loss.backward()
+    return loss
+
+
+if __name__"""
+
+
+def patched(*changes: tuple[str, str], source: str = HEALTHY) -> str:
+    """Return `source` with each old text, which must be there, replaced once."""
+    for old, new in changes:
+        assert old in source, f"{old!r} is not in the source"
+        source = source.replace(old, new, 1)
+    return source
+
+
+BROKEN = patched(("self.fc(torch.flatten(x, 1))", RAISES))
+TRAINED = patched(("if __name__", TRAINING))
+
+
+def doing(*lines: str, needs: str = "", source: str = HEALTHY) -> str:
+    """Return `source` with lines put first into `forward`, and modules imported."""
+    body = "".join(f"        {line}\n" for line in lines)
+    source = patched(("(self, x):\n", f"(self, x):\n{body}"), source=source)
+    return importing(needs, source=source) if needs else source
+
+
+def importing(modules: str, *lines: str, source: str = HEALTHY) -> str:
+    """Return `source` with modules imported, and lines that run on import."""
+    body = "".join(f"\n{line}\n" for line in lines)
+    tail = f"import torch\nfrom torch import nn\n{body}"
+    return patched(("import torch\nfrom torch import nn\n", f"import {modules}\n{tail}"), source=source)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A case and its fix, sound unless told otherwise."""
+
+    broken: str = BROKEN
+    fixed: str = HEALTHY
+    declared: dict[str, Any] = field(default_factory=dict)  # on top of DECLARED
+    silent: tuple[str, ...] = ()  # the laws violated, instead of DECLARED
+    output: str = OUTPUT
+    waive: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)  # other keys of the .toml
+
+    def spec(self) -> dict[str, Any]:
+        """Return the content of its `.toml`."""
+        silent = {"stage": "silent", "violates": list(self.silent)}
+        broken = {**(silent if self.silent else DECLARED), **self.declared}
+        return {**PROSE, "broken": broken, "fixed": {"output": self.output},
+                "waive": self.waive, **self.extra}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Solo:
+    """A control, sound unless told otherwise."""
+
+    source: str = HEALTHY
+    output: str = OUTPUT
+    waive: dict[str, str] = field(default_factory=dict)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the content of its `.toml`."""
+        return {**SOLO_PROSE, "works": {"output": self.output}, "waive": self.waive}
+
+
+PROSE = {
+    "title": "A network of a test",
+    "covers": ["shape/flatten"],
+    "sources": ["https://example.org/question"],
+    "level": 1,
+    "hints": ["Which shape arrives?"],
+    "why": "It flattens too little.",
+    "diagnose": "Print the shapes.",
+    "tell": "Do the shapes agree?",
+}
+SOLO_PROSE = {
+    "title": "A control of a test",
+    "claim": "This cannot work.",
+    "truth": "It works.",
+    "sources": ["https://example.org/answer"],
+    "level": 1,
+}
+
+
+def corpus_of(root: Path, entries: dict[str, Pair | Solo]) -> Corpus:
+    """Write a corpus to disk and load it."""
+    for tree in ("cases", "fixes", "controls"):
+        (root / tree).mkdir(parents=True, exist_ok=True)
+    for name, entry in entries.items():
+        tree, source = ("cases", entry.broken) if isinstance(entry, Pair) else (
+            "controls", entry.source)  # fmt: skip
+        put(root / tree / f"{name}.py", source)
+        put(root / tree / f"{name}.toml", tomli_w.dumps(entry.spec()))
+        if isinstance(entry, Pair):
+            put(root / "fixes" / f"{name}.py", entry.fixed)
+    return load(root)
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def case_of(pair: Pair, name: str = "shape/pair") -> Case:
+    """Return a case without a disk."""
+    return Case(name, msgspec.convert(pair.spec(), CaseSpec), pair.broken, pair.fixed)
+
+
+class Remembering:
+    """A runner that runs each program once per seed and device; a second time it remembers."""
+
+    def __init__(self, runner: Runner) -> None:
+        """Wrap a runner that is open."""
+        self.hello = runner.hello
+        self._runner = runner
+        self._known: dict[Job, Ending] = {}
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
+        """Yield an ending for each job, of the new ones first."""
+        new = list(dict.fromkeys(job for job in map(_plain, jobs) if job not in self._known))
+        numbered = [msgspec.structs.replace(job, number=i) for i, job in enumerate(new)]
+        for ending in self._runner.run(numbered):
+            self._known[new[ending.job]] = ending
+        for job in jobs:
+            yield msgspec.structs.replace(self._known[_plain(job)], job=job.number)
+
+    def __enter__(self) -> Remembering:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stay open: the session closes the runner."""
+
+
+def _plain(job: Job) -> Job:
+    return msgspec.structs.replace(job, number=0)
+
+
+def outcome(runner: Runner, corpus: Corpus, name: str, device: str = "cpu") -> Outcome:
+    """Run one entry of a corpus, as far as the runner does not remember it, and judge it."""
+    results = collect(runner, plan(corpus, [name], [device]))
+    return results.outcomes([], runner.hello)[0]
+
+
+def run_all(runner: Remembering, corpus: Corpus) -> Corpus:
+    """Run all entries of a corpus in one batch, for `outcome` to judge one by one."""
+    collect(runner, plan(corpus, corpus.ids, ["cpu"]))
+    return corpus
+
+
+def observations(runner: Runner, sources: dict[str, str], seed: int = 0) -> dict[str, Observation]:
+    """Run programs under one seed and return what was observed, by name."""
+    jobs = [Job(number, source, seed) for number, source in enumerate(sources.values())]
+    names, seen = list(sources), {}
+    for ending in runner.run(jobs):
+        assert ending.observation is not None, f"{names[ending.job]}: {ending.detail}"
+        seen[names[ending.job]] = ending.observation
+    return seen
+
+
+def wait_for(true: Callable[[], bool], seconds: float) -> bool:
+    """Return whether something comes true within a time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

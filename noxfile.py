@@ -54,7 +54,8 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=[OWNER])
 def bench(session: nox.Session) -> None:
     """Time the forward pass of every fix, and keep the figures in results/timing/."""
-    _borrow(session, "-m", "pytest", "tests/bench_forward.py", *session.posargs)
+    store = ["--benchmark-storage=file://./results/timing", "--benchmark-save=forward"]
+    _borrow(session, "-m", "pytest", "tests/bench_forward.py", *store, *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])

@@ -1,0 +1,1 @@
+"""Run and judge a corpus of broken and fixed PyTorch convolutional networks."""

@@ -29,8 +29,8 @@ def main() -> None:
         facts = msgspec.json.encode(observe(msgspec.json.decode(question, type=Job)))
     else:
         facts = msgspec.json.encode(warm.hello("a fresh interpreter per program"))
-    with os.fdopen(answer, "wb") as stream:
-        stream.write(facts)
+    with os.fdopen(answer, "wb") as pipe:
+        pipe.write(facts)
     os._exit(0)
 
 

@@ -14,7 +14,9 @@ from .corpus import Corpus, CorpusError
 from .records import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    Command = Callable[[argparse.Namespace], int]
 
 USAGE_ERROR = 2
 DESCRIPTION = """\
@@ -48,43 +50,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m harness", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
+        prog="python -m harness",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_reproduce(commands)
-    _add(commands, "list", _list, "list the cases and controls", ids=True, as_json=True)
-    _add(commands, "show", _show, "show all about one case or control", as_json=True).add_argument(
-        "id", help="as `list` gives it"
-    )
-    _add(commands, "lint", _lint, "hold the files to the corpus contract", as_json=True)
-    _add(commands, "new", _new, "write the skeleton of a new case").add_argument(
-        "id", help="<topic>/<id>; the id names the mistake, never the remedy"
-    )
+
+    def add(run: Command, text: str) -> argparse.ArgumentParser:
+        name = run.__name__.strip("_")
+        added: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=f"{text[:1].upper()}{text[1:]}."
+        )
+        added.set_defaults(command=run)
+        added.add_argument("--corpus", type=Path, default=corpora.default_root(), metavar="DIR",
+                           help="another tree with cases/, fixes/ and controls/")  # fmt: skip
+        return added
+
+    prove = add(_reproduce, "run every program here: does it fail as declared, does its fix work")
+    _add_reproduce_options(prove)
+    listing = add(_list, "list the cases and controls")
+    page = add(_show, "show all about one case or control")
+    page.add_argument("id", help="as `list` gives it")
+    linter = add(_lint, "hold the files to the corpus contract")
+    begin = add(_new, "write the skeleton of a new case")
+    begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
+    for command in (prove, listing):
+        command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
+    for command in (prove, listing, page, linter):
+        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
 
-def _add(commands, name, run, text, *, ids=False, as_json=False):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913
-    parser = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
-    parser.set_defaults(command=run)
-    parser.add_argument(
-        "--corpus",
-        type=Path,
-        default=corpora.default_root(),
-        metavar="DIR",
-        help="another tree with cases/, fixes/ and controls/",
-    )
-    if ids:
-        parser.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    if as_json:
-        parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    return parser
-
-
-def _add_reproduce(commands: object) -> None:
-    text = "run every program here and judge it: does it fail as declared, does the fix work?"
-    parser = _add(commands, "reproduce", _reproduce, text, ids=True, as_json=True)
+def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
@@ -134,7 +133,7 @@ def _load(options: argparse.Namespace) -> Corpus:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from .session import reproduce  # noqa: PLC0415  (the other commands are quick without it)
+    from .session import reproduce  # noqa: PLC0415  (the other commands start faster without)
 
     return reproduce(_load(options), options)
 

@@ -7,11 +7,11 @@ import os
 import shutil
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 AT_FDCWD = -100  # linux/fcntl.h
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -50,13 +50,12 @@ def replaced(folder: Path) -> Iterator[Path]:
 def _exchange(one: Path, other: Path) -> None:
     """Let two paths change names: atomically on Linux and macOS, nearly so elsewhere."""
     first, second = os.fsencode(one), os.fsencode(other)
-    libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
-    if sys.platform == "linux" and hasattr(libc, "renameat2"):
+    failed = True
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
         failed = libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE)
     elif sys.platform == "darwin":
-        failed = libc.renamex_np(first, second, RENAME_SWAP)
-    else:
-        failed = True
+        failed = ctypes.CDLL(None).renamex_np(first, second, RENAME_SWAP)
     if failed:  # a file system that cannot
         aside = one.with_name(one.name + "-aside")
         other.rename(aside)

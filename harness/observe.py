@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Result = TypeVar("Result")
 
 
 class _Stopped(Exception):  # noqa: N818  (carries an error, is none)
@@ -64,11 +66,16 @@ def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:
     return program, _at(Stage.RUN, synchronize, program.run, net, inputs, targets)
 
 
-def _at(stage: Stage, synchronize: Callable[[], None], call: Callable, *arguments: object):  # type: ignore[type-arg,no-untyped-def] # noqa: ANN202
+def _at(
+    stage: Stage,
+    synchronize: Callable[[], None],
+    call: Callable[..., Result],
+    *arguments: Any,  # noqa: ANN401
+) -> Result:
     try:
         result = call(*arguments)
         synchronize()
-    except BaseException as error:  # noqa: BLE001  (SystemExit and the like are facts too)
+    except BaseException as error:
         if stage is Stage.RUN and arguments[0] in running_modules(error):
             stage = Stage.FORWARD
         raise _Stopped(stage, error) from error
@@ -126,4 +133,3 @@ def _synchronizer(device: str) -> Callable[[], None]:
         wait: Callable[[], None] = torch.cuda.synchronize
         return wait
     return lambda: None
-

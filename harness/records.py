@@ -11,11 +11,12 @@ import tomli_w
 from msgspec import Struct
 
 from . import files
-from .facts import Hello, Layer, Observation
 from .vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .facts import Hello, Layer, Observation
 
 UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
 

@@ -78,7 +78,8 @@ def choose_devices(wanted: str, hello: Hello) -> tuple[list[str], dict[str, str]
 
 def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) -> Plan:
     """Lay out the jobs: each side under SEEDS seeds, `repeat` times over with new ones."""
-    jobs, places = [], []
+    jobs: list[Job] = []
+    places: list[tuple[str, str, str]] = []
     for name in ids:
         entry = corpus.entries.get(name)
         if entry is None or check(entry):

@@ -11,7 +11,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 import psutil
@@ -37,7 +37,7 @@ class Runner(Protocol):
     def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
         """Yield an ending for each job, in the order in which they end."""
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Self:
         """Return itself."""
 
     def __exit__(
@@ -115,7 +115,7 @@ class ForkServer:
             raise RunnerError(message)
         return line
 
-    def __enter__(self) -> ForkServer:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -209,7 +209,7 @@ class FreshInterpreters:
             time.sleep(0.02)
         return None
 
-    def __enter__(self) -> FreshInterpreters:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

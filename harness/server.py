@@ -262,7 +262,9 @@ def main() -> None:
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here the closing socket ends us
     channel.sendall(msgspec.json.encode(warm.hello("a fork per program")) + b"\n")
-    with tempfile.TemporaryDirectory(prefix="broken-convnets-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix="broken-convnets-", ignore_cleanup_errors=True
+    ) as scratch:
         Server(channel, limits, Path(scratch)).serve()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,35 +35,57 @@ if TYPE_CHECKING:
 USAGE_ERROR = 2
 
 
+@dataclass(frozen=True)
+class Session:
+    """What one command ran with, and what came of it."""
+
+    hello: Hello
+    layout: Plan
+    missing: dict[str, str]  # devices that were not tried, and why
+    books: list[records.Book]
+    outcomes: list[Outcome]
+    seconds: float
+    interrupted: bool
+
+
 def reproduce(corpus: Corpus, options: argparse.Namespace) -> int:
     """Run what the options ask for; return the exit code."""
-    ids = corpus.select(options.ids)
-    results = corpus.root / "results"
-    books = records.read_all(results)
-    started = time.perf_counter()
     try:
-        with open_runner(Limits(seconds=options.timeout, workers=options.workers)) as runner:
-            hello = runner.hello
-            devices, missing = choose_devices(options.device, hello)
-            layout = plan(corpus, ids, devices, options.repeat)
-            collected, interrupted = _collect(runner, layout)
+        session = _run(corpus, options)
     except (DeviceError, RunnerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
-    outcomes = collected.outcomes(books, hello)
-    seconds = time.perf_counter() - started
     if options.json:
-        document = _document(outcomes, hello, devices, missing, options, seconds)
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print(msgspec.json.format(msgspec.json.encode(_document(session, options))).decode())
     else:
-        _print(outcomes, hello, missing, books, seconds, len(layout.jobs))
-    if interrupted:
-        done = f"interrupted: {len(outcomes)} of {len(ids) * len(devices)} entries are known"
-        print(done, file=sys.stderr)
+        _print(session)
+    if session.interrupted:
+        total = len(session.layout.ids) * len(session.layout.devices)
+        known = f"interrupted: {len(session.outcomes)} of {total} entries are known"
+        print(known, file=sys.stderr)
         return 128 + signal.SIGINT
     if options.bless:
-        _bless(corpus, hello, outcomes)
-    return 0 if all_as_declared(outcomes) else 1
+        _bless(corpus, session)
+    return 0 if all_as_declared(session.outcomes) else 1
+
+
+def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
+    started = time.perf_counter()
+    ids = corpus.select(options.ids)
+    books = records.read_all(corpus.root / "results")
+    with open_runner(Limits(seconds=options.timeout, workers=options.workers)) as runner:
+        devices, missing = choose_devices(options.device, runner.hello)
+        layout = plan(corpus, ids, devices, options.repeat)
+        results, interrupted = _collect(runner, layout)
+    return Session(
+        hello=runner.hello,
+        layout=layout,
+        missing=missing,
+        books=books,
+        outcomes=results.outcomes(books, runner.hello),
+        seconds=time.perf_counter() - started,
+        interrupted=interrupted,
+    )
 
 
 def _collect(runner: Runner, layout: Plan) -> tuple[Results, bool]:
@@ -76,11 +99,13 @@ def _collect(runner: Runner, layout: Plan) -> tuple[Results, bool]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[last]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(layout.jobs), last="")
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=len(layout.jobs), last="")
 
         def advance(ending: Ending) -> None:
-            progress.update(task, advance=1, last=layout.places[ending.job][0])
+            bar.update(task, advance=1, last=layout.places[ending.job][0])
 
         try:
             return collect(runner, layout, advance), False
@@ -88,59 +113,52 @@ def _collect(runner: Runner, layout: Plan) -> tuple[Results, bool]:
             return stop.results, True
 
 
-def _print(  # noqa: PLR0913
-    outcomes: list[Outcome],
-    hello: Hello,
-    missing: dict[str, str],
-    books: list[records.Book],
-    seconds: float,
-    runs: int,
-) -> None:
+def _print(session: Session) -> None:
     console = report.console()
-    nearest = {
-        device: records.nearest(books, hello.torch, device)
-        for device in sorted({outcome.device for outcome in outcomes})
-    }
+    hello, outcomes = session.hello, session.outcomes
+    nearest = {device: records.nearest(session.books, hello.torch, device)
+               for device in session.layout.devices}  # fmt: skip
     recorded = {device: book.torch for device, book in nearest.items() if book}
     console.print(report.outcome_table(outcomes))
     console.print(report.drifts(outcomes, recorded, hello))
     console.print(report.failures(outcomes))
-    for device in nearest:
+    for device in session.layout.devices:
         if recorded.get(device) != hello.torch:
             console.print(
                 f"{device}: no recorded results for torch {hello.torch}, "
                 "so judged by the declarations alone"
             )
-    for device, reason in missing.items():
+    for device, reason in session.missing.items():
         console.print(f"{device}: not tried ({reason})")
     versions = f"torch {hello.torch}, torchvision {hello.torchvision}, Python {hello.python}"
-    console.print(report.summary(outcomes, seconds, runs), f"({versions})")
+    line = report.summary(outcomes, session.seconds, len(session.layout.jobs))
+    console.print(line, f"({versions})")
 
 
-def _bless(corpus: Corpus, hello: Hello, outcomes: list[Outcome]) -> None:
+def _bless(corpus: Corpus, session: Session) -> None:
     happened: dict[str, dict[str, records.Record]] = {}
-    for outcome in outcomes:
+    for outcome in session.outcomes:
         happened.setdefault(outcome.device, {})[outcome.id] = outcome.record
-    for path in records.bless(corpus.root / "results", hello, happened, set(corpus.ids)):
+    results = corpus.root / "results"
+    for path in records.bless(results, session.hello, happened, set(corpus.ids)):
         print(f"blessed {path}", file=sys.stderr)
-    for outcome in outcomes:
+    for outcome in session.outcomes:
         if outcome.verdict in records.UNSTABLE:
             print(f"  but not {outcome.id}: {outcome.verdict}", file=sys.stderr)
 
 
-def _document(  # noqa: PLR0913
-    outcomes: list[Outcome],
-    hello: Hello,
-    devices: list[str],
-    missing: dict[str, str],
-    options: argparse.Namespace,
-    seconds: float,
-) -> dict[str, Any]:
-    state = {device: "tried" for device in devices}
-    state |= {device: f"not tried: {reason}" for device, reason in missing.items()}
-    environment = {**msgspec.to_builtins(hello), "devices": state, "workers": options.workers,
-                   "runs_per_side": SEEDS * options.repeat, "seconds": round(seconds, 2)}  # fmt: skip
-    return {"environment": environment, "outcomes": [_outcome(item) for item in outcomes]}
+def _document(session: Session, options: argparse.Namespace) -> dict[str, Any]:
+    devices = dict.fromkeys(session.layout.devices, "tried")
+    devices |= {device: f"not tried: {reason}" for device, reason in session.missing.items()}
+    environment = {
+        **msgspec.to_builtins(session.hello),
+        "devices": devices,
+        "workers": options.workers,
+        "runs_per_side": SEEDS * options.repeat,
+        "seconds": round(session.seconds, 2),
+        "interrupted": session.interrupted,
+    }
+    return {"environment": environment, "outcomes": [_outcome(item) for item in session.outcomes]}
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path  # noqa: TC003  (msgspec resolves annotations at run time)
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .vocabulary import Law, Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORD_LIMIT = 80
 
@@ -50,9 +52,7 @@ class Broken(Struct, frozen=True, forbid_unknown_fields=True):
         """Return the failure as declared for `device`."""
         if device != "cuda" or self.cuda is None:
             return self
-        changed = {
-            key: value for key, value in _fields(self.cuda).items() if value is not UNSET
-        }
+        changed = {key: value for key, value in _fields(self.cuda).items() if value is not UNSET}
         return msgspec.structs.replace(self, cuda=None, **changed)
 
 
@@ -144,7 +144,7 @@ def _check_failure(broken: Broken) -> None:
     if broken.stage is Stage.SILENT:
         given = [key for key, value in {**loud, "layer": broken.layer}.items() if value]
         if given:
-            message = f"key `broken.{given[0]}` contradicts stage = \"silent\": remove it"
+            message = f'key `broken.{given[0]}` contradicts stage = "silent": remove it'
             raise SpecError(message)
         if not broken.violates:
             message = "key `broken.violates` is missing: name the laws that break silently"

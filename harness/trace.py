@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 from torch.nn.modules import module as hooks
@@ -32,7 +32,7 @@ class Trace(AbstractContextManager["Trace"]):
         self._root: nn.Module | None = None
         self._handles: list[Any] = []
 
-    def __enter__(self) -> Trace:
+    def __enter__(self) -> Self:
         """Begin to record."""
         self._handles = [
             hooks.register_module_forward_pre_hook(self._enter),

@@ -63,9 +63,7 @@ def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
     first = endings[0]
     for ending in endings[1:]:
         if _repeatable(ending) != _repeatable(first):
-            return Mismatch(
-                f"the {side} side in every run", _sentence(first), _sentence(ending)
-            )
+            return Mismatch(f"the {side} side in every run", _sentence(first), _sentence(ending))
     return None
 
 
@@ -106,7 +104,7 @@ def _judge_broken(
     if declared.stage is Stage.SILENT:
         return _judge_silent(declared, fixed, waive, seen)
     if seen.raised is None:
-        wanted = f"raises {declared.raised} in stage {declared.stage}"
+        wanted = f"raises {declared.raises} in stage {declared.stage}"
         return Judgement(Verdict.NOT_REPRODUCED, [Mismatch("failure", wanted, _sentence(ending))])
     raised = seen.raised
     pairs = [

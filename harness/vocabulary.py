@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enum import Enum, StrEnum
+from enum import StrEnum
+from typing import Self
 
 
 class Stage(StrEnum):
@@ -16,12 +17,12 @@ class Stage(StrEnum):
     SILENT = "silent"  # nothing was raised; a law is broken
 
 
-class Law(str, Enum):
+class Law(StrEnum):
     """What every healthy small ConvNet obeys. `promise` is the law in one sentence."""
 
     promise: str
 
-    def __new__(cls, name: str, promise: str) -> Law:
+    def __new__(cls, name: str, promise: str) -> Self:
         """Make a member whose value is `name` and whose sentence is `promise`."""
         member = str.__new__(cls, name)
         member._value_ = name

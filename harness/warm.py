@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+from typing import Any
 
 # Asks the driver's management library instead of initialising CUDA, which forbids a fork.
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
@@ -22,7 +23,7 @@ def calm() -> None:
     """
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    torch.set_warn_always(True)  # noqa: FBT003
+    torch.set_warn_always(True)
     if torch.get_num_threads() != 1:
         message = "torch does not keep to one thread: a forked child could hang"
         raise RuntimeError(message)
@@ -34,7 +35,7 @@ def preload() -> None:
     Forward passes only: the first backward pass starts one thread per CUDA device.
     """
     import PIL.Image  # noqa: PLC0415, F401
-    import torchvision.transforms.v2  # noqa: PLC0415
+    import torchvision.transforms.v2  # noqa: PLC0415, F401
 
     from . import observe  # noqa: PLC0415, F401
 
@@ -43,7 +44,7 @@ def preload() -> None:
     net = nn.Sequential(*layers, nn.Linear(1, 2), nn.Softmax(dim=1)).eval()
     inputs = (torch.zeros(3, 1, 2, 2),)
     net(*inputs)
-    dimension = getattr(getattr(torch, "export", None), "Dim", None)
+    dimension: Any = getattr(getattr(torch, "export", None), "Dim", None)
     if hasattr(dimension, "DYNAMIC"):
         shapes = ({0: dimension.DYNAMIC},)
         torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)

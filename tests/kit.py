@@ -104,7 +104,7 @@ class Pair:
 
     broken: str = BROKEN
     fixed: str = HEALTHY
-    declared: dict[str, Any] = field(default_factory=dict)  # on top of DECLARED
+    declared: dict[str, Any] = field(default_factory=dict)  # on top of DECLARED; None takes a key out
     silent: tuple[str, ...] = ()  # the laws violated, instead of DECLARED
     output: str = OUTPUT
     waive: dict[str, str] = field(default_factory=dict)
@@ -114,6 +114,7 @@ class Pair:
         """Return the content of its `.toml`."""
         silent = {"stage": "silent", "violates": list(self.silent)}
         broken = {**(silent if self.silent else DECLARED), **self.declared}
+        broken = {key: value for key, value in broken.items() if value is not None}
         return {**PROSE, "broken": broken, "fixed": {"output": self.output},
                 "waive": self.waive, **self.extra}  # fmt: skip
 

@@ -55,11 +55,10 @@ LINEAR = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
 MIXING = patched(("(torch.flatten(x, 1))", "(torch.flatten(x - x.mean(0), 1))"))
 SWALLOWING = patched(
     (
-        f"        return {RAISES}",
-        f"        try:\n            return {RAISES}\n"
-        "        except RuntimeError:\n            return torch.zeros(len(x), 5)",
-    ),
-    source=BROKEN,
+        "        return self.fc(torch.flatten(x, 1))",
+        "        try:\n            return torch.flatten(x, 2) @ self.fc.weight.T\n"
+        "        except RuntimeError:\n            return torch.zeros(x.shape[0], 5)",
+    )
 )
 IN_RUN = patched(
     ("loss.backward()", "loss.backward()\n    torch.zeros(2, 3) @ torch.zeros(2, 3)"),

@@ -1,0 +1,234 @@
+"""Programs that hang, die, hoard, flood and tamper: a verdict each, and no trace of them after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from kit import (
+    BROKEN,
+    HEALTHY,
+    SAYS,
+    Pair,
+    Remembering,
+    corpus_of,
+    doing,
+    importing,
+    outcome,
+    patched,
+    run_all,
+)
+
+from harness.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from harness.corpus import Corpus
+    from harness.runner import ForkServer
+
+LONG_NAP = 86_413  # seconds; also the mark by which a test finds the process
+
+
+def _then_raises(*lines: str, needs: str) -> Pair:
+    """Return a pair that does something first and then fails as declared."""
+    return Pair(doing(*lines, needs=needs, source=BROKEN))
+
+
+def _raises(expression: str, needs: str = "os") -> Pair:
+    line = f"raise {expression}"
+    return Pair(
+        doing(line, needs=needs, source=BROKEN),
+        declared={"at": line, "layer": None} if SAYS in expression else {},
+    )
+
+
+MUTE = "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})"
+
+
+def _spoilt(source: str) -> Pair:
+    return Pair(fixed=source)
+
+
+ALONE = "if len(x) == 1:"  # a law runs the network on one sample; the plain run does not
+
+HOSTILE = {
+    "hangs": (_then_raises("time.sleep(1e6)", needs="time"), Verdict.TIMEOUT),
+    "spins": (_then_raises("while True:", "    pass", needs="os"), Verdict.TIMEOUT),
+    "fix_hangs_in_a_law": (
+        _spoilt(doing(ALONE, "    time.sleep(1e6)", needs="time")),
+        Verdict.TIMEOUT,
+    ),
+    "floods_for_ever": (
+        _then_raises("while True:", "    print('x' * 9999)", needs="os"),
+        Verdict.TIMEOUT,
+    ),
+    "floods_then_raises": (
+        _then_raises("print('x' * 9_999_999)", needs="os"),
+        Verdict.REPRODUCED,
+    ),
+    "segfaults": (_then_raises("ctypes.string_at(0)", needs="ctypes"), Verdict.CRASHED),
+    "aborts": (_then_raises("os.abort()", needs="os"), Verdict.CRASHED),
+    "exits_at_once": (_then_raises("os._exit(0)", needs="os"), Verdict.CRASHED),
+    "prints_that_it_passed_and_exits": (
+        _then_raises("print('passed', flush=True)", "os._exit(0)", needs="os"),
+        Verdict.CRASHED,
+    ),
+    "fix_exits_at_once": (_spoilt(doing("os._exit(0)", needs="os")), Verdict.CRASHED),
+    "terminates_itself": (
+        _then_raises("os.kill(os.getpid(), 15)", needs="os"),
+        Verdict.CRASHED,
+    ),
+    "hoards": (
+        _then_raises("self.hoard = [torch.ones(9999, 999) for _ in range(999)]", needs="os"),
+        Verdict.CRASHED,
+    ),
+    "hoards_bytes": (
+        _then_raises("hoard = bytearray(1 << 33)", needs="os"),
+        Verdict.CRASHED,
+    ),
+    "closes_its_output": (_then_raises("os.closerange(0, 3)", needs="os"), Verdict.REPRODUCED),
+    "closes_the_pipe_of_facts": (_then_raises("os.close(3)", needs="os"), Verdict.CRASHED),
+    "fix_closes_the_pipe_of_facts": (
+        _spoilt(importing("os", "os.closerange(0, 999)")),
+        Verdict.CRASHED,
+    ),
+    "writes_garbage_among_the_facts": (
+        _then_raises("os.write(3, b'garbage')", needs="os"),
+        Verdict.CRASHED,
+    ),
+    "deletes_its_file": (_then_raises("os.remove(__file__)", needs="os"), Verdict.REPRODUCED),
+    "rewrites_its_file": (
+        _then_raises("pathlib.Path(__file__).write_text('pass')", needs="pathlib"),
+        Verdict.REPRODUCED,
+    ),
+    "leaves_its_folder": (_then_raises("os.chdir('/')", needs="os"), Verdict.REPRODUCED),
+    "exits_politely": (_raises("SystemExit(0)"), Verdict.WRONG_SYMPTOM),
+    "exits_politely_on_import": (
+        Pair(importing("sys", "sys.exit(0)", source=BROKEN)),
+        Verdict.WRONG_SYMPTOM,
+    ),
+    "fix_exits_politely": (_spoilt(doing("sys.exit(0)", needs="sys")), Verdict.FIX_FAILED),
+    "fix_exits_politely_in_a_law": (
+        _spoilt(doing(ALONE, "    sys.exit(0)", needs="sys")),
+        Verdict.FIX_FAILED,
+    ),
+    "interrupts": (_raises("KeyboardInterrupt"), Verdict.WRONG_SYMPTOM),
+    "fix_interrupts_in_a_law": (
+        _spoilt(doing(ALONE, "    raise KeyboardInterrupt")),
+        Verdict.FIX_FAILED,
+    ),
+    "raises_what_has_no_message": (_raises(MUTE.removeprefix("raise ")), Verdict.WRONG_SYMPTOM),
+    "fix_raises_what_has_no_message_in_a_law": (
+        _spoilt(doing(ALONE, f"    {MUTE}")),
+        Verdict.FIX_FAILED,
+    ),
+    "says_ten_megabytes": (
+        _raises(f"RuntimeError('{SAYS}' + 'x' * 9_999_999)"),
+        Verdict.REPRODUCED,
+    ),
+    "says_a_deep_path": (_raises(f"RuntimeError('{SAYS}' + '/a' * 40)"), Verdict.REPRODUCED),
+    "says_where_it_works": (
+        _raises(f"RuntimeError(f'{SAYS} {{os.getcwd()}}/x')"),
+        Verdict.REPRODUCED,
+    ),
+    "says_what_is_no_text": (_raises(f"RuntimeError('{SAYS} \\ud800')"), Verdict.REPRODUCED),
+    "recurses": (
+        Pair(
+            doing("return self.forward(x)", source=BROKEN),
+            declared={"raises": "RecursionError", "says": "recursion", "layer": None,
+                      "at": "self.forward(x)"},
+        ),
+        Verdict.REPRODUCED,
+    ),  # fmt: skip
+    "recurses_through_its_call": (
+        Pair(
+            doing("return self(x)", source=BROKEN),
+            declared={"raises": "RecursionError", "says": "recursion", "layer": None,
+                      "at": "self(x)"},
+        ),
+        Verdict.REPRODUCED,
+    ),  # fmt: skip
+    "leaves_a_thread": (
+        _spoilt(
+            importing("threading", "threading.Thread(target=threading.Event().wait).start()")
+        ),
+        Verdict.REPRODUCED,
+    ),
+    "leaves_a_process": (
+        _spoilt(
+            importing(
+                "subprocess",
+                f"NAP = subprocess.Popen(['sleep', '{LONG_NAP}'], start_new_session=True)",
+            )
+        ),
+        Verdict.REPRODUCED,
+    ),
+    "leaves_a_fork": (
+        _then_raises("if not os.fork():", "    os.setsid()", f"    time.sleep({LONG_NAP})",
+                     needs="os, time"),
+        Verdict.REPRODUCED,
+    ),  # fmt: skip
+    "hangs_beside_its_fork": (
+        _then_raises("os.fork()", f"time.sleep({LONG_NAP})", needs="os, time"),
+        Verdict.TIMEOUT,
+    ),
+    "ends_a_worker": (
+        _spoilt(
+            importing(
+                "multiprocessing, time",
+                f"worker = multiprocessing.Process(target=time.sleep, args=({LONG_NAP},))\n"
+                "worker.start()\nworker.terminate()\nworker.join()",
+            )
+        ),
+        Verdict.REPRODUCED,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def strict(strict_runner: ForkServer) -> Remembering:
+    return Remembering(strict_runner)
+
+
+@pytest.fixture(scope="module")
+def zoo(strict: Remembering, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    entries = {f"hostile/{name}": pair for name, (pair, _) in HOSTILE.items()}
+    corpus = corpus_of(tmp_path_factory.mktemp("zoo"), {**entries, "healthy/pair": Pair()})
+    return run_all(strict, corpus)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_verdict_is_exactly(name: str, zoo: Corpus, strict: Remembering) -> None:
+    judgement = outcome(strict, zoo, f"hostile/{name}").judgement
+    assert judgement.verdict is HOSTILE[name][1], judgement.mismatches
+
+
+def test_a_healthy_pair_among_the_hostile_is_unharmed(zoo: Corpus, strict: Remembering) -> None:
+    assert outcome(strict, zoo, "healthy/pair").verdict is Verdict.REPRODUCED
+
+
+@pytest.mark.usefixtures("zoo")
+def test_a_healthy_pair_after_the_hostile_is_unharmed(
+    strict_runner: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    corpus = corpus_of(tmp_path_factory.mktemp("after"), {"healthy/pair": Pair()})
+    assert outcome(strict_runner, corpus, "healthy/pair").verdict is Verdict.REPRODUCED
+
+
+@pytest.mark.usefixtures("zoo")
+def test_no_process_of_a_program_is_left() -> None:
+    servers = [p for p in psutil.Process().children() if "harness.server" in p.cmdline()]
+    assert servers
+    assert [child for server in servers for child in server.children(recursive=True)] == []
+    assert [p for p in psutil.process_iter(["cmdline"])
+            if p.info["cmdline"] == ["sleep", str(LONG_NAP)]] == []  # fmt: skip
+
+
+def test_a_crash_quotes_the_last_words(zoo: Corpus, strict: Remembering) -> None:
+    found = outcome(strict, zoo, "hostile/prints_that_it_passed_and_exits")
+    assert found.judgement.mismatches[0].happened.endswith("(exit status 0): passed")
+
+
+def test_a_segfault_is_called_by_its_name(zoo: Corpus, strict: Remembering) -> None:
+    found = outcome(strict, zoo, "hostile/segfaults")
+    assert "Segmentation fault" in found.judgement.mismatches[0].happened

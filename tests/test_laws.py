@@ -1,0 +1,172 @@
+"""Every law can fail: a tiny sick network for each, and a healthy one that breaks none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, observations, patched
+
+from harness.spec import Healthy
+from harness.verify import broken_laws
+from harness.vocabulary import Law
+
+if TYPE_CHECKING:
+    from harness.facts import Observation
+
+FLATTENED = "torch.flatten(x, 1)"
+BUILT = "super().__init__()"
+
+SICK = {
+    "ten values instead of five": (
+        {Law.OUTPUT_AS_DECLARED},
+        patched(("2, 5)", "2, 10)")),
+    ),
+    "NaN in one place": (
+        {Law.OUTPUT_AS_DECLARED},
+        patched(("return self.fc(torch.flatten(x, 1))",
+                 "x = self.fc(torch.flatten(x, 1))\n        return x + 0 / (x < x.amax(1, keepdim=True))")),
+    ),
+    "the batch size of the example is written down": (
+        {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT, Law.EXPORTS},
+        patched((FLATTENED, "x.view(4, -1)")),
+    ),
+    "a batch of one loses its first dimension": (
+        {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT},
+        patched((f"self.fc({FLATTENED})", f"self.fc({FLATTENED}).squeeze(0)")),
+    ),
+    "a batch of seven raises": (
+        {Law.ANY_BATCH_SIZE},
+        doing("x = x + x.new_zeros(6)[: x.shape[0], None, None, None]"),
+    ),
+    "the mean of the batch is taken off": (
+        {Law.SAMPLES_INDEPENDENT},
+        patched((FLATTENED, "torch.flatten(x - x.mean(0), 1)")),
+    ),
+    "dropout in eval mode": (
+        {Law.DETERMINISTIC_IN_EVAL, Law.SAMPLES_INDEPENDENT, Law.STATE_ROUND_TRIPS},
+        patched((FLATTENED, "nn.functional.dropout(torch.flatten(x, 1))")),
+    ),
+    "the second pass over an input is another": (
+        {Law.DETERMINISTIC_IN_EVAL},
+        doing("same = id(x) == getattr(self, 'last', 0)", "self.last = id(x)", "x = x + same"),
+    ),
+    "the input is clamped in place": (
+        {Law.INPUTS_UNTOUCHED},
+        doing("x.clamp_(-1, 1)"),
+    ),
+    "no activation": (
+        {Law.NONLINEAR},
+        patched(("torch.relu(self.conv(x))", "self.conv(x)")),
+    ),
+    "a layer that is never called": (
+        {Law.EVERY_PARAMETER_LEARNS},
+        patched((BUILT, f"{BUILT}\n        self.idle = nn.Linear(2, 2)")),
+    ),
+    "the loss never sees the parameters": (
+        {Law.EVERY_PARAMETER_LEARNS},
+        patched(("torch.flatten(x, 1)", "torch.flatten(x.detach(), 1)")),
+    ),
+    "infinite gradients": (
+        {Law.EVERY_PARAMETER_LEARNS},
+        doing("x = x + (self.conv.bias.sum() * 0).sqrt()"),
+    ),
+    "a random scale outside the state": (
+        {Law.STATE_ROUND_TRIPS},
+        patched((BUILT, f"{BUILT}\n        self.scale = float(torch.rand(()))"),
+                ("self.fc(", "self.scale * self.fc(")),
+    ),
+    "a tensor that is no buffer": (
+        {Law.MOVES_AS_ONE},
+        patched((BUILT, f"{BUILT}\n        self.scale = torch.tensor(2.0)"),
+                ("self.fc(", "self.scale * self.fc(")),
+    ),
+    "layers in a list": (
+        {Law.MOVES_AS_ONE, Law.STATE_ROUND_TRIPS},
+        patched(("self.fc =", "self.layers = [nn.Linear(16, 16)]\n        self.fc ="),
+                (FLATTENED, f"self.layers[0]({FLATTENED})")),
+    ),
+    "a device named in forward": (
+        {Law.MOVES_AS_ONE},
+        patched((FLATTENED, "torch.flatten(x, 1) + torch.ones(16, device='cpu')")),
+    ),
+    "a loop over the samples": (
+        {Law.EXPORTS},
+        patched(("torch.relu(self.conv(x))", "torch.relu(torch.stack([self.conv(y) for y in x]))")),
+    ),
+    "a branch on the values": (
+        {Law.EXPORTS, Law.MOVES_AS_ONE},
+        doing("x = x if x.sum() > -1e9 else -x"),
+    ),
+    "no backward pass": (
+        {Law.ONE_BATCH_CAN_BE_LEARNED},
+        patched(("    loss.backward()\n", ""), source=TRAINED),
+    ),
+    "a loss without gradient": (
+        {Law.ONE_BATCH_CAN_BE_LEARNED},
+        patched(("cross_entropy(net(x), labels)", "cross_entropy(net(x) * 1e-9, labels)"),
+                source=TRAINED),
+    ),
+    "a warning": (
+        {Law.NO_WARNINGS},
+        doing("warnings.warn('careful')", needs="warnings"),
+    ),
+    "a warning of torch": (
+        {Law.NO_WARNINGS},
+        patched((f"self.fc({FLATTENED})", f"nn.functional.softmax(self.fc({FLATTENED}))")),
+    ),
+}  # fmt: skip
+
+TRAINED_OUTPUT = "float32[]"
+SEEDS = 10
+
+
+def _broken(seen: Observation, source: str) -> set[Law]:
+    return broken_laws(Healthy(TRAINED_OUTPUT if "def run(" in source else OUTPUT), seen)
+
+
+@pytest.fixture(scope="module")
+def seen(runner: Remembering) -> dict[str, Observation]:
+    return observations(runner, {name: source for name, (_, source) in SICK.items()})
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_sick_network_breaks_exactly(name: str, seen: dict[str, Observation]) -> None:
+    laws, source = SICK[name]
+    assert seen[name].raised is None
+    assert _broken(seen[name], source) == laws, seen[name].laws
+
+
+@pytest.mark.parametrize("law", Law)
+def test_some_sick_network_breaks_only(law: Law) -> None:
+    assert any(laws == {law} for laws, _ in SICK.values())
+
+
+@pytest.mark.parametrize("source", [HEALTHY, TRAINED], ids=["forward", "training"])
+def test_a_healthy_network_breaks_none_over_ten_seeds(source: str, runner: Remembering) -> None:
+    for seed in range(SEEDS):
+        found = observations(runner, {"healthy": source}, seed)["healthy"]
+        assert _broken(found, source) == set(), f"seed {seed}"
+
+
+def test_every_law_is_judged_where_it_applies(runner: Remembering) -> None:
+    found = observations(runner, {"healthy": TRAINED})["healthy"]
+    assert {law for law, finding in found.laws.items() if finding.holds} == {
+        *Law
+    } - {Law.OUTPUT_AS_DECLARED}
+
+
+def test_a_law_that_does_not_apply_says_why(runner: Remembering) -> None:
+    finding = observations(runner, {"healthy": HEALTHY})["healthy"].laws[Law.ONE_BATCH_CAN_BE_LEARNED]
+    assert (finding.holds, finding.note) == (None, "the program has no targets")
+
+
+@pytest.mark.parametrize("law", Law)
+def test_a_promise_is_one_sentence(law: Law) -> None:
+    assert law.promise.endswith(".")
+    assert law.promise.count(". ") == 0
+
+
+def test_a_broken_law_says_what_was_seen(seen: dict[str, Observation]) -> None:
+    findings = [finding for found in seen.values() for finding in found.laws.values()]
+    assert all(finding.note for finding in findings if not finding.holds)

@@ -88,9 +88,11 @@ def _check_shape(module: ast.Module) -> list[str]:
     makers = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
     if "example_inputs" not in makers:
         messages.append("has no `example_inputs(batch_size=N)`: add it")
-    for name in ("example_inputs", "example_targets"):
-        if name in makers and not _takes_batch_size(makers[name]):
-            messages.append(f"`{name}` must take one argument, `batch_size=N`")
+    messages += [
+        f"`{name}` must take one argument, `batch_size=N`"
+        for name in ("example_inputs", "example_targets")
+        if name in makers and not _takes_batch_size(makers[name])
+    ]
     last = module.body[-1] if module.body else None
     guarded = isinstance(last, ast.If) and ast.unparse(last).startswith(GUARD)
     if not guarded or len(ast.unparse(module.body[-1]).splitlines()) != 2:  # noqa: PLR2004

@@ -45,7 +45,7 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
         ("forward", {"justify": "right", "no_wrap": True}),
     ):
         if name != "device" or len(devices) > 1:
-            table.add_column(name, **options)  # type: ignore[arg-type]
+            table.add_column(name, **options)
     for outcome in outcomes:
         cells = [
             Text(outcome.id),
@@ -172,8 +172,10 @@ def _case_page(case: Case, record: Record | None, release: str) -> RenderableTyp
     broken = spec.broken
     parts: list[RenderableType] = [Text(f"{case.id}: {spec.title}", style="bold")]
     if broken.stage is Stage.SILENT:
-        for law in sorted(broken.violates):
-            parts.append(Text(f"Nothing is raised, but {law.value} is broken: {law.promise}"))
+        parts += [
+            Text(f"Nothing is raised, but {law} is broken: {law.promise}")
+            for law in sorted(broken.violates)
+        ]
     else:
         says = record.broken.says if record and record.broken else broken.says or ""
         where = f"stage {broken.stage}" + (f", layer {broken.layer}" if broken.layer else "")

@@ -7,10 +7,8 @@ socket closes, for whatever reason, it kills what runs and ends.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -22,61 +20,10 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from .facts import End, Ending, Job, Limits, Observation
+from .facts import End, Ending, Job, Limits
+from .forked import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Child, prctl
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory
-FACTS_BYTES = 4 << 20  # of one observation; what is longer is no valid one
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-
-
-class Child:
-    """One job's process, and what has come from it so far."""
-
-    def __init__(self, job: Job, limits: Limits, scratch: Path) -> None:
-        """Fork; the child never returns from here."""
-        self.job = job
-        self.scratch = scratch
-        self.facts = bytearray()
-        self.printed = bytearray()
-        self.deadline = time.monotonic() + limits.seconds
-        facts_read, facts_write = os.pipe()
-        printed_read, printed_write = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become_child(job, scratch, facts_write, printed_write)
-        os.close(facts_write)
-        os.close(printed_write)
-        self.facts_pipe, self.printed_pipe = facts_read, printed_read
-        self.pidfd = os.pidfd_open(self.pid)
-        self.process = psutil.Process(self.pid)
-        for pipe in (facts_read, printed_read):
-            os.set_blocking(pipe, False)
-
-    @property
-    def descriptors(self) -> tuple[int, int, int]:
-        """What to wait on: its end, its facts, its output."""
-        return self.pidfd, self.facts_pipe, self.printed_pipe
-
-    def read(self, limits: Limits) -> list[int]:
-        """Take what is in the pipes now; return those that have reached their end."""
-        pipes = (
-            (self.facts_pipe, self.facts, FACTS_BYTES),
-            (self.printed_pipe, self.printed, limits.output_bytes),
-        )
-        return [pipe for pipe, into, limit in pipes if _drain(pipe, into, limit)]
-
-    def kill(self) -> None:
-        """Kill the child and every process of its session."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Give back what it held."""
-        for descriptor in self.descriptors:
-            os.close(descriptor)
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 class Server:
@@ -92,7 +39,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, None)
         self._partial = b""
-        self._own_memory = psutil.Process().memory_info().rss
+        self._memory_bound = psutil.Process().memory_info().rss + limits.memory_bytes
         self._next_check = 0.0
 
     def serve(self) -> None:
@@ -122,9 +69,8 @@ class Server:
 
     def _start(self) -> None:
         while self._waiting and len(self._children) < self._limits.workers:
-            job = self._waiting.popleft()
             scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-            child = Child(job, self._limits, scratch)
+            child = Child(self._waiting.popleft(), self._limits, scratch)
             self._children[child.pid] = child
             for descriptor in child.descriptors:
                 self._selector.register(descriptor, selectors.EVENT_READ, child)
@@ -133,22 +79,20 @@ class Server:
         exited, status = os.waitpid(child.pid, os.WNOHANG)
         if exited:
             child.kill()  # so that what it started cannot go on filling the pipes
-        for pipe in child.read(self._limits):
+        for pipe in child.read():
             self._forget(pipe)
         if exited:
-            self._finish(child, _ending(child, os.waitstatus_to_exitcode(status)))
+            self._finish(child, child.ending(os.waitstatus_to_exitcode(status)))
 
     def _enforce_limits(self) -> None:
         now = time.monotonic()
-        late = [child for child in self._children.values() if now > child.deadline]
-        for child in late:
+        for child in [child for child in self._children.values() if now > child.deadline]:
             self._stop(child, End.TIMEOUT, f"still running after {self._limits.seconds:g} s")
         if now < self._next_check:
             return
         self._next_check = now + CHECK_EVERY
-        bound = self._own_memory + self._limits.memory_bytes
         for child in list(self._children.values()):
-            if _memory(child.process) > bound:
+            if child.memory() > self._memory_bound:
                 size = f"{self._limits.memory_bytes / (1 << 30):g} GiB"
                 self._stop(child, End.CRASHED, f"took more than {size} of memory")
 
@@ -171,86 +115,20 @@ class Server:
             self._selector.unregister(descriptor)
 
 
-def _ending(child: Child, status: int) -> Ending:
-    try:
-        facts = msgspec.json.decode(child.facts, type=Observation)
-    except msgspec.DecodeError:
-        how = f"{signal.strsignal(-status)}" if status < 0 else f"exit status {status}"
-        said = child.printed.decode(errors="replace").strip().splitlines()
-        detail = f"the process ended without a result ({how})"
-        detail += f": {said[-1][:200]}" if said else ""
-        return Ending(child.job.number, End.CRASHED, detail)
-    return Ending(child.job.number, End.OBSERVED, observation=facts)
-
-
-def _become_child(job: Job, scratch: Path, facts: int, printed: int) -> None:
-    """Detach from the server, run the job, write its facts, and end the process."""
-    status = 70  # EX_SOFTWARE: the harness itself failed; its traceback is in the output
-    try:
-        os.setsid()
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        facts = os.dup2(facts, 3)
-        os.closerange(4, 256)
-        os.chdir(scratch)
-        Path("/proc/self/oom_score_adj").write_text("1000")
-        from . import warm  # noqa: PLC0415
-        from .observe import observe  # noqa: PLC0415
-
-        warm.settle()
-        payload = msgspec.json.encode(observe(job))
-        with os.fdopen(facts, "wb") as stream:
-            stream.write(payload)
-        status = 0
-    except BaseException:  # noqa: BLE001  (a child must never run the server's code)
-        sys.excepthook(*sys.exc_info())
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
-
-
-def _drain(pipe: int, into: bytearray, limit: int) -> bool:
-    """Read a pipe's full capacity at most; keep `limit` bytes; return whether it has ended."""
-    with contextlib.suppress(BlockingIOError):
-        for _ in range(16):
-            data = os.read(pipe, 1 << 16)
-            if not data:
-                return True
-            into += data[: max(0, limit - len(into))]
-    return False
-
-
-def _memory(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
 def _kill_orphans(known: set[int]) -> None:
     """Kill and reap what children have left behind: as their subreaper we inherit it."""
-    for process in psutil.Process().children():
-        if process.pid not in known:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(process.pid, signal.SIGKILL)
-                os.waitpid(process.pid, 0)
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl failed")
+    pid = os.getpid()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    for orphan in {int(child) for child in children} - known:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(orphan, signal.SIGKILL)
+            os.waitpid(orphan, 0)
 
 
 def main() -> None:
     """Serve the socket whose descriptor is the one argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # while loading torch we do not watch the socket
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # while loading torch we do not watch the socket
     channel = socket.socket(fileno=int(sys.argv[1]))
     reader = channel.makefile("rb", buffering=0)
     limits = msgspec.json.decode(reader.readline(), type=Limits)
@@ -258,7 +136,7 @@ def main() -> None:
 
     warm.calm()
     warm.preload()
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here the closing socket ends us
     channel.sendall(msgspec.json.encode(warm.hello("a fork per program")) + b"\n")
@@ -266,6 +144,7 @@ def main() -> None:
         prefix="broken-convnets-", ignore_cleanup_errors=True
     ) as scratch:
         Server(channel, limits, Path(scratch)).serve()
+    os._exit(0)  # unloading torch would take longer than most runs
 
 
 if __name__ == "__main__":

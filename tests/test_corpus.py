@@ -1,0 +1,163 @@
+"""What a folder holds: sound entries, and a problem with its remedy for all else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, outcome, put
+
+from harness.corpus import CorpusError, default_root, load
+from harness.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOUND = {"shape/pair": Pair(), "dtype/other": Pair(), "dtype/myth": Solo()}
+HALVES = [
+    ("fixes/shape/pair.py", "fixes/shape/pair.py: is missing, though cases/shape/pair.py is there"),
+    ("cases/shape/pair.py", "cases/shape/pair.py: is missing, though cases/shape/pair.toml"),
+    ("cases/shape/pair.toml", "cases/shape/pair.toml: is missing, though cases/shape/pair.py"),
+    ("controls/dtype/myth.py", "controls/dtype/myth.py: is missing, though controls/dtype/myth.to"),
+    ("controls/dtype/myth.toml", "controls/dtype/myth.toml: is missing, though controls/dtype/my"),
+]
+STRAYS = [
+    "cases/stray.py",
+    "cases/shape/deep/stray.py",
+    "cases/shape/notes.md",
+    "fixes/shape/pair.toml",
+    "controls/dtype/myth.txt",
+    "fixes/shape/pair.py.orig",
+]
+
+
+def test_a_sound_corpus_has_entries_and_no_problem(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, SOUND)
+    assert corpus.problems == []
+    assert {name: entry.kind for name, entry in corpus.entries.items()} == {
+        "shape/pair": "pair", "dtype/other": "pair", "dtype/myth": "control"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("missing", "sentence"), HALVES)
+def test_a_missing_half_is_named_with_the_remedy(
+    missing: str, sentence: str, tmp_path: Path
+) -> None:
+    corpus_of(tmp_path, SOUND)
+    (tmp_path / missing).unlink()
+    corpus = load(tmp_path)
+    assert [str(problem)[: len(sentence)] for problem in corpus.problems] == [sentence]
+    assert corpus.problems[0].message.endswith(": add it")
+    assert len(corpus.entries) == 2
+    assert corpus.ids == sorted(SOUND)
+
+
+@pytest.mark.parametrize("stray", STRAYS)
+def test_a_stray_is_named_with_the_remedy(stray: str, tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    put(tmp_path / stray, HEALTHY)
+    mine = [problem for problem in load(tmp_path).problems if problem.file == stray]
+    assert [problem.message.endswith(": move or delete it") for problem in mine] == [True]
+
+
+@pytest.mark.parametrize("name", ["cases/shape/__pycache__/pair.pyc", "fixes/.gitkeep"])
+def test_what_tools_leave_behind_is_no_stray(name: str, tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    put(tmp_path / name, "")
+    assert load(tmp_path).problems == []
+
+
+@pytest.mark.parametrize("twin", [Pair(), Solo()])
+def test_an_id_is_unique_over_topics_and_trees(twin: Pair | Solo, tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, {**SOUND, "loss/pair": twin})
+    assert [problem.id for problem in corpus.problems] == ["loss/pair", "shape/pair"]
+    assert {problem.message for problem in corpus.problems} == {
+        "the id 'pair' is taken twice in the corpus: rename one"
+    }
+
+
+def test_a_bad_toml_is_a_problem_of_its_entry_alone(tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    put(tmp_path / "cases/shape/pair.toml", "title =")
+    corpus = load(tmp_path)
+    assert [problem.file for problem in corpus.problems] == ["cases/shape/pair.toml"]
+    assert set(corpus.entries) == {"dtype/other", "dtype/myth"}
+
+
+@pytest.mark.parametrize("tree", ["cases", "fixes"])
+def test_a_source_that_is_not_utf8_is_a_problem_of_its_entry(tree: str, tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    (tmp_path / tree / "shape/pair.py").write_bytes(b'"""Caf\xe9"""')
+    corpus = load(tmp_path)
+    assert [(problem.id, "save it as UTF-8" in problem.message) for problem in corpus.problems] == [
+        ("shape/pair", True)
+    ]
+
+
+def test_a_folder_without_trees_is_no_corpus(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"is no corpus: it has none of the folders cases"):
+        load(tmp_path)
+
+
+def test_an_orphan_fix_is_invalid_and_named(tmp_path: Path, runner: Remembering) -> None:
+    corpus_of(tmp_path, {"shape/pair": Pair()})
+    put(tmp_path / "fixes/loss/orphan.py", HEALTHY)
+    corpus = load(tmp_path)
+    orphan = outcome(runner, corpus, "loss/orphan")
+    assert orphan.verdict is Verdict.INVALID
+    assert {wrong.what for wrong in orphan.judgement.mismatches} == {
+        "cases/loss/orphan.py", "cases/loss/orphan.toml"}  # fmt: skip
+    assert outcome(runner, corpus, "shape/pair").verdict is Verdict.REPRODUCED
+
+
+def test_a_pair_that_breaks_the_contract_is_not_run(tmp_path: Path, runner: Remembering) -> None:
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(BROKEN + "# see above\n")})
+    found = outcome(runner, corpus, "shape/pair")
+    assert (found.verdict, found.kind) == (Verdict.INVALID, "pair")
+    assert "has a comment: remove it" in found.judgement.mismatches[0].happened
+
+
+def test_a_control_without_a_spec_is_invalid_and_still_a_control(
+    tmp_path: Path, runner: Remembering
+) -> None:
+    corpus_of(tmp_path, SOUND)
+    (tmp_path / "controls/dtype/myth.toml").unlink()
+    assert outcome(runner, load(tmp_path), "dtype/myth").kind == "control"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "ids"),
+    [
+        ([], ["dtype/myth", "dtype/other", "shape/pair"]),
+        (["shape/pair"], ["shape/pair"]),
+        (["pair"], ["shape/pair"]),
+        (["shape/pair.py"], ["shape/pair"]),
+        (["dtype"], ["dtype/myth", "dtype/other"]),
+        (["dtype/"], ["dtype/myth", "dtype/other"]),
+        (["*/p*"], ["shape/pair"]),
+        (["*m*"], ["dtype/myth"]),
+        (["shape", "dtype/myth"], ["dtype/myth", "shape/pair"]),
+        (["pair", "shape/pair"], ["shape/pair"]),
+    ],
+)
+def test_a_pattern_selects(patterns: list[str], ids: list[str], tmp_path: Path) -> None:
+    assert corpus_of(tmp_path, SOUND).select(patterns) == ids
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("shape/pear", "no case or control is called 'shape/pear': did you mean shape/pair?"),
+        ("qqq", "no case or control is called 'qqq': see `python -m harness list`"),
+        ("PAIR/*", "no case or control is called 'PAIR/*': see `python -m harness list`"),
+    ],
+)
+def test_an_unknown_pattern_is_answered_with_what_is_near(
+    pattern: str, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CorpusError) as caught:
+        corpus_of(tmp_path, SOUND).select(["shape/pair", pattern])
+    assert str(caught.value) == sentence
+
+
+def test_the_corpus_beside_the_harness_is_the_default() -> None:
+    assert load(default_root()).entries

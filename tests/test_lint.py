@@ -1,0 +1,183 @@
+"""Each rule of the contract refuses a sick input and lets a sound pair through."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import BROKEN, HEALTHY, RAISES, TRAINED, Pair, Solo, case_of, corpus_of, importing, patched
+
+from harness.lint import check, lint, unformatted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GUARD = 'if __name__ == "__main__":\n    Net()(*example_inputs())\n'
+IN_FORWARD = "    def forward(self, x):\n"
+
+
+def _in_forward(line: str) -> str:
+    return patched((IN_FORWARD, f"{IN_FORWARD}        {line}\n"))
+
+
+def _long(source: str, lines: int) -> str:
+    more = lines - len(source.splitlines())
+    return patched(("import torch\n", "import torch\n" * (1 + more)), source=source)
+
+
+SICK_PROGRAMS = {
+    "a comment": (patched(("import torch\n", "import torch  # torch\n")), "line 3 has a comment"),
+    "an annotated argument": (patched(("forward(self, x)", "forward(self, x: int)")), "annotation"),
+    "an annotated result": (patched(("(self, x):", "(self, x) -> None:")), "annotation: remove it"),
+    "an annotated name": (_in_forward("y: int = 1"), "line 14 has an annotation"),
+    "an annotated lambda default": (_in_forward("def f(*a: int): pass"), "has an annotation"),
+    "a comment about types": (_in_forward("y = 1  # type: int"), "has a comment"),
+    "a telling variable": (_in_forward("wrong_shape = 1"), "says 'wrong'"),
+    "a telling attribute": (_in_forward("self.fixed = 1"), "says 'fixed'"),
+    "a telling function": (_in_forward("def missing_layer(): pass"), "says 'missing'"),
+    "a telling class": (_in_forward("class BrokenNet: pass"), "says 'broken'"),
+    "a telling argument": (_in_forward("def f(bug): pass"), "says 'bug'"),
+    "a telling string": (_in_forward("y = 'oops'"), "says 'oops'"),
+    "a telling intent": (patched(("Classify", "Wrongly fail to classify")), "says 'fail'"),
+    "a telling alias": (patched(("import torch\n", "import torch as wrong\n")), "says 'wrong'"),
+    "a foreign library": (importing("requests"), "imports requests: only the standard library"),
+    "part of a foreign library": (_in_forward("from scipy.io import wavfile"), "imports scipy.io"),
+    "no guard": (patched((GUARD, "")), "must end with a main guard of two lines"),
+    "a guard of three lines": (patched((GUARD, f"{GUARD}    print()\n")), "guard of two lines"),
+    "a guard that always holds": (patched((GUARD, GUARD.replace(":", " or 1:", 1))), "main guard"),
+    "code after the guard": (patched((GUARD, f"{GUARD}\nx = 1\n")), "must end with a main guard"),
+    "no Net": (patched(("class Net", "class Model")), "has no `class Net(nn.Module)`"),
+    "no inputs": (patched(("def example_inputs", "def inputs")), "no `example_inputs(batch_size=N"),
+    "inputs of a fixed size": (patched(("(batch_size=4)", "()")), "must take one argument"),
+    "inputs without default": (patched(("(batch_size=4)", "(batch_size)")), "take one argument"),
+    "inputs of two arguments": (patched(("size=4)", "size=4, n=2)")), "must take one argument"),
+    "inputs of another name": (patched(("(batch_size=4)", "(size=4)")), "must take one argument"),
+    "targets of a fixed size": (
+        patched(("targets(batch_size=4)", "targets()"), source=TRAINED),
+        "`example_targets` must take one argument",
+    ),
+    "no intent": (patched(('"""Classify tiny images."""\n', "")), "needs a docstring of one line"),
+    "a long intent": (patched((".", ".\n\nMore.\n")), "needs a docstring of one line"),
+    "forty-one lines": (_long(HEALTHY, 41), "has 41 lines: shorten it to 40"),
+    "a syntax error": (patched(("self.fc =", "self.fc ==")).replace("):", ")", 1), "is no Python"),
+    "a null byte": (patched(("Classify", "Class\0ify")), "is no Python"),
+}
+LONG_FIX = "".join(f"        x{n} = x\n" for n in range(7))
+SICK_PAIRS = {
+    "an identical fix": (Pair(fixed=BROKEN), "fixes", "is the same as the case"),
+    "a fix of nine lines": (
+        Pair(fixed=patched((IN_FORWARD, f"{IN_FORWARD}{LONG_FIX}"))),
+        "fixes", "changes 9 lines of the case: keep to 8",
+    ),
+    "another intent": (
+        Pair(fixed=patched(("tiny", "small"))), "fixes", "has another docstring than the case",
+    ),
+    "an `at` that is nowhere": (
+        Pair(declared={"at": "self.fc(y)"}), "cases", "key `broken.at`: 'self.fc(y)' is nowhere",
+    ),
+    "a CUDA `at` that is nowhere": (
+        Pair(declared={"cuda": {"at": "self.fc(y)"}}), "cases",
+        "key `broken.cuda.at`: 'self.fc(y)' is nowhere",
+    ),
+    "an `also` that is nowhere": (
+        Pair(extra={"also": [RAISES, "y = 1"]}), "cases", "key `also[1]`: 'y = 1' is nowhere",
+    ),
+}  # fmt: skip
+SOUND = {
+    "the pair": Pair(),
+    "a fix of eight lines": Pair(
+        fixed=patched((IN_FORWARD, f"{IN_FORWARD}{LONG_FIX[: 6 * len(LONG_FIX) // 7]}"))
+    ),
+    "forty lines": Pair(_long(BROKEN, 40), _long(HEALTHY, 40)),
+    "words that contain telling ones": Pair(
+        _in_forward("debug, prefix, failover = 'badge', 'errors', 'wronged'"),
+        declared={"at": "self.conv(x)"},
+    ),
+    "an `at` over several lines": Pair(
+        patched((RAISES, "self.fc(\n            torch.flatten(x, 2)\n        )"), source=BROKEN),
+        declared={"at": "self.fc( torch.flatten(x, 2) )"},
+    ),
+    "the standard library": Pair(importing("math", source=BROKEN), importing("math")),
+}
+
+
+def _messages(entry: Pair) -> list[str]:
+    return [str(problem) for problem in check(case_of(entry))]
+
+
+@pytest.mark.parametrize("side", ["broken", "fixed"])
+@pytest.mark.parametrize("what", SICK_PROGRAMS)
+def test_a_program_with_it_is_refused(what: str, side: str) -> None:
+    source, fragment = SICK_PROGRAMS[what]
+    pair = Pair(broken=source) if side == "broken" else Pair(fixed=source)
+    tree = "cases" if side == "broken" else "fixes"
+    found = [message for message in _messages(pair) if fragment in message]
+    assert [message.startswith(f"{tree}/shape/pair.py: ") for message in found] == [True]
+
+
+@pytest.mark.parametrize("what", SICK_PAIRS)
+def test_a_pair_with_it_is_refused(what: str) -> None:
+    pair, tree, fragment = SICK_PAIRS[what]
+    assert [fragment in message for message in _messages(pair)] == [True]
+    assert _messages(pair)[0].startswith(f"{tree}/shape/pair.")
+
+
+@pytest.mark.parametrize("what", SOUND)
+def test_a_sound_pair_with_it_is_accepted(what: str) -> None:
+    assert _messages(SOUND[what]) == []
+
+
+def test_a_control_is_held_to_the_same_rules(tmp_path: Path) -> None:
+    sick = Solo(patched(("import torch\n", "import torch  # torch\n")))
+    corpus = corpus_of(tmp_path, {"dtype/myth": sick, "shape/pair": Pair()})
+    assert [str(problem)[:31] for problem in lint(corpus)] == ["controls/dtype/myth.py: line 3 "]
+
+
+def test_lint_lists_the_problems_of_loading_too(tmp_path: Path) -> None:
+    corpus_of(tmp_path, {"shape/pair": Pair()})
+    (tmp_path / "cases/shape/notes.md").write_text("")
+    corpus = corpus_of(tmp_path, {})
+    assert [problem.file for problem in lint(corpus)] == ["cases/shape/notes.md"]
+
+
+def test_unformatted_programs_are_told_from_formatted_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(), "loss/other": Pair()})
+    ruff = tmp_path / "bin" / "ruff"
+    ruff.parent.mkdir()
+    ruff.write_text(f"#!/bin/sh\necho 'Would reformat: {tmp_path}/fixes/loss/other.py'\nexit 1\n")
+    ruff.chmod(0o755)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(ruff.parent))
+    assert [(p.id, str(p)) for p in unformatted(corpus)] == [
+        ("loss/other", "fixes/loss/other.py: is not formatted: run `ruff format`")
+    ]
+
+
+def test_without_ruff_the_format_is_not_called_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(FileNotFoundError, match="formatting was not checked"):
+        unformatted(corpus_of(tmp_path, {"shape/pair": Pair()}))
+
+
+@pytest.mark.skipif(not shutil.which("ruff"), reason="needs ruff on the PATH")
+def test_ruff_itself_finds_what_is_not_formatted(tmp_path: Path) -> None:
+    sick = Pair(BROKEN.replace("(x, 2)", "( x,2 )"))
+    corpus = corpus_of(tmp_path, {"shape/pair": sick, "dtype/myth": Solo()})
+    assert [problem.file for problem in unformatted(corpus)] == ["cases/shape/pair.py"]
+
+
+def test_lint_never_runs_a_program(tmp_path: Path) -> None:
+    loud = importing("os", "os.kill(os.getppid(), 9)")
+    corpus_of(tmp_path, {"shape/pair": Pair(loud, loud.replace("9)", "15)"))})
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "lint", "--corpus", tmp_path],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "1 entries" in done.stderr

@@ -1,0 +1,181 @@
+"""The verdict is a pure function: hand-made facts in, exactly one judgement out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kit import DECLARED, OUTPUT, RAISES, SAYS, Pair, case_of
+
+from harness.facts import End, Ending, Finding, Layer, Observation, Raised
+from harness.verify import Runs, judge
+from harness.vocabulary import Law, Stage, Verdict
+
+FAILS = Raised(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")
+HELD: dict[Law, Finding] = {Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None)}
+
+
+def _end(**facts: Any) -> Ending:  # noqa: ANN401
+    return Ending(0, End.OBSERVED, observation=Observation(**facts))
+
+
+def _raises(**changes: Any) -> Ending:  # noqa: ANN401
+    facts = {name: getattr(FAILS, name) for name in FAILS.__struct_fields__}
+    return _end(raised=Raised(**{**facts, **changes}))
+
+
+def _works(output: str = OUTPUT, **broken: str) -> Ending:
+    laws = {Law(name.replace("_", "-")): Finding(False, note) for name, note in broken.items()}  # noqa: FBT003
+    return _end(output=output, laws={**HELD, **laws})
+
+
+LATE = Ending(0, End.TIMEOUT, "still running after 10 s")
+DEAD = Ending(0, End.CRASHED, "the process ended without a result (exit status 0)")
+ABSENT = _raises(stage=Stage.IMPORT, type="ModuleNotFoundError", message="No module named 'x'")
+
+
+def _verdict(pair: Pair, broken: Ending, fixed: Ending, device: str = "cpu") -> Verdict:
+    runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
+    return judge(case_of(pair), runs, device).verdict
+
+
+@pytest.mark.parametrize(
+    ("broken", "fixed", "verdict"),
+    [
+        (_raises(), _works(), Verdict.REPRODUCED),
+        (_raises(at=" ".join(RAISES.split())), _works(), Verdict.REPRODUCED),
+        (_raises(type="ValueError"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(message="no"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(message=SAYS.upper()), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(at="self.conv(x)"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(at=f"{RAISES} + 1"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(at=""), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(layer="conv"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(layer=""), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(stage=Stage.BUILD), _works(), Verdict.WRONG_SYMPTOM),
+        (_works(), _works(), Verdict.NOT_REPRODUCED),
+        (_works(nonlinear="no"), _works(), Verdict.NOT_REPRODUCED),
+        (_raises(), _raises(), Verdict.FIX_FAILED),
+        (_raises(), _works(nonlinear="no"), Verdict.FIX_FAILED),
+        (_raises(), _works("None"), Verdict.FIX_FAILED),
+        (_raises(), _works(f"{OUTPUT} non-finite"), Verdict.FIX_FAILED),
+        (_raises(), _end(), Verdict.FIX_FAILED),
+        (LATE, _works(), Verdict.TIMEOUT),
+        (_raises(), LATE, Verdict.TIMEOUT),
+        (DEAD, _works(), Verdict.CRASHED),
+        (_raises(), DEAD, Verdict.CRASHED),
+        (ABSENT, _works(), Verdict.UNSUPPORTED),
+        (_raises(), ABSENT, Verdict.UNSUPPORTED),
+        (_raises(type="ImportError"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(type="SystemExit"), DEAD, Verdict.WRONG_SYMPTOM),
+    ],
+)
+def test_a_loud_pair(broken: Ending, fixed: Ending, verdict: Verdict) -> None:
+    assert _verdict(Pair(), broken, fixed) is verdict
+
+
+@pytest.mark.parametrize(
+    ("broken", "verdict"),
+    [
+        (_works(nonlinear="no"), Verdict.REPRODUCED),
+        (_works(), Verdict.NOT_REPRODUCED),
+        (_works(exports="no"), Verdict.WRONG_SYMPTOM),
+        (_works(nonlinear="no", exports="no"), Verdict.WRONG_SYMPTOM),
+        (_works("None", nonlinear="no"), Verdict.WRONG_SYMPTOM),
+        (_raises(), Verdict.WRONG_SYMPTOM),
+        (LATE, Verdict.TIMEOUT),
+        (ABSENT, Verdict.UNSUPPORTED),
+    ],
+)
+def test_a_silent_pair(broken: Ending, verdict: Verdict) -> None:
+    assert _verdict(Pair(silent=("nonlinear",)), broken, _works()) is verdict
+
+
+@pytest.mark.parametrize(
+    ("waive", "fixed", "verdict"),
+    [
+        ({"nonlinear": "so"}, _works(nonlinear="no"), Verdict.REPRODUCED),
+        ({"nonlinear": "so"}, _works(), Verdict.FIX_FAILED),
+        ({"exports": "so"}, _works(), Verdict.FIX_FAILED),
+        ({"exports": "so"}, _works(nonlinear="no"), Verdict.FIX_FAILED),
+        ({"output-as-declared": "so"}, _works("None"), Verdict.REPRODUCED),
+    ],
+)
+def test_a_waiver_is_for_a_law_that_breaks(
+    waive: dict[str, str], fixed: Ending, verdict: Verdict
+) -> None:
+    assert _verdict(Pair(waive=waive), _raises(), fixed) is verdict
+
+
+@pytest.mark.parametrize("changed", [
+    _raises(type="ValueError"), _raises(message="x"), _raises(at="x"), _raises(layer="x"),
+    _raises(stage=Stage.RUN), _end(raised=FAILS, layers=[Layer("fc", "Linear", "int64[1]")]),
+    _works(), LATE, DEAD, ABSENT,
+])  # fmt: skip
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("side", ["broken", "fixed"])
+def test_one_run_that_differs_makes_a_pair_flaky(changed: Ending, place: int, side: str) -> None:
+    runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="no")] * 3}
+    runs[side][place] = changed
+    judgement = judge(case_of(Pair()), runs, "cpu")
+    assert judgement.verdict is Verdict.FLAKY
+    assert judgement.mismatches[0].what == f"the {side} side in every run"
+
+
+def test_what_may_differ_between_runs_makes_nothing_flaky() -> None:
+    notes = [_end(output=OUTPUT, laws={Law.NONLINEAR: Finding(False, n)}, forward_ns=ns)  # noqa: FBT003
+             for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))]  # fmt: skip
+    pair = Pair(waive={"nonlinear": "so"})
+    runs: Runs = {"broken": [_raises()] * 3, "fixed": notes}
+    assert judge(case_of(pair), runs, "cpu").verdict is Verdict.REPRODUCED
+
+
+CUDA = {"cuda": {"raises": "AcceleratorError", "says": "device-side assert", "stage": "run"}}
+ON_CUDA = _raises(type="AcceleratorError", message="a device-side assert", stage=Stage.RUN)
+
+
+@pytest.mark.parametrize(
+    ("device", "broken", "verdict"),
+    [
+        ("cpu", _raises(), Verdict.REPRODUCED),
+        ("cuda", ON_CUDA, Verdict.REPRODUCED),
+        ("cpu", ON_CUDA, Verdict.WRONG_SYMPTOM),
+        ("cuda", _raises(), Verdict.WRONG_SYMPTOM),
+    ],
+)
+def test_an_override_applies_on_its_device_alone(
+    device: str, broken: Ending, verdict: Verdict
+) -> None:
+    assert _verdict(Pair(declared=CUDA), broken, _works(), device) is verdict
+
+
+def test_without_an_override_cuda_must_fail_like_the_cpu() -> None:
+    assert _verdict(Pair(), _raises(), _works(), "cuda") is Verdict.REPRODUCED
+    assert _verdict(Pair(), ON_CUDA, _works(), "cuda") is Verdict.WRONG_SYMPTOM
+
+
+@pytest.mark.parametrize("pair", [Pair(), Pair(silent=("nonlinear",))], ids=["loud", "silent"])
+def test_the_oracle_turns_when_the_sides_are_swapped_or_the_same(pair: Pair) -> None:
+    broken = _works(nonlinear="no") if pair.silent else _raises()
+    assert _verdict(pair, broken, _works()) is Verdict.REPRODUCED
+    assert _verdict(pair, _works(), broken) is Verdict.NOT_REPRODUCED
+    assert _verdict(pair, _works(), _works()) is Verdict.NOT_REPRODUCED
+    assert _verdict(pair, broken, broken) is Verdict.FIX_FAILED
+
+
+def test_a_mismatch_holds_declared_against_happened() -> None:
+    runs: Runs = {"broken": [_raises(layer="conv")] * 3, "fixed": [_works()] * 3}
+    (wrong,) = judge(case_of(Pair()), runs, "cpu").mismatches
+    assert (wrong.what, wrong.declared, wrong.happened) == ("layer", DECLARED["layer"], "conv")
+
+
+def test_a_broken_law_is_named_with_its_promise_and_what_was_seen() -> None:
+    runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="f(a)")] * 3}
+    (wrong,) = judge(case_of(Pair()), runs, "cpu").mismatches
+    assert f"{wrong.what}" == "nonlinear"
+    assert (wrong.declared, wrong.happened) == (Law.NONLINEAR.promise, "f(a)")
+
+
+def test_two_verdicts_alone_are_as_declared() -> None:
+    assert {verdict for verdict in Verdict if verdict.as_declared} == {
+        Verdict.REPRODUCED, Verdict.WORKS}  # fmt: skip

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import corpus as corpora
-from .corpus import Corpus, CorpusError
-from .records import RecordError
+from .errors import CorpusError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .corpus import Corpus
+
     Command = Callable[[argparse.Namespace], int]
 
-USAGE_ERROR = 2
+EXIT_USAGE = 2
 DESCRIPTION = """\
 Minimal broken PyTorch convolutional networks, each beside its fixed version.
 The harness proves on this machine that each one fails as declared and that each
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return int(options.command(options))
-    except (CorpusError, RecordError) as error:
+    except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
-        return USAGE_ERROR
+        return EXIT_USAGE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader (head, less) has seen enough

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from .errors import CorpusError
 from .spec import CaseSpec, ControlSpec, SpecError, read_case, read_control
 
 TREES = ("cases", "fixes", "controls")
-
-
-class CorpusError(Exception):
-    """There is no such corpus, or no such entry in it."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import tomli_w
 from msgspec import Struct
 
 from . import files
+from .errors import RecordError
 from .vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from .facts import Hello, Layer, Observation
 
 UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
-
-
-class RecordError(Exception):
-    """A file in `results/` cannot be read."""
 
 
 class Side(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import records
+from .errors import DeviceError
 from .facts import Ending, Hello, Job
 from .lint import check
 from .verify import Judgement, Mismatch, Runs, judge
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 SEEDS = 3
-
-
-class DeviceError(Exception):
-    """A device was asked for that is not there."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def choose_devices(wanted: str, hello: Hello) -> tuple[list[str], dict[str, str]
             message = f"--device {name!r} is unknown: choose from {known}"
             raise DeviceError(message)
         if hello.devices[name]:
-            message = f"--device {name} was asked for, but there is {hello.devices[name]}"
+            message = f"--device {name} cannot be used here: {hello.devices[name]}"
             raise DeviceError(message)
     return names, {name: "not asked for" for name in hello.devices if name not in names}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
+from .errors import RunnerError
 from .facts import Ending, Hello, Job, Limits
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PACKAGE = Path(__file__).parent
-
-
-class RunnerError(Exception):
-    """The processes that run programs could not be started, or went away."""
 
 
 class Runner(Protocol):

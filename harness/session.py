@@ -15,7 +15,6 @@ from . import records, report
 from .facts import Ending, Hello, Limits
 from .reproduce import (
     SEEDS,
-    DeviceError,
     Interrupted,
     Outcome,
     Plan,
@@ -25,14 +24,12 @@ from .reproduce import (
     collect,
     plan,
 )
-from .runner import Runner, RunnerError, open_runner
+from .runner import Runner, open_runner
 
 if TYPE_CHECKING:
     import argparse
 
     from .corpus import Corpus
-
-USAGE_ERROR = 2
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,11 @@ class Session:
 
 
 def reproduce(corpus: Corpus, options: argparse.Namespace) -> int:
-    """Run what the options ask for; return the exit code."""
-    try:
-        session = _run(corpus, options)
-    except (DeviceError, RunnerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE_ERROR
+    """Run what the options ask for and return the exit code.
+
+    Raises UsageError where the options, the records or the environment do not allow it.
+    """
+    session = _run(corpus, options)
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(_document(session, options))).decode())
     else:

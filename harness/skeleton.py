@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import corpus as corpora
 from . import files
-from .corpus import CorpusError
+from .errors import CorpusError
 
 if TYPE_CHECKING:
     from pathlib import Path

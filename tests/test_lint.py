@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, Pair, Solo, case_of, corpus_of, importing, patched
 
-from harness.lint import check, lint, unformatted
+from harness.lint import LINE_LIMIT, check, lint, unformatted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ SICK_PROGRAMS = {
     ),
     "no intent": (patched(('"""Classify tiny images."""\n', "")), "needs a docstring of one line"),
     "a long intent": (patched((".", ".\n\nMore.\n")), "needs a docstring of one line"),
-    "forty-one lines": (_long(HEALTHY, 41), "has 41 lines: shorten it to 40"),
+    "a line too many": (_long(HEALTHY, LINE_LIMIT + 1), f"shorten it to {LINE_LIMIT}"),
     "a syntax error": (patched(("self.fc =", "self.fc ==")).replace("):", ")", 1), "is no Python"),
     "a null byte": (patched(("Classify", "Class\0ify")), "is no Python"),
 }
@@ -92,7 +92,7 @@ SOUND = {
     "a fix of eight lines": Pair(
         fixed=patched((IN_FORWARD, f"{IN_FORWARD}{LONG_FIX[: 6 * len(LONG_FIX) // 7]}"))
     ),
-    "forty lines": Pair(_long(BROKEN, 40), _long(HEALTHY, 40)),
+    "as many lines as allowed": Pair(_long(BROKEN, LINE_LIMIT), _long(HEALTHY, LINE_LIMIT)),
     "words that contain telling ones": Pair(
         _in_forward("debug, prefix, failover = 'badge', 'errors', 'wronged'"),
         declared={"at": "self.conv(x)"},

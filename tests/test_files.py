@@ -1,0 +1,168 @@
+"""Files that belong together change together, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kit import wait_for
+
+from harness import files
+
+KILLS = 30
+# Writes the same number into two files, over and over, and says when the first is there.
+WRITER = """
+import sys
+from pathlib import Path
+from harness import files
+folder = Path(sys.argv[1])
+for version in range(int(sys.argv[2]), 1_000_000_000):
+    with files.replaced(folder) as draft:
+        for name in ("one", "two"):
+            (draft / name).write_text(f"{version}\\n" * 500)
+    if version == int(sys.argv[2]):
+        print("begun", flush=True)
+"""
+
+
+def _folder(root: Path) -> Path:
+    folder = root / "results"
+    folder.mkdir()
+    (folder / "one").write_text("old")
+    return folder
+
+
+def _writer(folder: Path, start: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, str(folder), str(start)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_block_that_ends_well_replaces_the_folder(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    with files.replaced(folder) as draft:
+        assert (draft / "one").read_text() == "old"
+        (draft / "one").write_text("new")
+        (draft / "two").write_text("new")
+        assert (folder / "one").read_text() == "old"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"one": "new", "two": "new"}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_block_that_raises_changes_nothing(error: type[BaseException], tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+
+    def interrupted() -> None:
+        with files.replaced(folder) as draft:
+            (draft / "one").write_text("new")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert (folder / "one").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    with files.replaced(tmp_path / "deep" / "results") as draft:
+        (draft / "one").write_text("new")
+    assert (tmp_path / "deep/results/one").read_text() == "new"
+
+
+def test_without_an_atomic_exchange_the_folder_is_still_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "other")
+    folder = _folder(tmp_path)
+    with files.replaced(folder) as draft:
+        (draft / "one").write_text("new")
+    assert (folder / "one").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_draft_whose_writer_is_dead_is_cleared_away(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / f".results-{gone.pid}").mkdir()
+    with files.replaced(folder):
+        pass
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_draft_whose_writer_is_alive_is_left_alone(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    with files.replaced(folder) as draft:
+        (draft / "one").write_text("mine")
+        other = _writer(folder, 1)
+        assert other.stdout
+        assert other.stdout.readline() == "begun\n"
+        other.kill()
+        other.communicate()
+        assert (draft / "one").read_text() == "mine"
+
+
+def test_a_file_is_written_by_way_of_a_draft(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    files.write(path, "new é")
+    assert path.read_text(encoding="utf-8") == "new é"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_stays(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        files.write(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_killed_at_any_moment_leaves_one_version(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    chance, seen = random.Random(0), set()  # noqa: S311
+    for kill in range(KILLS):
+        writer = _writer(folder, kill * 1_000_000)
+        assert writer.stdout
+        assert writer.stdout.readline() == "begun\n"
+        time.sleep(chance.uniform(0, 0.03))  # the moment, not a wait for anything
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        versions = {(folder / name).read_text() for name in ("one", "two")}
+        assert len(versions) == 1, f"kill {kill}"
+        assert len(set(versions.pop().split())) == 1, f"kill {kill}"
+        seen.add((folder / "one").read_text())
+    assert len(seen) == KILLS
+    leftovers = [path for path in tmp_path.iterdir() if path != folder]
+    assert len(leftovers) <= 1, "a draft outlived the next writer"
+
+
+def test_a_reader_never_sees_a_mixture(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    writer = _writer(folder, 0)
+    assert writer.stdout
+    assert writer.stdout.readline() == "begun\n"
+
+    def consistent() -> bool:
+        handle = os.open(folder, os.O_RDONLY)  # one folder, also if it is swapped meanwhile
+        try:
+            names = [os.open(name, os.O_RDONLY, dir_fd=handle) for name in ("one", "two")]
+            texts = {os.read(name, 99_999) for name in names}
+            for name in names:
+                os.close(name)
+        except FileNotFoundError:  # what was swapped out is being deleted
+            return True
+        finally:
+            os.close(handle)
+        return len(texts) == 1
+
+    assert not wait_for(lambda: not consistent(), 0.5)
+    writer.kill()
+    writer.communicate()

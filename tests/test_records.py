@@ -1,0 +1,177 @@
+"""What is recorded is stable to the byte, says what happened, and drops what is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.facts import Finding, Hello, Layer, Observation, Raised
+from harness.records import (
+    Book,
+    Record,
+    RecordError,
+    Side,
+    bless,
+    drift,
+    nearest,
+    read_all,
+    read_book,
+    side,
+)
+from harness.vocabulary import Law, Stage, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HELLO = Hello("3.11", "2.14.1", "0.29.1", {"cpu": ""}, "a fork")
+RAISED = Raised(Stage.FORWARD, "RuntimeError", "mat1 and mat2\ncannot be multiplied", "f(x)", "fc")
+LAYERS = [Layer("", "Net", "float32[4]"), Layer("fc", "Linear", "float32[4]", failed=True)]
+BROKEN = Observation(raised=RAISED, layers=LAYERS)
+FIXED = Observation(
+    output="float32[4, 5]",
+    layers=[Layer("fc", "Linear", "float32[4]", "float32[5]")],
+    laws={Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None, note="too old"),
+          Law.NO_WARNINGS: Finding(holds=False, note="careful")},
+    forward_ns=1234.5,
+)  # fmt: skip
+RECORD = Record(Verdict.REPRODUCED, side(BROKEN), side(FIXED))
+NOW = {"cpu": {"shape/pair": RECORD}}
+HARD_TEXTS = [
+    "two\nlines",
+    "two\r\nlines",
+    "\n starts with a line break",
+    "ends with one\n",
+    'three """ quotes and a \\ backslash',
+    "a tab\t, a bell\a, an escape \x1b, a zero \0",
+    "\x85 \u2028 \ufeff é 漢 🙂",
+    "'",
+    "",
+]
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+
+
+def _cpu(folder: Path) -> Book:
+    return read_book(folder / "torch-2.14.1/cpu.toml")
+
+
+def test_blessing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    first = _tree(tmp_path)
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    assert _tree(tmp_path) == first
+    assert set(first) == {"README.md", "torch-2.14.1/cpu.toml"}
+
+
+def test_what_is_read_is_what_was_blessed(tmp_path: Path) -> None:
+    (path,) = bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    assert read_book(path) == Book("2.14.1", "0.29.1", "3.11", "cpu", NOW["cpu"])
+
+
+@pytest.mark.parametrize("text", HARD_TEXTS)
+def test_any_message_comes_back_to_the_letter(text: str, tmp_path: Path) -> None:
+    record = Record(Verdict.REPRODUCED, Side(raises="ValueError", says=text, layers=[text, "x"]))
+    bless(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
+    assert drift(_cpu(tmp_path).entries["shape/pair"], record) == []
+
+
+def test_no_duration_and_no_note_is_recorded(tmp_path: Path) -> None:
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    text = (tmp_path / "torch-2.14.1/cpu.toml").read_text()
+    assert "1234" not in text
+    assert "careful" not in text
+
+
+def test_a_side_sorts_its_laws_and_marks_the_layer_that_failed() -> None:
+    fixed, broken = side(FIXED), side(BROKEN)
+    assert fixed
+    assert broken
+    assert (fixed.holds, fixed.breaks, fixed.not_applicable) == (
+        ["nonlinear"], ["no-warnings"], ["exports"])  # fmt: skip
+    assert broken.layers == ["Net: float32[4] -> …", "fc Linear: float32[4] -> ✗"]
+    assert side(None) is None
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID])
+def test_a_verdict_that_does_not_repeat_keeps_the_former_record(
+    verdict: Verdict, tmp_path: Path
+) -> None:
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    bless(tmp_path, HELLO, {"cpu": {"shape/pair": Record(verdict)}}, {"shape/pair"})
+    assert _cpu(tmp_path).entries == NOW["cpu"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FIX_FAILED, Verdict.WRONG_SYMPTOM, Verdict.CRASHED])
+def test_a_verdict_that_repeats_is_recorded(verdict: Verdict, tmp_path: Path) -> None:
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    bless(tmp_path, HELLO, {"cpu": {"shape/pair": Record(verdict)}}, {"shape/pair"})
+    assert _cpu(tmp_path).entries["shape/pair"].verdict is verdict
+
+
+def test_entries_that_were_not_run_stay_and_deleted_ones_go(tmp_path: Path) -> None:
+    everything = {"a/one": RECORD, "b/two": RECORD, "c/three": RECORD}
+    bless(tmp_path, HELLO, {"cpu": everything}, set(everything))
+    bless(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one", "b/two"})
+    assert list(_cpu(tmp_path).entries) == ["a/one", "b/two"]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"torch = ", b"torch = 1", b"\xff\xfe", b'colour = "red"', b"<<<<<<< HEAD\n"]
+)
+def test_a_damaged_book_is_refused_by_name_and_left_alone(damage: bytes, tmp_path: Path) -> None:
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    (tmp_path / "torch-2.14.1/cpu.toml").write_bytes(damage)
+    before = _tree(tmp_path)
+    with pytest.raises(RecordError, match=r"torch-2\.14\.1/cpu\.toml: .*; restore it, or"):
+        read_all(tmp_path)
+    with pytest.raises(RecordError, match=r"torch-2\.14\.1/cpu\.toml: "):
+        bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    assert _tree(tmp_path) == before
+
+
+def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
+    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    (tmp_path / "torch-2.14.1/cpu.toml").write_text("torch =")
+    with pytest.raises(RecordError, match=r"delete it"):
+        read_all(tmp_path)
+
+
+def test_the_matrix_has_a_row_per_entry_and_a_column_per_book(tmp_path: Path) -> None:
+    silent = Record(Verdict.REPRODUCED, Side(output="float32[1]", breaks=["nonlinear"]))
+    older = Hello("3.11", "2.9.0", "0.24.0", {"cpu": ""}, "a fork")
+    bless(tmp_path, older, {"cpu": {"a/one": Record(Verdict.WORKS)}}, {"a/one", "b/two"})
+    now = {"cpu": {"a/one": RECORD}, "cuda": {"b/two": silent}}
+    bless(tmp_path, HELLO, now, {"a/one", "b/two"})
+    rows = [line for line in (tmp_path / "README.md").read_text().splitlines() if "|" in line]
+    assert rows == [
+        "| case | torch 2.14.1, cuda | torch 2.14.1, cpu | torch 2.9.0, cpu |",
+        "| --- | --- | --- | --- |",
+        "| a/one | not tried | reproduced: RuntimeError | works |",
+        "| b/two | reproduced: breaks nonlinear | not tried | not tried |",
+    ]
+
+
+def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:
+    for release in ("2.9.0", "2.14.1", "2.10.0"):
+        hello = Hello("3.11", release, "0", {"cpu": ""}, "a fork")
+        bless(tmp_path, hello, NOW, {"shape/pair"})
+    assert [book.torch for book in read_all(tmp_path)] == ["2.14.1", "2.10.0", "2.9.0"]
+
+
+def test_the_nearest_book_is_the_exact_one_else_the_newest_of_the_device() -> None:
+    books = [Book("2.14.1", "", "", "cuda"), Book("2.10.0", "", "", "cpu"), Book("2.9.0", "", "", "cpu")]
+    assert nearest(books, "2.9.0", "cpu") is books[2]
+    assert nearest(books, "2.14.1", "cpu") is books[1]
+    assert nearest(books, "2.9.0", "tpu") is None
+
+
+def test_drift_names_what_was_recorded_and_what_is_here() -> None:
+    now = Record(Verdict.REPRODUCED, Side(says="new", at="f(x)"))
+    then = Record(Verdict.REPRODUCED, Side(says="old", at="f(x)", layer="fc"))
+    assert drift(then, now) == [("broken.layer", "fc", ""), ("broken.says", "old", "new")]
+    assert drift(None, now) == []
+    assert drift(now, now) == []

@@ -100,7 +100,7 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=10.0,
         metavar="SECONDS",
         help="time limit of one program (default 10)",
@@ -115,6 +115,14 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bless", action="store_true", help="record what happens in the corpus' results/"
     )
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        message = f"{number:g} is no time limit"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def _positive(text: str) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .facts import Hello, Layer, Observation
 
+DEVICES = ("cpu", "cuda")
 UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
 
 
@@ -165,8 +166,12 @@ def _release(version: str) -> list[int]:
 def matrix(books: list[Book]) -> str:
     """Return `results/README.md`: a table of entries by torch release and device."""
     names = sorted({name for book in books for name in book.entries})
-    head = ["case", *(f"torch {book.torch}, {book.device}" for book in books)]
-    rows = [[name, *(_cell(book.entries.get(name)) for book in books)] for name in names]
+    releases = list(dict.fromkeys(book.torch for book in books))
+    columns = {(book.torch, book.device): book.entries for book in books}
+    places = [(release, device) for release in releases for device in DEVICES]
+    head = ["case", *(f"torch {release}, {device}" for release, device in places)]
+    rows = [[name, *(_cell(columns.get(place, {}).get(name)) for place in places)]
+            for name in names]  # fmt: skip
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
     return MATRIX_HEAD + "\n".join(lines) + "\n"
 
@@ -186,6 +191,6 @@ MATRIX_HEAD = """\
 
 Made by `python -m harness reproduce --bless`; do not edit. One TOML file per torch release
 and device holds each entry's messages, failing source text, shape traces and laws, to the
-letter. A device or release without a column has not been tried.
+letter.
 
 """

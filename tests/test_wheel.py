@@ -1,0 +1,53 @@
+"""The built wheel works outside the repository, with the corpus inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def _run(installed: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "broken_convnets", *arguments]
+    done = subprocess.run(
+        command, cwd=installed, env=environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_the_wheel_is_one_package_with_the_corpus_inside(installed: Path) -> None:
+    tops = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
+    assert tops == {"broken_convnets"}
+    sources = {path.relative_to(ROOT / "cases") for path in (ROOT / "cases").rglob("*.py")}
+    corpus = installed / "broken_convnets" / "corpus"
+    assert {path.relative_to(corpus / "cases") for path in corpus.glob("cases/*/*.py")} == sources
+
+
+def test_the_installed_command_lists_and_shows(installed: Path) -> None:
+    ids = {entry["id"] for entry in json.loads(_run(installed, "list", "--json"))}
+    assert "none/missing_return" in ids
+    assert "must be Tensor, not NoneType" in _run(installed, "show", "missing_return")
+
+
+def test_the_installed_command_reproduces(installed: Path) -> None:
+    document = json.loads(_run(installed, "reproduce", "missing_return", "--json"))
+    assert [outcome["verdict"] for outcome in document["outcomes"]] == ["reproduced"]

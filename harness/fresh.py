@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import psutil
 
+from .environment import environment
 from .errors import RunnerError
 from .facts import End, Ending, Hello, Job, Limits, Observation
-from .runner import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

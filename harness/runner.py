@@ -7,19 +7,18 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
+from .environment import environment
 from .errors import RunnerError
 from .facts import Ending, Hello, Job, Limits
+from .fresh import FreshInterpreters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
-
-PACKAGE = Path(__file__).parent
 
 
 class Runner(Protocol):
@@ -49,8 +48,6 @@ def open_runner(limits: Limits) -> Runner:
     """
     if hasattr(os, "pidfd_open"):
         return ForkServer(limits)
-    from .fresh import FreshInterpreters  # noqa: PLC0415  (it needs this module)
-
     return FreshInterpreters(limits)
 
 
@@ -124,15 +121,3 @@ class ForkServer:
     ) -> None:
         """Close the server."""
         self.close()
-
-
-def environment() -> dict[str, str]:
-    """Return an environment in which this package can be imported and hashing is repeatable."""
-    paths = [str(PACKAGE.parent), *sys.path[1:]]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-    }

@@ -16,6 +16,8 @@ from .diff import hunks
 from .vocabulary import Stage, Verdict
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from .corpus import Control, Corpus, Entry
     from .facts import Hello
     from .records import Record
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from .verify import Mismatch
 
 WIDTH = 132  # where the output is no terminal
-MESSAGE_WIDTH = 60
+MESSAGE_WIDTH = 20  # at least
+COLUMN_GAP = 2
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -32,30 +35,39 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
 
 
-def outcome_table(outcomes: list[Outcome]) -> Table:
-    """Return a row per outcome: case, verdict, message in short, layer, forward time."""
-    devices = {outcome.device for outcome in outcomes}
+def outcome_table(outcomes: list[Outcome], width: int) -> Table:
+    """Return a row per outcome: case, verdict, message in short, layer, forward time.
+
+    `width` is that of the terminal, in characters.
+    """
+    rows: dict[str, list[Text]] = {
+        "case": [Text(outcome.id) for outcome in outcomes],
+        "device": [Text(outcome.device) for outcome in outcomes],
+        "verdict": [
+            Text(outcome.verdict, style="green" if outcome.verdict.as_declared else "bold red")
+            for outcome in outcomes
+        ],
+        "message": [Text(short_message(outcome.record)) for outcome in outcomes],
+        "layer": [
+            Text(outcome.record.broken.layer if outcome.record.broken else "")
+            for outcome in outcomes
+        ],
+        "forward": [Text(_microseconds(outcome.forward_ns)) for outcome in outcomes],
+    }
+    if len({outcome.device for outcome in outcomes}) == 1:
+        del rows["device"]
+    widths = {name: max(map(len, [Text(name), *cells])) for name, cells in rows.items()}
+    # Where the terminal is narrow, the message gives way and nothing else.
+    rest = sum(widths.values()) - widths["message"] + COLUMN_GAP * (len(rows) - 1)
+    widths["message"] = max(MESSAGE_WIDTH, min(widths["message"], width - rest))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for name, options in (
-        ("case", {"no_wrap": True}),
-        ("device", {}),
-        ("verdict", {"no_wrap": True}),
-        ("message", {"no_wrap": True, "overflow": "ellipsis", "max_width": MESSAGE_WIDTH}),
-        ("layer", {"no_wrap": True}),
-        ("forward", {"justify": "right", "no_wrap": True}),
-    ):
-        if name != "device" or len(devices) > 1:
-            table.add_column(name, **options)
-    for outcome in outcomes:
-        cells = [
-            Text(outcome.id),
-            Text(outcome.device),
-            Text(outcome.verdict, style="green" if outcome.verdict.as_declared else "bold red"),
-            Text(short_message(outcome.record)),
-            Text(outcome.record.broken.layer if outcome.record.broken else ""),
-            Text(_microseconds(outcome.forward_ns)),
-        ]
-        table.add_row(*(cells if len(devices) > 1 else cells[:1] + cells[2:]))
+    for name in rows:
+        justify: JustifyMethod = "right" if name == "forward" else "left"
+        table.add_column(
+            name, width=widths[name], no_wrap=True, overflow="ellipsis", justify=justify
+        )
+    for row in zip(*rows.values(), strict=True):
+        table.add_row(*row)
     return table
 
 

@@ -69,7 +69,9 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     started = time.perf_counter()
     ids = corpus.select(options.ids)
     books = records.read_all(corpus.root / "results")
-    with open_runner(Limits(seconds=options.timeout, workers=options.workers)) as runner:
+    with report.console(stderr=True).status("loading torch"):
+        opened = open_runner(Limits(seconds=options.timeout, workers=options.workers))
+    with opened as runner:
         devices, missing = choose_devices(options.device, runner.hello)
         layout = plan(corpus, ids, devices, options.repeat)
         results, interrupted = _collect(runner, layout)
@@ -115,7 +117,7 @@ def _print(session: Session) -> None:
     nearest = {device: records.nearest(session.books, hello.torch, device)
                for device in session.layout.devices}  # fmt: skip
     recorded = {device: book.torch for device, book in nearest.items() if book}
-    console.print(report.outcome_table(outcomes))
+    console.print(report.outcome_table(outcomes, console.width))
     console.print(report.drifts(outcomes, recorded, hello))
     console.print(report.failures(outcomes))
     for device in session.layout.devices:

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -170,20 +172,21 @@ def _show(options: argparse.Namespace) -> int:
     from . import records, report  # noqa: PLC0415
 
     corpus = _load(options)
-    found = corpus.select([options.id])
-    for name in found:
-        entry = corpus.entries.get(name)
-        if entry is None:
-            message = "\n".join(str(p) for p in corpus.problems if p.id == name)
-            raise CorpusError(message)
-        books = records.read_all(corpus.root / "results")
-        book = next((book for book in books if name in book.entries), None)
-        record = book.entries[name] if book else None
-        if options.json:
-            _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
-                         "programs": entry.programs(), "record": record})  # fmt: skip
-        else:
-            report.console().print(report.page(entry, record, book.torch if book else ""))
+    name, *others = corpus.select([options.id])
+    if others:
+        message = f"{options.id!r} names several: choose one of {', '.join([name, *others])}"
+        raise CorpusError(message)
+    entry = corpus.entries.get(name)
+    if entry is None:
+        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    books = records.read_all(corpus.root / "results")
+    book = next((book for book in books if name in book.entries), None)
+    record = book.entries[name] if book else None
+    if options.json:
+        _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
+                     "programs": entry.programs(), "record": record})  # fmt: skip
+    else:
+        report.console().print(report.page(entry, record, book.torch if book else ""))
     return 0
 
 

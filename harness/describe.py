@@ -29,6 +29,7 @@ def _describe_tensor(tensor: torch.Tensor) -> str:
     text = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
     if tensor.device.type != torch.empty(0).device.type:
         text += f"@{tensor.device.type}"
-    if tensor.device.type == "meta" or not (tensor.is_floating_point() or tensor.is_complex()):
+    holds_numbers = tensor.layout is torch.strided and tensor.device.type != "meta"
+    if not holds_numbers or not (tensor.is_floating_point() or tensor.is_complex()):
         return text
     return text if bool(torch.isfinite(tensor).all()) else f"{text} non-finite"

@@ -9,6 +9,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -36,7 +38,8 @@ def replaced(folder: Path) -> Iterator[Path]:
     Where the block raises, nothing changes.
     """
     for stale in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(stale)
+        if not psutil.pid_exists(int(stale.name.rpartition("-")[2])):
+            shutil.rmtree(stale)
     draft = folder.with_name(f".{folder.name}-{os.getpid()}")
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -87,6 +87,8 @@ def _become_child(job: Job, scratch: Path, facts: int, printed: int) -> None:
     status = 70  # EX_SOFTWARE: the harness itself failed; its traceback is in the output
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         facts = _wire(facts, printed)
         os.chdir(scratch)

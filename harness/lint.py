@@ -127,6 +127,8 @@ def _check_names(node: ast.AST) -> list[str]:
         words = node.name
     elif isinstance(node, ast.arg):
         words = node.arg
+    elif isinstance(node, ast.alias):
+        words = node.asname or ""
     elif isinstance(node, ast.Name):
         words = node.id if isinstance(node.ctx, ast.Store) else ""
     elif isinstance(node, ast.Attribute):
@@ -163,6 +165,8 @@ def _check_fragments(case: Case) -> list[str]:
     places = {f"also[{index}]": text for index, text in enumerate(case.spec.also)}
     if case.spec.broken.at:
         places["broken.at"] = case.spec.broken.at
+    if case.spec.broken.cuda and case.spec.broken.cuda.at:
+        places["broken.cuda.at"] = case.spec.broken.cuda.at
     return [
         f"key `{key}`: {text!r} is nowhere in the case: copy it from there"
         for key, text in places.items()

@@ -7,16 +7,29 @@ import re
 LENGTH = 4_000
 
 _RULES = [
+    (re.compile(r"\r\n?"), "\n"),
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"0x[0-9a-fA-F]{4,}"), "0x…"),
-    (re.compile(r"(?:/[^\s'\":,()]+)+/site-packages/"), "…/site-packages/"),
-    (re.compile(r"(?:/[^\s'\":,()]+)+/program\.py"), "program.py"),
+    (re.compile(r"/[^\s'\":,()]*/site-packages/"), "…/site-packages/"),
+    (re.compile(r"/[^\s'\":,()]*/program\.py"), "program.py"),
+    # The folder that a run has to itself.
+    (re.compile(r"/[^\s'\":,()]*/broken-convnets-\w+(/tmp\w+)?"), "…"),
     (re.compile(r"\bline \d+"), "line …"),
 ]
 
 
 def mask(message: str) -> str:
-    """Return `message` without what varies, at most LENGTH characters long."""
+    """Return `message` without what varies, at most LENGTH characters long and valid UTF-8."""
+    cut = len(message) > LENGTH
+    message = message[:LENGTH].encode(errors="backslashreplace").decode()
     for pattern, replacement in _RULES:
         message = pattern.sub(replacement, message)
-    return message if len(message) <= LENGTH else message[:LENGTH] + "…"
+    return message + "…" if cut else message
+
+
+def mask_error(error: BaseException) -> str:
+    """Return an exception's message, masked; its `__str__` may itself raise."""
+    try:
+        return mask(str(error))
+    except BaseException as inner:  # noqa: BLE001  (it is the program's code)
+        return f"(no message: its __str__ raises {type(inner).__name__})"

@@ -12,7 +12,7 @@ import torch
 from .describe import describe
 from .facts import Finding, Job, Observation, Raised
 from .laws import judge
-from .mask import mask
+from .mask import mask, mask_error
 from .program import FILE_NAME, Program
 from .timing import forward_call, median_ns
 from .trace import Trace, running_modules
@@ -41,12 +41,13 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
     that caused it; by default that of the job's device.
     """
     synchronize = synchronize or _synchronizer(job.device)
+    file = Path.cwd() / FILE_NAME
     with warnings.catch_warnings(record=True) as warned, Trace() as trace:
         warnings.simplefilter("always")
         try:
             program, output = _run(job, synchronize)
         except _Stopped as stop:
-            raised = _raised(stop, trace)
+            raised = _raised(stop, trace, failing_text(stop.error, file, job.source))
             return Observation(raised=raised, layers=trace.layers(stop.error))
     with torch.device(job.device):
         text = describe(output)
@@ -63,7 +64,8 @@ def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:
     net = _at(Stage.BUILD, synchronize, program.net)
     inputs = _at(Stage.INPUTS, synchronize, program.inputs)
     targets = _at(Stage.INPUTS, synchronize, program.targets)
-    return program, _at(Stage.RUN, synchronize, program.run, net, inputs, targets)
+    stage = Stage.RUN if program.has_run else Stage.FORWARD
+    return program, _at(stage, synchronize, program.run, net, inputs, targets)
 
 
 def _at(
@@ -82,28 +84,27 @@ def _at(
     return result
 
 
-def _raised(stop: _Stopped, trace: Trace) -> Raised:
+def _raised(stop: _Stopped, trace: Trace, at: str) -> Raised:
     modules = running_modules(stop.error)
     return Raised(
         stage=stop.stage,
         type=type(stop.error).__name__,
-        message=mask(str(stop.error)),
-        at=failing_text(stop.error),
+        message=mask_error(stop.error),
+        at=at,
         layer=trace.path(modules[-1]) if modules else "",
     )
 
 
-def failing_text(error: BaseException) -> str:
-    """Return the source text of the innermost expression of the program that raised.
+def failing_text(error: BaseException, file: Path, source: str) -> str:
+    """Return the text of the innermost expression of a program that raised.
 
-    Empty where no frame of the program is in the traceback.
+    Empty where no frame of `file`, whose text was `source`, is in the traceback.
     """
-    program = str(Path.cwd() / FILE_NAME)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == program]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
     if isinstance(error, SyntaxError) or not frames:
         return ""
     frame = frames[-1]
-    lines = Path(program).read_bytes().splitlines()
+    lines = source.encode().splitlines()  # columns count bytes
     first, last = frame.lineno or 1, frame.end_lineno or frame.lineno or 1
     text = b"\n".join(lines[first - 1 : last])
     cut = len(lines[last - 1]) - (frame.end_colno or len(lines[last - 1]))

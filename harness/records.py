@@ -94,8 +94,8 @@ def read_book(path: Path) -> Book:
     """Read one book; raises RecordError where it is damaged."""
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Book)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-        message = f"{path}: {error}; restore it, or make it anew with --bless"
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
         raise RecordError(message) from None
 
 

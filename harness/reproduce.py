@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -174,18 +175,21 @@ def collect(
         for ending in runner.run(layout.jobs):
             results.add(ending)
             on_progress(ending)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        raise Interrupted(results) from stop
+    except KeyboardInterrupt as stop:
+        raise Interrupted(results, 128 + signal.SIGINT) from stop
+    except SystemExit as stop:  # what the command line makes of SIGTERM
+        raise Interrupted(results, int(stop.code or 0)) from stop
     return results
 
 
 class Interrupted(Exception):  # noqa: N818  (what happened, not an error)
     """The run was stopped by the user; carries what is known so far."""
 
-    def __init__(self, results: Results) -> None:
-        """Keep the results."""
+    def __init__(self, results: Results, exit_code: int) -> None:
+        """Keep the results, and the exit code that says how it was stopped."""
         super().__init__("interrupted")
         self.results = results
+        self.exit_code = exit_code
 
 
 def all_as_declared(outcomes: Iterable[Outcome]) -> bool:

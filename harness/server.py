@@ -131,7 +131,10 @@ def main() -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # while loading torch we do not watch the socket
     channel = socket.socket(fileno=int(sys.argv[1]))
     reader = channel.makefile("rb", buffering=0)
-    limits = msgspec.json.decode(reader.readline(), type=Limits)
+    first = reader.readline()
+    if not first:  # whoever started us has gone
+        return
+    limits = msgspec.json.decode(first, type=Limits)
     from . import warm  # noqa: PLC0415  (imports torch, which takes seconds)
 
     warm.calm()
@@ -139,7 +142,8 @@ def main() -> None:
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here the closing socket ends us
-    channel.sendall(msgspec.json.encode(warm.hello("a fork per program")) + b"\n")
+    with contextlib.suppress(BrokenPipeError):
+        channel.sendall(msgspec.json.encode(warm.hello("a fork per program")) + b"\n")
     with tempfile.TemporaryDirectory(
         prefix="broken-convnets-", ignore_cleanup_errors=True
     ) as scratch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ class Session:
     books: list[records.Book]
     outcomes: list[Outcome]
     seconds: float
-    interrupted: bool
+    interrupted: int  # exit code; 0 where all was run
 
 
 def reproduce(corpus: Corpus, options: argparse.Namespace) -> int:
@@ -59,7 +58,7 @@ def reproduce(corpus: Corpus, options: argparse.Namespace) -> int:
         total = len(session.layout.ids) * len(session.layout.devices)
         known = f"interrupted: {len(session.outcomes)} of {total} entries are known"
         print(known, file=sys.stderr)
-        return 128 + signal.SIGINT
+        return session.interrupted
     if options.bless:
         _bless(corpus, session)
     return 0 if all_as_declared(session.outcomes) else 1
@@ -86,7 +85,7 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     )
 
 
-def _collect(runner: Runner, layout: Plan) -> tuple[Results, bool]:
+def _collect(runner: Runner, layout: Plan) -> tuple[Results, int]:
     console = report.console(stderr=True)
     if not console.is_terminal:
         console.print(f"running {len(layout.jobs)} programs ({runner.hello.isolation}) …")
@@ -106,9 +105,9 @@ def _collect(runner: Runner, layout: Plan) -> tuple[Results, bool]:
             bar.update(task, advance=1, last=layout.places[ending.job][0])
 
         try:
-            return collect(runner, layout, advance), False
+            return collect(runner, layout, advance), 0
         except Interrupted as stop:
-            return stop.results, True
+            return stop.results, stop.exit_code
 
 
 def _print(session: Session) -> None:
@@ -154,7 +153,7 @@ def _document(session: Session, options: argparse.Namespace) -> dict[str, Any]:
         "workers": options.workers,
         "runs_per_side": SEEDS * options.repeat,
         "seconds": round(session.seconds, 2),
-        "interrupted": session.interrupted,
+        "interrupted": bool(session.interrupted),
     }
     return {"environment": environment, "outcomes": [_outcome(item) for item in session.outcomes]}
 

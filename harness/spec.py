@@ -123,7 +123,7 @@ def _read(path: Path, schema: type[Schema]) -> Schema:
 def _remedy(message: str) -> str:
     """Turn msgspec's sentence into one that names the key first and says what to do."""
     text, _, where = message.partition(" - at `")
-    key = where.rstrip("`").removeprefix("$").lstrip(".")
+    key = where.rstrip("`").removeprefix("key` in `").removeprefix("$").lstrip(".")
     if "unknown field" in text:
         name = text.rsplit("`", 2)[1]
         return f"key `{_join(key, name)}` is unknown: remove it, or correct its spelling"
@@ -157,8 +157,12 @@ def _check_failure(broken: Broken) -> None:
         if value is None:
             message = f"key `broken.{key}` is missing: a loud failure declares it"
             raise SpecError(message)
-    if broken.raises in {"ImportError", "ModuleNotFoundError"}:
-        message = "key `broken.raises`: an import that fails proves nothing; choose another failure"
+    _check_class("broken.raises", broken.raises)
+
+
+def _check_class(key: str, raises: object) -> None:
+    if raises in {"ImportError", "ModuleNotFoundError"}:
+        message = f"key `{key}`: an import that fails proves nothing; choose another failure"
         raise SpecError(message)
 
 
@@ -176,7 +180,11 @@ def _check_override(broken: Broken) -> None:
     if not given:
         message = "key `broken.cuda` is empty: name what differs on CUDA, or remove it"
         raise SpecError(message)
+    _check_class("broken.cuda.raises", broken.cuda.raises)
     for key, value in given.items():
+        if Stage.SILENT in {broken.stage, value}:
+            message = f"key `broken.cuda.{key}`: one of the two is silent; declare two cases"
+            raise SpecError(message)
         if value == getattr(broken, key):
             message = f"key `broken.cuda.{key}` does not differ from `broken.{key}`: remove it"
             raise SpecError(message)

@@ -60,11 +60,22 @@ class Finding(Struct, frozen=True):
     note: str = ""
 
 
+class Given(Struct, frozen=True):
+    """What a program was run with. Its numbers differ from seed to seed."""
+
+    inputs: str
+    low: float  # the smallest and largest of all input values
+    high: float
+    channels: list[float]  # the mean of each channel of the first input
+    parameters: tuple[int, int]  # how many numbers are trainable, and how many there are
+
+
 class Observation(Struct, frozen=True):
     """The facts of one run. `forward_ns` is the median time of a forward pass."""
 
     raised: Raised | None = None
     output: str | None = None
+    given: Given | None = None
     layers: list[Layer] = []
     laws: dict[Law, Finding] = {}
     forward_ns: float | None = None

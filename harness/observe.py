@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from .describe import describe
-from .facts import Finding, Job, Observation, Raised
+from .facts import Finding, Given, Job, Observation, Raised
 from .laws import judge
 from .mask import mask, mask_error
-from .program import FILE_NAME, Program
+from .program import FILE_NAME, Program, tensors
 from .timing import forward_call, median_ns
 from .trace import Trace, running_modules
 from .vocabulary import Law, Stage
@@ -53,6 +53,7 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
         text = describe(output)
     return Observation(
         output=text,
+        given=_given(program),
         layers=trace.layers(),
         laws={Law.NO_WARNINGS: _warnings(warned), **judge(program, structural=job.first)},
         forward_ns=_time(program) if job.first else None,
@@ -110,6 +111,24 @@ def failing_text(error: BaseException, file: Path, source: str) -> str:
     cut = len(lines[last - 1]) - (frame.end_colno or len(lines[last - 1]))
     text = text[frame.colno or 0 : len(text) - cut]
     return " ".join(text.decode().split())
+
+
+def _given(program: Program) -> Given:
+    """Return what the program is run with; made anew, since a run may change it."""
+    net, inputs = program.net(), program.inputs()
+    numbers = [tensor.detach().double() for tensor in tensors(inputs) if tensor.numel()]
+    first = numbers[0] if numbers else torch.zeros(1)
+    channels = first.flatten(2).mean(dim=(0, 2)).tolist() if first.ndim > 2 else []  # noqa: PLR2004
+    with program.device:
+        text = ", ".join(describe(value) for value in inputs)
+    counts = [(p.numel(), p.requires_grad) for p in net.parameters()]
+    return Given(
+        inputs=text,
+        low=min((float(tensor.min()) for tensor in numbers), default=0.0),
+        high=max((float(tensor.max()) for tensor in numbers), default=0.0),
+        channels=channels,
+        parameters=(sum(n for n, trained in counts if trained), sum(n for n, _ in counts)),
+    )
 
 
 def _warnings(warned: list[warnings.WarningMessage]) -> Finding:

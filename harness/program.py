@@ -31,8 +31,8 @@ class Program:
         self._module = module
         self.seed = seed
         self.device = torch.device(device)
-        self.has_run = hasattr(module, "run")
-        self.has_targets = hasattr(module, "example_targets")
+        self.has_run = self.has("run")
+        self.has_targets = self.has("example_targets")
 
     @classmethod
     def load(cls, source: str, seed: int, device: str) -> Program:
@@ -70,6 +70,15 @@ class Program:
             if self.has_run:
                 return self._module.run(net, *inputs, *targets)
             return net(*inputs)
+
+    def has(self, name: str) -> bool:
+        """Return whether the program defines `name`."""
+        return hasattr(self._module, name)
+
+    def call(self, name: str, *arguments: object) -> Any:  # noqa: ANN401
+        """Call a function of the program by its name, seeded."""
+        seed_everything(self.seed + 2)
+        return getattr(self._module, name)(*arguments)
 
     def forward(self, net: torch.nn.Module, *inputs: object) -> Any:  # noqa: ANN401
         """Run one forward pass."""

@@ -24,7 +24,10 @@ UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
 
 
 class Side(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What one program did, in the words that are the same on every run."""
+    """What one program did, in the words that are the same on every run.
+
+    A law that it neither holds nor breaks does not apply to it.
+    """
 
     stage: str = ""
     raises: str = ""
@@ -34,7 +37,6 @@ class Side(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     output: str = ""
     holds: list[str] = []
     breaks: list[str] = []
-    not_applicable: list[str] = []
     layers: list[str] = []
 
 
@@ -73,7 +75,6 @@ def side(observation: Observation | None) -> Side | None:
         output=observation.output or "",
         holds=laws[True],
         breaks=laws[False],
-        not_applicable=laws[None],
         layers=[layer_line(layer) for layer in observation.layers],
     )
 

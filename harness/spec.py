@@ -57,9 +57,18 @@ class Broken(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Healthy(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a fix or a control gives: a structure of dtypes and shapes."""
+    """What a fix or a control gives and, where it matters, what it takes and is made of.
+
+    `range` is that of all input values, which must also span half of it; `channels` the mean
+    of each channel of the first input, up to 0.05; `parameters` counts numbers, not tensors:
+    the trainable ones and all of them.
+    """
 
     output: Text
+    inputs: Text | None = None
+    range: tuple[float, float] | None = None
+    channels: list[float] | None = None
+    parameters: tuple[int, int] | None = None
 
 
 class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):

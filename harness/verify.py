@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .corpus import Case, Entry
-from .facts import End, Ending, Observation
+from .facts import End, Ending, Given, Observation
 from .vocabulary import Law, Stage, Verdict
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .spec import Broken, Healthy
 
+CHANNEL_TOLERANCE = 0.05
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError"}
 
 
@@ -159,10 +160,42 @@ def _judge_healthy(
 def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
     """Return the laws that a run broke, the declared output among them."""
     broken = {law for law, finding in seen.laws.items() if finding.holds is False}
-    return broken if seen.output == declared.output else broken | {Law.OUTPUT_AS_DECLARED}
+    return broken | set(_against(declared, seen))
+
+
+def _against(declared: Healthy, seen: Observation) -> dict[Law, str]:
+    """Return the laws "as declared" that do not hold, with what was seen instead."""
+    wrong = {}
+    if seen.output != declared.output:
+        wrong[Law.OUTPUT_AS_DECLARED] = f"declared {declared.output}, got {seen.output}"
+    given = seen.given
+    if given is None:
+        return wrong
+    if declared.parameters not in {None, given.parameters}:
+        counts = f"declared {declared.parameters}, got {given.parameters}"
+        wrong[Law.PARAMETERS_AS_DECLARED] = counts
+    inputs = _inputs_against(declared, given)
+    return wrong | ({Law.INPUTS_AS_DECLARED: inputs} if inputs else {})
+
+
+def _inputs_against(declared: Healthy, given: Given) -> str:
+    if declared.inputs not in {None, given.inputs}:
+        return f"declared {declared.inputs}, got {given.inputs}"
+    if declared.range:
+        low, high = declared.range
+        inside = low - 1e-6 <= given.low and given.high <= high + 1e-6
+        if not inside or given.high - given.low < (high - low) / 2:
+            return f"declared {low:g} to {high:g}, got {given.low:.3g} to {given.high:.3g}"
+    if declared.channels is not None:
+        means = [round(mean, 2) for mean in given.channels]
+        differ = [
+            abs(a - b) > CHANNEL_TOLERANCE for a, b in zip(declared.channels, means, strict=False)
+        ]
+        if len(means) != len(declared.channels) or any(differ):
+            return f"declared channels of {declared.channels}, got {means}"
+    return ""
 
 
 def _note(law: Law, declared: Healthy, seen: Observation) -> str:
-    if law is Law.OUTPUT_AS_DECLARED:
-        return f"declared {declared.output}, got {seen.output}"
-    return seen.laws[law].note
+    against = _against(declared, seen)
+    return against[law] if law in against else seen.laws[law].note

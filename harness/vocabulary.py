@@ -29,10 +29,24 @@ class Law(StrEnum):
         member.promise = promise
         return member
 
+    # What a run gives and takes, judged from the facts of the plain run.
     OUTPUT_AS_DECLARED = (
         "output-as-declared",
         "Running gives finite values of the declared structure, dtype and shape.",
     )
+    INPUTS_AS_DECLARED = (
+        "inputs-as-declared",
+        "The inputs have the declared dtype, shape, range and mean of each channel.",
+    )
+    PARAMETERS_AS_DECLARED = (
+        "parameters-as-declared",
+        "The network has the declared number of trainable and of all parameters.",
+    )
+    NO_WARNINGS = (
+        "no-warnings",
+        "Running gives no warning.",
+    )
+    # A forward pass.
     ANY_BATCH_SIZE = (
         "any-batch-size",
         "In eval mode, batches of 1, 3 and 7 work and the output's first dimension follows.",
@@ -57,6 +71,7 @@ class Law(StrEnum):
         "every-parameter-learns",
         "Backward gives every parameter a gradient that is finite and not all zero.",
     )
+    # What a network is made of.
     STATE_ROUND_TRIPS = (
         "state-round-trips",
         "A fresh network that loads the saved state gives the same output.",
@@ -69,13 +84,51 @@ class Law(StrEnum):
         "exports",
         "torch.export accepts the network, with a dynamic batch.",
     )
+    # Training and inference.
     ONE_BATCH_CAN_BE_LEARNED = (
         "one-batch-can-be-learned",
         "Adam drives the loss of one fixed batch below a tenth of where it began.",
     )
-    NO_WARNINGS = (
-        "no-warnings",
-        "Running gives no warning.",
+    LOSS_AVERAGES_OVER_SAMPLES = (
+        "loss-averages-over-samples",
+        "The loss of a batch is the mean of its samples' losses.",
+    )
+    GRADIENTS_ARE_FRESH = (
+        "gradients-are-fresh",
+        "At each optimizer step, gradients hold what backward gave since the last step.",
+    )
+    EVERY_PARAMETER_MOVES = (
+        "every-parameter-moves",
+        "The run's own optimizer changes every parameter.",
+    )
+    TRAINS_IN_TRAIN_MODE = (
+        "trains-in-train-mode",
+        "Each optimizer step follows forward passes in train mode.",
+    )
+    INFERS_IN_EVAL_MODE = (
+        "infers-in-eval-mode",
+        "Forward passes that no backward follows are in eval mode.",
+    )
+    INFERENCE_BUILDS_NO_GRAPH = (
+        "inference-builds-no-graph",
+        "What a run without backward gives does not require gradients.",
+    )
+    STATISTICS_STAY = (
+        "statistics-stay",
+        "Running statistics stay in eval mode, and in frozen layers always.",
+    )
+    MEMORY_FLAT = (
+        "memory-flat",
+        "What a run gives holds no more of the autograd graph when the run is longer.",
+    )
+    # Data and metrics.
+    EPOCHS_DIFFER = (
+        "epochs-differ",
+        "Each epoch gives every sample once, in another order than the last.",
+    )
+    PERFECT_SCORES_ONE = (
+        "perfect-scores-one",
+        "The metric gives 1.0 for right answers and 0.0 for wrong ones.",
     )
 
 

@@ -20,7 +20,9 @@ def example_inputs(batch_size=10):
     return (torch.randn(batch_size, 3, 8, 8),)
 
 
+@torch.no_grad()
 def run(net, images):
+    net.eval()
     loader = DataLoader(TensorDataset(images), batch_size=4)
     return torch.cat([net(batch) for (batch,) in loader])
 

@@ -23,6 +23,7 @@ def example_inputs(batch_size=5):
     return (torch.randn(batch_size, 3, 8, 8),)
 
 
+@torch.no_grad()
 def run(net, images):
     net.eval()
     loader = DataLoader(TensorDataset(images), batch_size=4)

@@ -22,7 +22,9 @@ def example_inputs(batch_size=4):
     return (torch.randn(batch_size, 3, 8, 8),)
 
 
+@torch.no_grad()
 def run(net, images):
+    net.eval()
     return torch.stack([net(image.unsqueeze(0)).argmax() for image in images])
 
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from .errors import CorpusError
-from .spec import CaseSpec, ControlSpec, SpecError, read_case, read_control
+from .spec import CaseSpec, ControlSpec, Healthy, SpecError, read_case, read_control
 
 TREES = ("cases", "fixes", "controls")
 
@@ -25,6 +25,11 @@ class Case:
 
     kind = "pair"
 
+    @property
+    def healthy(self) -> Healthy:
+        """What the fix is declared to give."""
+        return self.spec.fixed
+
     def programs(self) -> dict[str, str]:
         """Return the source text of each side."""
         return {"broken": self.broken, "fixed": self.fixed}
@@ -39,6 +44,11 @@ class Control:
     source: str
 
     kind = "control"
+
+    @property
+    def healthy(self) -> Healthy:
+        """What it is declared to give."""
+        return self.spec.works
 
     def programs(self) -> dict[str, str]:
         """Return the source text of its one side."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .facts import Hello, Layer, Observation
+    from .vocabulary import Law
 
 DEVICES = ("cpu", "cuda")
 UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
@@ -58,14 +59,12 @@ class Book(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     entries: dict[str, Record] = {}
 
 
-def side(observation: Observation | None) -> Side | None:
-    """Return the recorded form of an observation."""
+def side(observation: Observation | None, breaks: set[Law]) -> Side | None:
+    """Return the recorded form of an observation, which `breaks` laws."""
     if observation is None:
         return None
     raised = observation.raised
-    laws: dict[bool | None, list[str]] = {True: [], False: [], None: []}
-    for law, finding in sorted(observation.laws.items()):
-        laws[finding.holds].append(law.value)
+    holds = [law.value for law, finding in observation.laws.items() if finding.holds]
     return Side(
         stage=raised.stage.value if raised else "",
         raises=raised.type if raised else "",
@@ -73,8 +72,8 @@ def side(observation: Observation | None) -> Side | None:
         at=raised.at if raised else "",
         layer=raised.layer if raised else "",
         output=observation.output or "",
-        holds=laws[True],
-        breaks=laws[False],
+        holds=sorted(holds),
+        breaks=[] if raised else sorted(law.value for law in breaks),
         layers=[layer_line(layer) for layer in observation.layers],
     )
 

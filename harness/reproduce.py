@@ -12,7 +12,7 @@ from . import records
 from .errors import DeviceError
 from .facts import Ending, Hello, Job
 from .lint import check
-from .verify import Judgement, Mismatch, Runs, judge
+from .verify import Judgement, Mismatch, Runs, broken_laws, judge
 from .vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -135,10 +135,11 @@ class Results:
         entry = self._plan.corpus.entries[name]
         judgement = judge(entry, runs, device)
         first = {side: endings[0].observation for side, endings in runs.items()}
-        record = records.Record(
-            judgement.verdict,
-            **{side: records.side(observation) for side, observation in first.items()},
-        )
+        sides = {
+            side: records.side(seen, broken_laws(entry.healthy, seen) if seen else set())
+            for side, seen in first.items()
+        }
+        record = records.Record(judgement.verdict, **sides)
         fixed = first["fixed"]
         return Outcome(
             name,

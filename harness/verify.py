@@ -50,14 +50,13 @@ def judge(entry: Entry, runs: Runs, device: str) -> Judgement:
             return Judgement(Verdict.FLAKY, [unsteady])
     if isinstance(entry, Case):
         broken = entry.spec.broken.on(device)
-        fixed = entry.spec.fixed
-        first = _judge_broken(broken, fixed, entry.spec.waive, runs["broken"][0])
+        first = _judge_broken(broken, entry.healthy, entry.spec.waive, runs["broken"][0])
         if first.verdict is not Verdict.REPRODUCED:
             return first
         failed, ideal = Verdict.FIX_FAILED, Verdict.REPRODUCED
     else:
-        fixed, failed, ideal = entry.spec.works, Verdict.CONTROL_FAILED, Verdict.WORKS
-    return _judge_healthy(fixed, entry.spec.waive, runs["fixed"][0], failed, ideal)
+        failed, ideal = Verdict.CONTROL_FAILED, Verdict.WORKS
+    return _judge_healthy(entry.healthy, entry.spec.waive, runs["fixed"][0], failed, ideal)
 
 
 def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:

@@ -1,17 +1,23 @@
-"""The runners that tests share: loading torch takes seconds, so it is done once for each."""
+"""What tests share: runners, since loading torch takes seconds, and a command line on them."""
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves this to us
 
-from kit import Remembering
+from kit import Pair, Remembering, Solo, corpus_of
 
+from harness.cli import main
 from harness.facts import Limits
 from harness.runner import ForkServer
 
@@ -35,3 +41,53 @@ def strict_runner() -> Iterator[ForkServer]:
     """Give a runner for programs that hang or hoard: its limits are soon reached."""
     with ForkServer(Limits(seconds=6, memory_bytes=256 << 20, workers=12)) as runner:
         yield runner
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """Runs the command line in this process, with the session's runner and a corpus."""
+
+    def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self._capture = capture
+
+    def __call__(self, *arguments: str) -> Finished:
+        self._capture.readouterr()
+        try:
+            code = main([*arguments, "--corpus", str(self.root)])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = self._capture.readouterr()
+        return Finished(code, said.out, said.err)
+
+    def json(self, *arguments: str) -> Any:  # noqa: ANN401
+        return json.loads(self(*arguments, "--json").out)
+
+
+@pytest.fixture
+def harness(
+    runner: Remembering,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Command]:
+    """Give the command line on a corpus of a pair and a control, on a machine without CUDA."""
+    no_cuda = msgspec.structs.replace(runner.hello, devices={"cpu": "", "cuda": "no CUDA device"})
+    monkeypatch.setattr(runner, "hello", no_cuda)
+    monkeypatch.setattr("harness.session.open_runner", lambda _: nullcontext(runner))
+    monkeypatch.setenv("NO_COLOR", "1")
+    former = signal.getsignal(signal.SIGTERM)
+    corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
+    yield Command(tmp_path, capsys)
+    signal.signal(signal.SIGTERM, former)
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
+    """Leave the machine's name out of what is checked in."""
+    del machine_info["node"]

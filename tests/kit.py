@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import tomli_w
@@ -95,7 +95,9 @@ def importing(modules: str, *lines: str, source: str = HEALTHY) -> str:
     """Return `source` with modules imported, and lines that run on import."""
     body = "".join(f"\n{line}\n" for line in lines)
     tail = f"import torch\nfrom torch import nn\n{body}"
-    return patched(("import torch\nfrom torch import nn\n", f"import {modules}\n{tail}"), source=source)
+    return patched(
+        ("import torch\nfrom torch import nn\n", f"import {modules}\n{tail}"), source=source
+    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ class Pair:
 
     broken: str = BROKEN
     fixed: str = HEALTHY
-    declared: dict[str, Any] = field(default_factory=dict)  # on top of DECLARED; None takes a key out
+    declared: dict[str, Any] = field(
+        default_factory=dict
+    )  # on top of DECLARED; None takes a key out
     silent: tuple[str, ...] = ()  # the laws violated, instead of DECLARED
     output: str = OUTPUT
     waive: dict[str, str] = field(default_factory=dict)
@@ -194,7 +198,7 @@ class Remembering:
         for job in jobs:
             yield msgspec.structs.replace(self._known[_plain(job)], job=job.number)
 
-    def __enter__(self) -> Remembering:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, outcome, put
 
-from harness.corpus import CorpusError, default_root, load
+from harness.corpus import default_root, load
+from harness.errors import CorpusError
 from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SOUND = {"shape/pair": Pair(), "dtype/other": Pair(), "dtype/myth": Solo()}
+SOUND: dict[str, Pair | Solo] = {"shape/pair": Pair(), "dtype/other": Pair(), "dtype/myth": Solo()}
 HALVES = [
     ("fixes/shape/pair.py", "fixes/shape/pair.py: is missing, though cases/shape/pair.py is there"),
     ("cases/shape/pair.py", "cases/shape/pair.py: is missing, though cases/shape/pair.toml"),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
-from kit import wait_for
+from kit import put, wait_for
 
 from harness import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 KILLS = 30
 # Writes the same number into two files, over and over, and says when the first is there.
@@ -21,12 +25,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from harness import files
-folder = Path(sys.argv[1])
-for version in range(int(sys.argv[2]), 1_000_000_000):
+
+folder, start = Path(sys.argv[1]), int(sys.argv[2])
+for version in range(start, start + 1_000_000):
     with files.replaced(folder) as draft:
         for name in ("one", "two"):
             (draft / name).write_text(f"{version}\\n" * 500)
-    if version == int(sys.argv[2]):
+    if version == start:
         print("begun", flush=True)
 """
 
@@ -38,9 +43,17 @@ def _folder(root: Path) -> Path:
     return folder
 
 
-def _writer(folder: Path, start: int) -> subprocess.Popen[str]:
+@contextmanager
+def _writer(folder: Path, start: int) -> Iterator[None]:
+    """Let another process write, from its first version on until it is killed at the end."""
     command = [sys.executable, "-c", WRITER, str(folder), str(start)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "begun\n"
+            yield
+        finally:
+            process.kill()
 
 
 def test_a_block_that_ends_well_replaces_the_folder(tmp_path: Path) -> None:
@@ -50,7 +63,10 @@ def test_a_block_that_ends_well_replaces_the_folder(tmp_path: Path) -> None:
         (draft / "one").write_text("new")
         (draft / "two").write_text("new")
         assert (folder / "one").read_text() == "old"
-    assert {path.name: path.read_text() for path in folder.iterdir()} == {"one": "new", "two": "new"}
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "one": "new",
+        "two": "new",
+    }
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -86,11 +102,15 @@ def test_without_an_atomic_exchange_the_folder_is_still_replaced(
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_draft_whose_writer_is_dead_is_cleared_away(tmp_path: Path) -> None:
+DEAD = 2**22 + 1  # above every process number of Linux
+
+
+@pytest.mark.parametrize(
+    "number", [f"{DEAD}", f"{DEAD}-aside", f"{os.getpid()}"], ids=["dead", "aside", "as ours"]
+)
+def test_a_draft_whose_writer_is_dead_is_cleared_away(number: str, tmp_path: Path) -> None:
     folder = _folder(tmp_path)
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    (tmp_path / f".results-{gone.pid}").mkdir()
+    put(tmp_path / f".results-{number}" / "one", "left behind")
     with files.replaced(folder):
         pass
     assert list(tmp_path.iterdir()) == [folder]
@@ -100,11 +120,8 @@ def test_a_draft_whose_writer_is_alive_is_left_alone(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     with files.replaced(folder) as draft:
         (draft / "one").write_text("mine")
-        other = _writer(folder, 1)
-        assert other.stdout
-        assert other.stdout.readline() == "begun\n"
-        other.kill()
-        other.communicate()
+        with _writer(folder, 1):
+            pass
         assert (draft / "one").read_text() == "mine"
 
 
@@ -129,12 +146,8 @@ def test_a_writer_killed_at_any_moment_leaves_one_version(tmp_path: Path) -> Non
     folder = tmp_path / "results"
     chance, seen = random.Random(0), set()  # noqa: S311
     for kill in range(KILLS):
-        writer = _writer(folder, kill * 1_000_000)
-        assert writer.stdout
-        assert writer.stdout.readline() == "begun\n"
-        time.sleep(chance.uniform(0, 0.03))  # the moment, not a wait for anything
-        writer.send_signal(signal.SIGKILL)
-        writer.communicate()
+        with _writer(folder, kill * 1_000_000):
+            time.sleep(chance.uniform(0, 0.03))  # the moment, not a wait for anything
         versions = {(folder / name).read_text() for name in ("one", "two")}
         assert len(versions) == 1, f"kill {kill}"
         assert len(set(versions.pop().split())) == 1, f"kill {kill}"
@@ -146,9 +159,6 @@ def test_a_writer_killed_at_any_moment_leaves_one_version(tmp_path: Path) -> Non
 
 def test_a_reader_never_sees_a_mixture(tmp_path: Path) -> None:
     folder = tmp_path / "results"
-    writer = _writer(folder, 0)
-    assert writer.stdout
-    assert writer.stdout.readline() == "begun\n"
 
     def consistent() -> bool:
         handle = os.open(folder, os.O_RDONLY)  # one folder, also if it is swapped meanwhile
@@ -163,6 +173,5 @@ def test_a_reader_never_sees_a_mixture(tmp_path: Path) -> None:
             os.close(handle)
         return len(texts) == 1
 
-    assert not wait_for(lambda: not consistent(), 0.5)
-    writer.kill()
-    writer.communicate()
+    with _writer(folder, 0):
+        assert not wait_for(lambda: not consistent(), 0.5)

@@ -8,7 +8,6 @@ import psutil
 import pytest
 from kit import (
     BROKEN,
-    HEALTHY,
     SAYS,
     Pair,
     Remembering,
@@ -16,7 +15,6 @@ from kit import (
     doing,
     importing,
     outcome,
-    patched,
     run_all,
 )
 
@@ -135,23 +133,29 @@ HOSTILE = {
     "recurses": (
         Pair(
             doing("return self.forward(x)", source=BROKEN),
-            declared={"raises": "RecursionError", "says": "recursion", "layer": None,
-                      "at": "self.forward(x)"},
+            declared={
+                "raises": "RecursionError",
+                "says": "recursion",
+                "layer": None,
+                "at": "self.forward(x)",
+            },
         ),
         Verdict.REPRODUCED,
-    ),  # fmt: skip
+    ),
     "recurses_through_its_call": (
         Pair(
             doing("return self(x)", source=BROKEN),
-            declared={"raises": "RecursionError", "says": "recursion", "layer": None,
-                      "at": "self(x)"},
+            declared={
+                "raises": "RecursionError",
+                "says": "recursion",
+                "layer": None,
+                "at": "self(x)",
+            },
         ),
         Verdict.REPRODUCED,
-    ),  # fmt: skip
+    ),
     "leaves_a_thread": (
-        _spoilt(
-            importing("threading", "threading.Thread(target=threading.Event().wait).start()")
-        ),
+        _spoilt(importing("threading", "threading.Thread(target=threading.Event().wait).start()")),
         Verdict.REPRODUCED,
     ),
     "leaves_a_process": (
@@ -164,10 +168,11 @@ HOSTILE = {
         Verdict.REPRODUCED,
     ),
     "leaves_a_fork": (
-        _then_raises("if not os.fork():", "    os.setsid()", f"    time.sleep({LONG_NAP})",
-                     needs="os, time"),
+        _then_raises(
+            "if not os.fork():", "    os.setsid()", f"    time.sleep({LONG_NAP})", needs="os, time"
+        ),
         Verdict.REPRODUCED,
-    ),  # fmt: skip
+    ),
     "hangs_beside_its_fork": (
         _then_raises("os.fork()", f"time.sleep({LONG_NAP})", needs="os, time"),
         Verdict.TIMEOUT,

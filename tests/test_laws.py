@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, observations, patched
+from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
 
 from harness.spec import Healthy
 from harness.verify import broken_laws
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.facts import Observation
 
 FLATTENED = "torch.flatten(x, 1)"
+SCORED = f"self.fc({FLATTENED})"
 BUILT = "super().__init__()"
 
 SICK = {
@@ -24,8 +25,7 @@ SICK = {
     ),
     "NaN in one place": (
         {Law.OUTPUT_AS_DECLARED},
-        patched(("return self.fc(torch.flatten(x, 1))",
-                 "x = self.fc(torch.flatten(x, 1))\n        return x + 0 / (x < x.amax(1, keepdim=True))")),
+        patched((SCORED, f"(y := {SCORED}) + 0 / (y < y.amax(1, True))")),
     ),
     "the batch size of the example is written down": (
         {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT, Law.EXPORTS},
@@ -33,7 +33,7 @@ SICK = {
     ),
     "a batch of one loses its first dimension": (
         {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT},
-        patched((f"self.fc({FLATTENED})", f"self.fc({FLATTENED}).squeeze(0)")),
+        patched((SCORED, f"{SCORED}.squeeze(0)")),
     ),
     "a batch of seven raises": (
         {Law.ANY_BATCH_SIZE},
@@ -49,7 +49,8 @@ SICK = {
     ),
     "the second pass over an input is another": (
         {Law.DETERMINISTIC_IN_EVAL},
-        doing("same = id(x) == getattr(self, 'last', 0)", "self.last = id(x)", "x = x + same"),
+        doing("KEPT.append((self, x))", "x = x + all(a is b for a, b in zip(*KEPT[-2:]))",
+              source=importing("copy", "KEPT = [(None, None)]")),
     ),
     "the input is clamped in place": (
         {Law.INPUTS_UNTOUCHED},
@@ -113,7 +114,7 @@ SICK = {
     ),
     "a warning of torch": (
         {Law.NO_WARNINGS},
-        patched((f"self.fc({FLATTENED})", f"nn.functional.softmax(self.fc({FLATTENED}))")),
+        patched((SCORED, f"nn.functional.softmax({SCORED})")),
     ),
 }  # fmt: skip
 
@@ -151,13 +152,15 @@ def test_a_healthy_network_breaks_none_over_ten_seeds(source: str, runner: Remem
 
 def test_every_law_is_judged_where_it_applies(runner: Remembering) -> None:
     found = observations(runner, {"healthy": TRAINED})["healthy"]
-    assert {law for law, finding in found.laws.items() if finding.holds} == {
-        *Law
-    } - {Law.OUTPUT_AS_DECLARED}
+    assert {law for law, finding in found.laws.items() if finding.holds} == {*Law} - {
+        Law.OUTPUT_AS_DECLARED
+    }
 
 
 def test_a_law_that_does_not_apply_says_why(runner: Remembering) -> None:
-    finding = observations(runner, {"healthy": HEALTHY})["healthy"].laws[Law.ONE_BATCH_CAN_BE_LEARNED]
+    finding = observations(runner, {"healthy": HEALTHY})["healthy"].laws[
+        Law.ONE_BATCH_CAN_BE_LEARNED
+    ]
     assert (finding.holds, finding.note) == (None, "the program has no targets")
 
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import RecordError
 from harness.facts import Finding, Hello, Layer, Observation, Raised
+from harness.mask import mask
 from harness.records import (
     Book,
     Record,
-    RecordError,
     Side,
     bless,
     drift,
@@ -39,7 +40,7 @@ RECORD = Record(Verdict.REPRODUCED, side(BROKEN), side(FIXED))
 NOW = {"cpu": {"shape/pair": RECORD}}
 HARD_TEXTS = [
     "two\nlines",
-    "two\r\nlines",
+    "two\r\nlines and\rone more",
     "\n starts with a line break",
     "ends with one\n",
     'three """ quotes and a \\ backslash',
@@ -74,7 +75,8 @@ def test_what_is_read_is_what_was_blessed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", HARD_TEXTS)
 def test_any_message_comes_back_to_the_letter(text: str, tmp_path: Path) -> None:
-    record = Record(Verdict.REPRODUCED, Side(raises="ValueError", says=text, layers=[text, "x"]))
+    raised = Raised(Stage.FORWARD, "ValueError", mask(text), "raise")
+    record = Record(Verdict.REPRODUCED, side(Observation(raised=raised)))
     bless(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
     assert drift(_cpu(tmp_path).entries["shape/pair"], record) == []
 
@@ -140,7 +142,7 @@ def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
         read_all(tmp_path)
 
 
-def test_the_matrix_has_a_row_per_entry_and_a_column_per_book(tmp_path: Path) -> None:
+def test_the_matrix_has_a_row_per_entry_and_a_column_per_release_and_device(tmp_path: Path) -> None:
     silent = Record(Verdict.REPRODUCED, Side(output="float32[1]", breaks=["nonlinear"]))
     older = Hello("3.11", "2.9.0", "0.24.0", {"cpu": ""}, "a fork")
     bless(tmp_path, older, {"cpu": {"a/one": Record(Verdict.WORKS)}}, {"a/one", "b/two"})
@@ -148,10 +150,10 @@ def test_the_matrix_has_a_row_per_entry_and_a_column_per_book(tmp_path: Path) ->
     bless(tmp_path, HELLO, now, {"a/one", "b/two"})
     rows = [line for line in (tmp_path / "README.md").read_text().splitlines() if "|" in line]
     assert rows == [
-        "| case | torch 2.14.1, cuda | torch 2.14.1, cpu | torch 2.9.0, cpu |",
-        "| --- | --- | --- | --- |",
-        "| a/one | not tried | reproduced: RuntimeError | works |",
-        "| b/two | reproduced: breaks nonlinear | not tried | not tried |",
+        "| case | torch 2.14.1, cpu | torch 2.14.1, cuda | torch 2.9.0, cpu | torch 2.9.0, cuda |",
+        "| --- | --- | --- | --- | --- |",
+        "| a/one | reproduced: RuntimeError | not tried | works | not tried |",
+        "| b/two | not tried | reproduced: breaks nonlinear | not tried | not tried |",
     ]
 
 
@@ -163,7 +165,11 @@ def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:
 
 
 def test_the_nearest_book_is_the_exact_one_else_the_newest_of_the_device() -> None:
-    books = [Book("2.14.1", "", "", "cuda"), Book("2.10.0", "", "", "cpu"), Book("2.9.0", "", "", "cpu")]
+    books = [
+        Book("2.14.1", "", "", "cuda"),
+        Book("2.10.0", "", "", "cpu"),
+        Book("2.9.0", "", "", "cpu"),
+    ]
     assert nearest(books, "2.9.0", "cpu") is books[2]
     assert nearest(books, "2.14.1", "cpu") is books[1]
     assert nearest(books, "2.9.0", "tpu") is None

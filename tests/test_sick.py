@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import (
     BROKEN,
-    RAISES,
     TRAINED,
     Pair,
     Remembering,
@@ -56,17 +55,18 @@ MIXING = patched(("(torch.flatten(x, 1))", "(torch.flatten(x - x.mean(0), 1))"))
 SWALLOWING = patched(
     (
         "        return self.fc(torch.flatten(x, 1))",
-        "        try:\n            return torch.flatten(x, 2) @ self.fc.weight.T\n"
-        "        except RuntimeError:\n            return torch.zeros(x.shape[0], 5)",
+        """\
+        try:
+            return torch.flatten(x, 2) @ self.fc.weight.T
+        except RuntimeError:
+            return torch.zeros(x.shape[0], 5)""",
     )
 )
 IN_RUN = patched(
     ("loss.backward()", "loss.backward()\n    torch.zeros(2, 3) @ torch.zeros(2, 3)"),
     source=TRAINED,
 )
-FLIPPING = doing(
-    "if torch.initial_seed() % 3 == 2:", "    raise TypeError('odd')", source=BROKEN
-)
+FLIPPING = doing("if torch.initial_seed() % 3 == 2:", "    raise TypeError('odd')", source=BROKEN)
 RANDOM_MESSAGE = doing(
     "raise RuntimeError(f'cannot be multiplied {torch.rand(())}')", source=BROKEN
 )
@@ -94,15 +94,20 @@ SICK = {
         Verdict.WRONG_SYMPTOM,
     ),
     "does_nothing_wrong": Sick(
-        Pair(patched(("        return", "        x = x.clone()\n        return")),
-             declared={"at": "torch.flatten(x, 1)"}),
-        Verdict.NOT_REPRODUCED, {"failure"},
-    ),  # fmt: skip
+        Pair(
+            patched(("        return", "        x = x.clone()\n        return")),
+            declared={"at": "torch.flatten(x, 1)"},
+        ),
+        Verdict.NOT_REPRODUCED,
+        {"failure"},
+    ),
     "prints_that_it_passed": Sick(
-        Pair(doing("print('passed')", "print('reproduced')"),
-             declared={"at": "torch.flatten(x, 1)"}),
-        Verdict.NOT_REPRODUCED, {"failure"},
-    ),  # fmt: skip
+        Pair(
+            doing("print('passed')", "print('reproduced')"), declared={"at": "torch.flatten(x, 1)"}
+        ),
+        Verdict.NOT_REPRODUCED,
+        {"failure"},
+    ),
     "fix_raises": _fix(patched(("flatten(x, 1)", "flatten(x, 3)")), "fixed side"),
     "fix_returns_none": Sick(
         Pair(fixed=patched(("return self.fc(", "self.fc("))), Verdict.FIX_FAILED
@@ -115,9 +120,7 @@ SICK = {
         patched(("x, 1))", "x, 1)) * 0")), "every-parameter-learns", "nonlinear"
     ),
     "fix_gives_another_dtype": _fix(patched(("x, 1))", "x, 1)).double()")), "output-as-declared"),
-    "fix_gives_another_shape": _fix(
-        patched(("2, 5)", "2, 6)")), "output-as-declared"
-    ),
+    "fix_gives_another_shape": _fix(patched(("2, 5)", "2, 6)")), "output-as-declared"),
     "fix_works_for_one_batch_size": Sick(
         Pair(fixed=patched(("torch.flatten(x, 1)", "x.view(4, -1)"))), Verdict.FIX_FAILED
     ),
@@ -139,25 +142,27 @@ SICK = {
     ),
     "waives_another_law": Sick(
         Pair(fixed=LINEAR, waive={"exports": "not so"}),
-        Verdict.FIX_FAILED, {"nonlinear", "waive.exports"},
-    ),  # fmt: skip
+        Verdict.FIX_FAILED,
+        {"nonlinear", "waive.exports"},
+    ),
     "waives_with_reason": Sick(
         Pair(fixed=LINEAR, waive={"nonlinear": "one layer is enough here"}), Verdict.REPRODUCED
     ),
     "breaks_the_declared_law": _silent(LINEAR, "nonlinear"),
     "breaks_both_declared_laws": _silent(
         patched(("(torch.flatten(x, 1))", "(torch.flatten(x - x.mean(0), 1))"), source=LINEAR),
-        "nonlinear", "samples-independent",
-    ),  # fmt: skip
+        "nonlinear",
+        "samples-independent",
+    ),
     "breaks_another_law": _silent(LINEAR, "exports", verdict=Verdict.WRONG_SYMPTOM),
     "breaks_one_more_law": _silent(
-        patched(("x.mean(0)", "x.mean(0)"), ("torch.relu(self.conv(x))", "self.conv(x)"),
-                source=MIXING),
-        "nonlinear", verdict=Verdict.WRONG_SYMPTOM,
-    ),  # fmt: skip
-    "breaks_one_law_less": _silent(
-        LINEAR, "nonlinear", "exports", verdict=Verdict.WRONG_SYMPTOM
+        patched(
+            ("x.mean(0)", "x.mean(0)"), ("torch.relu(self.conv(x))", "self.conv(x)"), source=MIXING
+        ),
+        "nonlinear",
+        verdict=Verdict.WRONG_SYMPTOM,
     ),
+    "breaks_one_law_less": _silent(LINEAR, "nonlinear", "exports", verdict=Verdict.WRONG_SYMPTOM),
     "breaks_no_law": _silent(
         patched(("torch.relu", "torch.tanh")), "nonlinear", verdict=Verdict.NOT_REPRODUCED
     ),

@@ -12,6 +12,7 @@ from harness.verify import Runs, judge
 from harness.vocabulary import Law, Stage, Verdict
 
 FAILS = Raised(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")
+LAWS = {law.name.lower(): law for law in Law}
 HELD: dict[Law, Finding] = {Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None)}
 
 
@@ -25,7 +26,7 @@ def _raises(**changes: Any) -> Ending:  # noqa: ANN401
 
 
 def _works(output: str = OUTPUT, **broken: str) -> Ending:
-    laws = {Law(name.replace("_", "-")): Finding(False, note) for name, note in broken.items()}  # noqa: FBT003
+    laws = {LAWS[name]: Finding(holds=False, note=note) for name, note in broken.items()}
     return _end(output=output, laws={**HELD, **laws})
 
 
@@ -123,7 +124,7 @@ def test_one_run_that_differs_makes_a_pair_flaky(changed: Ending, place: int, si
 
 
 def test_what_may_differ_between_runs_makes_nothing_flaky() -> None:
-    notes = [_end(output=OUTPUT, laws={Law.NONLINEAR: Finding(False, n)}, forward_ns=ns)  # noqa: FBT003
+    notes = [_end(output=OUTPUT, laws={Law.NONLINEAR: Finding(holds=False, note=n)}, forward_ns=ns)
              for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))]  # fmt: skip
     pair = Pair(waive={"nonlinear": "so"})
     runs: Runs = {"broken": [_raises()] * 3, "fixed": notes}

@@ -1,0 +1,147 @@
+"""`list`, `show`, `lint` and `new`: quick, without torch, at ease in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import HEALTHY, RAISES, SAYS, Pair, Solo, corpus_of, put
+
+from harness.lint import lint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Command
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+
+
+def test_list_has_a_row_or_an_object_per_entry(harness: Command) -> None:
+    put(harness.root / "cases/loss/half.py", HEALTHY)
+    listed = {item["id"]: item["kind"] for item in harness.json("list")}
+    assert listed == {"shape/pair": "pair", "dtype/myth": "control", "loss/half": "invalid"}
+    rows = harness("list").out.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == sorted(listed)
+    assert [item["id"] for item in harness.json("list", "shape")] == ["shape/pair"]
+
+
+def test_show_has_the_message_the_diff_and_the_reasons(harness: Command) -> None:
+    harness("reproduce", "--bless")
+    page = harness("show", "pair").out
+    for text in (
+        SAYS,
+        f"- {' ' * 8}return {RAISES}   ◄ raises here",
+        f"+ {' ' * 8}return self.fc(",
+        "fc Linear",
+        "It flattens too little.",
+        "https://example.org/question",
+    ):
+        assert text in page
+    assert "This cannot work." in harness("show", "dtype/myth").out
+    assert harness.json("show", "pair")["programs"]["fixed"] == HEALTHY
+    assert harness.json("show", "pair")["record"]["verdict"] == "reproduced"
+
+
+def test_show_of_several_asks_for_one(harness: Command) -> None:
+    corpus_of(harness.root, {"shape/one": Pair(), "shape/two": Pair()})
+    done = harness("show", "shape")
+    assert done.code == 2
+    assert "choose one of shape/one, shape/pair, shape/two" in done.err
+
+
+def test_lint_exits_1_where_there_is_a_problem(harness: Command) -> None:
+    assert harness("lint").code == 0
+    put(harness.root / "cases/loss/half.py", HEALTHY)
+    done = harness("lint")
+    assert done.code == 1
+    assert "fixes/loss/half.py: is missing, though cases/loss/half.py is there" in done.out
+    assert {item["id"] for item in harness.json("lint")} == {"loss/half"}
+
+
+def test_new_writes_a_case_that_lacks_prose_alone(harness: Command) -> None:
+    done = harness("new", "loss/my_mistake")
+    assert done.code == 0
+    names = ["cases/loss/my_mistake.py", "fixes/loss/my_mistake.py", "cases/loss/my_mistake.toml"]
+    assert done.out.split() == [str(harness.root / name) for name in names]
+    corpus = corpus_of(harness.root, {})
+    assert [(problem.file, problem.message.partition(":")[0]) for problem in lint(corpus)] == [
+        (names[2], "key `title`")
+    ]
+    put(harness.root / names[2], (harness.root / "cases/shape/pair.toml").read_text())
+    corpus = corpus_of(harness.root, {})
+    assert {problem.message.partition(":")[0] for problem in lint(corpus)} == {
+        "is the same as the case", "key `broken.at`"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["loss/pair", "loss/myth", "shape/pair"])
+def test_new_refuses_an_id_that_is_taken(name: str, harness: Command) -> None:
+    done = harness("new", name)
+    assert done.code == 2
+    assert "is taken by" in done.err
+    assert not (harness.root / "cases/loss").exists()
+
+
+@pytest.mark.parametrize("name", ["pair", "Loss/x", "a/b/c", "../x/y", "loss/", "loss/1x", "a/x-y"])
+def test_new_refuses_what_is_no_id(name: str, harness: Command) -> None:
+    done = harness("new", name)
+    assert done.code == 2
+    assert "is no id: write <topic>/<id>" in done.err
+
+
+def test_no_color_takes_the_colour_out(harness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert not COLOUR.search(harness("show", "pair").out)
+    monkeypatch.delenv("NO_COLOR")
+    assert COLOUR.search(harness("show", "pair").out)
+
+
+# Runs commands in one fresh interpreter, and looks after each at what it has imported.
+QUICK = """
+import json, sys
+from harness.cli import main
+
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command)
+    except SystemExit as end:
+        assert not end.code, command
+    assert not {"torch", "numpy"} & set(sys.modules), command
+"""
+
+
+def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
+    corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
+    commands = [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"],
+                ["lint"], ["new", "loss/mine"]]  # fmt: skip
+    commands = [[*command, "--corpus", str(tmp_path)] for command in commands]
+    questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"]])
+    done = subprocess.run(
+        [sys.executable, "-c", QUICK, questions], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"], ["lint"]],
+)
+def test_a_reader_that_has_gone_gives_no_traceback(command: list[str], tmp_path: Path) -> None:
+    corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
+    put(tmp_path / "cases/loss/half.py", HEALTHY)
+    buffered = {key: text for key, text in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *command, "--corpus", tmp_path],
+        stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=buffered,
+    )  # fmt: skip
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr

@@ -1,0 +1,163 @@
+"""What is said of a run: the failing text, the layer, the shapes, the values' descriptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import (
+    BROKEN,
+    HEALTHY,
+    RAISES,
+    TRAINED,
+    Remembering,
+    doing,
+    importing,
+    observations,
+    patched,
+)
+
+from harness.facts import Job
+from harness.records import layer_line
+from harness.vocabulary import Law, Stage
+
+if TYPE_CHECKING:
+    from harness.facts import Observation
+    from harness.runner import ForkServer
+
+BUILT = "super().__init__()"
+NESTED = patched(
+    ("self.conv = nn.Conv2d(2, 4, kernel_size=3)",
+     "self.conv = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ModuleDict({'a': nn.Linear(3, 3)})['a'])"),
+)  # fmt: skip
+CAUGHT = doing("try:", "    self.fc(x)", "except RuntimeError:", "    pass", "raise KeyError('x')")
+TWICE = patched((BUILT, f"{BUILT}\n        self.same = nn.Linear(4, 3)"),
+                ("torch.relu(self.conv(x))", "self.same(self.same(x))"))  # fmt: skip
+MANY = doing("for _ in range(300):", "    self.conv(x)")
+
+PROGRAMS = {
+    "broken": BROKEN,
+    "healthy": HEALTHY,
+    "over several lines": patched(
+        (RAISES, "self.fc(\n            torch.flatten(\n                x, 2))"), source=BROKEN
+    ),
+    "non-ascii before it": patched((RAISES, f"'é', {RAISES}"), source=BROKEN),
+    "in a helper": doing("def scale(x):", "    return x @ x.T[:1]", "return scale(x[0, 0])"),
+    "in a function of torch": doing("return torch.cat([x, x[0]])"),
+    "with a cause": doing("try:", "    {}['a']", "except KeyError as e:",
+                          "    raise ValueError('no') from e"),
+    "nested": NESTED,
+    "caught": CAUGHT,
+    "twice": TWICE,
+    "many": MANY,
+    "outside": patched(("loss.backward()", "labels.missing()"), source=TRAINED),
+    "bad syntax": HEALTHY.replace("return self", "return return self"),
+    "no Net": HEALTHY.replace("class Net", "class Model"),
+    "a tuple": patched(("return self.fc(torch.flatten(x, 1))",
+                        "return x.bool(), [x[0, 0, 0, 0]], {'a': (None, 'b')}, (x.int(),)")),
+    "infinite": patched(("torch.flatten(x, 1))", "torch.flatten(x, 1)) / 0")),
+    "sparse": doing("return nn.Identity()(torch.eye(2).to_sparse())"),
+    "a layer on meta": doing("return nn.Identity()(torch.ones(2, device='meta'))"),
+    "complex": doing("return nn.Identity()(torch.ones(2, dtype=torch.complex64))"),
+    "warns": doing("warnings.warn(f'see {self.conv}')", needs="warnings"),
+    "warns first": importing("warnings", "warnings.warn('early')"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seen(runner: Remembering) -> dict[str, Observation]:
+    return observations(runner, PROGRAMS)
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "kind", "at", "layer"),
+    [
+        ("broken", Stage.FORWARD, "RuntimeError", RAISES, "fc"),
+        (
+            "over several lines",
+            Stage.FORWARD,
+            "RuntimeError",
+            "self.fc( torch.flatten( x, 2))",
+            "fc",
+        ),
+        ("non-ascii before it", Stage.FORWARD, "RuntimeError", RAISES, "fc"),
+        ("in a helper", Stage.FORWARD, "RuntimeError", "x @ x.T[:1]", ""),
+        ("in a function of torch", Stage.FORWARD, "RuntimeError", "torch.cat([x, x[0]])", ""),
+        ("with a cause", Stage.FORWARD, "ValueError", "raise ValueError('no') from e", ""),
+        ("nested", Stage.FORWARD, "RuntimeError", "self.conv(x)", "conv.1"),
+        ("caught", Stage.FORWARD, "KeyError", "raise KeyError('x')", ""),
+        ("outside", Stage.RUN, "AttributeError", "labels.missing", ""),
+        ("bad syntax", Stage.IMPORT, "SyntaxError", "", ""),
+        ("no Net", Stage.BUILD, "AttributeError", "", ""),
+    ],
+)
+def test_an_exception_is_placed(  # noqa: PLR0913, PLR0917
+    name: str, stage: Stage, kind: str, at: str, layer: str, seen: dict[str, Observation]
+) -> None:
+    raised = seen[name].raised
+    assert raised
+    assert (raised.stage, raised.type, raised.at, raised.layer) == (stage, kind, at, layer)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("healthy", ["Net: float32[4, 2, 4, 4] -> float32[4, 5]",
+                     "conv Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
+                     "fc Linear: float32[4, 16] -> float32[4, 5]"]),
+        ("broken", ["Net: float32[4, 2, 4, 4] -> …",
+                    "conv Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
+                    "fc Linear: float32[4, 4, 4] -> ✗"]),
+        ("nested", ["Net: float32[4, 2, 4, 4] -> …",
+                    "conv Sequential: float32[4, 2, 4, 4] -> …",
+                    "conv.0 Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
+                    "conv.1 Linear: float32[4, 4, 2, 2] -> ✗"]),
+        ("twice", ["Net: float32[4, 2, 4, 4] -> …",
+                   "same Linear: float32[4, 2, 4, 4] -> float32[4, 2, 4, 3]",
+                   "same Linear: float32[4, 2, 4, 3] -> ✗"]),
+        ("caught", ["Net: float32[4, 2, 4, 4] -> ✗", "fc Linear: float32[4, 2, 4, 4] -> …"]),
+    ],
+)  # fmt: skip
+def test_the_layers_are_followed_until_one_fails(
+    name: str, lines: list[str], seen: dict[str, Observation]
+) -> None:
+    assert [layer_line(layer) for layer in seen[name].layers] == lines
+
+
+def test_a_trace_has_a_bound(seen: dict[str, Observation]) -> None:
+    assert len(seen["many"].layers) == 200
+    assert seen["many"].output == "float32[4, 5]"
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("healthy", "float32[4, 5]"),
+        ("infinite", "float32[4, 5] non-finite"),
+        ("a tuple", "(bool[4, 4, 2, 2], [float32[]], {a: (None, str)}, (int32[4, 4, 2, 2],))"),
+        ("complex", "complex64[2]"),
+        ("sparse", "float32[2, 2]"),
+        ("a layer on meta", "float32[2]@meta"),
+    ],
+)
+def test_a_value_is_described(name: str, output: str, seen: dict[str, Observation]) -> None:
+    assert seen[name].raised is None
+    assert seen[name].output == output
+
+
+@pytest.mark.parametrize(("name", "note"), [
+    ("warns", "UserWarning: see Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1))"),
+    ("warns first", "UserWarning: early"),
+])  # fmt: skip
+def test_a_warning_is_quoted(name: str, note: str, seen: dict[str, Observation]) -> None:
+    finding = seen[name].laws[Law.NO_WARNINGS]
+    assert (finding.holds, finding.note) == (False, note)
+
+
+def test_the_first_run_times_the_forward_pass_and_later_ones_do_not(server: ForkServer) -> None:
+    jobs = [Job(0, HEALTHY, 0, first=True), Job(1, HEALTHY, 0, first=False)]
+    times = {ending.job: ending.observation.forward_ns for ending in server.run(jobs)
+             if ending.observation}  # fmt: skip
+    assert times[1] is None
+    assert times[0]
+    assert 1_000 < times[0] < 1_000_000_000

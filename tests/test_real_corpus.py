@@ -1,0 +1,79 @@
+"""The corpus as it is: every entry as declared, and an oracle that would notice if not."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.corpus import Case, default_root, load
+from harness.diff import hunks, without_hunk
+from harness.facts import Ending, Job
+from harness.lint import lint
+from harness.verify import judge
+from harness.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from kit import Remembering
+
+CORPUS = load(default_root())
+CASES = {name: entry for name, entry in CORPUS.entries.items() if isinstance(entry, Case)}
+PARTIAL_FIXES = {
+    f"{name}, hunk {number}": (case, without_hunk(case.broken, case.fixed, hunk))
+    for name, case in CASES.items()
+    for number, hunk in enumerate(hunks(case.broken, case.fixed))
+    if len(hunks(case.broken, case.fixed)) > 1
+}
+
+Endings = dict[str, Ending]  # by source text
+
+
+@pytest.fixture(scope="module")
+def endings(runner: Remembering) -> Endings:
+    """Run every program once, the partial fixes among them; all tests judge these runs."""
+    whole = {source for entry in CORPUS.entries.values() for source in entry.programs().values()}
+    sources = sorted(whole | {source for _, source in PARTIAL_FIXES.values()})
+    jobs = [Job(number, source, 0) for number, source in enumerate(sources)]
+    return {sources[ending.job]: ending for ending in runner.run(jobs)}
+
+
+def _verdict(case: Case, broken: Ending, fixed: Ending) -> Verdict:
+    return judge(case, {"broken": [broken], "fixed": [fixed]}, "cpu").verdict
+
+
+@pytest.mark.parametrize("name", CORPUS.ids)
+def test_an_entry_is_as_declared(name: str, endings: Endings) -> None:
+    problems = [str(problem) for problem in CORPUS.problems if problem.id == name]
+    assert problems == []
+    entry = CORPUS.entries[name]
+    runs = {side: [endings[source]] for side, source in entry.programs().items()}
+    judgement = judge(entry, runs, "cpu")
+    assert judgement.verdict.as_declared, judgement.mismatches
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_exchange_of_the_sides_goes_unnoticed(name: str, endings: Endings) -> None:
+    case = CASES[name]
+    broken, fixed = endings[case.broken], endings[case.fixed]
+    assert _verdict(case, fixed, broken) is not Verdict.REPRODUCED
+    assert _verdict(case, fixed, fixed) is Verdict.NOT_REPRODUCED
+    assert _verdict(case, broken, broken) is Verdict.FIX_FAILED
+
+
+@pytest.mark.parametrize("what", PARTIAL_FIXES)
+def test_a_fix_without_one_of_its_hunks_does_not_work(what: str, endings: Endings) -> None:
+    case, partial = PARTIAL_FIXES[what]
+    verdict = _verdict(
+        dataclasses.replace(case, fixed=partial), endings[case.broken], endings[partial]
+    )
+    assert verdict is not Verdict.REPRODUCED
+
+
+def test_the_programs_keep_to_the_contract() -> None:
+    assert [str(problem) for problem in lint(CORPUS)] == []
+
+
+def test_every_id_is_unique_whatever_the_topic() -> None:
+    names = [name.rpartition("/")[2] for name in CORPUS.ids]
+    assert sorted(set(names)) == sorted(names)

@@ -1,0 +1,54 @@
+"""A runner answers every job once, and says so when it cannot go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from kit import importing
+
+from harness.errors import RunnerError
+from harness.facts import End, Job, Limits
+from harness.runner import ForkServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOPS = importing("os", "raise RuntimeError(os.getpid())")
+HANGS = importing("time", "time.sleep(86_400)")
+
+
+def _servers() -> set[psutil.Process]:
+    return {p for p in psutil.Process().children() if "harness.server" in p.cmdline()}
+
+
+def test_every_job_is_answered_once_by_a_process_of_its_own(server: ForkServer) -> None:
+    endings = list(server.run([Job(number, STOPS, 0) for number in range(100)]))
+    assert sorted(ending.job for ending in endings) == list(range(100))
+    assert {ending.end for ending in endings} == {End.OBSERVED}
+    said = {ending.observation.raised.message for ending in endings
+            if ending.observation and ending.observation.raised}  # fmt: skip
+    assert len(said) == 100
+
+
+def test_no_job_gives_no_ending(server: ForkServer) -> None:
+    assert list(server.run([])) == []
+
+
+def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed server leaves its folder behind
+    before = _servers()
+    with ForkServer(Limits(seconds=60, workers=2)) as runner:
+        (mine,) = _servers() - before
+        endings = runner.run([Job(0, STOPS, 0), *(Job(n, HANGS, 0) for n in range(1, 9))])
+        assert next(endings).job == 0
+        programs = mine.children(recursive=True)
+        mine.kill()
+        with pytest.raises(RunnerError, match=r"^the fork server ended \(exit -9\)"):
+            next(endings)
+    gone, alive = psutil.wait_procs(programs, timeout=5)
+    assert programs
+    assert (len(gone), alive) == (len(programs), [])

@@ -76,7 +76,7 @@ def test_what_is_read_is_what_was_blessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", HARD_TEXTS)
 def test_any_message_comes_back_to_the_letter(text: str, tmp_path: Path) -> None:
     raised = Raised(Stage.FORWARD, "ValueError", mask(text), "raise")
-    record = Record(Verdict.REPRODUCED, side(Observation(raised=raised)))
+    record = Record(Verdict.REPRODUCED, side(Observation(raised=raised), set()))
     bless(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
     assert drift(_cpu(tmp_path).entries["shape/pair"], record) == []
 
@@ -89,13 +89,12 @@ def test_no_duration_and_no_note_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_side_sorts_its_laws_and_marks_the_layer_that_failed() -> None:
-    fixed, broken = side(FIXED), side(BROKEN)
+    fixed, broken = side(FIXED, {Law.NO_WARNINGS}), side(BROKEN, set())
     assert fixed
     assert broken
-    assert (fixed.holds, fixed.breaks, fixed.not_applicable) == (
-        ["nonlinear"], ["no-warnings"], ["exports"])  # fmt: skip
+    assert (fixed.holds, fixed.breaks) == (["nonlinear"], ["no-warnings"])
     assert broken.layers == ["Net: float32[4] -> …", "fc Linear: float32[4] -> ✗"]
-    assert side(None) is None
+    assert side(None, set()) is None
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID])

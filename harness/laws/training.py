@@ -144,10 +144,10 @@ def _loss(
     program: Program, net: nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]
 ) -> float:
     """Return what the run gives as a number; it must be one, and there must be targets."""
-    _need_run(program)
     if not program.has_targets:
         message = "the program has no targets"
         raise NotApplicableError(message)
+    _need_run(program)
     loss = program.run(net, inputs, targets)
     if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
         message = "the program does not return its loss"

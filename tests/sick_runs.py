@@ -1,0 +1,150 @@
+"""Tiny programs whose forward pass is sound and whose run, data or metric breaks one law."""
+
+from __future__ import annotations
+
+from kit import TRAINED, patched
+
+from harness.vocabulary import Law
+
+LOSS = "    loss = nn.functional.cross_entropy(net(x), labels)\n    loss.backward()\n"
+LAYERS = "        self.fc = nn.Linear(4 * 2 * 2, 5)\n"
+RETURNED = "self.fc(torch.flatten(x, 1))"
+GUARD = "\n\nif __name__"
+
+# A whole epoch: two steps, then validation, with a layer that train mode changes.
+EPOCH = patched(
+    ("kernel_size=3)", "kernel_size=3, bias=False)"),
+    (LAYERS, f"{LAYERS}        self.norm = nn.BatchNorm2d(4)\n"),
+    ("torch.relu(self.conv(x))", "torch.relu(self.norm(self.conv(x)))"),
+    (
+        LOSS,
+        (
+            "    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+            "    for _ in range(2):\n"
+            "        net.train()\n"
+            "        optimizer.zero_grad()\n"
+            "        loss = nn.functional.cross_entropy(net(x), labels)\n"
+            "        loss.backward()\n"
+            "        optimizer.step()\n"
+            "        net.eval()\n"
+            "        with torch.no_grad():\n"
+            "            net(x)\n"
+        ),
+    ),
+    source=TRAINED,
+)
+TOTAL = patched(
+    (
+        LOSS,
+        (
+            "    loss = 0.0\n"
+            "    for batch, some in zip(x.split(4), labels.split(4)):\n"
+            "        part = nn.functional.cross_entropy(net(batch), some)\n"
+            "        part.backward()\n"
+            "        loss = loss + part.detach()\n"
+        ),
+    ),
+    source=TRAINED,
+)
+INFERENCE = patched(
+    (
+        GUARD,
+        "\n\n@torch.no_grad()\ndef run(net, x):\n    net.eval()\n    return net(x)\n" + GUARD,
+    )
+)
+LOADED = patched(
+    (
+        GUARD,
+        (
+            "\n\ndef example_loader():\n"
+            "    images = torch.randn(20, 2, 4, 4)\n"
+            "    return torch.utils.data.DataLoader(images, batch_size=4, shuffle=True)\n"
+            "\n\nif __name__"
+        ),
+    )
+)
+SCORING = patched(
+    (
+        "\n\ndef run(",
+        (
+            "\n\ndef score(outputs, labels):\n"
+            "    return (outputs.argmax(1) == labels).float().mean()\n"
+            "\n\ndef run("
+        ),
+    ),
+    source=TRAINED,
+)
+HEALTHY_RUNS = {
+    "epoch": EPOCH,
+    "total": TOTAL,
+    "inference": INFERENCE,
+    "loader": LOADED,
+    "score": SCORING,
+}
+
+SICK_RUNS: dict[str, tuple[set[Law], str]] = {
+    "a summed loss": (
+        {Law.LOSS_AVERAGES_OVER_SAMPLES},
+        patched(("net(x), labels)", "net(x), labels, reduction='sum')"), source=TRAINED),
+    ),
+    "gradients that pile up": (
+        {Law.GRADIENTS_ARE_FRESH},
+        patched(("        optimizer.zero_grad()\n", ""), source=EPOCH),
+    ),
+    "gradients cleared of one layer only": (
+        {Law.GRADIENTS_ARE_FRESH},
+        patched(("optimizer.zero_grad()", "net.fc.zero_grad()"), source=EPOCH),
+    ),
+    "an optimizer for one layer only": (
+        {Law.EVERY_PARAMETER_MOVES, Law.GRADIENTS_ARE_FRESH},
+        patched(("SGD(net.parameters()", "SGD(net.fc.parameters()"), source=EPOCH),
+    ),
+    "a learning rate of nothing": (
+        {Law.EVERY_PARAMETER_MOVES},
+        patched(("lr=0.1", "lr=0.0"), source=EPOCH),
+    ),
+    "no way back from validation": (
+        {Law.TRAINS_IN_TRAIN_MODE},
+        patched(("        net.train()\n", ""), source=EPOCH),
+    ),
+    "validation in train mode": (
+        {Law.INFERS_IN_EVAL_MODE},
+        patched(("        net.eval()\n", ""), source=EPOCH),
+    ),
+    "inference with a graph": (
+        {Law.INFERENCE_BUILDS_NO_GRAPH},
+        patched(("@torch.no_grad()\n", ""), source=INFERENCE),
+    ),
+    "a count that goes on in eval mode": (
+        {Law.STATISTICS_STAY},
+        patched(
+            (LAYERS, f"{LAYERS}        self.register_buffer('seen', torch.zeros(1))\n"),
+            ("        x = torch.relu", "        self.seen += 1\n        x = torch.relu"),
+            source=INFERENCE,
+        ),
+    ),
+    "a total of losses with their graphs": (
+        {Law.MEMORY_FLAT},
+        patched(("part.detach()", "part"), source=TOTAL),
+    ),
+    "a loader that does not shuffle": (
+        {Law.EPOCHS_DIFFER},
+        patched((", shuffle=True", ""), source=LOADED),
+    ),
+    "a loader that repeats a sample": (
+        {Law.EPOCHS_DIFFER},
+        patched(
+            ("    images = torch.randn(20, 2, 4, 4)\n",
+             "    images = torch.randn(20, 2, 4, 4)\n    images[0] = images[1]\n"),
+            source=LOADED,
+        ),
+    ),
+    "a metric that broadcasts": (
+        {Law.PERFECT_SCORES_ONE},
+        patched(("argmax(1)", "argmax(1, keepdim=True)"), source=SCORING),
+    ),
+    "a metric that likes every answer": (
+        {Law.PERFECT_SCORES_ONE},
+        patched(("outputs.argmax(1) == labels", "labels == labels"), source=SCORING),
+    ),
+}  # fmt: skip

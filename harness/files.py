@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 AT_FDCWD = -100  # linux/fcntl.h
 RENAME_EXCHANGE = 2  # linux/fs.h
+ASIDE = "-aside"
 RENAME_SWAP = 2  # macOS sys/stdio.h
 
 
@@ -37,9 +38,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     Several files change together: whoever looks sees all of them as before or as after.
     Where the block raises, nothing changes.
     """
-    for stale in folder.parent.glob(f".{folder.name}-*"):
-        if not psutil.pid_exists(int(stale.name.rpartition("-")[2])):
-            shutil.rmtree(stale)
+    _clear_drafts(folder)
     draft = folder.with_name(f".{folder.name}-{os.getpid()}")
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -48,6 +47,18 @@ def replaced(folder: Path) -> Iterator[Path]:
         _exchange(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _clear_drafts(folder: Path) -> None:
+    """Delete what writers that are dead have left; put back a folder lost between two renames."""
+    for stale in folder.parent.glob(f".{folder.name}-*"):
+        writer = int(stale.name.removesuffix(ASIDE).rpartition("-")[2])
+        if writer != os.getpid() and psutil.pid_exists(writer):
+            continue
+        if stale.name.endswith(ASIDE) and not folder.exists():
+            stale.rename(folder)
+        else:
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _exchange(one: Path, other: Path) -> None:
@@ -60,7 +71,7 @@ def _exchange(one: Path, other: Path) -> None:
     elif sys.platform == "darwin":
         failed = ctypes.CDLL(None).renamex_np(first, second, RENAME_SWAP)
     if failed:  # a file system that cannot
-        aside = one.with_name(one.name + "-aside")
+        aside = one.with_name(one.name + ASIDE)
         other.rename(aside)
         one.rename(other)
         aside.rename(one)

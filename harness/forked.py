@@ -51,11 +51,15 @@ class Child:
         return [pipe for pipe, into, limit in pipes if _drain(pipe, into, limit)]
 
     def memory(self) -> int:
-        """Return the bytes of memory it holds now, shared pages included."""
+        """Return the bytes it holds now, shared pages included, and its descendants' own ones."""
         try:
-            return int(self._process.memory_info().rss)
+            total = int(self._process.memory_info().rss)
+            if child_pids(self.pid):  # rarely; a look at all processes is slow
+                children = self._process.children(recursive=True)
+                total += sum(child.memory_full_info().uss for child in children)
         except psutil.NoSuchProcess:
             return 0
+        return total
 
     def ending(self, status: int) -> Ending:
         """Return what became of the job, from the exit status and what was read."""
@@ -116,7 +120,7 @@ def _wire(facts: int, printed: int) -> int:
     os.dup2(printed, 1)
     os.dup2(printed, 2)
     os.dup2(facts, 3)
-    os.closerange(4, 256)
+    os.closerange(4, 1 << 16)
     return 3
 
 
@@ -129,6 +133,15 @@ def _drain(pipe: int, into: bytearray, limit: int) -> bool:
                 return True
             into += data[: max(0, limit - len(into))]
     return False
+
+
+def child_pids(pid: int) -> set[int]:
+    """Return the processes that the main thread of `pid` started; none where it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+    return {int(child) for child in text.split()}
 
 
 def prctl(option: int, value: int) -> None:

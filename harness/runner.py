@@ -73,6 +73,7 @@ class ForkServer:
             self._send([limits])
             self.hello = msgspec.json.decode(self._receive(), type=Hello)
         except BaseException:
+            self._process.terminate()  # while it loads torch it does not watch the socket
             self.close()
             raise
 

@@ -21,7 +21,7 @@ import msgspec
 import psutil
 
 from .facts import End, Ending, Job, Limits
-from .forked import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Child, prctl
+from .forked import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Child, child_pids, prctl
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory
 
@@ -117,9 +117,7 @@ class Server:
 
 def _kill_orphans(known: set[int]) -> None:
     """Kill and reap what children have left behind: as their subreaper we inherit it."""
-    pid = os.getpid()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    for orphan in {int(child) for child in children} - known:
+    for orphan in child_pids(os.getpid()) - known:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(orphan, signal.SIGKILL)
             os.waitpid(orphan, 0)

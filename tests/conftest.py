@@ -39,7 +39,7 @@ def runner(server: ForkServer) -> Remembering:
 @pytest.fixture(scope="session")
 def strict_runner() -> Iterator[ForkServer]:
     """Give a runner for programs that hang or hoard: its limits are soon reached."""
-    with ForkServer(Limits(seconds=6, memory_bytes=256 << 20, workers=12)) as runner:
+    with ForkServer(Limits(seconds=10, memory_bytes=256 << 20, workers=12)) as runner:
         yield runner
 
 

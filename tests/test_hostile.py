@@ -84,6 +84,10 @@ HOSTILE = {
         _then_raises("hoard = bytearray(1 << 33)", needs="os"),
         Verdict.CRASHED,
     ),
+    "lets_a_child_hoard": (
+        _then_raises("os.fork() or bytearray(1 << 33)", "os.wait()", needs="os"),
+        Verdict.CRASHED,
+    ),
     "closes_its_output": (_then_raises("os.closerange(0, 3)", needs="os"), Verdict.REPRODUCED),
     "closes_the_pipe_of_facts": (_then_raises("os.close(3)", needs="os"), Verdict.CRASHED),
     "fix_closes_the_pipe_of_facts": (

@@ -36,7 +36,7 @@ FIXED = Observation(
           Law.NO_WARNINGS: Finding(holds=False, note="careful")},
     forward_ns=1234.5,
 )  # fmt: skip
-RECORD = Record(Verdict.REPRODUCED, side(BROKEN), side(FIXED))
+RECORD = Record(Verdict.REPRODUCED, side(BROKEN, set()), side(FIXED, {Law.NO_WARNINGS}))
 NOW = {"cpu": {"shape/pair": RECORD}}
 HARD_TEXTS = [
     "two\nlines",

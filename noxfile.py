@@ -72,6 +72,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("python", "-m", "harness", "lint", env={"NO_COLOR": "1"})
+    session.run("python", "-m", "harness", "coverage")
 
 
 if __name__ == "__main__":

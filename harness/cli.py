@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
     linter = add(_lint, "hold the files to the corpus contract")
+    coverage = add(_coverage, "hold the corpus against real reports of failing networks")
+    coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
     for command in (prove, listing):
@@ -205,6 +207,14 @@ def _lint(options: argparse.Namespace) -> int:
         for problem in problems:
             print(problem)
         print(f"{len(corpus.ids)} entries, {len(problems)} problems", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    from .coverage import write_or_compare  # noqa: PLC0415
+
+    problems = write_or_compare(_load(options), write=options.write)
+    print("\n".join([*problems, f"{len(problems)} problems"]))
     return 1 if problems else 0
 
 

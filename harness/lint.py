@@ -28,7 +28,37 @@ GUARD = "if __name__ == '__main__':"
 def lint(corpus: Corpus) -> list[Problem]:
     """Return every breach of the contract: those of loading, then those in the programs."""
     found = [problem for entry in corpus.entries.values() for problem in check(entry)]
-    return [*corpus.problems, *found]
+    return [*corpus.problems, *found, *_twins(corpus)]
+
+
+def _twins(corpus: Corpus) -> list[Problem]:
+    """Refuse cases of the same change and message, unless they say how they differ."""
+    seen: dict[tuple[str, ...], str] = {}
+    problems = []
+    for case in corpus.entries.values():
+        if not isinstance(case, Case) or case.spec.differs:
+            continue
+        first = seen.setdefault(_template(case), case.id)
+        if first != case.id:
+            message = f"repeats {first}: delete one, or say in `differs` what it adds"
+            problems.append(Problem(case.id, f"cases/{case.id}.toml", message))
+    return problems
+
+
+def _template(case: Case) -> tuple[str, ...]:
+    """Return a case's changed lines and message without its names and numbers."""
+    old, new = case.broken.splitlines(), case.fixed.splitlines()
+    lines = [
+        side
+        for hunk in hunks(case.broken, case.fixed)
+        for side in (
+            *old[hunk.broken_start : hunk.broken_stop],
+            "->",
+            *new[hunk.fixed_start : hunk.fixed_stop],
+        )
+    ]
+    texts = (*lines, case.spec.broken.says or "")
+    return tuple(re.sub(r"\d+", "0", " ".join(text.split())) for text in texts)
 
 
 def check(entry: Entry) -> list[Problem]:

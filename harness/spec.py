@@ -85,6 +85,7 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     broken: Broken
     fixed: Healthy
     also: list[Text] = []
+    differs: Text | None = None
     waive: dict[Law, Text] = {}
 
 

@@ -15,6 +15,12 @@ nox.options.sessions = ["reproduce", "tests", "lint"]
 
 ROOT = Path(__file__).parent
 OWNER = "torch"
+RELEASES = {  # of torch, with what each needs beside it
+    "2.13.0": ["torchvision==0.28.0"],
+    "2.9.1": ["torchvision==0.24.1"],
+    "2.6.0": ["torchvision==0.21.0"],
+    "2.2.2": ["torchvision==0.17.2", "numpy<2"],
+}
 
 
 @nox.session(name=OWNER, default=False)
@@ -62,6 +68,14 @@ def bench(session: nox.Session) -> None:
 def selfcheck(session: nox.Session) -> None:
     """Measure the harness against its floor: what forks and programs alone cost."""
     _borrow(session, "tests/measure_harness.py", *session.posargs)
+
+
+@nox.session(default=False)
+@nox.parametrize("torch", list(RELEASES))
+def matrix(session: nox.Session, torch: str) -> None:
+    """Record the corpus under another release: `nox -s "matrix(torch='2.9.1')"`, 5 to 7 GB."""
+    session.install("-e", ".", f"torch=={torch}", *RELEASES[torch])
+    session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
 
 
 @nox.session

@@ -128,12 +128,14 @@ class Results:
                 runs = self.runs(name, device)
                 if sum(map(len, runs.values())) == expected:
                     book = records.nearest(books, hello.torch, device)
-                    found.append(self._outcome(name, device, runs, book))
+                    found.append(self._outcome(name, device, runs, book, hello.torch))
         return found
 
-    def _outcome(self, name: str, device: str, runs: Runs, book: records.Book | None) -> Outcome:
+    def _outcome(
+        self, name: str, device: str, runs: Runs, book: records.Book | None, release: str
+    ) -> Outcome:
         entry = self._plan.corpus.entries[name]
-        judgement = judge(entry, runs, device)
+        judgement = judge(entry, runs, device, release)
         first = {side: endings[0].observation for side, endings in runs.items()}
         sides = {
             side: records.side(seen, broken_laws(entry.healthy, seen) if seen else set())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .vocabulary import Law, Stage
 
@@ -28,17 +29,29 @@ class SpecError(Exception):
 
 
 class Override(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the failure differs on one device; keys left out stay as in `[broken]`."""
+    """How the failure differs in one place; keys left out stay as in `[broken]`.
 
+    `fails = false` says that there the case does not fail at all.
+    """
+
+    fails: bool | UnsetType = UNSET
     stage: Stage | UnsetType = UNSET
     raises: Text | UnsetType = UNSET
     says: Text | UnsetType = UNSET
     at: Text | UnsetType = UNSET
     layer: Text | UnsetType = UNSET
 
+    def given(self) -> dict[str, Any]:
+        """Return the keys that are there."""
+        fields = msgspec.structs.asdict(self)
+        return {key: value for key, value in fields.items() if value is not UNSET}
+
 
 class Broken(Struct, frozen=True, forbid_unknown_fields=True):
-    """The declared failure: loud (raises, says, at) or silent (violates)."""
+    """The declared failure: loud (raises, says, at) or silent (violates).
+
+    `torch` holds what differs by release, under version specifiers such as "<2.13".
+    """
 
     stage: Stage
     raises: Text | None = None
@@ -47,13 +60,18 @@ class Broken(Struct, frozen=True, forbid_unknown_fields=True):
     layer: Text | None = None
     violates: frozenset[Law] = frozenset()
     cuda: Override | None = None
+    torch: dict[str, Override] = {}
+    fails: bool = True
 
-    def on(self, device: str) -> Broken:
-        """Return the failure as declared for `device`."""
-        if device != "cuda" or self.cuda is None:
-            return self
-        changed = {key: value for key, value in _fields(self.cuda).items() if value is not UNSET}
-        return msgspec.structs.replace(self, cuda=None, **changed)
+    def on(self, device: str, release: str) -> Broken:
+        """Return the failure as declared for a device and a release of torch."""
+        changed: dict[str, Any] = {}
+        for versions, override in self.torch.items():
+            if SpecifierSet(versions).contains(release, prereleases=True):
+                changed |= override.given()
+        if device == "cuda" and self.cuda is not None:
+            changed |= self.cuda.given()
+        return msgspec.structs.replace(self, cuda=None, torch={}, **changed)
 
 
 class Healthy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,21 +202,35 @@ def _check_length(key: str, text: str) -> None:
 
 
 def _check_override(broken: Broken) -> None:
-    if broken.cuda is None:
-        return
-    given = {key: value for key, value in _fields(broken.cuda).items() if value is not UNSET}
-    if not given:
-        message = "key `broken.cuda` is empty: name what differs on CUDA, or remove it"
+    if not broken.fails:
+        message = "key `broken.fails`: only an override may say that the case does not fail"
         raise SpecError(message)
-    _check_class("broken.cuda.raises", broken.cuda.raises)
+    overrides = {f'torch."{versions}"': override for versions, override in broken.torch.items()}
+    for versions in broken.torch:
+        _check_versions(versions)
+    if broken.cuda is not None:
+        overrides["cuda"] = broken.cuda
+    for place, override in overrides.items():
+        _check_difference(broken, f"broken.{place}", override.given())
+
+
+def _check_versions(versions: str) -> None:
+    try:
+        SpecifierSet(versions)
+    except InvalidSpecifier:
+        message = f'key `broken.torch."{versions}"`: name releases as in "<2.13" or ">=2.6,<2.9"'
+        raise SpecError(message) from None
+
+
+def _check_difference(broken: Broken, place: str, given: dict[str, Any]) -> None:
+    if not given:
+        message = f"key `{place}` is empty: name what differs there, or remove it"
+        raise SpecError(message)
+    _check_class(f"{place}.raises", given.get("raises"))
     for key, value in given.items():
-        if Stage.SILENT in {broken.stage, value}:
-            message = f"key `broken.cuda.{key}`: one of the two is silent; declare two cases"
+        if key != "fails" and Stage.SILENT in {broken.stage, value}:
+            message = f"key `{place}.{key}`: one of the two is silent; declare two cases"
             raise SpecError(message)
         if value == getattr(broken, key):
-            message = f"key `broken.cuda.{key}` does not differ from `broken.{key}`: remove it"
+            message = f"key `{place}.{key}` does not differ from `broken.{key}`: remove it"
             raise SpecError(message)
-
-
-def _fields(struct: Struct) -> dict[str, Any]:
-    return msgspec.structs.asdict(struct)

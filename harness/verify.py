@@ -38,8 +38,8 @@ class Judgement:
 Runs = dict[str, list[Ending]]  # by side: broken, fixed
 
 
-def judge(entry: Entry, runs: Runs, device: str) -> Judgement:
-    """Return the verdict on one entry from all the runs of its sides.
+def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
+    """Return the verdict on one entry from all the runs of its sides under a release of torch.
 
     Every run of a side must tell the same facts; the broken side must fail as declared,
     the fixed one obey every law that is not waived. What fails first decides.
@@ -49,11 +49,11 @@ def judge(entry: Entry, runs: Runs, device: str) -> Judgement:
         if unsteady:
             return Judgement(Verdict.FLAKY, [unsteady])
     if isinstance(entry, Case):
-        broken = entry.spec.broken.on(device)
+        broken = entry.spec.broken.on(device, release)
         first = _judge_broken(broken, entry.healthy, entry.spec.waive, runs["broken"][0])
-        if first.verdict is not Verdict.REPRODUCED:
+        if not first.verdict.as_declared:
             return first
-        failed, ideal = Verdict.FIX_FAILED, Verdict.REPRODUCED
+        failed, ideal = Verdict.FIX_FAILED, first.verdict
     else:
         failed, ideal = Verdict.CONTROL_FAILED, Verdict.WORKS
     return _judge_healthy(entry.healthy, entry.spec.waive, runs["fixed"][0], failed, ideal)
@@ -101,6 +101,12 @@ def _judge_broken(
     if lost or ending.observation is None:
         return lost or Judgement(Verdict.CRASHED)
     seen = ending.observation
+    if not declared.fails:
+        silent = declared.stage is Stage.SILENT and broken_laws(fixed, seen) - set(waive)
+        if seen.raised is None and not silent:
+            return Judgement(Verdict.UNAFFECTED)
+        mismatch = Mismatch("broken side", "does not fail here", _sentence(ending))
+        return Judgement(Verdict.WRONG_SYMPTOM, [mismatch])
     if declared.stage is Stage.SILENT:
         return _judge_silent(declared, fixed, waive, seen)
     if seen.raised is None:

@@ -141,6 +141,7 @@ class Verdict(StrEnum):
 
     REPRODUCED = "reproduced"  # a pair: fails as declared, and the fix obeys every law
     WORKS = "works"  # a control: obeys every law
+    UNAFFECTED = "unaffected"  # a pair: declared not to fail here, does not; the fix works
     WRONG_SYMPTOM = "wrong_symptom"  # the case fails, but not as declared
     NOT_REPRODUCED = "not_reproduced"  # the case does not fail
     FIX_FAILED = "fix_failed"  # the fix raises or breaks a law
@@ -154,4 +155,4 @@ class Verdict(StrEnum):
     @property
     def as_declared(self) -> bool:
         """Whether this is what the corpus promises."""
-        return self in {Verdict.REPRODUCED, Verdict.WORKS}
+        return self in {Verdict.REPRODUCED, Verdict.UNAFFECTED, Verdict.WORKS}

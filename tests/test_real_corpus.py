@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from harness.vocabulary import Verdict
 if TYPE_CHECKING:
     from kit import Remembering
 
+RELEASE = version("torch").partition("+")[0]
 CORPUS = load(default_root())
 CASES = {name: entry for name, entry in CORPUS.entries.items() if isinstance(entry, Case)}
 PARTIAL_FIXES = {
@@ -39,7 +41,7 @@ def endings(runner: Remembering) -> Endings:
 
 
 def _verdict(case: Case, broken: Ending, fixed: Ending) -> Verdict:
-    return judge(case, {"broken": [broken], "fixed": [fixed]}, "cpu").verdict
+    return judge(case, {"broken": [broken], "fixed": [fixed]}, "cpu", RELEASE).verdict
 
 
 @pytest.mark.parametrize("name", CORPUS.ids)
@@ -48,7 +50,7 @@ def test_an_entry_is_as_declared(name: str, endings: Endings) -> None:
     assert problems == []
     entry = CORPUS.entries[name]
     runs = {side: [endings[source]] for side, source in entry.programs().items()}
-    judgement = judge(entry, runs, "cpu")
+    judgement = judge(entry, runs, "cpu", RELEASE)
     assert judgement.verdict.as_declared, judgement.mismatches
 
 

@@ -59,12 +59,17 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"broken": {**SILENT, "says": "no"}}, "broken.says", "remove it"),
     ({"broken": {**SILENT, "at": "x"}}, "broken.at", "remove it"),
     ({"broken": {**SILENT, "layer": "fc"}}, "broken.layer", "remove it"),
-    ({"broken.cuda": {}}, "broken.cuda", "name what differs on CUDA, or remove it"),
+    ({"broken.cuda": {}}, "broken.cuda", "name what differs there, or remove it"),
     ({"broken.cuda": {"says": DECLARED["says"]}}, "broken.cuda.says", "remove it"),
     ({"broken.cuda": {"stage": "cpu"}}, "broken.cuda.stage", f"one of: {', '.join(Stage)}"),
     ({"broken.cuda": {"raises": "ImportError"}}, "broken.cuda.raises", "choose another failure"),
     ({"broken.cuda": {"stage": "silent"}}, "broken.cuda.stage", ""),
     ({"broken": {**SILENT, "cuda": {"says": "no"}}}, "broken.cuda.says", ""),
+    ({"broken.fails": False}, "broken.fails", "only an override"),
+    ({"broken.torch": {"2.6": {"fails": False}}}, 'broken.torch."2.6"', "name releases as in"),
+    ({"broken.torch": {"<2.6": {}}}, 'broken.torch."<2.6"', "remove it"),
+    ({"broken.torch": {"<2.6": {"fails": True}}}, 'broken.torch."<2.6".fails', "remove it"),
+    ({"broken.torch": {"<2.6": {"raises": "ImportError"}}}, "broken.torch", "choose another"),
 ]
 
 BAD_CONTROLS: list[tuple[dict[str, Any], str, str]] = [

@@ -12,6 +12,7 @@ from harness.verify import Runs, judge
 from harness.vocabulary import Law, Stage, Verdict
 
 FAILS = Raised(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")
+RELEASE = "2.14.1"
 LAWS = {law.name.lower(): law for law in Law}
 HELD: dict[Law, Finding] = {Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None)}
 
@@ -37,7 +38,7 @@ ABSENT = _raises(stage=Stage.IMPORT, type="ModuleNotFoundError", message="No mod
 
 def _verdict(pair: Pair, broken: Ending, fixed: Ending, device: str = "cpu") -> Verdict:
     runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
-    return judge(case_of(pair), runs, device).verdict
+    return judge(case_of(pair), runs, device, RELEASE).verdict
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_waiver_is_for_a_law_that_breaks(
 def test_one_run_that_differs_makes_a_pair_flaky(changed: Ending, place: int, side: str) -> None:
     runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="no")] * 3}
     runs[side][place] = changed
-    judgement = judge(case_of(Pair()), runs, "cpu")
+    judgement = judge(case_of(Pair()), runs, "cpu", RELEASE)
     assert judgement.verdict is Verdict.FLAKY
     assert judgement.mismatches[0].what == f"the {side} side in every run"
 
@@ -128,7 +129,7 @@ def test_what_may_differ_between_runs_makes_nothing_flaky() -> None:
              for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))]  # fmt: skip
     pair = Pair(waive={"nonlinear": "so"})
     runs: Runs = {"broken": [_raises()] * 3, "fixed": notes}
-    assert judge(case_of(pair), runs, "cpu").verdict is Verdict.REPRODUCED
+    assert judge(case_of(pair), runs, "cpu", RELEASE).verdict is Verdict.REPRODUCED
 
 
 CUDA = {"cuda": {"raises": "AcceleratorError", "says": "device-side assert", "stage": "run"}}
@@ -166,17 +167,48 @@ def test_the_oracle_turns_when_the_sides_are_swapped_or_the_same(pair: Pair) -> 
 
 def test_a_mismatch_holds_declared_against_happened() -> None:
     runs: Runs = {"broken": [_raises(layer="conv")] * 3, "fixed": [_works()] * 3}
-    (wrong,) = judge(case_of(Pair()), runs, "cpu").mismatches
+    (wrong,) = judge(case_of(Pair()), runs, "cpu", RELEASE).mismatches
     assert (wrong.what, wrong.declared, wrong.happened) == ("layer", DECLARED["layer"], "conv")
 
 
 def test_a_broken_law_is_named_with_its_promise_and_what_was_seen() -> None:
     runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="f(a)")] * 3}
-    (wrong,) = judge(case_of(Pair()), runs, "cpu").mismatches
+    (wrong,) = judge(case_of(Pair()), runs, "cpu", RELEASE).mismatches
     assert f"{wrong.what}" == "nonlinear"
     assert (wrong.declared, wrong.happened) == (Law.NONLINEAR.promise, "f(a)")
 
 
-def test_two_verdicts_alone_are_as_declared() -> None:
+def test_three_verdicts_alone_are_as_declared() -> None:
     assert {verdict for verdict in Verdict if verdict.as_declared} == {
         Verdict.REPRODUCED, Verdict.WORKS}  # fmt: skip
+
+
+OLD = {"torch": {"<2.13": {"says": "must match"}, "<2.6": {"fails": False}}}
+
+
+@pytest.mark.parametrize(
+    ("release", "broken", "verdict"),
+    [
+        ("2.14.1", _raises(), Verdict.REPRODUCED),
+        ("2.13.0", _raises(), Verdict.REPRODUCED),
+        ("2.9.1", _raises(), Verdict.WRONG_SYMPTOM),
+        ("2.9.1", _raises(message="sizes must match"), Verdict.REPRODUCED),
+        ("2.9.1", _works(), Verdict.NOT_REPRODUCED),
+        ("2.5.1", _works(), Verdict.UNAFFECTED),
+        ("2.5.1", _raises(message="sizes must match"), Verdict.WRONG_SYMPTOM),
+        ("2.5.1", DEAD, Verdict.CRASHED),
+    ],
+)
+def test_a_release_is_judged_by_what_is_declared_for_it(
+    release: str, broken: Ending, verdict: Verdict
+) -> None:
+    runs: Runs = {"broken": [broken] * 3, "fixed": [_works()] * 3}
+    assert judge(case_of(Pair(declared=OLD)), runs, "cpu", release).verdict is verdict
+
+
+def test_a_silent_failure_that_is_not_there_obeys_the_laws() -> None:
+    pair = Pair(silent=("nonlinear",), declared={"torch": {"<2.6": {"fails": False}}})
+    for broken, verdict in ((_works(), Verdict.UNAFFECTED),
+                            (_works(nonlinear="affine"), Verdict.WRONG_SYMPTOM)):  # fmt: skip
+        runs: Runs = {"broken": [broken] * 3, "fixed": [_works()] * 3}
+        assert judge(case_of(pair), runs, "cpu", "2.5.1").verdict is verdict

@@ -1,0 +1,35 @@
+"""Train a network that finds which of twenty words fit a small photo."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 20)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    images, words = torch.arange(batch_size), torch.arange(20)
+    return (((images[:, None] + words) % 2).float(),)
+
+
+def run(net, images, labels):
+    loss = F.binary_cross_entropy(net(images), labels)
+    loss.backward()
+    return loss
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

@@ -1,0 +1,25 @@
+"""Classify small colour images with two convolutions."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, kernel_size=3)
+        self.conv2 = nn.Conv2d(8, 16, kernel_size=3)
+        self.fc = nn.Linear(16 * 4 * 4, 10)
+
+    def forward(self, x):
+        x = self.conv1(x).relu
+        x = self.conv2(x).relu()
+        return self.fc(x.flatten(1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+if __name__ == "__main__":
+    Net()(*example_inputs())

@@ -1,0 +1,25 @@
+"""Classify small colour images, normalised by the network itself."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        mean = torch.tensor([0.49, 0.48, 0.45]).view(1, 3, 1, 1)
+        self.register_buffer("mean", mean)
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x - self.mean))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+if __name__ == "__main__":
+    Net()(*example_inputs())

@@ -1,0 +1,31 @@
+"""Classify small colour images with dropout before the last layer."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.drop = nn.Dropout(p=0.5)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        x = self.drop(torch.flatten(x, 1))
+        return self.fc(x)
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def run(net, images):
+    net.eval()
+    with torch.no_grad():
+        return net(images)
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs())

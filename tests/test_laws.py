@@ -141,7 +141,7 @@ def test_a_sick_network_breaks_exactly(name: str, seen: dict[str, Observation]) 
     assert _broken(seen[name], source) == laws, seen[name].laws
 
 
-@pytest.mark.parametrize("law", {*Law} - AS_DECLARED | {Law.OUTPUT_AS_DECLARED})
+@pytest.mark.parametrize("law", sorted({*Law} - AS_DECLARED | {Law.OUTPUT_AS_DECLARED}))
 def test_some_sick_network_breaks_only(law: Law) -> None:
     assert any(laws == {law} for laws, _ in SICK.values())
 

@@ -13,7 +13,7 @@ from harness.diff import hunks, without_hunk
 from harness.facts import Ending, Job
 from harness.lint import lint
 from harness.verify import judge
-from harness.vocabulary import Verdict
+from harness.vocabulary import STRUCTURAL, Verdict
 
 if TYPE_CHECKING:
     from kit import Remembering
@@ -33,10 +33,25 @@ Endings = dict[str, Ending]  # by source text
 
 @pytest.fixture(scope="module")
 def endings(runner: Remembering) -> Endings:
-    """Run every program once, the partial fixes among them; all tests judge these runs."""
+    """Run every program once, the partial fixes among them; all tests judge these runs.
+
+    The laws of structure take as long as all others: they are judged where a case breaks them,
+    and for every entry by `reproduce`.
+    """
     whole = {source for entry in CORPUS.entries.values() for source in entry.programs().values()}
     sources = sorted(whole | {source for _, source in PARTIAL_FIXES.values()})
-    jobs = [Job(number, source, 0) for number, source in enumerate(sources)]
+    structural = {
+        source
+        for case in CASES.values()
+        if case.spec.broken.violates & STRUCTURAL
+        for source in (
+            *case.programs().values(),
+            *(partial for whole, partial in PARTIAL_FIXES.values() if whole is case),
+        )
+    }
+    jobs = [
+        Job(number, source, 0, first=source in structural) for number, source in enumerate(sources)
+    ]
     return {sources[ending.job]: ending for ending in runner.run(jobs)}
 
 

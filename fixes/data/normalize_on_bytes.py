@@ -22,13 +22,8 @@ class Net(nn.Module):
 
 def example_inputs(batch_size=4):
     photos = np.random.randint(0, 256, (batch_size, 8, 8, 3), dtype=np.uint8)
-    to_tensor = v2.Compose(
-        [
-            v2.PILToTensor(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN, STD),
-        ]
-    )
+    to_float = v2.ToDtype(torch.float32, scale=True)
+    to_tensor = v2.Compose([v2.PILToTensor(), to_float, v2.Normalize(MEAN, STD)])
     return (torch.stack([to_tensor(Image.fromarray(photo)) for photo in photos]),)
 
 

@@ -1,0 +1,1 @@
+"""The sentences of the pages that go beyond their own case, each with its proof."""

@@ -61,7 +61,8 @@ def tests(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Time the forward pass of every fix, and keep the figures in results/timing/."""
     store = ["--benchmark-storage=file://./results/timing", "--benchmark-save=forward"]
-    _borrow(session, "-m", "pytest", "tests/bench_forward.py", *store, *session.posargs)
+    short = ["--benchmark-max-time=0.2", "--benchmark-columns=median,iqr,rounds"]
+    _borrow(session, "-m", "pytest", "tests/bench_forward.py", *store, *short, *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])

@@ -201,6 +201,8 @@ def _lint(options: argparse.Namespace) -> int:
         problems += lint.unformatted(corpus)
     except FileNotFoundError as error:
         print(f"note: {error}", file=sys.stderr)
+    except RuntimeError as error:
+        raise UsageError(error) from None
     if options.json:
         _print_json([vars(problem) for problem in problems])
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import sysconfig
 import tokenize
 from pathlib import Path
 
-from .corpus import Case, Corpus, Entry, Problem
+from .corpus import TREES, Case, Corpus, Entry, Problem
 from .diff import hunks
 
 LINE_LIMIT = 45
@@ -207,23 +208,27 @@ def _check_fragments(case: Case) -> list[str]:
 def unformatted(corpus: Corpus) -> list[Problem]:
     """Return the programs that `ruff format` would change.
 
-    Raises FileNotFoundError where ruff is not installed: nothing was checked then.
+    Raises FileNotFoundError where ruff is not installed, and RuntimeError where it fails:
+    nothing was checked then.
     """
     ruff = shutil.which("ruff", path=sysconfig.get_path("scripts")) or shutil.which("ruff")
     if ruff is None:  # never so in `nox -s lint`
         message = "formatting was not checked: ruff is not installed (pip install ruff)"
         raise FileNotFoundError(message)
-    trees = [str(corpus.root / tree) for tree in ("cases", "fixes", "controls")]
-    command = [ruff, "format", "--check", "--isolated", "--no-cache", "--output-format=concise"]
-    command += [tree for tree in trees if Path(tree).is_dir()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    lines = re.findall(r"^Would reformat: (.+)$", done.stdout, flags=re.MULTILINE)
-    files = [Path(line).resolve().relative_to(corpus.root.resolve()) for line in lines]
+    trees = [str(corpus.root / tree) for tree in TREES if (corpus.root / tree).is_dir()]
+    command = [ruff, "format", "--check", "--isolated", "--no-cache", "--output-format=json"]
+    done = subprocess.run([*command, *trees], capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        files = {Path(item["filename"]).resolve() for item in json.loads(done.stdout)}
+    except (json.JSONDecodeError, KeyError, TypeError):
+        message = f"formatting was not checked: ruff says {done.stderr.strip()!r}"
+        raise RuntimeError(message) from None
+    names = sorted(file.relative_to(corpus.root.resolve()) for file in files)
     return [
         Problem(
-            Path(*file.parts[1:]).with_suffix("").as_posix(),
-            file.as_posix(),
+            Path(*name.parts[1:]).with_suffix("").as_posix(),
+            name.as_posix(),
             "is not formatted: run `ruff format`",
         )
-        for file in files
+        for name in names
     ]

@@ -13,7 +13,7 @@ from harness.mask import LENGTH, mask
     [
         ("<Net object at 0x7f3a2b1c>", "<Net object at 0x…>"),
         ("\x1b[31mred\x1b[0m", "red"),
-        ('File "/tmp/x1/program.py", line 12, in f', 'File "program.py", line …, in f'),
+        ('File "/home/me/program.py", line 12, in f', 'File "program.py", line …, in f'),
         ('File "/a/lib/python3.11/site-packages/torch/nn.py", line 9',
          'File "…/site-packages/torch/nn.py", line …'),
         ("mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)",

@@ -24,7 +24,7 @@ def main() -> None:
 
     warm.calm()
     if question:
-        from .observe import observe  # noqa: PLC0415
+        from .observe import observe  # noqa: PLC0415  (likewise)
 
         facts = msgspec.json.encode(observe(msgspec.json.decode(question, type=Job)))
     else:

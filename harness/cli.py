@@ -146,13 +146,13 @@ def _load(options: argparse.Namespace) -> Corpus:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from .session import reproduce  # noqa: PLC0415  (the other commands start faster without)
+    from .session import reproduce
 
     return reproduce(_load(options), options)
 
 
 def _list(options: argparse.Namespace) -> int:
-    from . import report  # noqa: PLC0415
+    from . import report
 
     corpus = _load(options)
     ids = corpus.select(options.ids)
@@ -171,7 +171,7 @@ def _summary(corpus: Corpus, name: str) -> dict[str, object]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from . import records, report  # noqa: PLC0415
+    from . import records, report
 
     corpus = _load(options)
     name, *others = corpus.select([options.id])
@@ -193,7 +193,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _lint(options: argparse.Namespace) -> int:
-    from . import lint  # noqa: PLC0415
+    from . import lint
 
     corpus = _load(options)
     problems = lint.lint(corpus)
@@ -213,7 +213,7 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _coverage(options: argparse.Namespace) -> int:
-    from .coverage import write_or_compare  # noqa: PLC0415
+    from .coverage import write_or_compare
 
     problems = write_or_compare(_load(options), write=options.write)
     print("\n".join([*problems, f"{len(problems)} problems"]))
@@ -221,7 +221,7 @@ def _coverage(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from .skeleton import write_skeleton  # noqa: PLC0415
+    from .skeleton import write_skeleton
 
     for path in write_skeleton(options.corpus, options.id):
         print(path)
@@ -229,6 +229,6 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _print_json(value: object) -> None:
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     print(msgspec.json.format(msgspec.json.encode(value)).decode())

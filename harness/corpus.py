@@ -87,8 +87,12 @@ class Corpus:
     def select(self, patterns: list[str]) -> list[str]:
         """Return the ids that `patterns` name: an id, its last part, a topic or a glob.
 
-        Raises CorpusError, with the nearest ids, for a pattern that names none.
+        Raises CorpusError, with the nearest ids, for a pattern that names none, and where
+        there is no entry at all: an empty run would pass.
         """
+        if not self.ids:
+            message = f"{self.root} holds no case and no control: nothing could be proven"
+            raise CorpusError(message)
         if not patterns:
             return self.ids
         chosen: set[str] = set()
@@ -170,7 +174,7 @@ def _strays(root: Path, files: dict[str, set[str]]) -> list[Problem]:
         allowed = {".py"} if tree == "fixes" else {".py", ".toml"}
         for name in files[tree]:
             path = root / tree / name
-            if len(Path(name).parts) != 2 or path.suffix not in allowed:  # noqa: PLR2004
+            if len(Path(name).parts) != 2 or path.suffix not in allowed:  # noqa: PLR2004  (topic and file)
                 shape = f"{tree}/<topic>/<id>{'|'.join(sorted(allowed))}"
                 stem = Path(name).with_suffix("").as_posix()
                 message = f"does not belong here, only {shape} does: move or delete it"

@@ -98,7 +98,7 @@ def _become_child(job: Job, scratch: Path, facts: int, printed: int) -> None:
         os.chdir(scratch)
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         from . import warm  # noqa: PLC0415  (the server has imported both)
-        from .observe import observe  # noqa: PLC0415
+        from .observe import observe  # noqa: PLC0415  (likewise)
 
         warm.settle()
         payload = msgspec.json.encode(observe(job))

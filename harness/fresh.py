@@ -70,7 +70,7 @@ class FreshInterpreters:
         with tempfile.TemporaryDirectory(prefix="broken-convnets-") as scratch:
             answer = Path(scratch) / "answer"
             with answer.open("wb") as stream:
-                child = subprocess.Popen(  # noqa: S603
+                child = subprocess.Popen(
                     [sys.executable, "-m", f"{__package__}.child"],
                     stdin=subprocess.PIPE,
                     stdout=stream,

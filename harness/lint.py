@@ -126,7 +126,7 @@ def _check_shape(module: ast.Module) -> list[str]:
     ]
     last = module.body[-1] if module.body else None
     guarded = isinstance(last, ast.If) and ast.unparse(last).startswith(GUARD)
-    if not guarded or len(ast.unparse(module.body[-1]).splitlines()) != 2:  # noqa: PLR2004
+    if not guarded or len(ast.unparse(module.body[-1]).splitlines()) != 2:  # noqa: PLR2004  (its lines)
         messages.append(f"must end with a main guard of two lines: {GUARD} and a call")
     return messages
 
@@ -217,7 +217,7 @@ def unformatted(corpus: Corpus) -> list[Problem]:
         raise FileNotFoundError(message)
     trees = [str(corpus.root / tree) for tree in TREES if (corpus.root / tree).is_dir()]
     command = [ruff, "format", "--check", "--isolated", "--no-cache", "--output-format=json"]
-    done = subprocess.run([*command, *trees], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([*command, *trees], capture_output=True, text=True, check=False)
     try:
         files = {Path(item["filename"]).resolve() for item in json.loads(done.stdout)}
     except (json.JSONDecodeError, KeyError, TypeError):

@@ -73,7 +73,7 @@ def _at(
     stage: Stage,
     synchronize: Callable[[], None],
     call: Callable[..., Result],
-    *arguments: Any,  # noqa: ANN401
+    *arguments: Any,
 ) -> Result:
     try:
         result = call(*arguments)
@@ -118,7 +118,7 @@ def _given(program: Program) -> Given:
     net, inputs = program.net(), program.inputs()
     numbers = [tensor.detach().double() for tensor in tensors(inputs) if tensor.numel()]
     first = numbers[0] if numbers else torch.zeros(1)
-    channels = first.flatten(2).mean(dim=(0, 2)).tolist() if first.ndim > 2 else []  # noqa: PLR2004
+    channels = first.flatten(2).mean(dim=(0, 2)).tolist() if first.ndim > 2 else []  # noqa: PLR2004  (N, C, ...)
     with program.device:
         text = ", ".join(describe(value) for value in inputs)
     counts = [(p.numel(), p.requires_grad) for p in net.parameters()]

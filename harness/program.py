@@ -64,7 +64,7 @@ class Program:
         """Return what comes after the inputs in `run`; empty without `example_targets`."""
         return self._make("example_targets", batch_size) if self.has_targets else ()
 
-    def run(self, net: torch.nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    def run(self, net: torch.nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]) -> Any:
         """Do what the program is for: its `run`, or one forward pass where it has none."""
         with self.device:
             if self.has_run:
@@ -75,12 +75,12 @@ class Program:
         """Return whether the program defines `name`."""
         return hasattr(self._module, name)
 
-    def call(self, name: str, *arguments: object) -> Any:  # noqa: ANN401
+    def call(self, name: str, *arguments: object) -> Any:
         """Call a function of the program by its name, seeded."""
         seed_everything(self.seed + 2)
         return getattr(self._module, name)(*arguments)
 
-    def forward(self, net: torch.nn.Module, *inputs: object) -> Any:  # noqa: ANN401
+    def forward(self, net: torch.nn.Module, *inputs: object) -> Any:
         """Run one forward pass."""
         with self.device:
             return net(*inputs)
@@ -92,12 +92,12 @@ class Program:
         return tuple(move(values, self.device))
 
 
-def move(values: Any, device: torch.device) -> Any:  # noqa: ANN401
+def move(values: Any, device: torch.device) -> Any:
     """Return `values` with every tensor inside on `device`."""
     return map_tensors(values, lambda tensor: tensor.to(device))
 
 
-def map_tensors(values: Any, change: Callable[[torch.Tensor], Any]) -> Any:  # noqa: ANN401
+def map_tensors(values: Any, change: Callable[[torch.Tensor], Any]) -> Any:
     """Return `values` with `change` applied to every tensor inside."""
     return pytree.tree_map(
         lambda value: change(value) if isinstance(value, torch.Tensor) else value, values

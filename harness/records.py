@@ -152,7 +152,7 @@ def drift(record: Record | None, now: Record) -> list[tuple[str, str, str]]:
             if then.get(key) != here.get(key)]  # fmt: skip
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:  # noqa: ANN401
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     if not isinstance(value, dict):
         return {prefix: "\n".join(value) if isinstance(value, list) else str(value)}
     items = [_flat(item, f"{prefix}.{key}".lstrip(".")) for key, item in value.items()]

@@ -59,7 +59,7 @@ class ForkServer:
         self._limits = limits
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", f"{__package__}.server", str(theirs.fileno())]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

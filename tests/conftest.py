@@ -66,7 +66,7 @@ class Command:
         said = self._capture.readouterr()
         return Finished(code, said.out, said.err)
 
-    def json(self, *arguments: str) -> Any:  # noqa: ANN401
+    def json(self, *arguments: str) -> Any:
         return json.loads(self(*arguments, "--json").out)
 
 

@@ -162,3 +162,8 @@ def test_an_unknown_pattern_is_answered_with_what_is_near(
 
 def test_the_corpus_beside_the_harness_is_the_default() -> None:
     assert load(default_root()).entries
+
+
+def test_a_corpus_without_entries_proves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="nothing could be proven"):
+        corpus_of(tmp_path, {}).select([])

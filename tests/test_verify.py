@@ -17,11 +17,11 @@ LAWS = {law.name.lower(): law for law in Law}
 HELD: dict[Law, Finding] = {Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None)}
 
 
-def _end(**facts: Any) -> Ending:  # noqa: ANN401
+def _end(**facts: Any) -> Ending:
     return Ending(0, End.OBSERVED, observation=Observation(**facts))
 
 
-def _raises(**changes: Any) -> Ending:  # noqa: ANN401
+def _raises(**changes: Any) -> Ending:
     facts = {name: getattr(FAILS, name) for name in FAILS.__struct_fields__}
     return _end(raised=Raised(**{**facts, **changes}))
 

@@ -136,7 +136,7 @@ def _memory_flat(program: Program) -> None:
         raise LawBrokenError(message)
 
 
-def _sample(index: int) -> Any:  # noqa: ANN401
+def _sample(index: int) -> Any:
     return lambda tensor: tensor[index : index + 1]
 
 

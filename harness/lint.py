@@ -144,10 +144,10 @@ def _check_imports(node: ast.AST) -> list[str]:
         modules = [node.module or ""]
     else:
         return []
-    allowed = LIBRARIES | sys.stdlib_module_names
+    allowed = (LIBRARIES | sys.stdlib_module_names) - {"warnings"}  # none may be silenced
     return [
-        f"line {node.lineno} imports {module}: only the standard library and "
-        f"{', '.join(sorted(LIBRARIES))} may be imported"
+        f"line {node.lineno} imports {module}: only the standard library without "
+        f"`warnings`, and {', '.join(sorted(LIBRARIES))}, may be imported"
         for module in modules
         if module.partition(".")[0] not in allowed
     ]

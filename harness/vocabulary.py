@@ -95,7 +95,7 @@ class Law(StrEnum):
     )
     GRADIENTS_ARE_FRESH = (
         "gradients-are-fresh",
-        "At each optimizer step, gradients hold what backward gave since the last step.",
+        "At each optimizer step, gradients hold nothing from before the last step.",
     )
     EVERY_PARAMETER_MOVES = (
         "every-parameter-moves",

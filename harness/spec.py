@@ -108,7 +108,7 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a control."""
+    """All that is known about a control; `torch` names the releases under which it works."""
 
     title: Text
     claim: Text
@@ -117,6 +117,11 @@ class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
     level: Level
     works: Healthy
     waive: dict[Law, Text] = {}
+    torch: Text | None = None
+
+    def on(self, release: str) -> bool:
+        """Return whether it is declared to work under a release of torch."""
+        return SpecifierSet(self.torch or "").contains(release, prereleases=True)
 
 
 def read_case(path: Path) -> CaseSpec:
@@ -133,6 +138,8 @@ def read_control(path: Path) -> ControlSpec:
     """Read and check a control's `.toml`; raise SpecError where it breaks the schema."""
     spec = _read(path, ControlSpec)
     _check_length("truth", spec.truth)
+    if spec.torch is not None:
+        _check_versions("torch", spec.torch)
     return spec
 
 
@@ -207,18 +214,18 @@ def _check_override(broken: Broken) -> None:
         raise SpecError(message)
     overrides = {f'torch."{versions}"': override for versions, override in broken.torch.items()}
     for versions in broken.torch:
-        _check_versions(versions)
+        _check_versions(f'broken.torch."{versions}"', versions)
     if broken.cuda is not None:
         overrides["cuda"] = broken.cuda
     for place, override in overrides.items():
         _check_difference(broken, f"broken.{place}", override.given())
 
 
-def _check_versions(versions: str) -> None:
+def _check_versions(key: str, versions: str) -> None:
     try:
         SpecifierSet(versions)
     except InvalidSpecifier:
-        message = f'key `broken.torch."{versions}"`: name releases as in "<2.13" or ">=2.6,<2.9"'
+        message = f'key `{key}`: name releases as in "<2.13" or ">=2.6,<2.9"'
         raise SpecError(message) from None
 
 

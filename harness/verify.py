@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .corpus import Case, Entry
+from .corpus import Case, Control, Entry
 from .facts import End, Ending, Given, Observation
 from .vocabulary import Law, Stage, Verdict
 
@@ -56,7 +56,20 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
         failed, ideal = Verdict.FIX_FAILED, first.verdict
     else:
         failed, ideal = Verdict.CONTROL_FAILED, Verdict.WORKS
-    return _judge_healthy(entry.healthy, entry.spec.waive, runs["fixed"][0], failed, ideal)
+    healthy = _judge_healthy(entry.healthy, entry.spec.waive, runs["fixed"][0], failed, ideal)
+    if isinstance(entry, Control) and not entry.spec.on(release):
+        return _not_here(entry.spec.torch or "", healthy)
+    return healthy
+
+
+def _not_here(versions: str, found: Judgement) -> Judgement:
+    """Turn the verdict on a control that is declared to need other releases of torch."""
+    if found.verdict is Verdict.CONTROL_FAILED:
+        return Judgement(Verdict.NOT_HERE)
+    if found.verdict is not Verdict.WORKS:
+        return found
+    wrong = Mismatch("torch", f"works under {versions} only", "it works here: widen `torch`")
+    return Judgement(Verdict.CONTROL_FAILED, [wrong])
 
 
 def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
@@ -104,7 +117,7 @@ def _judge_broken(
     if not declared.fails:
         silent = declared.stage is Stage.SILENT and broken_laws(fixed, seen) - set(waive)
         if seen.raised is None and not silent:
-            return Judgement(Verdict.UNAFFECTED)
+            return Judgement(Verdict.NOT_HERE)
         mismatch = Mismatch("broken side", "does not fail here", _sentence(ending))
         return Judgement(Verdict.WRONG_SYMPTOM, [mismatch])
     if declared.stage is Stage.SILENT:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import tomli_w
 
-from harness.corpus import Case, Corpus, load
+from harness.corpus import Case, Control, Corpus, load
 from harness.facts import Ending, Job
 from harness.reproduce import Outcome, collect, plan
-from harness.spec import CaseSpec
+from harness.spec import CaseSpec, ControlSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -130,10 +130,11 @@ class Solo:
     source: str = HEALTHY
     output: str = OUTPUT
     waive: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)  # other keys of the .toml
 
     def spec(self) -> dict[str, Any]:
         """Return the content of its `.toml`."""
-        return {**SOLO_PROSE, "works": {"output": self.output}, "waive": self.waive}
+        return {**SOLO_PROSE, "works": {"output": self.output}, "waive": self.waive, **self.extra}
 
 
 PROSE = {
@@ -178,6 +179,11 @@ def put(path: Path, text: str) -> None:
 def case_of(pair: Pair, name: str = "shape/pair") -> Case:
     """Return a case without a disk."""
     return Case(name, msgspec.convert(pair.spec(), CaseSpec), pair.broken, pair.fixed)
+
+
+def control_of(solo: Solo, name: str = "shape/solo") -> Control:
+    """Return a control without a disk."""
+    return Control(name, msgspec.convert(solo.spec(), ControlSpec), solo.source)
 
 
 class Remembering:

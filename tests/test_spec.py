@@ -76,6 +76,7 @@ BAD_CONTROLS: list[tuple[dict[str, Any], str, str]] = [
     ({"claim": GONE}, "claim", "add it"),
     ({"hints": ["Look."]}, "hints", "remove it, or correct its spelling"),
     ({"works": {}}, "works.output", "add it"),
+    ({"torch": "2.6"}, "torch", "name releases as in"),
     ({"truth": WORDS}, "truth", "has 81 words: shorten it to 80"),
 ]
 

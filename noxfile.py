@@ -75,7 +75,8 @@ def selfcheck(session: nox.Session) -> None:
 @nox.parametrize("torch", list(RELEASES))
 def matrix(session: nox.Session, torch: str) -> None:
     """Record the corpus under another release: `nox -s "matrix(torch='2.9.1')"`, 5 to 7 GB."""
-    session.install("-e", ".", f"torch=={torch}", *RELEASES[torch])
+    # Three signs: the release to the letter, not a local build of it such as 2.13.0+cpu.
+    session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
     session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
 
 

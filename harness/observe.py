@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+NOT_FINITE = 1e300  # stands for NaN and the infinities, which JSON does not know
+
 
 class _Stopped(Exception):  # noqa: N818  (carries an error, is none)
     """Carries out of the plain run what a program raised, and at which stage."""
@@ -116,7 +118,11 @@ def failing_text(error: BaseException, file: Path, source: str) -> str:
 def _given(program: Program) -> Given:
     """Return what the program is run with; made anew, since a run may change it."""
     net, inputs = program.net(), program.inputs()
-    numbers = [tensor.detach().double() for tensor in tensors(inputs) if tensor.numel()]
+    numbers = [
+        torch.nan_to_num(tensor.detach().double(), NOT_FINITE, NOT_FINITE, -NOT_FINITE)
+        for tensor in tensors(inputs)
+        if tensor.numel()
+    ]
     first = numbers[0] if numbers else torch.zeros(1)
     channels = first.flatten(2).mean(dim=(0, 2)).tolist() if first.ndim > 2 else []  # noqa: PLR2004  (N, C, ...)
     with program.device:

@@ -101,7 +101,7 @@ class Seen(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a case."""
+    """All that is known about a case; `torch` names the releases under which its fix works."""
 
     title: Text
     covers: Annotated[list[Kind], Meta(min_length=1)]
@@ -115,12 +115,13 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     fixed: Healthy
     also: list[Text] = []
     differs: Text | None = None
+    torch: Text | None = None
     seen: list[Seen] = []
     waive: dict[Law, Text] = {}
 
 
 class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a control; `torch` names the releases under which it works."""
+    """All that is known about a control; `torch` as in a case."""
 
     title: Text
     claim: Text
@@ -131,10 +132,6 @@ class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
     waive: dict[Law, Text] = {}
     torch: Text | None = None
 
-    def on(self, release: str) -> bool:
-        """Return whether it is declared to work under a release of torch."""
-        return SpecifierSet(self.torch or "").contains(release, prereleases=True)
-
 
 def read_case(path: Path) -> CaseSpec:
     """Read and check a case's `.toml`; raise SpecError where it breaks the schema."""
@@ -143,6 +140,7 @@ def read_case(path: Path) -> CaseSpec:
     for key in ("why", "diagnose"):
         _check_length(key, getattr(spec, key))
     _check_override(spec.broken)
+    _check_needed(spec.torch)
     return spec
 
 
@@ -150,8 +148,7 @@ def read_control(path: Path) -> ControlSpec:
     """Read and check a control's `.toml`; raise SpecError where it breaks the schema."""
     spec = _read(path, ControlSpec)
     _check_length("truth", spec.truth)
-    if spec.torch is not None:
-        _check_versions("torch", spec.torch)
+    _check_needed(spec.torch)
     return spec
 
 
@@ -231,6 +228,11 @@ def _check_override(broken: Broken) -> None:
         overrides["cuda"] = broken.cuda
     for place, override in overrides.items():
         _check_difference(broken, f"broken.{place}", override.given())
+
+
+def _check_needed(torch: str | None) -> None:
+    if torch is not None:
+        _check_versions("torch", torch)
 
 
 def _check_versions(key: str, versions: str) -> None:

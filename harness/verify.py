@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .corpus import Case, Control, Entry
+from packaging.specifiers import SpecifierSet
+
+from .corpus import Case, Entry
 from .facts import End, Ending, Given, Observation
 from .vocabulary import Law, Stage, Verdict
 
@@ -48,28 +50,25 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
         unsteady = _unsteady(side, endings)
         if unsteady:
             return Judgement(Verdict.FLAKY, [unsteady])
+    healthy = _judge_healthy(entry, runs["fixed"][0])
+    if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
+        return _not_here(entry, healthy)
     if isinstance(entry, Case):
         broken = entry.spec.broken.on(device, release)
         first = _judge_broken(broken, entry.healthy, entry.spec.waive, runs["broken"][0])
-        if not first.verdict.as_declared:
+        if not first.verdict.as_declared or healthy.verdict.as_declared:
             return first
-        failed, ideal = Verdict.FIX_FAILED, first.verdict
-    else:
-        failed, ideal = Verdict.CONTROL_FAILED, Verdict.WORKS
-    healthy = _judge_healthy(entry.healthy, entry.spec.waive, runs["fixed"][0], failed, ideal)
-    if isinstance(entry, Control) and not entry.spec.on(release):
-        return _not_here(entry.spec.torch or "", healthy)
     return healthy
 
 
-def _not_here(versions: str, found: Judgement) -> Judgement:
-    """Turn the verdict on a control that is declared to need other releases of torch."""
-    if found.verdict is Verdict.CONTROL_FAILED:
+def _not_here(entry: Entry, found: Judgement) -> Judgement:
+    """Turn the verdict on a healthy side that is declared to need other releases of torch."""
+    if found.verdict in {Verdict.CONTROL_FAILED, Verdict.FIX_FAILED}:
         return Judgement(Verdict.NOT_HERE)
-    if found.verdict is not Verdict.WORKS:
+    if not found.verdict.as_declared:
         return found
-    wrong = Mismatch("torch", f"works under {versions} only", "it works here: widen `torch`")
-    return Judgement(Verdict.CONTROL_FAILED, [wrong])
+    needed = f"works under {entry.spec.torch} only"
+    return Judgement(_failed(entry), [Mismatch("torch", needed, "it works here: widen `torch`")])
 
 
 def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
@@ -153,16 +152,20 @@ def _judge_silent(
     return Judgement(verdict, [Mismatch("violates", wanted, happened)])
 
 
-def _judge_healthy(
-    declared: Healthy, waive: dict[Law, str], ending: Ending, failed: Verdict, ideal: Verdict
-) -> Judgement:
+def _failed(entry: Entry) -> Verdict:
+    return Verdict.FIX_FAILED if isinstance(entry, Case) else Verdict.CONTROL_FAILED
+
+
+def _judge_healthy(entry: Entry, ending: Ending) -> Judgement:
+    declared, waive = entry.healthy, entry.spec.waive
+    ideal = Verdict.REPRODUCED if isinstance(entry, Case) else Verdict.WORKS
     lost = _lost(ending)
     if lost or ending.observation is None:
         return lost or Judgement(Verdict.CRASHED)
     seen = ending.observation
     if seen.raised:
         happened = f"{seen.raised.type} at `{seen.raised.at}`: {seen.raised.message}"
-        return Judgement(failed, [Mismatch("fixed side", "raises nothing", happened)])
+        return Judgement(_failed(entry), [Mismatch("fixed side", "raises nothing", happened)])
     broken = broken_laws(declared, seen)
     wrong = [
         Mismatch(law, law.promise, _note(law, declared, seen))
@@ -172,7 +175,7 @@ def _judge_healthy(
         Mismatch(f"waive.{law}", f"broken ({waive[law]})", "it is not: remove the waiver")
         for law in sorted(set(waive) - broken)
     ]
-    return Judgement(failed if wrong else ideal, wrong)
+    return Judgement(_failed(entry) if wrong else ideal, wrong)
 
 
 def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:

@@ -141,7 +141,7 @@ class Verdict(StrEnum):
 
     REPRODUCED = "reproduced"  # a pair: fails as declared, and the fix obeys every law
     WORKS = "works"  # a control: obeys every law
-    # Under this torch the case is declared not to fail, the control not to work; and so it is.
+    # Under this torch the case is declared not to fail, or the healthy side not to work; so it is.
     NOT_HERE = "not_here"
     WRONG_SYMPTOM = "wrong_symptom"  # the case fails, but not as declared
     NOT_REPRODUCED = "not_reproduced"  # the case does not fail

@@ -65,6 +65,7 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"broken.cuda": {"raises": "ImportError"}}, "broken.cuda.raises", "choose another failure"),
     ({"broken.cuda": {"stage": "silent"}}, "broken.cuda.stage", ""),
     ({"broken": {**SILENT, "cuda": {"says": "no"}}}, "broken.cuda.says", ""),
+    ({"torch": "2.6"}, "torch", "name releases as in"),
     ({"broken.fails": False}, "broken.fails", "only an override"),
     ({"broken.torch": {"2.6": {"fails": False}}}, 'broken.torch."2.6"', "name releases as in"),
     ({"broken.torch": {"<2.6": {}}}, 'broken.torch."<2.6"', "remove it"),

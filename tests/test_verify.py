@@ -231,3 +231,22 @@ def test_a_control_works_under_the_releases_it_names_and_no_other(
 ) -> None:
     control = control_of(Solo(extra={"torch": ">=2.13"}))
     assert judge(control, {"fixed": [ending] * 3}, "cpu", release).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("release", "broken", "fixed", "verdict"),
+    [
+        ("2.14.1", _raises(), _works(), Verdict.REPRODUCED),
+        ("2.14.1", _raises(), _raises(), Verdict.FIX_FAILED),
+        ("2.9.1", _raises(), _raises(), Verdict.NOT_HERE),
+        ("2.9.1", _works(), _raises(), Verdict.NOT_HERE),
+        ("2.9.1", _raises(), _works(), Verdict.FIX_FAILED),
+        ("2.9.1", _raises(), DEAD, Verdict.CRASHED),
+    ],
+)
+def test_a_fix_works_under_the_releases_that_its_case_names_and_no_other(
+    release: str, broken: Ending, fixed: Ending, verdict: Verdict
+) -> None:
+    runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
+    case = case_of(Pair(extra={"torch": ">=2.13"}))
+    assert judge(case, runs, "cpu", release).verdict is verdict

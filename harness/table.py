@@ -25,7 +25,7 @@ class NetworkTable(Struct, frozen=True):
     complete: bool  # whether it came back
     layers: list[Layer]
     thread: str = ""  # where it is not the main one
-    omitted: int = 0  # calls that were not kept
+    omitted: int = 0  # calls in the middle that were not kept
     omitted_after: int = 0  # how many layers come before them
 
 
@@ -34,7 +34,6 @@ class Node:
     """A layer and what it called."""
 
     layer: Layer
-    index: int
     inside: list[Node] = field(default_factory=list)
 
     @property
@@ -80,11 +79,11 @@ def table(
     """
     roots = tree(network.layers)
     if everything:
-        return _lines(roots, network, None, everything=True)
+        return _lines(roots, None, everything=True)
     levels = [depth] if depth is not None else [*range(_depth(roots), 0, -1)]
     lines: list[Line] = []
     for level in levels:
-        lines = _lines(roots, network, level, everything=False)
+        lines = _lines(roots, level, everything=False)
         if len(lines) <= LINES:
             return lines
     return lines if depth is not None else _cut(lines)
@@ -94,8 +93,8 @@ def tree(layers: list[Layer]) -> list[Node]:
     """Return the outermost calls, each with the calls inside."""
     roots: list[Node] = []
     path: list[Node] = []
-    for index, layer in enumerate(layers):
-        node = Node(layer, index)
+    for layer in layers:
+        node = Node(layer)
         while path and path[-1].layer.depth >= layer.depth:
             path.pop()
         (path[-1].inside if path else roots).append(node)
@@ -107,13 +106,9 @@ def _depth(nodes: list[Node]) -> int:
     return max((1 + _depth(node.inside) for node in nodes), default=0)
 
 
-def _lines(
-    roots: list[Node], network: NetworkTable, level: int | None, *, everything: bool
-) -> list[Line]:
+def _lines(roots: list[Node], level: int | None, *, everything: bool) -> list[Line]:
     def walk(nodes: list[Node], depth: int) -> Iterator[Line]:
         for node, times in _repeats(nodes, everything=everything):
-            if network.omitted and node.index == network.omitted_after:
-                yield Line("…", f"{network.omitted} calls were not kept", "dim")
             folded = level is not None and depth >= level and bool(node.inside) and not node.hot
             yield _line(node, depth, times, folded=folded)
             if not folded:

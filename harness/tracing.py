@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import AbstractContextManager, ExitStack
+import warnings
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from .operators import Operators
 from .table import NetworkTable, aligned, printable, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from torch import nn
@@ -103,6 +105,7 @@ class Tracing(AbstractContextManager["Tracing"]):
         with ExitStack() as stack:
             stack.enter_context(self._trace)
             stack.enter_context(Operators())
+            stack.enter_context(_unwarned())
             return stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -209,6 +212,18 @@ class Tracing(AbstractContextManager["Tracing"]):
         return notes
 
 
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Keep torch.compile from warning a program of hooks that are not its own."""
+    warnings.filterwarnings("ignore", message=r"Using `torch\.compile\(module\)` when there are")
+    ours = warnings.filters[0]
+    try:
+        yield
+    finally:
+        if ours in warnings.filters:
+            warnings.filters.remove(ours)  # type: ignore[attr-defined]
+
+
 def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkTable:
     layers = shown.layers(failing)
     main = shown.thread is threading.main_thread()
@@ -226,7 +241,8 @@ def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkT
 
 def _heading(network: NetworkTable) -> str:
     text = f"{printable(network.type)}, forward pass {network.shown} of {network.passes}"
-    return f"{text}, in thread {printable(network.thread)}" if network.thread else text
+    text += f", in thread {printable(network.thread)}" if network.thread else ""
+    return f"{text}; {network.omitted} calls were not kept" if network.omitted else text
 
 
 def _compiled() -> int:

@@ -62,7 +62,11 @@ def check(net: nn.Module, /, *inputs: Any, **keywords: Any) -> Check:
     The pass runs on a copy whose tensors take no memory, on any device, also one that is not
     here. The network, its inputs and the random generators stay as they are. Nothing that the
     network raises is raised. What depends on values is not checked, and said to be unknown.
+    Raises TypeError where `net` is no module.
     """
+    if not isinstance(net, nn.Module):
+        message = f"the first argument is a network, an nn.Module, not {type(net).__name__}"
+        raise TypeError(message)
     net = getattr(net, "_orig_mod", net)  # of torch.compile
     hazards = [*_devices(net), *_plain_tensors(net)]
     tracing = Tracing()

@@ -50,7 +50,8 @@ def trace(options: argparse.Namespace, explain: Explain | None = None) -> int:
     except BaseException:  # noqa: BLE001  (it is the program's, and shown below)
         code = 1
     _flush()
-    matches = list(explain(tracing.failure.traceback)) if explain and tracing.failure else []
+    failed = tracing.failure if ending is None else None
+    matches = list(explain(failed.traceback)) if explain and failed else []
     if document is not None:
         facts = _facts(tracing, command, code, matches)
         document.write(msgspec.json.format(msgspec.json.encode(facts)) + b"\n")

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
+from torch import nn
 
 from .blame import suspect, where
 from .failure import Failure, failure
@@ -19,8 +20,6 @@ from .table import NetworkTable, aligned, printable, table
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
-
-    from torch import nn
 
     from .facts import Layer
     from .layers import Network
@@ -46,8 +45,11 @@ def trace(net: nn.Module | None = None, /, *inputs: Any, **keywords: Any) -> Tra
     there is none, in whatever runs inside; an exception passes through.
 
     `print` shows the table. Neither outputs nor random numbers change, and nothing is left
-    behind in the network.
+    behind in the network. Raises TypeError where `net` is no module.
     """
+    if not isinstance(net, nn.Module) and (net is not None or inputs or keywords):
+        message = f"the first argument is a network, an nn.Module, not {type(net).__name__}"
+        raise TypeError(message)
     tracing = Tracing(net)
     if net is not None and (inputs or keywords):
         tracing.run(net, inputs, keywords)

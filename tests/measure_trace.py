@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import harness  # noqa: E402  (a script: its own folder comes first)
+import harness
 
 BOUND = 2.0
 
@@ -53,7 +53,7 @@ def ratios(rounds: int) -> list[float]:
         for number in range(rounds + 2):
             outer, inner = seconds(plain), seconds(traced) + seconds(traced)
             outer += seconds(plain)
-            if number >= 2:  # noqa: PLR2004  (the first two rounds warm up)
+            if number >= 2:
                 found.append(inner / outer)
     return found
 

@@ -503,6 +503,13 @@ def test_what_is_traced_or_transformed_by_torch_is_not_disturbed() -> None:
     assert torch.allclose(exported(IMAGES), wanted)
 
 
+@pytest.mark.parametrize("mistake", [(IMAGES,), (None, IMAGES), (nn.ReLU, IMAGES)])
+def test_what_is_no_network_is_refused(mistake: tuple[Any, ...]) -> None:
+    for function in (harness.trace, harness.check):
+        with pytest.raises(TypeError, match="the first argument is a network"):
+            function(*mistake)
+
+
 def test_the_package_gives_its_functions_and_no_others() -> None:
     assert callable(harness.trace)
     assert callable(harness.check)

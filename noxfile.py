@@ -67,8 +67,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def selfcheck(session: nox.Session) -> None:
-    """Measure the harness against its floor: what forks and programs alone cost."""
+    """Measure the harness against its floor, and a trace against the plain forward pass."""
     _borrow(session, "tests/measure_harness.py", *session.posargs)
+    _borrow(session, "tests/measure_trace.py")
 
 
 @nox.session(default=False)

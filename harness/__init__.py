@@ -1,1 +1,23 @@
 """Run and judge a corpus of broken and fixed PyTorch convolutional networks."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .preflight import check
+    from .tracing import trace
+
+# Imported on first use: these load torch, and much of the package does without.
+_FUNCTIONS = {"check": "preflight", "trace": "tracing"}
+
+__all__ = ["check", "trace"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a function of the package."""
+    if name not in _FUNCTIONS:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f".{_FUNCTIONS[name]}", __name__), name)

@@ -31,6 +31,7 @@ examples:
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
   python -m harness new shape/my_mistake        begin a case of your own
+  python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
 
 
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         code = int(options.command(options))
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # a program that is traced may close it
+            sys.stdout.flush()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
     linter = add(_lint, "hold the files to the corpus contract")
+    _add_trace_options(add(_trace, "run a program of your own and show what each layer did"))
     coverage = add(_coverage, "hold the corpus against real reports of failing networks")
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
     begin = add(_new, "write the skeleton of a new case")
@@ -119,6 +122,31 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bless", action="store_true", help="record what happens in the corpus' results/"
     )
+
+
+def _add_trace_options(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] (SCRIPT | -m MODULE) [ARGUMENT ...]"
+    parser.add_argument("-m", action="store_true", help="run a module, as `python -m` does")
+    parser.add_argument(
+        "--step",
+        type=_positive,
+        metavar="N",
+        help="show the Nth forward pass of each network instead of the last",
+    )
+    parser.add_argument(
+        "--depth",
+        type=_positive,
+        metavar="N",
+        help="fold what is more than N calls inside (default: what fits)",
+    )
+    parser.add_argument("--all", action="store_true", help="show every call, folding nothing")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON document on stdout; what the program prints goes to stderr",
+    )
+    parser.add_argument("program", help="what to run: a file, or with -m a module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what comes after is its own")
 
 
 def _seconds(text: str) -> float:
@@ -190,6 +218,12 @@ def _show(options: argparse.Namespace) -> int:
     else:
         report.console().print(report.page(entry, record, book.torch if book else ""))
     return 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    from .script import trace
+
+    return trace(options)
 
 
 def _lint(options: argparse.Namespace) -> int:

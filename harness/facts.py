@@ -41,6 +41,9 @@ class Layer(Struct, frozen=True):
     takes: str
     gives: str | None = None  # None where the call did not come back
     failed: bool = False
+    named: str = ""  # what it took by keyword
+    depth: int = 0  # how many calls it was inside of
+    marks: list[str] = []  # what first came in or out here: None, non-finite values
 
 
 class Raised(Struct, frozen=True):

@@ -11,11 +11,12 @@ import torch
 
 from .describe import describe
 from .facts import Finding, Given, Job, Observation, Raised
+from .failure import expression
 from .laws import judge
+from .layers import Trace, running_modules
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
 from .timing import forward_call, median_ns
-from .trace import Trace, running_modules
 from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -106,13 +107,7 @@ def failing_text(error: BaseException, file: Path, source: str) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
     if isinstance(error, SyntaxError) or not frames:
         return ""
-    frame = frames[-1]
-    lines = source.encode().splitlines()  # columns count bytes
-    first, last = frame.lineno or 1, frame.end_lineno or frame.lineno or 1
-    text = b"\n".join(lines[first - 1 : last])
-    cut = len(lines[last - 1]) - (frame.end_colno or len(lines[last - 1]))
-    text = text[frame.colno or 0 : len(text) - cut]
-    return " ".join(text.decode().split())
+    return expression(frames[-1], source)
 
 
 def _given(program: Program) -> Given:

@@ -121,7 +121,7 @@ def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
     commands = [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"],
                 ["lint"], ["new", "loss/mine"]]  # fmt: skip
     commands = [[*command, "--corpus", str(tmp_path)] for command in commands]
-    questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"]])
+    questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"], ["trace", "--help"]])
     done = subprocess.run(
         [sys.executable, "-c", QUICK, questions], capture_output=True, text=True, check=False
     )

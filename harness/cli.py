@@ -15,7 +15,7 @@ from .errors import CorpusError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .corpus import Corpus
+    from .corpus import Corpus, Entry
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -85,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
     course = add(_learn, "mend broken programs, one after another, judged as you save")
     _add_learn_options(course)
+    sheet = add(_export, "write a case as a notebook for a class")
+    sheet.add_argument("id", help="as `list` gives it")
+    sheet.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
+    sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
     for command in (prove, listing, course):
@@ -218,13 +222,8 @@ def _show(options: argparse.Namespace) -> int:
     from . import records, report
 
     corpus = _load(options)
-    name, *others = corpus.select([options.id])
-    if others:
-        message = f"{options.id!r} names several: choose one of {', '.join([name, *others])}"
-        raise CorpusError(message)
-    entry = corpus.entries.get(name)
-    if entry is None:
-        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    entry = _one_entry(corpus, options.id)
+    name = entry.id
     books = records.read_all(corpus.root / "results")
     book = next((book for book in books if name in book.entries), None)
     record = book.entries[name] if book else None
@@ -240,6 +239,18 @@ def _trace(options: argparse.Namespace) -> int:
     from .script import trace
 
     return trace(options)
+
+
+def _one_entry(corpus: Corpus, pattern: str) -> Entry:
+    """Return the one entry that a pattern names; raises CorpusError."""
+    name, *others = corpus.select([pattern])
+    if others:
+        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
+        raise CorpusError(message)
+    entry = corpus.entries.get(name)
+    if entry is None:
+        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    return entry
 
 
 def _lint(options: argparse.Namespace) -> int:
@@ -274,6 +285,20 @@ def _learn(options: argparse.Namespace) -> int:
     from .learn.session import learn
 
     return learn(_load(options), options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .learn.course import alias
+    from .notebook import write_notebook
+
+    entry = _one_entry(_load(options), options.id)
+    if not isinstance(entry, corpora.Case):
+        message = f"{entry.id} is a control: only a pair has something to mend"
+        raise CorpusError(message)
+    path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
+    write_notebook(entry, path)
+    print(path)
+    return 0
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -89,7 +89,7 @@ def breaches(
     if dropped:
         found.append(Breach(WORK, PROMISES[WORK], f"it no longer calls {_some(dropped)}"))
     found += _unlawful(case, seen, reference)
-    if seen.lesson and reference.lesson:
+    if not found and seen.lesson and reference.lesson:
         found += _idle(case, seen.lesson, reference.lesson)
     steady = unsteady("learner's", endings)
     if steady and not found:

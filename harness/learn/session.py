@@ -75,7 +75,8 @@ def _once(case: Case, workshop: Workshop, options: argparse.Namespace) -> int:
         _print_json(msgspec.to_builtins(result))
     else:
         console = report.console()
-        console.print(screen.heading(case, _shown(workshop.path(case))), screen.verdict(result))
+        console.print(screen.heading(case, _shown(workshop.path(case))))
+        console.print(screen.verdict(result), crop=False)
         if result.solved:
             console.print(screen.solution(case))
     return 0 if result.solved else 1
@@ -162,7 +163,7 @@ class Session:
             screen.heading(self._case, _shown(self._workshop.path(self._case)), where)
         )
         if self._result:
-            self._console.print(screen.verdict(self._result))
+            self._console.print(screen.verdict(self._result), crop=False)
             if self._result.solved:
                 self._console.print(screen.solution(self._case))
             else:

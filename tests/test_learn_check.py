@@ -359,5 +359,12 @@ def test_a_run_may_use_no_randomness_to_hide_behind(examiner: Examiner) -> None:
     assert FOLLOWS in _told(result)
 
 
+def test_a_case_that_does_not_fail_here_is_never_solved(examiner: Examiner) -> None:
+    sound = patched(("torch.relu", "torch.tanh"))
+    result = examiner.examine(case_of(Pair(sound)), sound, NAME)
+    assert not result.solved
+    assert "it does not under torch" in result.breaches[0].note
+
+
 def test_every_promise_has_a_sentence() -> None:
     assert all(text.endswith(".") for text in PROMISES.values())

@@ -21,12 +21,14 @@ FOLLOWS = "result-follows"
 DATA = "data-kept"
 IMPORTS = "nothing-silenced"
 STEADY = "every-seed"
+HERE = "fails-here"
 PROMISES = {
     LAYERS: "Every layer that the task needs takes part in the run.",
     WORK: "The run goes on to do what it is for.",
     FOLLOWS: "The result of the run depends on every parameter, input and target it should.",
     DATA: "Values of the inputs and targets that differ go on to differ.",
     IMPORTS: "A program uses no module that could silence a failure.",
+    HERE: "The case fails under this release of torch.",
     STEADY: "The program does the same under every seed.",
 }
 
@@ -54,6 +56,11 @@ class Result(Struct, frozen=True):
     restored: list[str] = []  # definitions that were judged as they are in the case
     printed: str = ""
     layers: list[str] = []  # the shape trace
+
+
+def not_here(release: str) -> Breach:
+    """Return what to say of a case that runs as it is: there is nothing to mend."""
+    return Breach(HERE, PROMISES[HERE], f"it does not under torch {release}: take the next one")
 
 
 def is_advice(case: Case, breach: Breach) -> bool:

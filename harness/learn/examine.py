@@ -8,7 +8,7 @@ from ..errors import RunnerError
 from ..facts import Job
 from ..records import layer_line
 from ..reproduce import SEEDS
-from .check import Result, breaches, failure, is_advice
+from .check import Result, breaches, failure, is_advice, not_here
 from .contract import judged
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Examiner:
             if not failed:
                 found = breaches(case, contract, endings, self._reference(case))
         wrong = [breach for breach in found if not is_advice(case, breach)]
+        if source == case.broken and not failed and not wrong:
+            wrong = [not_here(self._runner.hello.torch)]
         shown = own if failure(own) else ending
         seen = shown.observation
         lesson = seen.lesson if seen else None

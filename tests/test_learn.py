@@ -115,7 +115,8 @@ def test_reset_keeps_what_was_written(learner: Learner) -> None:
 
 def test_reset_of_nothing_makes_nothing(learner: Learner) -> None:
     assert learner("--reset").out == ""
-    assert not learner.program.exists()
+    assert learner("--list").code == 0
+    assert not learner.work.exists()
 
 
 def test_an_alias_names_its_case(learner: Learner) -> None:
@@ -168,7 +169,7 @@ def test_a_folder_that_cannot_be_made_gets_one_sentence(learner: Learner) -> Non
     put(learner.work, "a file")
     done = learner("pair", "--once")
     assert done.code == 2
-    assert "cannot be used (File exists): name another with --work" in done.err
+    assert "cannot be used (Not a directory): name another with --work" in done.err
 
 
 def test_the_order_is_level_topic_id_and_what_is_typed_comes_first(tmp_path: Path) -> None:

@@ -21,17 +21,27 @@ class Workshop:
     """One `work/` folder; git ignores it by a file of its own, in whatever repository it is."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where it is missing; raises UsageError where that is impossible."""
+        """Read what was kept there, if it is there; raises UsageError where that is impossible."""
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            ignore = folder / ".gitignore"
+            self.progress = progress.read(folder)
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _put(self, path: Path, text: str) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ignore = self.folder / ".gitignore"
             if not ignore.exists():
                 files.write(ignore, "*\n")
+            files.write(path, text)
         except OSError as error:
-            message = f"{folder} cannot be used ({error.strerror}): name another with --work"
-            raise UsageError(message) from None
-        self.progress = progress.read(folder)
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"{self.folder} cannot be used ({error.strerror}): name another with --work"
+        )
 
     def path(self, case: Case) -> Path:
         """Return where the learner's program is."""
@@ -41,8 +51,7 @@ class Workshop:
         """Put a copy of the broken program there, unless there is one; make it the current case."""
         path = self.path(case)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, case.broken)
+            self._put(path, case.broken)
         self.progress.entry(case.id)
         self.progress.current = case.id
         self.save()
@@ -71,8 +80,7 @@ class Workshop:
         if path.exists() and path.read_bytes() != case.broken.encode():
             backup = path.with_suffix(".py.bak")
             path.replace(backup)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(path, case.broken)
+        self._put(path, case.broken)
         self.progress.cases.pop(case.id, None)
         self.save()
         return backup

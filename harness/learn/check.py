@@ -28,7 +28,7 @@ PROMISES = {
     FOLLOWS: "The result of the run depends on every parameter, input and target it should.",
     DATA: "Values of the inputs and targets that differ go on to differ.",
     IMPORTS: "A program uses no module that could silence a failure.",
-    HERE: "The case fails under this release of torch.",
+    HERE: "The case fails, and its fix works, under this release of torch.",
     STEADY: "The program does the same under every seed.",
 }
 
@@ -59,8 +59,8 @@ class Result(Struct, frozen=True):
 
 
 def not_here(release: str) -> Breach:
-    """Return what to say of a case that runs as it is: there is nothing to mend."""
-    return Breach(HERE, PROMISES[HERE], f"it does not under torch {release}: take the next one")
+    """Return what to say of a case that is for other releases of torch."""
+    return Breach(HERE, PROMISES[HERE], f"not so under torch {release}: take the next one")
 
 
 def is_advice(case: Case, breach: Breach) -> bool:

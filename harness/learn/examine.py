@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
+
 from ..errors import RunnerError
 from ..facts import Job
 from ..records import layer_line
@@ -32,6 +34,9 @@ class Examiner:
 
         Raises RunnerError where our own fix does not run here.
         """
+        release = self._runner.hello.torch
+        if not _is_here(case, release):
+            return Result(case.id, solved=False, breaches=[not_here(release)])
         contract = judged(case, source)
         own = self._first(source, name)
         ending = own if contract.source == source else self._first(contract.source, name)
@@ -43,8 +48,6 @@ class Examiner:
             if not failed:
                 found = breaches(case, contract, endings, self._reference(case))
         wrong = [breach for breach in found if not is_advice(case, breach)]
-        if source == case.broken and not failed and not wrong:
-            wrong = [not_here(self._runner.hello.torch)]
         shown = own if failure(own) else ending
         seen = shown.observation
         lesson = seen.lesson if seen else None
@@ -76,3 +79,9 @@ class Examiner:
                 raise RunnerError(message)
             self._references[case.id] = seen
         return self._references[case.id]
+
+
+def _is_here(case: Case, release: str) -> bool:
+    """Return whether a case is declared to fail, and its fix to work, under a release of torch."""
+    works = SpecifierSet(case.spec.torch or "").contains(release, prereleases=True)
+    return works and case.spec.broken.on(DEVICE, release).fails

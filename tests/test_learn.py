@@ -129,6 +129,7 @@ def test_an_alias_names_its_case(learner: Learner) -> None:
     [
         (["pear", "--once"], "no case or control is called 'pear'"),
         (["myth", "--once"], "myth names no broken program to mend"),
+        (["pair", "--json"], "--json goes with --once, --list or --report"),
         (["pair"], "keys need a terminal: `learn ID --once` judges a program without one"),
     ],
 )

@@ -35,6 +35,9 @@ def learn(corpus: Corpus, options: argparse.Namespace) -> int:
 
     Raises UsageError where the options, the folder or the environment do not allow it.
     """
+    if options.json and not (options.once or options.list or options.report):
+        message = "--json goes with --once, --list or --report"
+        raise UsageError(message)
     cases = course(corpus, options.ids)
     workshop = Workshop(options.work)
     if options.list or options.report:

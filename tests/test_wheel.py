@@ -63,3 +63,9 @@ def test_the_installed_package_traces(installed: Path) -> None:
 def test_the_installed_command_reproduces(installed: Path) -> None:
     document = json.loads(_run(installed, "reproduce", "missing_return", "--json"))
     assert [outcome["verdict"] for outcome in document["outcomes"]] == ["reproduced"]
+
+
+def test_the_installed_command_teaches(installed: Path) -> None:
+    result = json.loads(_run(installed, "learn", "none/missing_return", "--report"))
+    assert [case["state"] for case in result] == ["new"]
+    assert not (installed / "work").exists()

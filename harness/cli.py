@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
     prove = add(_reproduce, "run every program here: does it fail as declared, does its fix work")
     _add_reproduce_options(prove)
+    _add_device_options(prove)
+    costs = add(_cost, "count what forward passes ask of torch, and compare with the record")
+    _add_device_options(costs)
     listing = add(_list, "list the cases and controls")
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
@@ -81,20 +84,14 @@ def _parser() -> argparse.ArgumentParser:
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, listing):
+    for command in (prove, costs, listing):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, listing, page, linter):
+    for command in (prove, costs, listing, page, linter):
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
 
 def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="NAMES",
-        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
-    )
     parser.add_argument(
         "--repeat",
         type=_positive,
@@ -108,6 +105,16 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
         default=10.0,
         metavar="SECONDS",
         help="time limit of one program (default 10)",
+    )
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that runs programs takes."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAMES",
+        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
     )
     parser.add_argument(
         "--workers",
@@ -149,6 +156,12 @@ def _reproduce(options: argparse.Namespace) -> int:
     from .session import reproduce
 
     return reproduce(_load(options), options)
+
+
+def _cost(options: argparse.Namespace) -> int:
+    from .cost import cost
+
+    return cost(_load(options), options)
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -20,6 +20,13 @@ class Limits(Struct, frozen=True):
     workers: int = 1
 
 
+class Task(StrEnum):
+    """What a process is to do with a program."""
+
+    OBSERVE = "observe"  # run it and say what happened
+    COUNT = "count"  # say what its forward pass costs
+
+
 class Job(Struct, frozen=True):
     """One program to run once. It does not say which side of a pair it is.
 
@@ -31,6 +38,7 @@ class Job(Struct, frozen=True):
     seed: int
     device: str = "cpu"
     first: bool = True
+    task: Task = Task.OBSERVE
 
 
 class Layer(Struct, frozen=True):
@@ -70,6 +78,20 @@ class Given(Struct, frozen=True):
     parameters: tuple[int, int]  # how many numbers are trainable, and how many there are
 
 
+class Cost(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one forward pass in eval mode asks of torch; the same on every run.
+
+    Storages that operators return are what counts as allocated: not what a kernel needs
+    while it works, which depends on the processor.
+    """
+
+    flops: int  # of convolutions and matrix products, by torch's own formulas
+    output_bytes: int  # of all that operators return, views included
+    allocations: int  # storages made
+    peak_bytes: int  # most bytes in such storages at one time
+    operators: list[str]  # how often, which, with what dtypes, in the order of first use
+
+
 class Observation(Struct, frozen=True):
     """The facts of one run. `forward_ns` is the median time of a forward pass."""
 
@@ -79,6 +101,7 @@ class Observation(Struct, frozen=True):
     layers: list[Layer] = []
     laws: dict[Law, Finding] = {}
     forward_ns: float | None = None
+    cost: Cost | None = None
 
     @property
     def repeatable(self) -> tuple[object, ...]:

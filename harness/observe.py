@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from .counting import count_forward
 from .describe import describe
-from .facts import Finding, Given, Job, Observation, Raised
+from .facts import Finding, Given, Job, Observation, Raised, Task
 from .laws import judge
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
@@ -38,8 +39,11 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
 
     Whatever the program raises is a fact; nothing it raises leaves this function.
     `synchronize` waits for the device, so that an asynchronous error counts for the stage
-    that caused it; by default that of the job's device.
+    that caused it; by default that of the job's device. Where the task is to count, the
+    observation holds the cost of a forward pass, or what was raised instead.
     """
+    if job.task is Task.COUNT:
+        return _count(job)
     synchronize = synchronize or _synchronizer(job.device)
     file = Path.cwd() / FILE_NAME
     with warnings.catch_warnings(record=True) as warned, Trace() as trace:
@@ -58,6 +62,17 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
         laws={Law.NO_WARNINGS: _warnings(warned), **judge(program, structural=job.first)},
         forward_ns=_time(program) if job.first else None,
     )
+
+
+def _count(job: Job) -> Observation:
+    try:
+        program = Program.load(job.source, job.seed, job.device)
+        net, inputs = program.net().eval(), program.inputs()
+        with program.device, torch.no_grad():
+            return Observation(cost=count_forward(net, inputs))
+    except BaseException as error:  # noqa: BLE001  (a program may run and have no plain forward pass)
+        message = mask_error(error)
+        return Observation(raised=Raised(Stage.FORWARD, type(error).__name__, message))
 
 
 def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:

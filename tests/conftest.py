@@ -80,7 +80,8 @@ def harness(
     """Give the command line on a corpus of a pair and a control, on a machine without CUDA."""
     no_cuda = msgspec.structs.replace(runner.hello, devices={"cpu": "", "cuda": "no CUDA device"})
     monkeypatch.setattr(runner, "hello", no_cuda)
-    monkeypatch.setattr("harness.session.open_runner", lambda _: nullcontext(runner))
+    for command in ("session", "cost"):
+        monkeypatch.setattr(f"harness.{command}.open_runner", lambda _: nullcontext(runner))
     monkeypatch.setenv("NO_COLOR", "1")
     former = signal.getsignal(signal.SIGTERM)
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})

@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_device_options(prove)
     costs = add(_cost, "count what forward passes ask of torch, and compare with the record")
     _add_device_options(costs)
+    times = add(_bench, "compare how long forward passes take, in one run: is this slower?")
+    _add_bench_options(times)
     listing = add(_list, "list the cases and controls")
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
@@ -84,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, costs, listing):
+    for command in (prove, costs, times, listing):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, costs, listing, page, linter):
+    for command in (prove, costs, times, listing, page, linter):
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -128,6 +130,50 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_bench_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--against", metavar="REV", help="another git commit of the corpus")
+    parser.add_argument(
+        "--against-python", metavar="PATH", help="another interpreter, and thus another torch"
+    )
+    parser.add_argument(
+        "--broken", action="store_true", help="each case against its fix, or until it fails"
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="with --broken: keep it in results/timing/ for `show`"
+    )
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions under valgrind instead"
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument(
+        "--size",
+        default="small",
+        choices=("small", "batch", "image"),
+        help="the program's own inputs, a batch of 32, or 224x224 pixels",
+    )
+    parser.add_argument(
+        "--processes", type=_positive, default=5, metavar="N", help="to pool (default 5)"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=3.0, metavar="S", help="for each entry (default 3)"
+    )
+    parser.add_argument(
+        "--margin",
+        type=_margin,
+        default=0.01,
+        metavar="SHARE",
+        help="what is still the same (default 0.01)",
+    )
+
+
+def _margin(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        message = f"{number:g} is no share between 0 and 1"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
@@ -164,6 +210,12 @@ def _cost(options: argparse.Namespace) -> int:
     return cost(_load(options), options)
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import bench
+
+    return bench(_load(options), options)
+
+
 def _list(options: argparse.Namespace) -> int:
     from . import report
 
@@ -185,6 +237,7 @@ def _summary(corpus: Corpus, name: str) -> dict[str, object]:
 
 def _show(options: argparse.Namespace) -> int:
     from . import records, report
+    from .timing import stored
 
     corpus = _load(options)
     name, *others = corpus.select([options.id])
@@ -201,7 +254,8 @@ def _show(options: argparse.Namespace) -> int:
         _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
                      "programs": entry.programs(), "record": record})  # fmt: skip
     else:
-        report.console().print(report.page(entry, record, book.torch if book else ""))
+        times = stored.sentence(stored.read(corpus.root / "results", "cpu"), name)
+        report.console().print(report.page(entry, record, book.torch if book else "", times))
     return 0
 
 

@@ -38,7 +38,7 @@ def count_forward(net: torch.nn.Module, inputs: tuple[Any, ...]) -> Cost:
     return cost
 
 
-class Count(TorchDispatchMode):  # type: ignore[misc]  (torch is not there when types are checked)
+class Count(TorchDispatchMode):  # type: ignore[misc]
     """Sees every operator that runs while it is active, and follows the storages made."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from .facts import Finding, Given, Job, Observation, Raised, Task
 from .laws import judge
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
-from .timing import forward_call, median_ns
+from .timing.calls import forward_call, median_ns
 from .trace import Trace, running_modules
 from .vocabulary import Law, Stage
 

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves
 from kit import Pair, Remembering, Solo, corpus_of
 
 from harness.cli import main
+from harness.errors import UsageError
 from harness.facts import Limits
 from harness.runner import ForkServer
 
@@ -90,5 +91,36 @@ def harness(
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
-    """Leave the machine's name out of what is checked in."""
+    """Say what times depend on; leave the machine's name out of what is checked in."""
+    import torch  # noqa: PLC0415  (takes seconds, and only benchmarks come here)
+
+    from harness.timing.fingerprint import fingerprint  # noqa: PLC0415  (likewise)
+    from harness.timing.steady import hold_steady  # noqa: PLC0415  (likewise)
+
+    torch.set_num_threads(1)
     del machine_info["node"]
+    machine_info["fingerprint"] = fingerprint(hold_steady())
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Give a device that is not there a row without a figure."""
+    from harness import warm  # noqa: PLC0415  (likewise)
+
+    output_json["unavailable"] = [
+        {"device": device, "reason": f"unavailable: {reason}"}
+        for device, reason in warm.hello("").devices.items()
+        if reason
+    ]
+
+
+def pytest_benchmark_compare_machine_info(
+    machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+) -> None:
+    """Refuse to compare with times taken under other conditions."""
+    from harness.timing.fingerprint import refuse_others  # noqa: PLC0415  (likewise)
+
+    stored = compared_benchmark["machine_info"].get("fingerprint", {})
+    try:
+        refuse_others(stored, machine_info["fingerprint"], "the benchmark store")
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None

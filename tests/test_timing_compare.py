@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from kit import BROKEN, HEALTHY, doing, importing, patched
+from kit import BROKEN, HEALTHY, Machine, doing, importing, patched
 
 from harness.errors import RunnerError
 from harness.timing import workers
@@ -36,38 +35,6 @@ if TYPE_CHECKING:
 
 SAME = dict.fromkeys(SIDES, Target(HEALTHY))
 ERRANDS = Effort(processes=2, seconds=0.5)
-
-
-@dataclass(eq=False)
-class Machine:
-    """A made-up worker: sides take known times, and the clock goes on with them."""
-
-    takes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SIDES, 200_000.0))
-    now: float = 0.0
-    slowing: float = 0.0  # of the whole machine, with each sample
-    disturbed: float = 0.0  # a share of samples takes ten times as long
-    asked: list[list[str]] = field(default_factory=list)
-    closed: int = 0
-    fails: bool = False
-
-    def open(self, targets: dict[str, Target]) -> dict[str, float]:
-        if self.fails:
-            raise CannotTime("RuntimeError: no")  # noqa: EM101, TRY003  (as a worker does)
-        return {name: self.takes[name] for name in targets}
-
-    def time(self, names: list[str], repeat: int) -> list[float]:
-        self.asked.append(names)
-        return [self._sample(name) for name in names for _ in range(repeat)][:: repeat or 1]
-
-    def _sample(self, name: str) -> float:
-        for side in self.takes:
-            self.takes[side] *= 1 + self.slowing
-        ns = self.takes[name] * (10 if random.random() < self.disturbed else 1)  # noqa: S311
-        self.now += ns / 1e9
-        return ns
-
-    def close_programs(self) -> None:
-        self.closed += 1
 
 
 def _rounds(machine: Machine, seconds: float = 0.5) -> Any:

@@ -103,7 +103,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
 
 
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Give a device that is not there a row without a figure."""
+    """Give a device that is not there a row without a figure; say what all rows share once."""
     from harness import warm  # noqa: PLC0415  (likewise)
 
     output_json["unavailable"] = [
@@ -111,6 +111,8 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
         for device, reason in warm.hello("").devices.items()
         if reason
     ]
+    for row in output_json["benchmarks"]:
+        output_json["options"] = row.pop("options")
 
 
 def pytest_benchmark_compare_machine_info(

@@ -7,19 +7,17 @@ run, so under the same release any difference is a change of the program.
 from __future__ import annotations
 
 import sys
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import tomli_w
-from msgspec import Struct
 from rich.progress import track
 
 from . import files, report
 from .corpus import Case
-from .errors import RecordError
-from .facts import Cost, Ending, Job, Limits, Task
+from .costbook import CostBook, difference_lines, read
+from .facts import Ending, Job, Limits, Task
 from .reproduce import choose_devices
 from .runner import open_runner
 from .vocabulary import Stage
@@ -29,19 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .corpus import Corpus, Entry
-    from .facts import Hello
+    from .facts import Cost, Hello
     from .runner import Runner
 
 TWICE = 2  # each program is counted in two processes, which must agree
-FIELDS = ("flops", "output_bytes", "allocations", "peak_bytes")
-
-
-class CostBook(Struct, frozen=True, forbid_unknown_fields=True):
-    """All counts under one torch release on one device, by `<id> <side>`."""
-
-    torch: str
-    device: str
-    programs: dict[str, Cost] = {}
 
 
 @dataclass(frozen=True)
@@ -161,35 +150,8 @@ def compare(book: CostBook | None, counts: Counts, known: set[str]) -> list[Diff
     return differences + [Difference(name, ["recorded, but no longer there"]) for name in gone]
 
 
-def difference_lines(then: Cost | None, here: Cost) -> list[str]:
-    """Return a line for each count that differs, and a signed one for each operator."""
-    if then is None:
-        return ["not recorded yet"]
-    lines = [
-        f"{field.replace('_', ' ')}: recorded {getattr(then, field):,}, here {value:,}"
-        for field in FIELDS
-        if (value := getattr(here, field)) != getattr(then, field)
-    ]
-    lines += [f"- {text}" for text in then.operators if text not in here.operators]
-    lines += [f"+ {text}" for text in here.operators if text not in then.operators]
-    if not lines and then.operators != here.operators:
-        lines.append("operators: the same ones in another order")
-    return lines
-
-
 def _path(corpus: Corpus, hello: Hello, device: str) -> Path:
     return corpus.root / "results" / f"torch-{hello.torch}" / "cost" / f"{device}.toml"
-
-
-def read(path: Path) -> CostBook | None:
-    """Read the counts of a release and device; raises RecordError where they are damaged."""
-    if not path.is_file():
-        return None
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), CostBook)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
-        raise RecordError(message) from None
 
 
 def bless(corpus: Corpus, hello: Hello, counts: Counts, known: set[str]) -> Path:

@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 import msgspec  # noqa: E402  (a script: its own folder comes first)
 
 from harness import corpus, cost  # noqa: E402
+from harness.costbook import difference_lines  # noqa: E402
 from harness.facts import Cost, Limits  # noqa: E402
 from harness.runner import open_runner  # noqa: E402
 from harness.timing.compare import AGAIN, NEW, OLD, Effort, open_bench, rounds  # noqa: E402
@@ -190,7 +191,7 @@ def counts(processes: int) -> dict[str, str]:
         found = cost.count(runner, {"clone": clone, "upcast": upcast}, "cpu").programs
     fresh = [fresh_count(name) for _ in range(FRESH_INTERPRETERS)]
     equal = cost.TWICE * sum(each == forks[0] for each in forks)
-    changed = sum(bool(cost.difference_lines(forks[0], each)) for each in found.values())
+    changed = sum(bool(difference_lines(forks[0], each)) for each in found.values())
     return {
         "same in forks": f"{equal} of {processes}",
         "same in fresh interpreters": f"{sum(e == forks[0] for e in fresh)} of {len(fresh)}",

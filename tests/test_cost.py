@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import HEALTHY, Pair, corpus_of, doing, patched, put
 
-from harness.cost import Counts, compare, count, difference_lines
+from harness.cost import Counts, compare, count
+from harness.costbook import difference_lines
 from harness.facts import Cost, Job, Task
 
 if TYPE_CHECKING:

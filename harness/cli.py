@@ -30,6 +30,8 @@ examples:
   python -m harness show none/missing_return    one case: message, diff, why, how to find it
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
+  python -m harness cost                        does a forward pass do more than recorded?
+  python -m harness bench --against main        is one slower than at another commit?
   python -m harness new shape/my_mistake        begin a case of your own
 """
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,7 @@ class Run:
     startup: float  # seconds
     seconds: float  # startup included
     peak: float  # GB, of the whole process tree
+    processor: float  # seconds of work, which other load of the machine changes less
 
 
 # What the processes that are timed do.
@@ -155,6 +157,7 @@ def act(way: str, pairs: int) -> None:
 def run(*arguments: str) -> Run:
     """Run a Python command in the repository, and follow its memory."""
     begun, start, peak = time.time(), time.perf_counter(), 0
+    worked = processor_seconds()
     command = [sys.executable, *arguments]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -170,7 +173,13 @@ def run(*arguments: str) -> Run:
             raise RuntimeError(message)
     text = said.result()[0]
     startup = json.loads(text)["ready"] - begun if arguments[0] == __file__ and text else 0.0
-    return Run(startup, seconds, peak / 1e9)
+    return Run(startup, seconds, peak / 1e9, processor_seconds() - worked)
+
+
+def processor_seconds() -> float:
+    """Return what the processors have worked for the commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def way(name: str, pairs: int) -> Run:
@@ -194,12 +203,16 @@ def tree_memory(pid: int) -> int:
     return total
 
 
-def fresh_seconds(sample: int) -> float:
-    """Return the time of a pair in a fresh interpreter, as many at a time as there are cores."""
-    start = time.perf_counter()
+def fresh_pairs(sample: int) -> tuple[float, float]:
+    """Return the seconds of a pair in a fresh interpreter: on the wall, of the processors.
+
+    As many run at a time as there are cores.
+    """
+    start, worked = time.perf_counter(), processor_seconds()
     with ThreadPoolExecutor(CORES) as pool:
         list(pool.map(lambda number: way("fresh", number + 1), range(sample)))
-    return (time.perf_counter() - start) / sample
+    wall, work = time.perf_counter() - start, processor_seconds() - worked
+    return wall / sample, work / sample
 
 
 def quick(*arguments: str) -> float:
@@ -223,13 +236,18 @@ def by_size(sizes: tuple[int, ...]) -> dict[int, dict[str, Run]]:
     return found
 
 
-def figures(rows: dict[int, dict[str, Run]], fresh: float, rounds: int) -> dict[str, float]:
-    """Return every figure that has a bound."""
+def figures(
+    rows: dict[int, dict[str, Run]], fresh: tuple[float, float], rounds: int
+) -> dict[str, float]:
+    """Return every figure that has a bound, and the same ones in processor time."""
     at, last = rows[BOUND_AT], max(rows)
+    nothing, empty = (per_pair(rows, name, BOUND_AT) for name in ("nothing", "empty"))
     found = {
-        "fresh / ours": BOUND_AT * fresh / at["ours"].seconds,
-        "nothing / empty forks": per_pair(rows, "nothing", BOUND_AT)
-        / per_pair(rows, "empty", BOUND_AT),
+        "fresh / ours": BOUND_AT * fresh[0] / at["ours"].seconds,
+        "fresh / ours, processor time": BOUND_AT * fresh[1] / at["ours"].processor,
+        "nothing / empty forks": nothing / empty,
+        "nothing / empty forks, processor time": work(rows, "nothing") / work(rows, "empty"),
+        "ours / floor, processor time": work(rows, "ours") / work(rows, "floor"),
     }
     if last > BOUND_AT:
         growth = per_pair(rows, "ours", last) / per_pair(rows, "ours", BOUND_AT)
@@ -253,6 +271,16 @@ def per_pair(rows: dict[int, dict[str, Run]], name: str, pairs: int) -> float:
     return 1000 * (one.seconds - one.startup) / pairs
 
 
+def work(rows: dict[int, dict[str, Run]], name: str) -> float:
+    """Return the processor time of a pair in seconds, loading torch left out.
+
+    It is the slope between two numbers of pairs.
+    """
+    few, many = min(rows), BOUND_AT
+    difference = rows[many][name].processor - rows[few][name].processor
+    return difference / (many - few)
+
+
 def bound(name: str) -> str:
     """Return what a figure is held to, in words."""
     if name in AT_LEAST:
@@ -266,7 +294,10 @@ def missed(name: str, value: float) -> bool:
 
 
 def page(
-    rows: dict[int, dict[str, Run]], found: dict[str, float], fresh: float, command: str
+    rows: dict[int, dict[str, Run]],
+    found: dict[str, float],
+    fresh: tuple[float, float],
+    command: str,
 ) -> str:
     """Return docs/performance.md."""
     where = f"{CORES} cores ({processor()}), Python {platform.python_version()}"
@@ -274,7 +305,7 @@ def page(
     for pairs, ways in rows.items():
         costs = " | ".join(f"{per_pair(rows, name, pairs):.1f}" for name in ways)
         last = ways["ours"]
-        whole = f"{last.seconds:.1f} | {pairs * fresh:.0f} | {last.peak:.2f}"
+        whole = f"{last.seconds:.1f} | {pairs * fresh[0]:.0f} | {last.peak:.2f}"
         lines.append(f"| {pairs} | {costs} | {whole} |")
     lines.append(MIDDLE)
     for name, value in found.items():
@@ -332,8 +363,8 @@ def main() -> int:
     if options.act:
         act(options.act, options.pairs)
     rows = by_size(tuple(size for size in SIZES if size <= BOUND_AT or not options.quick))
-    fresh = fresh_seconds(options.sample)
-    say(f"a pair in a fresh interpreter: {fresh:.2f} s, from {options.sample}")
+    fresh = fresh_pairs(options.sample)
+    say(f"a pair in a fresh interpreter: {fresh[0]:.2f} s, from {options.sample}")
     found = figures(rows, fresh, options.rounds)
     if options.json:
         print(json.dumps(found, indent=2))

@@ -147,7 +147,9 @@ def act(way: str, pairs: int) -> None:
     """Do what a timed process does, and say on standard output when it was ready."""
     if way == "fresh":
         fresh_pair(pairs)
-    print(json.dumps({"ready": WAYS[way](pairs)}), flush=True)
+    answer = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # programs print, too
+    os.write(answer, json.dumps({"ready": WAYS[way](pairs)}).encode())
     os._exit(0)
 
 

@@ -11,16 +11,18 @@ The machine is kept busy meanwhile by processes of our own (--load).
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import itertools
 import json
 import multiprocessing
 import random
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +82,7 @@ def busy() -> None:
         time.sleep(generator.uniform(0.0, 0.1))
 
 
-@contextmanager
+@contextlib.contextmanager
 def load(processes: int) -> Iterator[None]:
     """Keep the machine busy within the block."""
     started = [multiprocessing.Process(target=busy, daemon=True) for _ in range(processes)]
@@ -196,7 +198,32 @@ def counts(processes: int) -> dict[str, str]:
         "same in forks": f"{equal} of {processes}",
         "same in fresh interpreters": f"{sum(e == forks[0] for e in fresh)} of {len(fresh)}",
         "a clone and an upcast found": f"{changed} of {len(found)}",
+        "ms of processor time a program": counting_ms(),
     }
+
+
+def counting_ms() -> str:
+    """Return how long counting takes once torch is loaded, in this process."""
+    import torch  # noqa: PLC0415  (takes seconds)
+
+    from harness import counting, warm  # noqa: PLC0415  (likewise)
+    from harness.program import FILE_NAME, Program  # noqa: PLC0415  (likewise)
+
+    warm.calm()
+    warm.preload()
+    taken = []
+    for source in programs(50).values():
+        sys.modules.pop(Path(FILE_NAME).stem, None)
+        importlib.invalidate_caches()
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), torch.no_grad():
+            program = Program.load(source, 0, "cpu")
+            net, inputs = program.net().eval(), program.inputs()
+            start = time.process_time()
+            counting.count_forward(net, inputs)
+            taken.append(1000 * (time.process_time() - start))
+    tenth = statistics.quantiles(taken, n=10)[-1]
+    figures = (statistics.median(taken), tenth, max(taken))
+    return "{:.1f} in the middle, {:.1f} in nine of ten, {:.1f} at most".format(*figures)
 
 
 def fresh_count(name: str) -> Cost:

@@ -102,6 +102,11 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
     machine_info["fingerprint"] = fingerprint(hold_steady())
 
 
+def pytest_benchmark_update_commit_info(commit_info: dict[str, object]) -> None:
+    """Leave out what a checkout happens to be called."""
+    commit_info.pop("project", None)
+
+
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     """Give a device that is not there a row without a figure; say what all rows share once."""
     from harness import warm  # noqa: PLC0415  (likewise)

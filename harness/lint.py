@@ -15,6 +15,8 @@ from pathlib import Path
 
 from .corpus import TREES, Case, Corpus, Entry, Problem
 from .diff import hunks
+from .messages import Message, read
+from .wording import split, wording
 
 LINE_LIMIT = 45
 DIFF_LIMIT = 8
@@ -29,7 +31,33 @@ GUARD = "if __name__ == '__main__':"
 def lint(corpus: Corpus) -> list[Problem]:
     """Return every breach of the contract: those of loading, then those in the programs."""
     found = [problem for entry in corpus.entries.values() for problem in check(entry)]
-    return [*corpus.problems, *found, *_twins(corpus)]
+    return [*corpus.problems, *found, *_twins(corpus), *_needless(corpus)]
+
+
+def _needless(corpus: Corpus) -> list[Problem]:
+    """Refuse wordings in `seen` that the recorded results hold already, or that come twice."""
+    recorded = read(corpus.root / "results")
+    problems = []
+    for case in corpus.entries.values():
+        if isinstance(case, Case):
+            messages = _check_seen(case, recorded.get(case.id, []))
+            problems += _problems(case.id, "cases", messages, ".toml")
+    return problems
+
+
+def _check_seen(case: Case, recorded: list[Message]) -> list[str]:
+    known = [(message.raises, wording(message.says)) for message in recorded]
+    firsts: dict[tuple[str, str], int] = {}
+    messages = []
+    for index, seen in enumerate(case.spec.seen):
+        raises, says = split(seen.says)
+        wanted = (raises, wording(says))
+        first = firsts.setdefault(wanted, index)
+        if first != index:
+            messages.append(f"key `seen[{index}]` repeats `seen[{first}]`: remove one")
+        if wanted[1] and any(wanted[1] in text and raises in {"", kind} for kind, text in known):
+            messages.append(f"key `seen[{index}]` is in the recorded results already: remove it")
+    return messages
 
 
 def _twins(corpus: Corpus) -> list[Problem]:

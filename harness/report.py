@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .facts import Hello
     from .records import Record
     from .reproduce import Outcome
+    from .spec import Seen
     from .verify import Mismatch
 
 WIDTH = 132  # where the output is no terminal
@@ -193,6 +194,8 @@ def _case_page(case: Case, record: Record | None, release: str) -> RenderableTyp
         where = f"stage {broken.stage}" + (f", layer {broken.layer}" if broken.layer else "")
         parts.append(Text(f"{broken.raises} ({where})", style="red"))
         parts.append(Padding(Text(says), (0, 0, 0, 2)))
+    if spec.seen:
+        parts += [_heading("Other releases say"), *map(_seen, spec.seen)]
     parts += [Text(""), source_diff(case)]
     if record and record.broken and record.broken.layers:
         parts += [_heading(f"What each layer took and gave (torch {release})")]
@@ -203,6 +206,12 @@ def _case_page(case: Case, record: Record | None, release: str) -> RenderableTyp
     parts += [_heading("Where people met it"), *(Text(f"  {url}") for url in spec.sources)]
     parts += [_heading("Run it"), Text(f"  python cases/{case.id}.py")]
     return Group(*parts)
+
+
+def _seen(seen: Seen) -> Padding:
+    text = Text(seen.says)
+    text.append(f"  (torch {seen.torch})" if seen.torch else "", style="dim")
+    return Padding(text, (0, 0, 0, 2))
 
 
 def _control_page(control: Control) -> RenderableType:

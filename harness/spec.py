@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORD_LIMIT = 80
+SAYS_LIMIT = 300
 
 Text = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 Url = Annotated[str, Meta(pattern=r"^https://\S+$")]
@@ -89,6 +90,16 @@ class Healthy(Struct, frozen=True, forbid_unknown_fields=True):
     parameters: tuple[int, int] | None = None
 
 
+class Seen(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another wording of a failure than the recorded ones, as a traceback's last line has it.
+
+    `torch` names the releases where it was seen: "1.4", or "1.0.1 - 1.7.1".
+    """
+
+    says: Annotated[Text, Meta(max_length=SAYS_LIMIT)]
+    torch: Text | None = None
+
+
 class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """All that is known about a case."""
 
@@ -104,6 +115,7 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     fixed: Healthy
     also: list[Text] = []
     differs: Text | None = None
+    seen: list[Seen] = []
     waive: dict[Law, Text] = {}
 
 

@@ -1,0 +1,91 @@
+"""Every message that a case is known to give: recorded here, seen elsewhere, declared."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from .corpus import Case
+from .errors import RecordError
+from .wording import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from .corpus import Corpus
+
+_HEADING = re.compile(r'^\[entries\."?([^"\n\]]+)"?\.broken\]\n', re.MULTILINE)
+_LISTS = re.compile(r"^(?:holds|breaks|layers) = \[", re.MULTILINE)
+_FAILED = re.compile(r'^ *"(?:\S+ )?(\w+): .* -> ✗",$', re.MULTILINE)
+
+
+class Message(Struct, frozen=True):
+    """One wording of a case's failure, and where in the program it came up."""
+
+    raises: str  # the class, without its module; empty where it is not known
+    says: str
+    at: str = ""  # source text of the failing expression
+    layer: str = ""  # class of the innermost layer that failed
+    source: str = "recorded"  # or seen, or declared
+
+
+def known(corpus: Corpus) -> dict[str, list[Message]]:
+    """Return each case's messages, each once; a case that says nothing has none."""
+    recorded = read(corpus.root / "results")
+    return {
+        name: list(dict.fromkeys([*recorded.get(name, []), *_written(entry)]))
+        for name, entry in corpus.entries.items()
+        if isinstance(entry, Case)
+    }
+
+
+def _written(case: Case) -> Iterable[Message]:
+    """Return what the case's `.toml` says: wordings seen elsewhere, and declared fragments."""
+    for seen in case.spec.seen:
+        yield Message(*split(seen.says), source="seen")
+    broken = case.spec.broken
+    for part in (broken, broken.cuda, *broken.torch.values()):
+        if part is not None and part.says:
+            yield Message(part.raises or broken.raises or "", part.says, source="declared")
+
+
+def read(results: Path) -> dict[str, list[Message]]:
+    """Return what was recorded under every release, by entry; each message once.
+
+    Of the books only the parts that are needed are parsed, since all of them would take longer
+    than an answer may: `records.read_all` is the whole truth. Raises RecordError.
+    """
+    parsed: dict[str, Message | None] = {}  # most parts are the same under every release
+    found: dict[str, dict[Message, None]] = {}
+    for path in sorted(results.glob("torch-*/*.toml")):
+        try:
+            for name, part in _parts(path.read_text(encoding="utf-8")):
+                if part not in parsed:
+                    parsed[part] = _message(part)
+                if (message := parsed[part]) is not None:
+                    found.setdefault(name, {})[message] = None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            remedy = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
+            raise RecordError(remedy) from None
+    return {name: list(messages) for name, messages in found.items()}
+
+
+def _parts(book: str) -> Iterable[tuple[str, str]]:
+    """Yield each entry's id and the text about its broken side."""
+    for heading in _HEADING.finditer(book):
+        stop = book.find("\n[entries.", heading.end())
+        yield heading[1], book[heading.end() : stop if stop >= 0 else len(book)]
+
+
+def _message(part: str) -> Message | None:
+    lists = _LISTS.search(part)
+    side = tomllib.loads(part[: lists.start()] if lists else part)
+    failed = _FAILED.findall(part)
+    layer = failed[-1] if failed else ""
+    if "raises" not in side:
+        return None
+    return Message(side["raises"], side.get("says", ""), side.get("at", ""), layer)

@@ -1,0 +1,160 @@
+"""What `seen` may hold, and where it is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kit import Pair, case_of, corpus_of
+
+from harness.corpus import default_root, load
+from harness.lint import lint
+from harness.messages import Message, known, read
+from harness.records import read_all
+from harness.spec import SAYS_LIMIT
+from harness.wording import split, wording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Command
+
+OLD = "RuntimeError: size mismatch, m1: [4 x 12], m2: [10 x 2] at /pytorch/aten/TH.cpp:136"
+SICK: dict[str, tuple[Any, str]] = {
+    "no list": (OLD, "key `seen`: expected `array`"),
+    "a string": ([OLD], "key `seen[0]`: expected `object`"),
+    "no `says`": ([{"torch": "1.4"}], "key `seen[0].says` is missing"),
+    "an empty `says`": ([{"says": " "}], "key `seen[0].says`: expected `str` matching"),
+    "a long `says`": ([{"says": "x" * (SAYS_LIMIT + 1)}], "key `seen[0].says`: expected `str`"),
+    "a number": ([{"says": OLD, "torch": 1.4}], "key `seen[0].torch`: expected `str"),
+    "another key": ([{"says": OLD, "release": "1.4"}], "key `seen[0].release` is unknown"),
+}
+
+
+@pytest.mark.parametrize("what", SICK)
+def test_a_seen_with_it_is_refused(what: str, tmp_path: Path) -> None:
+    seen, message = SICK[what]
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"seen": seen})})
+    assert [problem.message[: len(message)] for problem in corpus.problems] == [message]
+
+
+BOOK = """\
+torch = "2.14.1"
+torchvision = "0.29.1"
+python = "3.11"
+device = "cpu"
+
+[entries."shape/pair"]
+verdict = "reproduced"
+
+[entries."shape/pair".broken]
+stage = "forward"
+raises = "RuntimeError"
+says = '''
+mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)
+[entries]'''
+at = "self.fc(torch.flatten(x, 2))"
+layer = "fc"
+layers = [
+    "Net: float32[4, 2, 4, 4] -> …",
+    "fc Linear: float32[4, 4, 4] -> ✗",
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("says", "messages"),
+    [
+        ([OLD], []),
+        ([OLD, "RuntimeError: shapes cannot be divided"], []),
+        (["NotImplementedError"], []),
+        (["ValueError: mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"], []),
+        (["RuntimeError: mat1 and mat2 shapes cannot be multiplied (9x9 and 8x7)"],
+         ["key `seen[0]` is in the recorded results already: remove it"]),
+        (["mat1 and mat2 shapes"], ["key `seen[0]` is in the recorded results already: remove it"]),
+        ([OLD, OLD.replace("12", "13").replace("TH.cpp:136", "THC.cu:9")],
+         ["key `seen[1]` repeats `seen[0]`: remove one"]),
+    ],
+)  # fmt: skip
+def test_a_needless_seen_is_refused(says: list[str], messages: list[str], tmp_path: Path) -> None:
+    pair = Pair(extra={"seen": [{"says": text} for text in says]})
+    (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
+    (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
+    problems = lint(corpus_of(tmp_path, {"shape/pair": pair}))
+    assert [problem.message for problem in problems] == messages
+    assert {problem.file for problem in problems} <= {"cases/shape/pair.toml"}
+
+
+def test_show_prints_what_other_releases_say(harness: Command) -> None:
+    assert "Other releases say" not in harness("show", "pair").out
+    seen = [{"says": OLD, "torch": "1.4"}, {"says": "Warning: [red]no markup[/red]"}]
+    corpus_of(harness.root, {"shape/pair": Pair(extra={"seen": seen})})
+    page = harness("show", "pair").out
+    assert f"Other releases say\n  {OLD}  (torch 1.4)" in page
+    assert "Warning: [red]no markup[/red]" in page
+    assert harness.json("show", "pair")["spec"]["seen"][0] == seen[0]
+
+
+def test_the_quick_reader_finds_what_the_books_hold() -> None:
+    results = default_root() / "results"
+    wanted: dict[str, set[tuple[str, str, str]]] = {}
+    for book in read_all(results):
+        for name, record in book.entries.items():
+            if record.broken and record.broken.raises:
+                side = record.broken
+                wanted.setdefault(name, set()).add((side.raises, side.says, side.at))
+    found = {name: {(message.raises, message.says, message.at) for message in messages}
+             for name, messages in read(results).items()}  # fmt: skip
+    assert found == wanted
+    assert len(found) > 100
+
+
+def test_a_case_is_known_by_what_is_recorded_seen_and_declared(tmp_path: Path) -> None:
+    pair = Pair(extra={"seen": [{"says": OLD}]})
+    corpus = corpus_of(tmp_path, {"shape/pair": pair})
+    (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
+    (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
+    recorded, seen, declared = known(corpus)["shape/pair"]
+    assert recorded.layer == "Linear"
+    assert recorded.says.endswith("\n[entries]")
+    assert seen == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="seen")
+    assert declared.says == case_of(pair).spec.broken.says
+
+
+def test_every_seen_of_the_corpus_names_its_class_or_is_no_exception() -> None:
+    corpus = load(default_root())
+    bare = [message.says for messages in known(corpus).values() for message in messages
+            if message.source == "seen" and not message.raises]  # fmt: skip
+    assert [text for text in bare if "Assertion" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "reduced"),
+    [
+        ("(4x12 and 10x2), [16x4x4] -> 2048x-5x-5", "(#x# and #x#), [#x#x#] -> #x#x#"),
+        ("weight [4, 3, 3, 3], size 4 3 3", "weight [#, #, #, #], size # # #"),
+        ("conv2d of int64, mat1, c10::Half, cuda:0", "conv2d of int64, mat1, c10::Half, cuda:#"),
+        ("Expected 4-dimensional, got 4D or 1e-05", "Expected 4-dimensional, got 4D or #"),
+        ("mismatch at /pytorch/aten/src/TH/THTensor.cpp:612", "mismatch"),
+        (r"input size at c:\users\me\aten\src/SpatialConvolutionMM.c:48", "input size"),
+        ("torch 2.6.0: \u2018-0.5\u2019 \n at entry 0", "torch #: '#' at entry #"),
+    ],
+)  # fmt: skip
+def test_a_wording_has_no_numbers_and_no_paths(message: str, reduced: str) -> None:
+    assert wording(message) == reduced
+    assert wording(reduced) == reduced
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("RuntimeError: mat1", ("RuntimeError", "mat1")),
+        ("torch.fx.proxy.TraceError: no", ("TraceError", "no")),
+        ("NotImplementedError", ("NotImplementedError", "")),
+        ("NotImplementedError: ", ("NotImplementedError", "")),
+        ("Target 3 is out of bounds: stop", ("", "Target 3 is out of bounds: stop")),
+        ("RuntimeErrors: mat1", ("", "RuntimeErrors: mat1")),
+    ],
+)
+def test_a_line_is_split_into_class_and_message(line: str, parts: tuple[str, str]) -> None:
+    assert split(line) == parts

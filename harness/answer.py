@@ -34,8 +34,8 @@ def answer(matches: list[Match], corpus: Corpus) -> RenderableType:
 
 
 def _part(number: int, match: Match, case: Entry) -> list[RenderableType]:
-    title = Text(f"\n{number}. {match.title}", style="bold")
-    parts: list[RenderableType] = [title.append(f"  ({match.id})", style="not bold cyan")]
+    title = Text().append(f"\n{number}. {match.title}", style="bold")
+    parts: list[RenderableType] = [title.append(f"  ({match.id})", style="cyan")]
     if match.numbers:
         parts += [_indented("Your numbers", " ".join(match.numbers), style="yellow")]
     parts += [_indented("What it means", match.why), _indented("Ask", match.tell)]
@@ -45,7 +45,7 @@ def _part(number: int, match: Match, case: Entry) -> list[RenderableType]:
 
 
 def _indented(heading: str, text: str, style: str = "") -> Padding:
-    said = Text(f"{heading}: ", style="bold").append(text, style=style or "not bold")
+    said = Text().append(f"{heading}: ", style="bold").append(text, style=style)
     return Padding(said, INDENT, expand=False)
 
 

@@ -77,6 +77,12 @@ def attribute(match: re.Match[str]) -> Fact:
     return Fact(sentence, (f"a {name} without {attribute}",) if name.islower() else ())
 
 
+def misused(match: re.Match[str]) -> Fact:
+    """Read what was called, indexed or walked through and cannot be."""
+    name, use = match[1].rpartition(".")[2], match[2]
+    return Fact(f"A {name} was used as if it were {use}.", (f"a {name} not {use}",))
+
+
 def arguments(match: re.Match[str]) -> Fact:
     """Read a call with other arguments."""
     name = match[1] if match[1] in METHODS else "a function"

@@ -66,6 +66,7 @@ PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
     r"(\w+\(\)): argument '\w+' (?:\(position \d+\) )?must be Tensor, "
     rf"not {DTYPE}": kinds.argument,
     r"'([\w.]+)' object has no attribute '(\w+)'": kinds.attribute,
+    r"'([\w.]+)' object is not (callable|subscriptable|iterable)": kinds.misused,
     r"(\w+)\(\) (?:takes|missing) .{1,40}positional arguments?": kinds.arguments,
     rf"Tensor {LIST}\], which is output \d+ of (\w+), is at version {N}; expected "
     rf"version {N}": kinds.overwritten,

@@ -30,9 +30,9 @@ FILES = {
     "relu": "activation", "sigmoid": "activation", "softmax": "activation",
     "sequential": "container", "modulelist": "container", "flatten": "flatten",
 }  # fmt: skip
-# What Python says of any program tells little of a network: its words count as if so many other
-# cases had them.
-COMMON = 10
+# What Python and NumPy say of any program tells little of a network: its words count as if so
+# many other cases had them.
+COMMON = 150
 PYTHON = (
     "AttributeError: 'str' object has no attribute 'x'",
     "IndexError: index 3 is out of bounds for axis 0 with size 3",
@@ -47,6 +47,7 @@ PYTHON = (
     "TypeError: f() takes 1 positional argument but 2 were given",
     "TypeError: object of type 'int' has no len()",
     "TypeError: unsupported operand type(s) for +: 'int' and 'str'",
+    "ValueError: The truth value of an array with more than one element is ambiguous.",
     "ValueError: could not convert string to float: 'x'",
     "ValueError: not enough values to unpack (expected 2, got 1)",
 )
@@ -59,14 +60,14 @@ _WORD = re.compile(r"shape\d|\d+(?=-dimensional)|\dd\b|[a-z_][a-z_0-9]*", re.ASC
 class Weights(Struct, frozen=True):
     """What was chosen by cross-validation: see docs/explain.md."""
 
-    pair: float = 0.25  # two words side by side, in units of their rarity
+    pair: float = 0.15  # two words side by side, in units of their rarity
     raises: float = 0.25  # the exception's class, likewise
-    tag: float = 1.0  # what the numbers say, in units of the rarest word
-    unknown: float = 0.5  # a word that no message has, likewise
-    surplus: float = 0.4  # what only the text has
-    missing: float = 0.5  # what only the message has
+    tag: float = 1.5  # what the numbers say, in units of the rarest word
+    unknown: float = 1.0  # a word that no message has, likewise
+    surplus: float = 0.5  # what only the text has
+    missing: float = 0.9  # what only the message has
     place: float = 0.1  # of the score, where it came up elsewhere
-    threshold: float = 0.56  # below it, nothing is like the text
+    threshold: float = 0.36  # below it, nothing is like the text
 
 
 class Document(Struct, frozen=True):

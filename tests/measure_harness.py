@@ -25,7 +25,13 @@ sys.path.insert(0, str(ROOT))
 
 from harness import corpus, reproduce  # noqa: E402  (a script: its own folder comes first)
 
-BOUNDS = {"reproduce / floor": 1.5, "memory, GB": 2.0, "list, s": 0.3, "show, s": 0.3}
+BOUNDS = {
+    "reproduce / floor": 1.5,
+    "memory, GB": 2.0,
+    "list, s": 0.3,
+    "show, s": 0.3,
+    "explain, s": 0.3,
+}
 
 
 def floor(workers: int) -> None:
@@ -99,12 +105,14 @@ def measure(rounds: int, workers: int) -> dict[str, float]:
         line = f"  round {number + 1}: floor {base:.2f} s, reproduce {ours:.2f} s, {pairs[-1]:.2f}"
         print(line, file=sys.stderr)
     quick = {name: [seconds("-m", "harness", name, *rest) for _ in range(5)]
-             for name, rest in (("list", []), ("show", ["missing_return"]))}  # fmt: skip
+             for name, rest in (("list", []), ("show", ["missing_return"]),
+                                ("explain", ["Target 10 is out of bounds"]))}  # fmt: skip
     return {
         "reproduce / floor": statistics.median(pairs),
         "memory, GB": peak_memory("-m", "harness", "reproduce", "--device", "cpu"),
         "list, s": statistics.median(quick["list"]),
         "show, s": statistics.median(quick["show"]),
+        "explain, s": statistics.median(quick["explain"]),
     }
 
 

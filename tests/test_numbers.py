@@ -78,6 +78,8 @@ SAID = [
      "A map of 4 x 4 would become one of 0 x 0.", []),
     ("conv2d(): argument 'input' (position 1) must be Tensor, not tuple",
      "conv2d() got a tuple where a tensor should be.", ["a tuple"]),
+    ("'NoneType' object is not callable", "A NoneType was used as if it were callable.",
+     ["a NoneType not callable"]),
     ("conv2d() received an invalid combination of arguments - got (list, Parameter, Parameter)",
      "conv2d() got a list", ["a list"]),
     ("[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; expected version 0",

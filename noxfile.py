@@ -58,6 +58,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
+def cost(session: nox.Session) -> None:
+    """Count what forward passes ask of torch; fail where it is not as recorded."""
+    _borrow(session, "-m", "harness", "cost", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
 def bench(session: nox.Session) -> None:
     """Time the forward pass of every fix, and keep the figures in results/timing/."""
     store = ["--benchmark-storage=file://./results/timing", "--benchmark-save=forward"]
@@ -67,16 +73,19 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def selfcheck(session: nox.Session) -> None:
-    """Measure the harness against its floor: what forks and programs alone cost."""
+    """Measure the harness against its floor, and a trace against the plain forward pass."""
     _borrow(session, "tests/measure_harness.py", *session.posargs)
+    _borrow(session, "tests/measure_trace.py")
 
 
 @nox.session(default=False)
 @nox.parametrize("torch", list(RELEASES))
 def matrix(session: nox.Session, torch: str) -> None:
     """Record the corpus under another release: `nox -s "matrix(torch='2.9.1')"`, 5 to 7 GB."""
-    session.install("-e", ".", f"torch=={torch}", *RELEASES[torch])
+    # Three signs: the release to the letter, not a local build of it such as 2.13.0+cpu.
+    session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
     session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
+    session.run("python", "-m", "harness", "cost", "--bless")
 
 
 @nox.session

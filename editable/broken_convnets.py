@@ -3,3 +3,7 @@
 import harness
 
 __path__ = harness.__path__
+
+
+def __getattr__(name: str) -> object:
+    return getattr(harness, name)

@@ -1,7 +1,4 @@
-"""Run and judge a corpus of broken and fixed PyTorch convolutional networks.
-
-`explain(text)` names the cases that are like a message or a traceback.
-"""
+"""Run and judge a corpus of broken and fixed PyTorch convolutional networks."""
 
 from __future__ import annotations
 
@@ -10,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .matching import explain
+    from .preflight import check
+    from .tracing import trace
 
-__all__ = ["explain"]
+# Imported on first use: `check` and `trace` load torch, and much of the package does without.
+_FUNCTIONS = {"check": "preflight", "explain": "matching", "trace": "tracing"}
 
-_MODULES = {"explain": ".matching"}  # loaded at the first use: most commands need none of them
+__all__ = ["check", "explain", "trace"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return a function of the Python API, from the module that holds it."""
-    if name not in _MODULES:
+    """Return a function of the package."""
+    if name not in _FUNCTIONS:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(_MODULES[name], __name__), name)
+    return getattr(import_module(f".{_FUNCTIONS[name]}", __name__), name)

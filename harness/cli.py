@@ -15,7 +15,7 @@ from .errors import CorpusError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .corpus import Corpus
+    from .corpus import Corpus, Entry
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -31,7 +31,11 @@ examples:
   python -m harness explain < traceback.txt     your own network failed: which mistake is it
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
+  python -m harness learn none                  mend broken programs, judged as you save
+  python -m harness cost                        does a forward pass do more than recorded?
+  python -m harness bench --against main        is one slower than at another commit?
   python -m harness new shape/my_mistake        begin a case of your own
+  python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
 
 
@@ -41,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         code = int(options.command(options))
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # a program that is traced may close it
+            sys.stdout.flush()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -74,19 +79,31 @@ def _parser() -> argparse.ArgumentParser:
 
     prove = add(_reproduce, "run every program here: does it fail as declared, does its fix work")
     _add_reproduce_options(prove)
+    _add_device_options(prove)
+    costs = add(_cost, "count what forward passes ask of torch, and compare with the record")
+    _add_device_options(costs)
+    times = add(_bench, "compare how long forward passes take, in one run: is this slower?")
+    _add_bench_options(times)
     listing = add(_list, "list the cases and controls")
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
     explain = add(_explain, "name the mistake behind a message or a traceback")
     _add_explain_options(explain)
     linter = add(_lint, "hold the files to the corpus contract")
+    _add_trace_options(add(_trace, "run a program of your own and show what each layer did"))
     coverage = add(_coverage, "hold the corpus against real reports of failing networks")
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
+    course = add(_learn, "mend broken programs, one after another, judged as you save")
+    _add_learn_options(course)
+    sheet = add(_export, "write a case as a notebook for a class")
+    sheet.add_argument("id", help="as `list` gives it")
+    sheet.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
+    sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, listing):
+    for command in (prove, costs, times, listing, course):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, listing, page, linter, explain):
+    for command in (prove, costs, times, listing, page, linter, explain, course):
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -101,12 +118,6 @@ def _add_explain_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="NAMES",
-        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
-    )
-    parser.add_argument(
         "--repeat",
         type=_positive,
         default=1,
@@ -120,6 +131,16 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="time limit of one program (default 10)",
     )
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that runs programs takes."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAMES",
+        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
+    )
     parser.add_argument(
         "--workers",
         type=_positive,
@@ -130,6 +151,88 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bless", action="store_true", help="record what happens in the corpus' results/"
     )
+
+
+def _add_trace_options(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] (SCRIPT | -m MODULE) [ARGUMENT ...]"
+    parser.add_argument("-m", action="store_true", help="run a module, as `python -m` does")
+    parser.add_argument(
+        "--step",
+        type=_positive,
+        metavar="N",
+        help="show the Nth forward pass of each network instead of the last",
+    )
+    parser.add_argument(
+        "--depth",
+        type=_positive,
+        metavar="N",
+        help="fold what is more than N calls inside (default: what fits)",
+    )
+    parser.add_argument("--all", action="store_true", help="show every call, folding nothing")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON document on stdout; what the program prints goes to stderr",
+    )
+    parser.add_argument("program", help="what to run: a file, or with -m a module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what comes after is its own")
+
+
+def _add_learn_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--work", type=Path, default=Path("work"), metavar="DIR",
+                        help="folder of your programs and progress (default: work)")  # fmt: skip
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--once", action="store_true", help="judge one program, without keys")
+    modes.add_argument("--list", action="store_true", help="show which are solved")
+    modes.add_argument("--report", action="store_true", help="the same for a teacher, as JSON")
+    modes.add_argument("--reset", action="store_true",
+                       help="put the broken program back; keeps yours beside it")  # fmt: skip
+    parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS",
+                        help="time limit of one run (default 10)")  # fmt: skip
+
+
+def _add_bench_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--against", metavar="REV", help="another git commit of the corpus")
+    parser.add_argument(
+        "--against-python", metavar="PATH", help="another interpreter, and thus another torch"
+    )
+    parser.add_argument(
+        "--broken", action="store_true", help="each case against its fix, or until it fails"
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="with --broken: keep it in results/timing/ for `show`"
+    )
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions under valgrind instead"
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument(
+        "--size",
+        default="small",
+        choices=("small", "batch", "image"),
+        help="the program's own inputs, a batch of 32, or 224x224 pixels",
+    )
+    parser.add_argument(
+        "--processes", type=_positive, default=5, metavar="N", help="to pool (default 5)"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=3.0, metavar="S", help="for each entry (default 3)"
+    )
+    parser.add_argument(
+        "--margin",
+        type=_margin,
+        default=0.01,
+        metavar="SHARE",
+        help="what is still the same (default 0.01)",
+    )
+
+
+def _margin(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        message = f"{number:g} is no share between 0 and 1"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -162,6 +265,18 @@ def _reproduce(options: argparse.Namespace) -> int:
     return reproduce(_load(options), options)
 
 
+def _cost(options: argparse.Namespace) -> int:
+    from .cost import cost
+
+    return cost(_load(options), options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import bench
+
+    return bench(_load(options), options)
+
+
 def _list(options: argparse.Namespace) -> int:
     from . import report
 
@@ -183,15 +298,11 @@ def _summary(corpus: Corpus, name: str) -> dict[str, object]:
 
 def _show(options: argparse.Namespace) -> int:
     from . import records, report
+    from .timing import stored
 
     corpus = _load(options)
-    name, *others = corpus.select([options.id])
-    if others:
-        message = f"{options.id!r} names several: choose one of {', '.join([name, *others])}"
-        raise CorpusError(message)
-    entry = corpus.entries.get(name)
-    if entry is None:
-        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    entry = _one_entry(corpus, options.id)
+    name = entry.id
     books = records.read_all(corpus.root / "results")
     book = next((book for book in books if name in book.entries), None)
     record = book.entries[name] if book else None
@@ -199,7 +310,8 @@ def _show(options: argparse.Namespace) -> int:
         _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
                      "programs": entry.programs(), "record": record})  # fmt: skip
     else:
-        report.console().print(report.page(entry, record, book.torch if book else ""))
+        times = stored.sentence(stored.read(corpus.root / "results", "cpu"), name)
+        report.console().print(report.page(entry, record, book.torch if book else "", times))
     return 0
 
 
@@ -244,6 +356,24 @@ def _pasted(options: argparse.Namespace) -> str:
     return text
 
 
+def _trace(options: argparse.Namespace) -> int:
+    from .script import trace
+
+    return trace(options)
+
+
+def _one_entry(corpus: Corpus, pattern: str) -> Entry:
+    """Return the one entry that a pattern names; raises CorpusError."""
+    name, *others = corpus.select([pattern])
+    if others:
+        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
+        raise CorpusError(message)
+    entry = corpus.entries.get(name)
+    if entry is None:
+        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    return entry
+
+
 def _lint(options: argparse.Namespace) -> int:
     from . import lint
 
@@ -270,6 +400,26 @@ def _coverage(options: argparse.Namespace) -> int:
     problems = write_or_compare(_load(options), write=options.write)
     print("\n".join([*problems, f"{len(problems)} problems"]))
     return 1 if problems else 0
+
+
+def _learn(options: argparse.Namespace) -> int:
+    from .learn.session import learn
+
+    return learn(_load(options), options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .learn.course import alias
+    from .notebook import write_notebook
+
+    entry = _one_entry(_load(options), options.id)
+    if not isinstance(entry, corpora.Case):
+        message = f"{entry.id} is a control: only a pair has something to mend"
+        raise CorpusError(message)
+    path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
+    write_notebook(entry, path)
+    print(path)
+    return 0
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -20,10 +20,18 @@ class Limits(Struct, frozen=True):
     workers: int = 1
 
 
+class Task(StrEnum):
+    """What a process is to do with a program."""
+
+    OBSERVE = "observe"  # run it and say what happened
+    COUNT = "count"  # say what its forward pass costs
+
+
 class Job(Struct, frozen=True):
     """One program to run once. It does not say which side of a pair it is.
 
     The first run of a side also judges the laws of structure and times the forward pass.
+    `lesson` asks for the facts that a learner needs; it is what tracebacks call the file.
     """
 
     number: int
@@ -31,6 +39,8 @@ class Job(Struct, frozen=True):
     seed: int
     device: str = "cpu"
     first: bool = True
+    lesson: str = ""
+    task: Task = Task.OBSERVE
 
 
 class Layer(Struct, frozen=True):
@@ -41,6 +51,9 @@ class Layer(Struct, frozen=True):
     takes: str
     gives: str | None = None  # None where the call did not come back
     failed: bool = False
+    named: str = ""  # what it took by keyword
+    depth: int = 0  # how many calls it was inside of
+    marks: list[str] = []  # what first came in or out here: None, non-finite values
 
 
 class Raised(Struct, frozen=True):
@@ -70,6 +83,31 @@ class Given(Struct, frozen=True):
     parameters: tuple[int, int]  # how many numbers are trainable, and how many there are
 
 
+class Lesson(Struct, frozen=True):
+    """What a learner is shown and judged by beyond the laws (`lesson.py`)."""
+
+    traceback: str = ""  # of the file run as a program; its line numbers are true
+    printed: str = ""
+    layers: dict[str, int] = {}  # by type, those that a run calls
+    parameters: list[str] = []  # their names
+    follows: list[str] = []  # the parameters and samples on which its result depends
+    patterns: dict[str, list[int]] = {}  # which values of the data are equal
+
+
+class Cost(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one forward pass in eval mode asks of torch; the same on every run.
+
+    Storages that operators return are what counts as allocated: not what a kernel needs
+    while it works, which depends on the processor.
+    """
+
+    flops: int  # of convolutions and matrix products, by torch's own formulas
+    output_bytes: int  # of all that operators return, views included
+    allocations: int  # storages made
+    peak_bytes: int  # most bytes in such storages at one time
+    operators: list[str]  # how often, which, with what dtypes, in the order of first use
+
+
 class Observation(Struct, frozen=True):
     """The facts of one run. `forward_ns` is the median time of a forward pass."""
 
@@ -79,6 +117,8 @@ class Observation(Struct, frozen=True):
     layers: list[Layer] = []
     laws: dict[Law, Finding] = {}
     forward_ns: float | None = None
+    lesson: Lesson | None = None
+    cost: Cost | None = None
 
     @property
     def repeatable(self) -> tuple[object, ...]:

@@ -172,13 +172,18 @@ def _check_imports(node: ast.AST) -> list[str]:
         modules = [node.module or ""]
     else:
         return []
-    allowed = LIBRARIES | sys.stdlib_module_names
+    allowed = (LIBRARIES | sys.stdlib_module_names) - {"warnings"}  # none may be silenced
     return [
-        f"line {node.lineno} imports {module}: only the standard library and "
-        f"{', '.join(sorted(LIBRARIES))} may be imported"
+        f"line {node.lineno} imports {module}: only the standard library without "
+        f"`warnings`, and {', '.join(sorted(LIBRARIES))}, may be imported"
         for module in modules
         if module.partition(".")[0] not in allowed
     ]
+
+
+def forbidden_imports(tree: ast.AST) -> list[str]:
+    """Return a sentence for each import of what a program may not use."""
+    return [message for node in ast.walk(tree) for message in _check_imports(node)]
 
 
 def _check_names(node: ast.AST) -> list[str]:

@@ -7,21 +7,27 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import torch
 
+from .counting import count_forward
 from .describe import describe
-from .facts import Finding, Given, Job, Observation, Raised
+from .facts import Finding, Given, Job, Observation, Raised, Task
+from .failure import expression
 from .laws import judge
+from .layers import Trace, running_modules
+from .lesson import lesson
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
-from .timing import forward_call, median_ns
-from .trace import Trace, running_modules
+from .timing.calls import forward_call, median_ns
 from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Result = TypeVar("Result")
+
+NOT_FINITE = 1e300  # stands for NaN and the infinities, which JSON does not know
 
 
 class _Stopped(Exception):  # noqa: N818  (carries an error, is none)
@@ -38,9 +44,19 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
 
     Whatever the program raises is a fact; nothing it raises leaves this function.
     `synchronize` waits for the device, so that an asynchronous error counts for the stage
-    that caused it; by default that of the job's device.
+    that caused it; by default that of the job's device. Where the task is to count, the
+    observation holds the cost of a forward pass, or what was raised instead.
     """
-    synchronize = synchronize or _synchronizer(job.device)
+    if job.task is Task.COUNT:
+        return _count(job)
+    seen, program = _observe(job, synchronize or _synchronizer(job.device))
+    if not job.lesson:
+        return seen
+    taught = lesson(job.source, job.lesson, job.seed, program)
+    return msgspec.structs.replace(seen, lesson=taught)
+
+
+def _observe(job: Job, synchronize: Callable[[], None]) -> tuple[Observation, Program | None]:
     file = Path.cwd() / FILE_NAME
     with warnings.catch_warnings(record=True) as warned, Trace() as trace:
         warnings.simplefilter("always")
@@ -48,16 +64,28 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
             program, output = _run(job, synchronize)
         except _Stopped as stop:
             raised = _raised(stop, trace, failing_text(stop.error, file, job.source))
-            return Observation(raised=raised, layers=trace.layers(stop.error))
+            return Observation(raised=raised, layers=trace.layers(stop.error)), None
     with torch.device(job.device):
         text = describe(output)
-    return Observation(
+    seen = Observation(
         output=text,
         given=_given(program),
         layers=trace.layers(),
         laws={Law.NO_WARNINGS: _warnings(warned), **judge(program, structural=job.first)},
         forward_ns=_time(program) if job.first else None,
     )
+    return seen, program
+
+
+def _count(job: Job) -> Observation:
+    try:
+        program = Program.load(job.source, job.seed, job.device)
+        net, inputs = program.net().eval(), program.inputs()
+        with program.device, torch.no_grad():
+            return Observation(cost=count_forward(net, inputs))
+    except BaseException as error:  # noqa: BLE001  (a program may run and have no plain forward pass)
+        message = mask_error(error)
+        return Observation(raised=Raised(Stage.FORWARD, type(error).__name__, message))
 
 
 def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:
@@ -104,19 +132,17 @@ def failing_text(error: BaseException, file: Path, source: str) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
     if isinstance(error, SyntaxError) or not frames:
         return ""
-    frame = frames[-1]
-    lines = source.encode().splitlines()  # columns count bytes
-    first, last = frame.lineno or 1, frame.end_lineno or frame.lineno or 1
-    text = b"\n".join(lines[first - 1 : last])
-    cut = len(lines[last - 1]) - (frame.end_colno or len(lines[last - 1]))
-    text = text[frame.colno or 0 : len(text) - cut]
-    return " ".join(text.decode().split())
+    return expression(frames[-1], source)
 
 
 def _given(program: Program) -> Given:
     """Return what the program is run with; made anew, since a run may change it."""
     net, inputs = program.net(), program.inputs()
-    numbers = [tensor.detach().double() for tensor in tensors(inputs) if tensor.numel()]
+    numbers = [
+        torch.nan_to_num(tensor.detach().double(), NOT_FINITE, NOT_FINITE, -NOT_FINITE)
+        for tensor in tensors(inputs)
+        if tensor.numel()
+    ]
     first = numbers[0] if numbers else torch.zeros(1)
     channels = first.flatten(2).mean(dim=(0, 2)).tolist() if first.ndim > 2 else []  # noqa: PLR2004  (N, C, ...)
     with program.device:

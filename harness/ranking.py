@@ -35,6 +35,7 @@ FILES = {
 COMMON = 150
 PYTHON = (
     "AttributeError: 'str' object has no attribute 'x'",
+    "AttributeError: module 'x' has no attribute 'x'",
     "IndexError: index 3 is out of bounds for axis 0 with size 3",
     "IndexError: list index out of range",
     "KeyError: 'x'",

@@ -10,7 +10,7 @@ import msgspec
 import tomli_w
 from msgspec import Struct
 
-from . import files
+from . import files, matrix
 from .errors import RecordError
 from .vocabulary import Verdict
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .facts import Hello, Layer, Observation
     from .vocabulary import Law
 
-DEVICES = ("cpu", "cuda")
 UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
 
 
@@ -129,7 +128,7 @@ def bless(
             path.parent.mkdir(exist_ok=True)
             text = tomli_w.dumps(msgspec.to_builtins(book), multiline_strings=True)
             path.write_text(text, encoding="utf-8")
-        (draft / "README.md").write_text(matrix(read_all(draft)), encoding="utf-8")
+        (draft / "README.md").write_text(matrix.page(read_all(draft)), encoding="utf-8")
     return list(paths.values())
 
 
@@ -161,36 +160,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
 
 def _release(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
-
-
-def matrix(books: list[Book]) -> str:
-    """Return `results/README.md`: a table of entries by torch release and device."""
-    names = sorted({name for book in books for name in book.entries})
-    releases = list(dict.fromkeys(book.torch for book in books))
-    columns = {(book.torch, book.device): book.entries for book in books}
-    places = [(release, device) for release in releases for device in DEVICES]
-    head = ["case", *(f"torch {release}, {device}" for release, device in places)]
-    rows = [[name, *(_cell(columns.get(place, {}).get(name)) for place in places)]
-            for name in names]  # fmt: skip
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
-    return MATRIX_HEAD + "\n".join(lines) + "\n"
-
-
-def _cell(record: Record | None) -> str:
-    if record is None:
-        return "not tried"
-    if record.broken and record.broken.raises:
-        return f"{record.verdict.value}: {record.broken.raises}"
-    if record.broken and record.broken.breaks:
-        return f"{record.verdict.value}: breaks {', '.join(record.broken.breaks)}"
-    return record.verdict.value
-
-
-MATRIX_HEAD = """\
-# What really happened
-
-Made by `python -m harness reproduce --bless`; do not edit. One TOML file per torch release
-and device holds each entry's messages, failing source text, shape traces and laws, to the
-letter.
-
-"""

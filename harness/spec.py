@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .vocabulary import Law, Stage
 
@@ -65,8 +66,6 @@ class Broken(Struct, frozen=True, forbid_unknown_fields=True):
 
     def on(self, device: str, release: str) -> Broken:
         """Return the failure as declared for a device and a release of torch."""
-        from packaging.specifiers import SpecifierSet  # noqa: PLC0415  (only where there are any)
-
         changed: dict[str, Any] = {}
         for versions, override in self.torch.items():
             if SpecifierSet(versions).contains(release, prereleases=True):
@@ -102,7 +101,7 @@ class Seen(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a case."""
+    """All that is known about a case; `torch` names the releases under which its fix works."""
 
     title: Text
     covers: Annotated[list[Kind], Meta(min_length=1)]
@@ -116,12 +115,13 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     fixed: Healthy
     also: list[Text] = []
     differs: Text | None = None
+    torch: Text | None = None
     seen: list[Seen] = []
     waive: dict[Law, Text] = {}
 
 
 class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a control."""
+    """All that is known about a control; `torch` as in a case."""
 
     title: Text
     claim: Text
@@ -130,6 +130,7 @@ class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
     level: Level
     works: Healthy
     waive: dict[Law, Text] = {}
+    torch: Text | None = None
 
 
 def read_case(path: Path) -> CaseSpec:
@@ -139,6 +140,7 @@ def read_case(path: Path) -> CaseSpec:
     for key in ("why", "diagnose"):
         _check_length(key, getattr(spec, key))
     _check_override(spec.broken)
+    _check_needed(spec.torch)
     return spec
 
 
@@ -146,6 +148,7 @@ def read_control(path: Path) -> ControlSpec:
     """Read and check a control's `.toml`; raise SpecError where it breaks the schema."""
     spec = _read(path, ControlSpec)
     _check_length("truth", spec.truth)
+    _check_needed(spec.torch)
     return spec
 
 
@@ -220,20 +223,23 @@ def _check_override(broken: Broken) -> None:
         raise SpecError(message)
     overrides = {f'torch."{versions}"': override for versions, override in broken.torch.items()}
     for versions in broken.torch:
-        _check_versions(versions)
+        _check_versions(f'broken.torch."{versions}"', versions)
     if broken.cuda is not None:
         overrides["cuda"] = broken.cuda
     for place, override in overrides.items():
         _check_difference(broken, f"broken.{place}", override.given())
 
 
-def _check_versions(versions: str) -> None:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (likewise)
+def _check_needed(torch: str | None) -> None:
+    if torch is not None:
+        _check_versions("torch", torch)
 
+
+def _check_versions(key: str, versions: str) -> None:
     try:
         SpecifierSet(versions)
     except InvalidSpecifier:
-        message = f'key `broken.torch."{versions}"`: name releases as in "<2.13" or ">=2.6,<2.9"'
+        message = f'key `{key}`: name releases as in "<2.13" or ">=2.6,<2.9"'
         raise SpecError(message) from None
 
 

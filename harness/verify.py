@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
+
 from .corpus import Case, Entry
 from .facts import End, Ending, Given, Observation
 from .vocabulary import Law, Stage, Verdict
@@ -45,21 +47,32 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
     the fixed one obey every law that is not waived. What fails first decides.
     """
     for side, endings in runs.items():
-        unsteady = _unsteady(side, endings)
-        if unsteady:
-            return Judgement(Verdict.FLAKY, [unsteady])
+        differs = unsteady(side, endings)
+        if differs:
+            return Judgement(Verdict.FLAKY, [differs])
+    healthy = _judge_healthy(entry, runs["fixed"][0])
+    if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
+        return _not_here(entry, healthy)
     if isinstance(entry, Case):
         broken = entry.spec.broken.on(device, release)
         first = _judge_broken(broken, entry.healthy, entry.spec.waive, runs["broken"][0])
-        if not first.verdict.as_declared:
+        if not first.verdict.as_declared or healthy.verdict.as_declared:
             return first
-        failed, ideal = Verdict.FIX_FAILED, first.verdict
-    else:
-        failed, ideal = Verdict.CONTROL_FAILED, Verdict.WORKS
-    return _judge_healthy(entry.healthy, entry.spec.waive, runs["fixed"][0], failed, ideal)
+    return healthy
 
 
-def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
+def _not_here(entry: Entry, found: Judgement) -> Judgement:
+    """Turn the verdict on a healthy side that is declared to need other releases of torch."""
+    if found.verdict in {Verdict.CONTROL_FAILED, Verdict.FIX_FAILED}:
+        return Judgement(Verdict.NOT_HERE)
+    if not found.verdict.as_declared:
+        return found
+    needed = f"works under {entry.spec.torch} only"
+    return Judgement(_failed(entry), [Mismatch("torch", needed, "it works here: widen `torch`")])
+
+
+def unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
+    """Return how two runs of one side differ in a fact that must repeat; None where they agree."""
     first = endings[0]
     for ending in endings[1:]:
         if _repeatable(ending) != _repeatable(first):
@@ -104,7 +117,7 @@ def _judge_broken(
     if not declared.fails:
         silent = declared.stage is Stage.SILENT and broken_laws(fixed, seen) - set(waive)
         if seen.raised is None and not silent:
-            return Judgement(Verdict.UNAFFECTED)
+            return Judgement(Verdict.NOT_HERE)
         mismatch = Mismatch("broken side", "does not fail here", _sentence(ending))
         return Judgement(Verdict.WRONG_SYMPTOM, [mismatch])
     if declared.stage is Stage.SILENT:
@@ -140,16 +153,20 @@ def _judge_silent(
     return Judgement(verdict, [Mismatch("violates", wanted, happened)])
 
 
-def _judge_healthy(
-    declared: Healthy, waive: dict[Law, str], ending: Ending, failed: Verdict, ideal: Verdict
-) -> Judgement:
+def _failed(entry: Entry) -> Verdict:
+    return Verdict.FIX_FAILED if isinstance(entry, Case) else Verdict.CONTROL_FAILED
+
+
+def _judge_healthy(entry: Entry, ending: Ending) -> Judgement:
+    declared, waive = entry.healthy, entry.spec.waive
+    ideal = Verdict.REPRODUCED if isinstance(entry, Case) else Verdict.WORKS
     lost = _lost(ending)
     if lost or ending.observation is None:
         return lost or Judgement(Verdict.CRASHED)
     seen = ending.observation
     if seen.raised:
         happened = f"{seen.raised.type} at `{seen.raised.at}`: {seen.raised.message}"
-        return Judgement(failed, [Mismatch("fixed side", "raises nothing", happened)])
+        return Judgement(_failed(entry), [Mismatch("fixed side", "raises nothing", happened)])
     broken = broken_laws(declared, seen)
     wrong = [
         Mismatch(law, law.promise, _note(law, declared, seen))
@@ -159,16 +176,16 @@ def _judge_healthy(
         Mismatch(f"waive.{law}", f"broken ({waive[law]})", "it is not: remove the waiver")
         for law in sorted(set(waive) - broken)
     ]
-    return Judgement(failed if wrong else ideal, wrong)
+    return Judgement(_failed(entry) if wrong else ideal, wrong)
 
 
 def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
     """Return the laws that a run broke, the declared output among them."""
     broken = {law for law, finding in seen.laws.items() if finding.holds is False}
-    return broken | set(_against(declared, seen))
+    return broken | set(against(declared, seen))
 
 
-def _against(declared: Healthy, seen: Observation) -> dict[Law, str]:
+def against(declared: Healthy, seen: Observation) -> dict[Law, str]:
     """Return the laws "as declared" that do not hold, with what was seen instead."""
     wrong = {}
     if seen.output != declared.output:
@@ -202,5 +219,5 @@ def _inputs_against(declared: Healthy, given: Given) -> str:
 
 
 def _note(law: Law, declared: Healthy, seen: Observation) -> str:
-    against = _against(declared, seen)
-    return against[law] if law in against else seen.laws[law].note
+    wrong = against(declared, seen)
+    return wrong[law] if law in wrong else seen.laws[law].note

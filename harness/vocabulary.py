@@ -95,7 +95,7 @@ class Law(StrEnum):
     )
     GRADIENTS_ARE_FRESH = (
         "gradients-are-fresh",
-        "At each optimizer step, gradients hold what backward gave since the last step.",
+        "At each optimizer step, gradients hold nothing from before the last step.",
     )
     EVERY_PARAMETER_MOVES = (
         "every-parameter-moves",
@@ -141,7 +141,8 @@ class Verdict(StrEnum):
 
     REPRODUCED = "reproduced"  # a pair: fails as declared, and the fix obeys every law
     WORKS = "works"  # a control: obeys every law
-    UNAFFECTED = "unaffected"  # a pair: declared not to fail here, does not; the fix works
+    # Under this torch the case is declared not to fail, or the healthy side not to work; so it is.
+    NOT_HERE = "not_here"
     WRONG_SYMPTOM = "wrong_symptom"  # the case fails, but not as declared
     NOT_REPRODUCED = "not_reproduced"  # the case does not fail
     FIX_FAILED = "fix_failed"  # the fix raises or breaks a law
@@ -155,4 +156,4 @@ class Verdict(StrEnum):
     @property
     def as_declared(self) -> bool:
         """Whether this is what the corpus promises."""
-        return self in {Verdict.REPRODUCED, Verdict.UNAFFECTED, Verdict.WORKS}
+        return self in {Verdict.REPRODUCED, Verdict.NOT_HERE, Verdict.WORKS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -39,7 +40,9 @@ class Watch(AbstractContextManager["Watch"]):
     calls: list[Call] = field(default_factory=list)  # that no step has followed
     steps: list[Step] = field(default_factory=list)
     backwards: bool = False
-    _delivered: dict[str, torch.Tensor] = field(default_factory=dict)
+    _delivered: set[str] = field(default_factory=set)
+    _stale: list[str] = field(default_factory=list)
+    _hooked: set[torch.Tensor] = field(default_factory=set)  # tensors hash by identity
     _handles: list[Any] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -47,12 +50,8 @@ class Watch(AbstractContextManager["Watch"]):
         self._handles = [
             self.net.register_forward_pre_hook(self._on_call),
             register_optimizer_step_pre_hook(self._on_step),
-            *(
-                parameter.register_hook(lambda gradient, n=name: self._on_gradient(n, gradient))
-                for name, parameter in self.net.named_parameters()
-                if parameter.requires_grad
-            ),
         ]
+        self._hook_parameters()
         return self
 
     def __exit__(
@@ -68,26 +67,34 @@ class Watch(AbstractContextManager["Watch"]):
     def _on_call(self, *_: object) -> None:
         modes = {layer.training for layer in modal_layers(self.net)}
         self.calls.append(Call(True in modes, False in modes, torch.is_grad_enabled()))
+        self._hook_parameters()  # the run may have replaced or thawed some
 
-    def _on_gradient(self, name: str, gradient: torch.Tensor) -> None:
+    def _hook_parameters(self) -> None:
+        for name, parameter in self.net.named_parameters():
+            if parameter.requires_grad and parameter not in self._hooked:
+                hook = functools.partial(self._on_gradient, name, parameter)
+                self._hooked.add(parameter)
+                self._handles.append(parameter.register_hook(hook))
+
+    def _on_gradient(self, name: str, parameter: torch.Tensor, _: torch.Tensor) -> None:
+        """Run before backward adds to `parameter.grad`: what is there now is from before."""
         self.backwards = True
-        before = self._delivered.get(name)
-        self._delivered[name] = gradient.clone() if before is None else before + gradient
+        if name not in self._delivered and _is_left(parameter):
+            self._stale.append(name)
+        self._delivered.add(name)
 
     def _on_step(self, *_: object) -> None:
-        stale = [
+        left = [
             name
             for name, parameter in self.net.named_parameters()
-            if parameter.grad is not None and not self._is_fresh(name, parameter.grad)
+            if name not in self._delivered and _is_left(parameter)
         ]
-        self.steps.append(Step(self.calls, stale))
-        self.calls, self._delivered = [], {}
+        self.steps.append(Step(self.calls, self._stale + left))
+        self.calls, self._stale, self._delivered = [], [], set()
 
-    def _is_fresh(self, name: str, gradient: torch.Tensor) -> bool:
-        delivered = self._delivered.get(name)
-        if delivered is None:
-            return not gradient.any()
-        return bool(torch.allclose(gradient, delivered, rtol=1e-4, atol=1e-6, equal_nan=True))
+
+def _is_left(parameter: torch.Tensor) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.any())
 
 
 def modal_layers(net: nn.Module) -> list[nn.Module]:

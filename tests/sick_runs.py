@@ -74,8 +74,17 @@ SCORING = patched(
     ),
     source=TRAINED,
 )
+CLIPPED = patched(
+    ("        optimizer.step()\n",
+     "        nn.utils.clip_grad_norm_(net.parameters(), 0.01)\n        optimizer.step()\n"),
+    source=EPOCH,
+)  # fmt: skip
+REPLACED = patched(
+    ("    optimizer =", "    net.fc = nn.Linear(16, 5)\n    optimizer ="), source=EPOCH
+)
 HEALTHY_RUNS = {
     "epoch": EPOCH,
+    "clipped": CLIPPED,
     "total": TOTAL,
     "inference": INFERENCE,
     "loader": LOADED,
@@ -90,6 +99,14 @@ SICK_RUNS: dict[str, tuple[set[Law], str]] = {
     "gradients that pile up": (
         {Law.GRADIENTS_ARE_FRESH},
         patched(("        optimizer.zero_grad()\n", ""), source=EPOCH),
+    ),
+    "gradients that pile up in a layer made by the run": (
+        {Law.GRADIENTS_ARE_FRESH, Law.ONE_BATCH_CAN_BE_LEARNED},
+        patched(("optimizer.zero_grad()", "net.conv.zero_grad()"), source=REPLACED),
+    ),
+    "a loss without a floor": (
+        {Law.ONE_BATCH_CAN_BE_LEARNED},
+        patched(("cross_entropy(net(x)", "nll_loss(net(x)"), source=TRAINED),
     ),
     "gradients cleared of one layer only": (
         {Law.GRADIENTS_ARE_FRESH},

@@ -120,9 +120,11 @@ def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
     commands = [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"],
                 ["explain", "KeyError: 3"], ["explain", SAYS, "--json"],
-                ["lint"], ["new", "loss/mine"]]  # fmt: skip
+                ["lint"], ["new", "loss/mine"],
+                *(["learn", mode, "--work", str(tmp_path / "work")]
+                  for mode in ("--list", "--report", "--reset"))]  # fmt: skip
     commands = [[*command, "--corpus", str(tmp_path)] for command in commands]
-    questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"]])
+    questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"], ["trace", "--help"]])
     done = subprocess.run(
         [sys.executable, "-c", QUICK, questions], capture_output=True, text=True, check=False
     )

@@ -16,8 +16,9 @@ import psutil
 import pytest
 from kit import Pair, Solo, corpus_of, importing, put, wait_for
 
+from harness import matrix
 from harness.facts import Limits
-from harness.records import matrix, read_all
+from harness.records import read_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,7 +177,7 @@ def test_a_run_killed_while_it_blesses_leaves_the_results_whole(tmp_path: Path) 
     session.stop(SIGKILL)
     found = session.stopped()
     books = read_all(tmp_path / "results")
-    assert found.after == found.before or found.after["README.md"].decode() == matrix(books)
+    assert found.after == found.before or found.after["README.md"].decode() == matrix.page(books)
     assert found.processes_gone
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
-from sick_runs import HEALTHY_RUNS, SICK_RUNS
+from sick_runs import HEALTHY_RUNS, REPLACED, SICK_RUNS
 
 from harness.facts import Job
 from harness.spec import Healthy
@@ -62,6 +62,10 @@ SICK = {
         {Law.NONLINEAR},
         patched(("torch.relu(self.conv(x))", "self.conv(x)")),
     ),
+    "no activation, far from zero": (
+        {Law.NONLINEAR},
+        patched(("torch.relu(self.conv(x))", "self.conv(x)"), (SCORED, f"{SCORED} + 1e4")),
+    ),
     "a layer that is never called": (
         {Law.EVERY_PARAMETER_LEARNS},
         patched((BUILT, f"{BUILT}\n        self.idle = nn.Linear(2, 2)")),
@@ -98,7 +102,7 @@ SICK = {
         patched(("torch.relu(self.conv(x))", "torch.relu(torch.stack([self.conv(y) for y in x]))")),
     ),
     "a branch on the values": (
-        {Law.EXPORTS, Law.MOVES_AS_ONE},
+        {Law.EXPORTS},
         doing("x = x if x.sum() > -1e9 else -x"),
     ),
     "no backward pass": (
@@ -122,7 +126,12 @@ SICK = {
 
 TRAINED_OUTPUT = "float32[]"
 SEEDS = 10
-WELL = {"forward": HEALTHY, "training": TRAINED, **HEALTHY_RUNS}
+WELL = {
+    "forward": HEALTHY,
+    "tiny outputs": patched((SCORED, f"{SCORED} * 1e-6")),
+    "training": TRAINED,
+    **HEALTHY_RUNS,
+}
 AS_DECLARED = {Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS_DECLARED}
 
 
@@ -196,6 +205,22 @@ def test_a_law_that_does_not_apply_says_why(runner: Remembering) -> None:
         Law.ONE_BATCH_CAN_BE_LEARNED
     ]
     assert (finding.holds, finding.note) == (None, "the program has no targets")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x = x * (1 + int(x.isfinite().all().item()))",
+     "torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_meta).__enter__()"],
+)  # fmt: skip
+def test_what_meta_cannot_do_is_no_breach(line: str, runner: Remembering) -> None:
+    found = observations(runner, {"program": doing(line)})["program"]
+    assert found.laws[Law.MOVES_AS_ONE].holds is None
+    assert "meta" in found.laws[Law.MOVES_AS_ONE].note
+
+
+def test_a_layer_that_the_run_replaces_is_watched_too(runner: Remembering) -> None:
+    found = observations(runner, {"program": REPLACED})["program"]
+    assert found.laws[Law.GRADIENTS_ARE_FRESH].holds
 
 
 @pytest.mark.parametrize("law", Law)

@@ -45,6 +45,7 @@ SICK_PROGRAMS = {
     "a telling intent": (patched(("Classify", "Wrongly fail to classify")), "says 'fail'"),
     "a telling alias": (patched(("import torch\n", "import torch as wrong\n")), "says 'wrong'"),
     "a foreign library": (importing("requests"), "imports requests: only the standard library"),
+    "a way to silence warnings": (importing("warnings"), "without `warnings`"),
     "part of a foreign library": (_in_forward("from scipy.io import wavfile"), "imports scipy.io"),
     "no guard": (patched((GUARD, "")), "must end with a main guard of two lines"),
     "a guard of three lines": (patched((GUARD, f"{GUARD}    print()\n")), "guard of two lines"),

@@ -8,6 +8,7 @@ import pytest
 from kit import (
     BROKEN,
     HEALTHY,
+    OUTPUT,
     RAISES,
     TRAINED,
     Remembering,
@@ -19,6 +20,8 @@ from kit import (
 
 from harness.facts import Job
 from harness.records import layer_line
+from harness.spec import Healthy
+from harness.verify import broken_laws
 from harness.vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -161,3 +164,11 @@ def test_the_first_run_times_the_forward_pass_and_later_ones_do_not(server: Fork
     assert times[1] is None
     assert times[0]
     assert 1_000 < times[0] < 1_000_000_000
+
+
+def test_inputs_that_are_not_finite_are_facts_too(runner: Remembering) -> None:
+    sick = patched(("torch.randn(batch_size, 2, 4, 4)", "torch.full((4, 2, 4, 4), torch.nan)"))
+    found = observations(runner, {"program": sick})["program"]
+    assert found.given
+    assert found.given.inputs == "float32[4, 2, 4, 4] non-finite"
+    assert broken_laws(Healthy(OUTPUT, range=(0, 1)), found) >= {Law.INPUTS_AS_DECLARED}

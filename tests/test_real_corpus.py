@@ -12,6 +12,7 @@ from harness.corpus import Case, default_root, load
 from harness.diff import hunks, without_hunk
 from harness.facts import Ending, Job
 from harness.lint import lint
+from harness.records import Book, read_all
 from harness.verify import judge
 from harness.vocabulary import STRUCTURAL, Verdict
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 RELEASE = version("torch").partition("+")[0]
 CORPUS = load(default_root())
+BOOKS = read_all(CORPUS.root / "results")
 CASES = {name: entry for name, entry in CORPUS.entries.items() if isinstance(entry, Case)}
 PARTIAL_FIXES = {
     f"{name}, hunk {number}": (case, without_hunk(case.broken, case.fixed, hunk))
@@ -85,6 +87,17 @@ def test_a_fix_without_one_of_its_hunks_does_not_work(what: str, endings: Ending
         dataclasses.replace(case, fixed=partial), endings[case.broken], endings[partial]
     )
     assert verdict is not Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: f"{book.torch}-{book.device}")
+def test_what_is_recorded_is_as_declared_for_its_release(book: Book) -> None:
+    assert sorted(set(book.entries) - set(CORPUS.ids)) == []
+    for name, record in book.entries.items():
+        assert record.verdict.as_declared, name
+        if name in CASES and record.broken and record.broken.raises:
+            declared = CASES[name].spec.broken.on(book.device, book.torch)
+            assert record.broken.raises == declared.raises, name
+            assert (declared.says or "") in record.broken.says, name
 
 
 def test_the_programs_keep_to_the_contract() -> None:

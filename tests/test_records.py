@@ -141,21 +141,6 @@ def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
         read_all(tmp_path)
 
 
-def test_the_matrix_has_a_row_per_entry_and_a_column_per_release_and_device(tmp_path: Path) -> None:
-    silent = Record(Verdict.REPRODUCED, Side(output="float32[1]", breaks=["nonlinear"]))
-    older = Hello("3.11", "2.9.0", "0.24.0", {"cpu": ""}, "a fork")
-    bless(tmp_path, older, {"cpu": {"a/one": Record(Verdict.WORKS)}}, {"a/one", "b/two"})
-    now = {"cpu": {"a/one": RECORD}, "cuda": {"b/two": silent}}
-    bless(tmp_path, HELLO, now, {"a/one", "b/two"})
-    rows = [line for line in (tmp_path / "README.md").read_text().splitlines() if "|" in line]
-    assert rows == [
-        "| case | torch 2.14.1, cpu | torch 2.14.1, cuda | torch 2.9.0, cpu | torch 2.9.0, cuda |",
-        "| --- | --- | --- | --- | --- |",
-        "| a/one | reproduced: RuntimeError | not tried | works | not tried |",
-        "| b/two | not tried | reproduced: breaks nonlinear | not tried | not tried |",
-    ]
-
-
 def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.14.1", "2.10.0"):
         hello = Hello("3.11", release, "0", {"cpu": ""}, "a fork")

@@ -124,7 +124,10 @@ SICK = {
     "fix_works_for_one_batch_size": Sick(
         Pair(fixed=patched(("torch.flatten(x, 1)", "x.view(4, -1)"))), Verdict.FIX_FAILED
     ),
-    "fix_warns": _fix(doing("warnings.warn('careful')", needs="warnings"), "no-warnings"),
+    "fix_warns": _fix(
+        patched(("return self.fc(", "return nn.functional.softmax(self.fc("), ("1))", "1)))")),
+        "no-warnings",
+    ),
     "fix_flips_with_the_seed": Sick(Pair(fixed=FLIPPING), Verdict.FLAKY),
     "flips_with_the_seed": Sick(Pair(FLIPPING), Verdict.FLAKY, {"the broken side in every run"}),
     "says_a_random_number": Sick(Pair(RANDOM_MESSAGE), Verdict.FLAKY),

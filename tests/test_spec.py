@@ -65,6 +65,7 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"broken.cuda": {"raises": "ImportError"}}, "broken.cuda.raises", "choose another failure"),
     ({"broken.cuda": {"stage": "silent"}}, "broken.cuda.stage", ""),
     ({"broken": {**SILENT, "cuda": {"says": "no"}}}, "broken.cuda.says", ""),
+    ({"torch": "2.6"}, "torch", "name releases as in"),
     ({"broken.fails": False}, "broken.fails", "only an override"),
     ({"broken.torch": {"2.6": {"fails": False}}}, 'broken.torch."2.6"', "name releases as in"),
     ({"broken.torch": {"<2.6": {}}}, 'broken.torch."<2.6"', "remove it"),
@@ -76,6 +77,7 @@ BAD_CONTROLS: list[tuple[dict[str, Any], str, str]] = [
     ({"claim": GONE}, "claim", "add it"),
     ({"hints": ["Look."]}, "hints", "remove it, or correct its spelling"),
     ({"works": {}}, "works.output", "add it"),
+    ({"torch": "2.6"}, "torch", "name releases as in"),
     ({"truth": WORDS}, "truth", "has 81 words: shorten it to 80"),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit import DECLARED, OUTPUT, RAISES, SAYS, Pair, case_of
+from kit import DECLARED, OUTPUT, RAISES, SAYS, Pair, Solo, case_of, control_of
 
 from harness.facts import End, Ending, Finding, Layer, Observation, Raised
 from harness.verify import Runs, judge
@@ -180,7 +180,7 @@ def test_a_broken_law_is_named_with_its_promise_and_what_was_seen() -> None:
 
 def test_three_verdicts_alone_are_as_declared() -> None:
     assert {verdict for verdict in Verdict if verdict.as_declared} == {
-        Verdict.REPRODUCED, Verdict.UNAFFECTED, Verdict.WORKS}  # fmt: skip
+        Verdict.REPRODUCED, Verdict.NOT_HERE, Verdict.WORKS}  # fmt: skip
 
 
 OLD = {"torch": {"<2.13": {"says": "must match"}, "<2.6": {"fails": False}}}
@@ -194,7 +194,7 @@ OLD = {"torch": {"<2.13": {"says": "must match"}, "<2.6": {"fails": False}}}
         ("2.9.1", _raises(), Verdict.WRONG_SYMPTOM),
         ("2.9.1", _raises(message="sizes must match"), Verdict.REPRODUCED),
         ("2.9.1", _works(), Verdict.NOT_REPRODUCED),
-        ("2.5.1", _works(), Verdict.UNAFFECTED),
+        ("2.5.1", _works(), Verdict.NOT_HERE),
         ("2.5.1", _raises(message="sizes must match"), Verdict.WRONG_SYMPTOM),
         ("2.5.1", DEAD, Verdict.CRASHED),
     ],
@@ -208,7 +208,45 @@ def test_a_release_is_judged_by_what_is_declared_for_it(
 
 def test_a_silent_failure_that_is_not_there_obeys_the_laws() -> None:
     pair = Pair(silent=("nonlinear",), declared={"torch": {"<2.6": {"fails": False}}})
-    for broken, verdict in ((_works(), Verdict.UNAFFECTED),
+    for broken, verdict in ((_works(), Verdict.NOT_HERE),
                             (_works(nonlinear="affine"), Verdict.WRONG_SYMPTOM)):  # fmt: skip
         runs: Runs = {"broken": [broken] * 3, "fixed": [_works()] * 3}
         assert judge(case_of(pair), runs, "cpu", "2.5.1").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("release", "ending", "verdict"),
+    [
+        ("2.14.1", _works(), Verdict.WORKS),
+        ("2.14.1", _raises(), Verdict.CONTROL_FAILED),
+        ("2.9.1", _raises(), Verdict.NOT_HERE),
+        ("2.9.1", _works(nonlinear="affine"), Verdict.NOT_HERE),
+        ("2.9.1", _works(), Verdict.CONTROL_FAILED),
+        ("2.9.1", LATE, Verdict.TIMEOUT),
+        ("2.9.1", ABSENT, Verdict.UNSUPPORTED),
+    ],
+)
+def test_a_control_works_under_the_releases_it_names_and_no_other(
+    release: str, ending: Ending, verdict: Verdict
+) -> None:
+    control = control_of(Solo(extra={"torch": ">=2.13"}))
+    assert judge(control, {"fixed": [ending] * 3}, "cpu", release).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("release", "broken", "fixed", "verdict"),
+    [
+        ("2.14.1", _raises(), _works(), Verdict.REPRODUCED),
+        ("2.14.1", _raises(), _raises(), Verdict.FIX_FAILED),
+        ("2.9.1", _raises(), _raises(), Verdict.NOT_HERE),
+        ("2.9.1", _works(), _raises(), Verdict.NOT_HERE),
+        ("2.9.1", _raises(), _works(), Verdict.FIX_FAILED),
+        ("2.9.1", _raises(), DEAD, Verdict.CRASHED),
+    ],
+)
+def test_a_fix_works_under_the_releases_that_its_case_names_and_no_other(
+    release: str, broken: Ending, fixed: Ending, verdict: Verdict
+) -> None:
+    runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
+    case = case_of(Pair(extra={"torch": ">=2.13"}))
+    assert judge(case, runs, "cpu", release).verdict is verdict

@@ -48,6 +48,24 @@ def test_the_installed_command_lists_and_shows(installed: Path) -> None:
     assert "must be Tensor, not NoneType" in _run(installed, "show", "missing_return")
 
 
+def test_the_installed_package_traces(installed: Path) -> None:
+    code = (
+        "import broken_convnets, sys, torch\n"
+        "t = broken_convnets.trace(torch.nn.Linear(2, 3), torch.ones(1, 3))\n"
+        "print(t.failed.type, 'broken_convnets' in t.failure.traceback)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=installed, env=environment,
+                          check=True, capture_output=True, text=True)  # fmt: skip
+    assert done.stdout == "Linear False\n"
+
+
 def test_the_installed_command_reproduces(installed: Path) -> None:
     document = json.loads(_run(installed, "reproduce", "missing_return", "--json"))
     assert [outcome["verdict"] for outcome in document["outcomes"]] == ["reproduced"]
+
+
+def test_the_installed_command_teaches(installed: Path) -> None:
+    result = json.loads(_run(installed, "learn", "none/missing_return", "--report"))
+    assert [case["state"] for case in result] == ["new"]
+    assert not (installed / "work").exists()

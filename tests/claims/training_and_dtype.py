@@ -453,6 +453,163 @@ def names():
     )
 
 
+def clip0():
+    p = nn.Linear(2, 2).parameters()
+    list(p)
+    return float(nn.utils.clip_grad_norm_(p, 1.0)) == 0
+
+
+def half_train_step():
+    return float(torch.tensor(1.0).half() - torch.tensor(1e-4).half()) == 1.0
+
+
+def ld():
+    n = nn.Linear(2, 2)
+    n.load_state_dict({k: v.half() for k, v in n.state_dict().items()})
+    return n.weight.dtype is torch.float32
+
+
+def half_without_scaler():
+    n = nn.Linear(2, 2).half()
+    o = torch.optim.SGD(n.parameters(), lr=0.01)
+    with torch.autocast("cpu", dtype=torch.float16):
+        n(torch.ones(1, 2)).sum().backward()
+    o.step()
+    return n.weight.grad.dtype is torch.float16
+
+
+def nll(f=lambda s: s):
+    s = torch.randn(4, 10) * 100
+    y = torch.arange(4)
+    return F.nll_loss(f(s), y), -s[range(4), y].mean(), F.cross_entropy(s, y)
+
+
+class Strict(nn.Module):
+    def __init__(self, depth):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(depth))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def lenient():
+    deep, flat, x = Strict(3), Strict(2), torch.randn(1, 3, 5, 5)
+    flat.load_state_dict(deep.state_dict(), strict=False)
+    copied = all(torch.equal(deep.state_dict()[k], v) for k, v in flat.state_dict().items())
+    return copied and not torch.allclose(deep(x), flat(x))
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return F.dropout(self.conv(x), 0.5, self.training)
+
+
+class Module(Functional):
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout()
+
+    def forward(self, x):
+        return self.drop(self.conv(x))
+
+
+def steady(net):
+    x = torch.ones(2, 3, 8, 8)
+    return torch.equal(net(x), net(x))
+
+
+def extracted():
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    net = create_feature_extractor(Functional(), ["dropout"])
+    x = torch.ones(2, 3, 8, 8)
+    return [
+        torch.equal(net.train(mode)(x)["dropout"], net(x)["dropout"]) for mode in (True, False)
+    ] == [False, True]
+
+
+class Rounds(nn.Module):
+    def forward(self, x):
+        return torch.stack([x[n] - x[n].mean() for n in range(len(x))])
+
+
+class Loop(nn.Module):
+    def forward(self, x):
+        return torch.stack([image - image.mean() for image in x])
+
+
+def exported(sizes):
+    return torch.export.export(Loop(), (torch.ones(4, 3, 8, 8),), dynamic_shapes=sizes)
+
+
+def unknown(loss):
+    p = torch.zeros(2, requires_grad=True)
+    value = loss(p, torch.tensor([1.0, float("nan")]))
+    value.backward()
+    return bool(value.isfinite()), bool(p.grad.isfinite().all())
+
+
+def shared():
+    c = nn.Conv2d(1, 1, 3, padding=1)
+    d = torch.ones(2, 1, 4, 4)
+    d[0, 0, 1, 1] = float("nan")
+    F.mse_loss(c(torch.randn(2, 1, 4, 4)), d).backward()
+    return bool(c.weight.grad.isnan().all())
+
+
+def blank():
+    c = nn.Conv2d(1, 2, 3)
+    x = torch.rand(3, 1, 8, 8)
+    x[1] = 0
+    y = c((x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True))
+    rows = y.isnan().flatten(1).all(1).tolist()
+    torch.nan_to_num(y).sum().backward()
+    return rows == [False, True, False] and bool(c.weight.grad.isnan().all())
+
+
+def nearly():
+    deviation = float(torch.full((1, 8, 8), 0.3).std())
+    return 0 < deviation < 1e-6
+
+
+def unnamed():
+    n = nn.Linear(2, 2)
+    n.activation = None
+    return "activation" not in repr(n)
+
+
+def stale(fresh):
+    n = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    o = torch.optim.SGD(n.parameters(), lr=0.1)
+    n[1] = nn.Linear(2, 2)
+    if fresh:
+        o.add_param_group({"params": n[1].parameters()})
+    before = n[1].weight.clone()
+    sums = []
+    for _ in range(2):
+        (o if fresh else n).zero_grad()
+        n(torch.ones(1, 2)).sum().backward()
+        sums.append(n[1].bias.grad.clone())
+        o.step()
+    return torch.equal(before, n[1].weight), torch.equal(*sums), len(o.param_groups)
+
+
+def kept_gradients():
+    n = nn.Linear(2, 2)
+    o = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
+    for _ in range(2):
+        o.zero_grad()
+        n(torch.ones(1, 2)).sum().backward()
+    return float(n.bias.grad[0]) == 2
+
+
 CLAIMS = {
     "training/relu_output_changed_in_place: anomaly detection prints the line of the ReLU": anomaly,
     "training/two_backwards_through_one_graph: retain_graph=True gives the gradients of the sum": lambda: (
@@ -576,4 +733,71 @@ CLAIMS = {
         bnbias() and bnbiasgrad()
     ),
     "training/gradients_of_two_batches: equals the gradient of the batch of eight": accum,
+    "training/clipping_of_nothing: the norm of nothing is 0": clip0,
+    "training/clipping_of_nothing: gradients that are None have a norm of 0 too": lambda: (
+        float(nn.utils.clip_grad_norm_(nn.Linear(2, 2).parameters(), 1.0)) == 0
+    ),
+    "dtype/scaler_for_a_half_network: 1 - 0.0001 is 1 in half precision": half_train_step,
+    "dtype/scaler_for_a_half_network: a float32 network that loads float16 stays float32": ld,
+    "dtype/scaler_for_a_half_network: without the scaler nothing is raised": half_without_scaler,
+    "loss/raw_scores_with_nll_loss: it is minus the label's number, and no logarithm": lambda: (
+        torch.allclose(*nll()[:2])
+    ),
+    "loss/raw_scores_with_nll_loss: on log_softmax it equals cross_entropy": lambda: torch.allclose(
+        *nll(lambda s: F.log_softmax(s, 1))[::2]
+    ),
+    "loss/raw_scores_with_nll_loss: on a softmax it lies between -1 and 0": lambda: (
+        -1 <= float(nll(lambda s: s.softmax(1))[0]) <= 0
+    ),
+    "state/state_of_a_deeper_network: strict=False copies what exists and drops the rest": lenient,
+    "state/state_of_a_deeper_network: the other way round, layers are missing": (
+        lambda: Strict(3).load_state_dict(Strict(2).state_dict()),
+        r'Missing key\(s\) in state_dict: "layers.2.weight"',
+    ),
+    "state/mode_frozen_by_a_trace: the code holds the mode as a constant": lambda: (
+        "training = True" in torch.fx.symbolic_trace(Functional()).code
+        and "training = False" in torch.fx.symbolic_trace(Functional().eval()).code
+    ),
+    "state/mode_frozen_by_a_trace: eval() does not reach it, nor does train()": lambda: (
+        not steady(torch.fx.symbolic_trace(Functional()).eval())
+        and steady(torch.fx.symbolic_trace(Functional().eval()).train())
+    ),
+    "state/mode_frozen_by_a_trace: a module of torch.nn follows the mode": lambda: (
+        steady((net := torch.fx.symbolic_trace(Module())).eval()) and not steady(net.train())
+    ),
+    "state/mode_frozen_by_a_trace: create_feature_extractor traces both modes": extracted,
+    "state/loop_over_the_images: a batch that may vary is refused": (
+        lambda: exported(({0: torch.export.Dim.DYNAMIC},)),
+        r"your code specialized it to be a constant \(4\)",
+    ),
+    "state/loop_over_the_images: a graph of a fixed batch refuses every other": (
+        lambda: exported(None).module()(torch.ones(7, 3, 8, 8)),
+        r"Guard failed: x\.size\(\)\[0\] == 4|Expected input",
+    ),
+    "state/loop_over_the_images: torch.jit.trace gives 4 images for 7": lambda: (
+        len(torch.jit.trace(Rounds(), torch.ones(4, 3, 8, 8))(torch.ones(7, 3, 8, 8))) == 4
+    ),
+    "data/deviation_of_a_blank_image: NaN in its row, NaN gradients despite nan_to_num": blank,
+    "data/deviation_of_a_blank_image: a grey one has a tiny deviation that is not 0": nearly,
+    "data/unknown_depths_in_the_loss: every gradient of a shared weight is NaN": shared,
+    "data/unknown_depths_in_the_loss: choosing the known ones is finite": lambda: (
+        unknown(lambda p, d: F.mse_loss(p[d.isfinite()], d[d.isfinite()])) == (True, True)
+    ),
+    "data/unknown_depths_in_the_loss: multiplying by a mask keeps NaN": lambda: (
+        unknown(lambda p, d: ((p - d) ** 2 * d.isfinite()).sum()) == (False, False)
+    ),
+    "data/unknown_depths_in_the_loss: torch.where gives a finite loss and NaN gradients": lambda: (
+        unknown(lambda p, d: torch.where(d.isfinite(), (p - d) ** 2, 0.0).mean()) == (True, False)
+    ),
+    "none/activation_of_an_unknown_name: print does not show an attribute that is None": unnamed,
+    "none/side_output_left_none: zeros for scores add log(10)": lambda: torch.allclose(
+        F.cross_entropy(torch.zeros(4, 10), torch.arange(4)), torch.tensor(10.0).log()
+    ),
+    "training/optimizer_of_the_old_head: its zero_grad does not know the new head": kept_gradients,
+    "training/optimizer_of_the_old_head: net.zero_grad() empties, and nothing moves": lambda: (
+        stale(fresh=False) == (True, True, 1)
+    ),
+    "training/optimizer_of_the_old_head: add_param_group adds the new one, the old one stays": lambda: (
+        stale(fresh=True)[::2] == (False, 2)
+    ),
 }

@@ -1,0 +1,64 @@
+"""The matrix of releases: a row per entry, a column per book, drift at a glance."""
+
+from __future__ import annotations
+
+from harness.matrix import differences, page
+from harness.records import Book, Record, Side
+from harness.vocabulary import Verdict
+
+FAILS = Side(stage="forward", raises="RuntimeError", says="4 and 5", at="f(x)", layer="fc")
+LOUD = Record(Verdict.REPRODUCED, FAILS)
+SILENT = Record(Verdict.REPRODUCED, Side(output="float32[1]", breaks=["nonlinear"]))
+WORKS = Record(Verdict.WORKS)
+NOT_HERE = Record(Verdict.NOT_HERE)
+
+
+def _loud(**changes: str) -> Record:
+    fields = {name: getattr(FAILS, name) for name in ("stage", "raises", "says", "at", "layer")}
+    return Record(Verdict.REPRODUCED, Side(**{**fields, **changes}))
+
+
+def _book(release: str, device: str = "cpu", **entries: Record) -> Book:
+    return Book(release, "", "", device, entries)
+
+
+def _tables(books: list[Book]) -> list[str]:
+    return [line for line in page(books).splitlines() if line.startswith("| ")]
+
+
+def test_a_row_per_entry_and_a_column_per_book() -> None:
+    books = [_book("2.14.1", a=LOUD, b=SILENT, c=WORKS), _book("2.9.0", a=LOUD, c=NOT_HERE)]
+    assert _tables(books) == [
+        "| release | as declared | differs from the newest |",
+        "| --- | --- | --- |",
+        "| torch 2.14.1, cpu | 3 of 3 | 0 |",
+        "| torch 2.9.0, cpu | 2 of 2 | 1 |",
+        "| case | torch 2.14.1, cpu | torch 2.9.0, cpu |",
+        "| --- | --- | --- |",
+        "| a | reproduced: RuntimeError | same |",
+        "| b | reproduced: breaks nonlinear | not tried |",
+        "| c | works | **not_here** |",
+    ]
+
+
+def test_a_device_without_a_book_is_said_once() -> None:
+    assert page([_book("2.14.1", a=LOUD)]).count("Not tried under any release: cuda.") == 1
+    assert "Not tried" not in page([_book("2.14.1", a=LOUD), _book("2.14.1", "cuda", a=LOUD)])
+
+
+def test_each_device_is_compared_with_its_own_newest_release() -> None:
+    books = [_book("2.14.1", a=LOUD), _book("2.9.0", "cuda", a=_loud(says="assert"))]
+    assert "| a | reproduced: RuntimeError | reproduced: RuntimeError |" in _tables(books)
+
+
+def test_what_differs_is_named() -> None:
+    assert differences(LOUD, _loud()) == []
+    assert differences(LOUD, _loud(says="5")) == ["other message"]
+    assert differences(LOUD, _loud(raises="ValueError", at="g(x)")) == ["ValueError", "other place"]
+    assert differences(LOUD, _loud(layer="conv")) == ["other place"]
+    assert differences(SILENT, Record(Verdict.REPRODUCED, Side(breaks=["exports"]))) == [
+        "breaks exports"
+    ]
+    assert differences(LOUD, Record(Verdict.WRONG_SYMPTOM, FAILS)) == [
+        "wrong_symptom: RuntimeError"
+    ]

@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .matching import explain
     from .preflight import check
     from .tracing import trace
 
-# Imported on first use: these load torch, and much of the package does without.
-_FUNCTIONS = {"check": "preflight", "trace": "tracing"}
+# Imported on first use: `check` and `trace` load torch, and much of the package does without.
+_FUNCTIONS = {"check": "preflight", "explain": "matching", "trace": "tracing"}
 
-__all__ = ["check", "trace"]
+__all__ = ["check", "explain", "trace"]
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,7 @@ AT_MOST = {
     "memory, GB": 2.0,
     "list, s": 0.3,
     "show, s": 0.3,
+    "explain, s": 0.3,
 }
 AT_LEAST = {"fresh / ours": 40.0}
 
@@ -264,6 +265,7 @@ def figures(
     if ratios:
         found["reproduce / floor"] = statistics.median(ratios)
     found["list, s"], found["show, s"] = quick("list"), quick("show", "missing_return")
+    found["explain, s"] = quick("explain", "Target 10 is out of bounds")
     return found
 
 

@@ -119,6 +119,7 @@ for command in json.loads(sys.argv[1]):
 def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
     commands = [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"],
+                ["explain", "KeyError: 3"], ["explain", SAYS, "--json"],
                 ["lint"], ["new", "loss/mine"],
                 *(["learn", mode, "--work", str(tmp_path / "work")]
                   for mode in ("--list", "--report", "--reset"))]  # fmt: skip
@@ -132,7 +133,15 @@ def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"], ["lint"]],
+    [
+        ["list"],
+        ["list", "--json"],
+        ["show", "pair"],
+        ["show", "pair", "--json"],
+        ["lint"],
+        ["explain", "KeyError: 3"],
+        ["explain", SAYS, "--json"],
+    ],
 )
 def test_a_reader_that_has_gone_gives_no_traceback(command: list[str], tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})

@@ -30,6 +30,7 @@ examples:
   python -m harness show none/missing_return    one case: message, diff, why, how to find it
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
+  python -m harness site                        the corpus as pages, in site/
   python -m harness new shape/my_mistake        begin a case of your own
   python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
@@ -82,11 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_trace_options(add(_trace, "run a program of your own and show what each layer did"))
     coverage = add(_coverage, "hold the corpus against real reports of failing networks")
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
+    site = add(_site, "write the corpus and its results as static pages")
+    site.add_argument("--out", type=Path, default=Path("site"), metavar="DIR",
+                      help="the folder, made or replaced (default: site)")  # fmt: skip
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
     for command in (prove, listing):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, listing, page, linter):
+    for command in (prove, listing, page, linter, site):
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -252,6 +256,20 @@ def _coverage(options: argparse.Namespace) -> int:
     problems = write_or_compare(_load(options), write=options.write)
     print("\n".join([*problems, f"{len(problems)} problems"]))
     return 1 if problems else 0
+
+
+def _site(options: argparse.Namespace) -> int:
+    from .site.build import build
+
+    corpus = _load(options)
+    for problem in corpus.problems:
+        print(f"note: left out, {problem}", file=sys.stderr)
+    built = build(corpus, options.out)
+    if options.json:
+        _print_json(built)
+    else:
+        print(f"{built.front}: {built.pages} pages in {built.seconds:.1f} s")
+    return 0
 
 
 def _new(options: argparse.Namespace) -> int:

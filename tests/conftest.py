@@ -88,6 +88,7 @@ def harness(
     signal.signal(signal.SIGTERM, former)
 
 
+@pytest.hookimpl(optionalhook=True)  # there is no pytest-benchmark where the browser's tests run
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
     """Leave the machine's name out of what is checked in."""
     del machine_info["node"]

@@ -63,3 +63,10 @@ def test_the_installed_package_traces(installed: Path) -> None:
 def test_the_installed_command_reproduces(installed: Path) -> None:
     document = json.loads(_run(installed, "reproduce", "missing_return", "--json"))
     assert [outcome["verdict"] for outcome in document["outcomes"]] == ["reproduced"]
+
+
+def test_the_installed_command_writes_the_site(installed: Path, tmp_path: Path) -> None:
+    _run(installed, "site", "--out", str(tmp_path / "site"))
+    assert (tmp_path / "site/none/missing_return.html").is_file()
+    assert (tmp_path / "site/why-none.html").is_file()
+    assert (tmp_path / "site/static/site.css").is_file()

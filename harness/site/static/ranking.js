@@ -1,0 +1,3 @@
+"use strict";
+function readText(t) { return t; }
+function rank() { return []; }

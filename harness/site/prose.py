@@ -32,6 +32,8 @@ class Prose:
         self._ids = ids
         self._documents = documents
         self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        self._markdown.add_render_rule("table_open", _table_open)
+        self._markdown.add_render_rule("table_close", _table_close)
 
     def inline(self, text: str, root: str) -> Markup:
         """Return one paragraph's content; `root` leads from its page to the front page."""
@@ -91,6 +93,15 @@ class Prose:
                 yield from _link(root + page_of(found[0]), _text(found[0]))
                 rest = found.end()
         yield _text(token.content[rest:])
+
+
+def _table_open(*_: object) -> str:
+    """Let a wide table scroll by itself, by keyboard too."""
+    return '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>'
+
+
+def _table_close(*_: object) -> str:
+    return "</table></div>"
 
 
 def _text(content: str) -> Token:

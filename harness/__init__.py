@@ -1,4 +1,7 @@
-"""Run and judge a corpus of broken and fixed PyTorch convolutional networks."""
+"""Run and judge a corpus of broken and fixed PyTorch convolutional networks.
+
+`explain(text)` names the cases that are like a message or a traceback.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .matching import explain
     from .preflight import check
     from .tracing import trace
 
-# Imported on first use: these load torch, and much of the package does without.
-_FUNCTIONS = {"check": "preflight", "trace": "tracing"}
+# Imported on first use: some load torch, and much of the package does without.
+_FUNCTIONS = {"check": "preflight", "explain": "matching", "trace": "tracing"}
 
-__all__ = ["check", "trace"]
+__all__ = ["check", "explain", "trace"]
 
 
 def __getattr__(name: str) -> Any:

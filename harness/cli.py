@@ -28,6 +28,7 @@ EXAMPLES = """\
 examples:
   python -m harness list                        what there is
   python -m harness show none/missing_return    one case: message, diff, why, how to find it
+  python -m harness explain < traceback.txt     your own network failed: which mistake is it
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
   python -m harness site                        the corpus as pages, in site/
@@ -79,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = add(_list, "list the cases and controls")
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
+    explain = add(_explain, "name the mistake behind a message or a traceback")
+    _add_explain_options(explain)
     linter = add(_lint, "hold the files to the corpus contract")
     _add_trace_options(add(_trace, "run a program of your own and show what each layer did"))
     coverage = add(_coverage, "hold the corpus against real reports of failing networks")
@@ -90,9 +93,17 @@ def _parser() -> argparse.ArgumentParser:
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
     for command in (prove, listing):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, listing, page, linter, site):
+    for command in (prove, listing, page, linter, explain, site):
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
+
+
+def _add_explain_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="the message (default: stdin)")
+    parser.add_argument("--file", type=Path, metavar="PATH", help="a file that holds it")
+    parser.add_argument(
+        "--top", type=_positive, default=3, metavar="N", help="cases at most (default 3)"
+    )
 
 
 def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
@@ -228,6 +239,47 @@ def _trace(options: argparse.Namespace) -> int:
     from .script import trace
 
     return trace(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from .matching import explain
+
+    text = _pasted(options)
+    corpus = _load(options)
+    matches = explain(text, top=options.top, corpus=corpus)
+    if options.json:
+        _print_json({"matches": matches})
+    else:
+        from . import answer, report
+
+        report.console().print(answer.answer(matches, corpus))
+    return 0 if matches else 1
+
+
+def _pasted(options: argparse.Namespace) -> str:
+    """Return the text to explain, from wherever it was given; raise UsageError for none."""
+    from .reading import tail
+
+    if options.file and options.text is not None:
+        message = "give the text or --file, not both"
+        raise UsageError(message)
+    try:
+        if options.file:
+            with options.file.open("rb") as stream:
+                text = tail(stream)
+        elif options.text is None:
+            if sys.stdin.isatty():
+                print("Paste the message or the traceback, then press Ctrl-D:", file=sys.stderr)
+            text = tail(sys.stdin.buffer)
+        else:
+            text = options.text
+    except OSError as error:
+        message = f"{options.file or 'stdin'} cannot be read: {error.strerror or error}"
+        raise UsageError(message) from None
+    if not text.strip():
+        message = "there is nothing to explain: give the message, or pipe the traceback in"
+        raise UsageError(message)
+    return text
 
 
 def _lint(options: argparse.Namespace) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from .corpus import Case
-from .errors import RecordError
+from .errors import CorpusError, RecordError
 from .wording import split
 
 if TYPE_CHECKING:
@@ -33,14 +35,42 @@ class Message(Struct, frozen=True):
     source: str = "recorded"  # or seen, or declared
 
 
+class Kind(Struct):
+    """What counts of a report here."""
+
+    kind: str
+
+
 def known(corpus: Corpus) -> dict[str, list[Message]]:
-    """Return each case's messages, each once; a case that says nothing has none."""
+    """Return each case's messages, each once; a case that says nothing has none.
+
+    The cases that people meet most come first, by the reports in the evidence; then those of
+    a lower level.
+    """
     recorded = read(corpus.root / "results")
+    met = reports(corpus.root / "evidence" / "reports.jsonl")
+    cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
+    often = frequency(cases, met)
     return {
-        name: list(dict.fromkeys([*recorded.get(name, []), *_written(entry)]))
-        for name, entry in corpus.entries.items()
-        if isinstance(entry, Case)
+        case.id: list(dict.fromkeys([*recorded.get(case.id, []), *_written(case)]))
+        for case in sorted(cases, key=lambda case: (-often[case.id], case.spec.level, case.id))
     }
+
+
+def frequency(cases: list[Case], met: Counter[str]) -> dict[str, float]:
+    """Return how many reports there are per case, where cases of one kind share its reports."""
+    shares = Counter(kind for case in cases for kind in case.spec.covers)
+    return {case.id: sum(met[kind] / shares[kind] for kind in case.spec.covers) for case in cases}
+
+
+def reports(path: Path) -> Counter[str]:
+    """Return the number of reports of each kind; none where there is no evidence."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    try:
+        return Counter(msgspec.json.decode(line, type=Kind).kind for line in lines)
+    except msgspec.DecodeError as error:
+        message = f"{path} cannot be read: {error}"
+        raise CorpusError(message) from None
 
 
 def _written(case: Case) -> Iterable[Message]:

@@ -6,6 +6,18 @@ import re
 
 from .mask import mask
 
+# One name per type of number, however torch spells it.
+TYPES = {
+    "double": "f64", "doubletensor": "f64", "float64": "f64",
+    "float": "f32", "floattensor": "f32", "float32": "f32",
+    "half": "f16", "halftensor": "f16", "float16": "f16",
+    "bfloat16": "bf16", "bfloat16tensor": "bf16", "cudabfloat16type": "bf16",
+    "long": "i64", "longtensor": "i64", "int64": "i64", "long int": "i64",
+    "inttensor": "i32", "int32": "i32",
+    "byte": "u8", "bytetensor": "u8", "uint8": "u8", "uint8_t": "u8", "unsigned char": "u8",
+    "boolean": "bool", "variable": "tensor", "variables": "tensors",
+}  # fmt: skip
+SPELLINGS = ((re.compile(r"\blong int\b"), "long"), (re.compile(r"\bunsigned char\b"), "byte"))
 # The last part of an exception's name; some of torch's own end in Node.
 _CLASS = re.compile(
     r"(?:[A-Za-z_]\w*\.)*"

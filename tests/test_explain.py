@@ -1,0 +1,260 @@
+"""`explain` finds the case behind a message, however it is pasted, and nothing behind others."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from kit import Pair, corpus_of
+
+import harness as package
+from harness import messages, ranking, reading
+from harness.corpus import default_root, load
+from harness.matching import explain
+from harness.messages import Message
+from harness.ranking import Document, Index, Weights
+from harness.reading import Candidate, Reading
+from harness.wording import wording
+
+if TYPE_CHECKING:
+    from conftest import Command
+
+CORPUS = load(default_root())
+KNOWN = messages.known(CORPUS)
+INDEX = ranking.build(KNOWN)
+
+
+def _lines(name: str) -> list[dict[str, str]]:
+    text = (Path(__file__).parent / "data" / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+FOREIGN = _lines("foreign.jsonl")
+
+
+def answer(text: str) -> list[ranking.Rank]:
+    return ranking.rank(INDEX, reading.read(text), Weights())
+
+
+def line(message: Message) -> str:
+    return f"{message.raises}: {message.says}" if message.raises else message.says
+
+
+@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known])
+def test_every_wording_of_a_case_leads_to_it(name: str) -> None:
+    for message in KNOWN[name]:
+        if message.source == "declared":  # a fragment
+            continue
+        found = answer(line(message))
+        best = [item.id for item in found if item.score == found[0].score]
+        assert name in best, line(message)
+        same = {other for other, known in KNOWN.items() for one in known
+                if wording(one.says) == wording(message.says)}  # fmt: skip
+        assert set(best) <= same, line(message)
+
+
+def test_equal_scores_are_ordered_by_how_often_the_mistake_is_met() -> None:
+    found = [item.id for item in answer("ValueError: optimizer got an empty parameter list")]
+    order = list(KNOWN)
+    assert found[:3] == sorted(found[:3], key=order.index)
+    assert found == [
+        item.id for item in answer("ValueError: optimizer got an empty parameter list")
+    ]
+
+
+@pytest.mark.parametrize("error", FOREIGN, ids=[item["id"] for item in FOREIGN])
+def test_an_error_that_is_not_ours_has_no_match(error: dict[str, str]) -> None:
+    assert answer(error["text"]) == []
+
+
+def test_there_are_enough_errors_that_are_not_ours() -> None:
+    uses = [item["use"] for item in FOREIGN]
+    assert min(uses.count("choose"), uses.count("check")) >= 30
+    assert len({item["id"] for item in FOREIGN}) == len(FOREIGN)
+
+
+LAST = (
+    "RuntimeError: stack expects each tensor to be equal size, "
+    "but got [1, 8, 8] at entry 0 and [3, 8, 8] at entry 1"
+)
+WANTED = "data/grey_picture_among_colour"
+PASTED = {item["how"]: item["text"] for item in _lines("pasted.jsonl")}  # one message, in many ways
+
+
+@pytest.mark.parametrize("how", PASTED)
+def test_a_message_is_found_however_it_is_pasted(how: str) -> None:
+    assert answer(PASTED[how])[0].id == WANTED
+
+
+@pytest.mark.parametrize(
+    ("text", "case"),
+    [
+        (("../aten/src/ATen/native/cuda/Loss.cu:94: operator(): block: [0,0,0], thread: [9,0,0] "
+         "Assertion `input_val >= zero && input_val <= one` failed.\n"
+         "RuntimeError: CUDA error: device-side assert triggered"), "loss/bce_of_logits"),
+        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied (3584x7 and 25088x4096)",
+         "shape/unflattened_map"),
+        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied (64x2304 and 9216x10)",
+         "shape/linear_for_another_image_size"),
+        (("RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected "
+         "input[1, 224, 224, 3] to have 3 channels, but got 224 channels instead"),
+         "shape/channels_last_images"),
+        (("RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected "
+         "input[1, 4, 400, 640] to have 3 channels, but got 4 channels instead"),
+         "data/pictures_with_alpha"),
+        ("IndexError: Target 255 is out of bounds.", "loss/mask_of_white_pixels"),
+        ("size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at /pytorch/THCTensorMathBlas.cu:249",
+         "shape/linear_for_another_image_size"),
+    ],
+)  # fmt: skip
+def test_the_numbers_tell_mistakes_apart(text: str, case: str) -> None:
+    assert answer(text)[0].id == case
+
+
+def test_the_frames_tell_layers_apart() -> None:
+    same = {
+        "a/conv": [Message("RuntimeError", "x is bad", "self.conv(x)", "Conv2d")],
+        "a/linear": [Message("RuntimeError", "x is bad", "self.fc(x)", "Linear")],
+        "a/cat": [Message("RuntimeError", "x is bad", "torch.cat([x, y])", "")],
+    }
+    index = ranking.build(same)
+    frame = 'File "/env/torch/nn/modules/{}.py", line 9, in forward\nRuntimeError: x is bad'
+    for layer in ("linear", "conv"):
+        found = ranking.rank(index, reading.read(frame.format(layer)), Weights())
+        assert found[0].id == f"a/{layer}"
+        assert found[0].score > found[1].score
+    called = (
+        '  File "net.py", line 3, in forward\n    y = torch.cat([a, b], 1)\nRuntimeError: x is bad'
+    )
+    assert ranking.rank(index, reading.read(called), Weights())[0].id == "a/cat"
+
+
+def test_the_score_is_as_specified() -> None:
+    weights = Weights(surplus=0.4, missing=0.5, pair=0.25, unknown=0.5, threshold=0.0)
+    index = Index([Document("a/b", ["red", "green"], [])], {"red": 2.0, "green": 1.0}, 3.0)
+    (found,) = ranking.rank(index, Reading([Candidate("", "red blue", 0.9)], frozenset()), weights)
+    # Shared: red, 2. Only the text has blue: 0.5 x 3. Only the message has green: 1.
+    assert found.score == round(0.9 * 2 / (2 + 0.4 * 1.5 + 0.5 * 1), ranking.DIGITS)
+
+
+def test_an_index_survives_json() -> None:
+    again = msgspec.json.decode(msgspec.json.encode(INDEX), type=Index)
+    read = reading.read(PASTED["a traceback"])
+    assert ranking.rank(again, read, Weights()) == ranking.rank(INDEX, read, Weights())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 10**6, "(" * 10**5, "RuntimeError: x\n" * 10**5, "a." * 10**5, "[1, " * 10**5,
+     "\n".join(f"line {n} of a log" for n in range(10**5)), "\x00\x1b[31m\ud800" * 10**4,
+     f"mat1 and mat2 shapes cannot be multiplied ({'9' * 5000}x1 and 2x{'9' * 5000})",
+     "Missing key(s) in state_dict:" * 5000, "'" * 10**5, "Error: " * 10**5],
+)  # fmt: skip
+def test_a_hostile_text_is_answered_soon(text: str) -> None:
+    start = time.process_time()
+    assert len(answer(text)) <= len(KNOWN)
+    assert time.process_time() - start < 10
+
+
+def test_python_gets_matches_too() -> None:
+    assert package.explain is explain
+    (match,) = package.explain(LAST, top=1)
+    assert (match.id, match.score) == (WANTED, 1.0)
+    assert match.numbers == [
+        "Entry 0 has shape [1, 8, 8], entry 1 has [3, 8, 8]. They differ in number 1."
+    ]
+    with pytest.raises(AttributeError, match="no attribute 'explian'"):
+        package.explian  # noqa: B018
+
+
+MINE = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"
+
+
+@pytest.fixture
+def ours(harness: Command) -> Command:
+    seen = [{"says": MINE}]
+    corpus_of(harness.root, {"shape/pair": Pair(extra={"seen": seen})})
+    return harness
+
+
+def test_the_command_answers_with_the_case(ours: Command) -> None:
+    done = ours("explain", MINE)
+    assert done.code == 0
+    for text in (
+        "1. A network of a test  (shape/pair)",
+        "Your numbers: Linear expects 16 features",
+        "What it means: It flattens too little.",
+        "Ask: Do the shapes agree?",
+        "-         return self.fc(torch.flatten(x, 2))",
+        "harness show shape/pair",
+    ):
+        assert text in done.out
+
+
+def test_the_command_says_so_where_nothing_is_like_it(ours: Command) -> None:
+    done = ours("explain", "KeyError: 'x'")
+    assert done.code == 1
+    assert "Nothing here is like it." in done.out
+    assert ours.json("explain", "KeyError: 'x'") == {"matches": []}
+
+
+def test_the_document_has_the_best_first(ours: Command) -> None:
+    found = ours.json("explain", MINE)["matches"]
+    assert [set(match) for match in found] == [
+        {"id", "score", "title", "numbers", "why", "tell", "read"}
+    ]
+    assert (found[0]["id"], found[0]["score"], found[0]["read"]) == ("shape/pair", 1.0, MINE)
+
+
+def test_the_text_may_be_a_file_or_piped(
+    ours: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"\xff\xfe noise\n" + MINE.encode())
+    assert ours("explain", "--file", str(path)).code == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    assert ours("explain").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([""], "there is nothing to explain"),
+        ([" \n"], "there is nothing to explain"),
+        ([MINE, "--file", "x"], "give the text or --file, not both"),
+        (["--file", "no/such/file"], "no/such/file cannot be read: No such file"),
+        (["--file", "."], ". cannot be read: Is a directory"),
+        ([MINE, "--top", "0"], "argument --top: 0 is not positive"),
+        ([MINE, "--top", "x"], "argument --top"),
+    ],
+)
+def test_a_mistaken_question_exits_2(arguments: list[str], message: str, ours: Command) -> None:
+    done = ours("explain", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+def test_a_terminal_is_told_how_to_end(ours: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(MINE.encode()))
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    done = ours("explain")
+    assert done.code == 0
+    assert "press Ctrl-D" in done.err
+
+
+def test_markup_and_control_characters_in_the_text_stay_text(ours: Command) -> None:
+    done = ours("explain", f"{MINE} [red]not red[/red] \x1b[2J\x07")
+    assert "[red]not red[/red]" in done.out
+    assert not set("\x1b\x07") & set(done.out)
+
+
+def test_top_limits_the_answer() -> None:
+    text = "ValueError: optimizer got an empty parameter list"
+    assert len(explain(text, top=2, corpus=CORPUS)) == 2
+    assert len(explain(text, top=99, corpus=CORPUS)) > 3

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from kit import Pair, corpus_of, put
 from playwright.sync_api import expect, sync_playwright
 
+from harness import messages, ranking, reading
 from harness.corpus import default_root, load
 from harness.site.build import build
 
@@ -51,6 +52,22 @@ Traceback (most recent call last):
     return self.head(torch.flatten(features, 1))
 TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
 """
+
+
+# Texts at which two languages might part: other alphabets, spaces, line ends, logs, no class.
+ODD_TEXTS = [
+    "",
+    "\u00a0\u2003RuntimeError:\u00a0mat1 and mat2 shapes cannot be multiplied (4x8 and 9x10)\u0085",
+    "\U0001f525" * 3000 + "\r\nRuntimeError: expected scalar type Long but found Float\r\n",
+    "AttributeErrör: 'NoneType' object has no attribute 'size'",
+    "OutOfMemoryError\nValueError: Target size (torch.Size([4])) must be the same as input size",
+    "E       TypeError: 'NoneType' object is not callable\nnet.py:41: TypeError",
+    "[rank0]: KeyError: 'x'\n2026-01-02 03:04:05 ERROR RuntimeError: size '[4, -1]' is invalid",
+    "why do I get “expected input[4, 8, 8, 3] to have 3 channels, but got 8 channels” here?",
+    "my loss is nan > and the gradient of `fc` is None: what does it mean?\n" * 30,
+    'Error(s) in loading:\n\tMissing key(s) in state_dict: "a".\n\tUnexpected key(s): "module.a".',
+    TRACEBACK + "\nThanks!\x1b[0m\n```\n> ------> 3 x = self.conv(x)",
+]
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +167,38 @@ def test_a_pasted_traceback_finds_its_case(visit: Visit) -> None:
     expect(page.locator("#status")).to_contain_text("the nearest first")
     page.locator("#clear").click()
     assert len(_shown(page)) == everything
+
+
+def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
+    known = messages.known(load(default_root()))
+    index = ranking.build(known)
+    said = [message for some in known.values() for message in some]
+    texts = [f"{one.raises}: {one.says}" if one.raises else one.says for one in said]
+    texts += [one.says for one in said] + ODD_TEXTS
+    here = [
+        [
+            [found.id, found.score]
+            for found in ranking.rank(index, reading.read(text), ranking.Weights())
+        ]
+        for text in texts
+    ]
+    page = visit("index.html")
+    there = page.evaluate("texts => texts.map(text => rank(readText(text)))", texts)
+    assert len(texts) > 300
+    assert sum(map(bool, here)) > 300
+    assert [t for t, a, b in zip(texts, here, there, strict=True) if a != b] == []
+
+
+@pytest.mark.parametrize("lines", [0, 100, 3000])
+def test_a_paste_is_answered_at_once(lines: int, visit: Visit) -> None:
+    page = visit("index.html", permissions=["clipboard-read", "clipboard-write"])
+    took = []
+    for _ in range(5):
+        page.locator("#query").fill("")
+        _paste(page, "step 12: loss=0.31, learning rate 0.1\n" * lines + TRACEBACK)
+        assert _shown(page)[0] == "none/missing_return"
+        took.append(float(page.get_attribute("#status", "data-ms") or "inf"))
+    assert sorted(took)[len(took) // 2] < QUICK
 
 
 def test_a_few_words_find_what_holds_them(visit: Visit) -> None:

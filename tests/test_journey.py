@@ -138,6 +138,13 @@ def test_a_picture_says_what_its_side_went_through() -> None:
     assert picture(told, "broken", "x").count('class="lit"') == 1
 
 
+def test_where_only_one_side_fails_the_other_says_that_it_does_not() -> None:
+    late = Side(raises="ValueError", at="loss(x)", layers=FIXED.layers)
+    told = journey(late, FIXED)
+    assert _texts(picture(told, "broken", "x"))[-1] == "ValueError at loss(x)"
+    assert _texts(picture(told, "fixed", "x"))[-1] == "nothing is raised"
+
+
 def test_what_a_program_says_cannot_leave_the_picture() -> None:
     sick = "</title><script>alert(1)</script>"
     side = Side(raises=sick, at=sick, layers=[f"a.{sick} {sick}: {sick} -> {sick}"])

@@ -254,7 +254,8 @@ def _cell(name: str, book: Book, newest: Book) -> tuple[str, bool]:
     if book is newest or reference is None:
         return _short(record), False
     differences = matrix.differences(reference, record)
-    return ", ".join(differences) or "same", bool(differences)
+    words = ", ".join(differences).replace("_", " ")
+    return words or "same", bool(differences)
 
 
 def _short(record: Record) -> str:

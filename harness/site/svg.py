@@ -13,7 +13,7 @@ from .markup import shortened, tag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .journey import Event, Journey, Tensor
+    from .journey import Event, Journey, Row, Tensor
 
 WIDTH = 360  # user units, which are CSS pixels where there is room
 SPINE = 44
@@ -30,12 +30,13 @@ def picture(journey: Journey, side: str, title: str) -> Markup:
     """Draw one side (`broken` or `fixed`) of a journey; rows of both sides have equal heights."""
     top, bottom, parts, brackets = 6.0, 6.0, [], _Brackets()
     shown = [(getattr(row, side), row) for row in journey.rows]
-    last = max((index for index, (event, _) in enumerate(shown) if event), default=-1)
+    end = last = max((index for index, (event, _) in enumerate(shown) if event), default=-1)
     for index, (event, row) in enumerate(shown):
         height = max(HEIGHTS[type(each)] for each in (row.broken, row.fixed) if each)
         if index == journey.first:
-            parts.append(_lit(top, height, missing=event is None))
-        parts.append(_spine(event, top, height, first=index == 0, last=index >= last))
+            parts.append(_lit(top, height, _instead(row, side)))
+            last = max(last, index)
+        parts.append(_spine(event, top, height, first=index == 0, last=index >= end))
         if event is not None:
             parts.append(_DRAW[type(event)](event, top + height / 2))
             parts.append(brackets.follow(event, top, height))
@@ -84,10 +85,16 @@ def _spine(event: Event | None, top: float, height: float, *, first: bool, last:
     return Markup().join(parts)
 
 
-def _lit(top: float, height: float, *, missing: bool) -> Markup:
+def _instead(row: Row, side: str) -> str:
+    """Return what a side says where only the other one goes on."""
+    if getattr(row, side) is not None:
+        return ""
+    return "nothing is raised" if isinstance(row.broken, Fail) else "nothing gets here"
+
+
+def _lit(top: float, height: float, says: str) -> Markup:
     box = tag("rect", x=1, y=top + 1, width=WIDTH - 2, height=height - 2, rx=6, class_="lit")
-    says = _text(TEXT, top + height / 2, "nothing gets here", "name dim") if missing else Markup()
-    return box + says
+    return box + (_text(TEXT, top + height / 2, says, "name dim") if says else Markup())
 
 
 def _text(x: float, y: float, text: str, class_: str) -> Markup:

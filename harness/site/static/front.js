@@ -3,6 +3,7 @@
 
 (() => {
   const BEST = 3; // results that also show the question that tells them apart
+  const LONG = 20000; // characters of a pasted text
   const find = (id) => document.getElementById(id);
   const [query, list, status, clear] = ["query", "cases", "status", "clear"].map(find);
   const choices = ["stage", "level", "release", "silent"].map(find).filter(Boolean);
@@ -32,7 +33,7 @@
   // What is like the text, the nearest first; where nothing is, what holds all its words.
   function ordered(text) {
     if (!text) return { ids: [...rows.keys()], how: "all" };
-    const ranked = rank(CORPUS.index, readText(text)).map(([id]) => id);
+    const ranked = rank(readText(text)).map(([id]) => id);
     if (ranked.length) return { ids: ranked.filter((id) => rows.has(id)), how: "like" };
     const wanted = text.toLowerCase().split(/\s+/);
     const holding = [...rows.keys()].filter((id) => wanted.every((word) => words.get(id).includes(word)));
@@ -116,6 +117,15 @@
     event.preventDefault();
   }
 
+  // A browser types a pasted text in line by line, which takes seconds for a long log.
+  function paste(event) {
+    const text = event.clipboardData?.getData("text") ?? "";
+    if (text.length < LONG) return;
+    event.preventDefault();
+    query.setRangeText(text, query.selectionStart, query.selectionEnd, "end");
+    show();
+  }
+
   function empty() {
     query.value = "";
     show();
@@ -124,6 +134,7 @@
 
   for (const id of ["search", "filters"]) find(id).hidden = false;
   query.addEventListener("input", show);
+  query.addEventListener("paste", paste);
   clear.addEventListener("click", empty);
   for (const control of choices) control.addEventListener("change", show);
   for (const button of topics) {

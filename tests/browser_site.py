@@ -40,6 +40,7 @@ PAGES = [
     "releases.html",
     "timings.html",
     "coverage.html",
+    "trace.html",
 ]
 TRACEBACK = """\
 Epoch 1:   0%|          | 0/100 [00:00<?, ?it/s]

@@ -168,6 +168,17 @@ def test_the_check_for_dead_links_finds_them(tmp_path: Path) -> None:
     assert len(pages.dead_links(tmp_path, pages.site(tmp_path))) == 3
 
 
+def test_a_release_that_cannot_show_a_case_lends_it_no_message(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    sick = Side(raises="AttributeError", says="no such thing yet")
+    book = Book("2.1", "", "", "cpu", {"shape/pair": Record(Verdict.NOT_HERE, sick, sick)})
+    put(corpus.root / "results/torch-2.1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
+    build(corpus, tmp_path / "site")
+    page = (tmp_path / "site/shape/pair.html").read_text()
+    assert "cannot be shown there: AttributeError: no such thing yet" in page
+    assert '<p class="says">cannot be multiplied</p>' in page
+
+
 def test_a_corpus_without_results_has_pages(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair(), "dtype/myth": Solo()})
     built = build(corpus, tmp_path / "site")

@@ -55,7 +55,8 @@ def said(case: Case, books: list[Book]) -> list[Said]:
     """
     releases: dict[tuple[str, str], list[str]] = {}
     for book in books:
-        side = book.entries[case.id].broken if case.id in book.entries else None
+        record = book.entries.get(case.id)
+        side = record.broken if record and record.verdict is not Verdict.NOT_HERE else None
         if side is not None and side.raises:
             releases.setdefault((side.raises, side.says), []).append(release_name(book))
     if not releases and case.spec.broken.raises:
@@ -65,16 +66,22 @@ def said(case: Case, books: list[Book]) -> list[Said]:
 
 def elsewhere(name: str, books: list[Book]) -> dict[str, str]:
     """Return where an entry is not what its page says, by release, in words."""
-    words = {
-        Verdict.NOT_HERE: "does not fail there",
-        Verdict.UNSUPPORTED: "needs what is not there",
-    }
+    records = {release_name(book): book.entries.get(name) for book in books}
+    usual = {Verdict.REPRODUCED, Verdict.WORKS}
     return {
-        release_name(book): words.get(book.entries[name].verdict, book.entries[name].verdict.value)
-        for book in books
-        if name in book.entries
-        and book.entries[name].verdict not in {Verdict.REPRODUCED, Verdict.WORKS}
+        release: _elsewhere(record)
+        for release, record in records.items()
+        if record is not None and record.verdict not in usual
     }
+
+
+def _elsewhere(record: Record) -> str:
+    if record.verdict is not Verdict.NOT_HERE:
+        return record.verdict.value.replace("_", " ")
+    if record.fixed is not None and record.fixed.raises:
+        what = "cannot be shown" if record.broken else "does not work"
+        return f"{what} there: {record.fixed.raises}: {record.fixed.says.strip()}"
+    return "does not fail there"
 
 
 def distance(case: Case) -> int | None:

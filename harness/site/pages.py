@@ -18,19 +18,15 @@ from .prose import Prose, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ..corpus import Corpus
     from ..records import Book, Record, Side
 
 MESSAGE = 140  # characters of a message in a list
 ALIKE = 8  # cases that a page lists as alike
-DOCUMENTS = {  # pages made from Markdown: where, what they are called
-    "why-none": "docs/why-none.md",
-    "verification": "docs/verification.md",
-    "coverage": "docs/coverage.md",
-    "case-format": "docs/case-format.md",
-    "tools": "results/tools/README.md",
-}
+TOOLS = "results/tools/README.md"  # their scores, where there are any
+TAKEN = {"index", "myths", "releases", "timings", "tools"}  # names of pages of our own
 
 
 @dataclass(frozen=True)
@@ -72,11 +68,7 @@ class Library:
         self.corpus = corpus
         self.books = read_all(corpus.root / "results")
         self.timings = timings.read(corpus.root / "results")
-        self.documents = {
-            name: (corpus.root / path).read_text(encoding="utf-8")
-            for name, path in DOCUMENTS.items()
-            if (corpus.root / path).is_file()
-        }
+        self.documents = _documents(corpus.root)
         self.prose = Prose(corpus.entries, self.documents)
 
     @cached_property
@@ -115,6 +107,15 @@ class Library:
             "has_releases": bool(self.books),
             "page_of": page_of,
         }
+
+
+def _documents(root: Path) -> dict[str, str]:
+    """Return the Markdown that becomes pages, by their names."""
+    written = {path.stem: path for path in sorted((root / "docs").glob("*.md"))}
+    found = {name: path for name, path in written.items() if name not in TAKEN}
+    if (root / TOOLS).is_file():
+        found["tools"] = root / TOOLS
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
 
 
 def pages(library: Library) -> Iterator[Page]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import figures, kinds, mask, messages, numbers, ranking, reading, wording
+from ..vocabulary import Verdict
 from . import entries
 from .patterns import javascript
 
@@ -40,7 +41,7 @@ def _failures(book: Book, said: dict[str, int]) -> dict[str, int]:
     found = {}
     for name, record in book.entries.items():
         side = record.broken
-        if side is None or not record.verdict.as_declared or not (side.raises or side.breaks):
+        if side is None or record.verdict is not Verdict.REPRODUCED:
             continue
         text = f"{side.raises}: {' '.join(side.says.split())}" if side.raises else ""
         found[name] = said.setdefault(text, len(said))

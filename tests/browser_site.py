@@ -5,7 +5,9 @@ Run by `nox -s site_tests`, apart from the other tests: it needs Debian's chromi
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +21,6 @@ from harness.site.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
@@ -55,6 +56,7 @@ TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
 """
 
 
+PASTED = sorted((Path(__file__).parent / "data").glob("*.jsonl"))  # what people paste
 # Texts at which two languages might part: other alphabets, spaces, line ends, logs, no class.
 ODD_TEXTS = [
     "",
@@ -176,6 +178,7 @@ def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
     said = [message for some in known.values() for message in some]
     texts = [f"{one.raises}: {one.says}" if one.raises else one.says for one in said]
     texts += [one.says for one in said] + ODD_TEXTS
+    texts += [json.loads(line)["text"] for path in PASTED for line in path.open(encoding="utf-8")]
     here = [
         [
             [found.id, found.score]

@@ -15,7 +15,7 @@ from .errors import CorpusError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .corpus import Corpus
+    from .corpus import Corpus, Entry
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -32,6 +32,7 @@ examples:
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
   python -m harness site                        the corpus as pages, in site/
+  python -m harness learn none                  mend broken programs, judged as you save
   python -m harness new shape/my_mistake        begin a case of your own
   python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
@@ -89,11 +90,17 @@ def _parser() -> argparse.ArgumentParser:
     site = add(_site, "write the corpus and its results as static pages")
     site.add_argument("--out", type=Path, default=Path("site"), metavar="DIR",
                       help="the folder, made or replaced (default: site)")  # fmt: skip
+    course = add(_learn, "mend broken programs, one after another, judged as you save")
+    _add_learn_options(course)
+    sheet = add(_export, "write a case as a notebook for a class")
+    sheet.add_argument("id", help="as `list` gives it")
+    sheet.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
+    sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, listing):
+    for command in (prove, listing, course):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, listing, page, linter, explain, site):
+    for command in (prove, listing, page, linter, explain, course, site):
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -164,6 +171,19 @@ def _add_trace_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what comes after is its own")
 
 
+def _add_learn_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--work", type=Path, default=Path("work"), metavar="DIR",
+                        help="folder of your programs and progress (default: work)")  # fmt: skip
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--once", action="store_true", help="judge one program, without keys")
+    modes.add_argument("--list", action="store_true", help="show which are solved")
+    modes.add_argument("--report", action="store_true", help="the same for a teacher, as JSON")
+    modes.add_argument("--reset", action="store_true",
+                       help="put the broken program back; keeps yours beside it")  # fmt: skip
+    parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS",
+                        help="time limit of one run (default 10)")  # fmt: skip
+
+
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
@@ -217,13 +237,8 @@ def _show(options: argparse.Namespace) -> int:
     from . import records, report
 
     corpus = _load(options)
-    name, *others = corpus.select([options.id])
-    if others:
-        message = f"{options.id!r} names several: choose one of {', '.join([name, *others])}"
-        raise CorpusError(message)
-    entry = corpus.entries.get(name)
-    if entry is None:
-        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    entry = _one_entry(corpus, options.id)
+    name = entry.id
     books = records.read_all(corpus.root / "results")
     book = next((book for book in books if name in book.entries), None)
     record = book.entries[name] if book else None
@@ -282,6 +297,18 @@ def _pasted(options: argparse.Namespace) -> str:
     return text
 
 
+def _one_entry(corpus: Corpus, pattern: str) -> Entry:
+    """Return the one entry that a pattern names; raises CorpusError."""
+    name, *others = corpus.select([pattern])
+    if others:
+        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
+        raise CorpusError(message)
+    entry = corpus.entries.get(name)
+    if entry is None:
+        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    return entry
+
+
 def _lint(options: argparse.Namespace) -> int:
     from . import lint
 
@@ -321,6 +348,26 @@ def _site(options: argparse.Namespace) -> int:
         _print_json(built)
     else:
         print(f"{built.front}: {built.pages} pages in {built.seconds:.1f} s")
+    return 0
+
+
+def _learn(options: argparse.Namespace) -> int:
+    from .learn.session import learn
+
+    return learn(_load(options), options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .learn.course import alias
+    from .notebook import write_notebook
+
+    entry = _one_entry(_load(options), options.id)
+    if not isinstance(entry, corpora.Case):
+        message = f"{entry.id} is a control: only a pair has something to mend"
+        raise CorpusError(message)
+    path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
+    write_notebook(entry, path)
+    print(path)
     return 0
 
 

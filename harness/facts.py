@@ -24,6 +24,7 @@ class Job(Struct, frozen=True):
     """One program to run once. It does not say which side of a pair it is.
 
     The first run of a side also judges the laws of structure and times the forward pass.
+    `lesson` asks for the facts that a learner needs; it is what tracebacks call the file.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Job(Struct, frozen=True):
     seed: int
     device: str = "cpu"
     first: bool = True
+    lesson: str = ""
 
 
 class Layer(Struct, frozen=True):
@@ -73,6 +75,17 @@ class Given(Struct, frozen=True):
     parameters: tuple[int, int]  # how many numbers are trainable, and how many there are
 
 
+class Lesson(Struct, frozen=True):
+    """What a learner is shown and judged by beyond the laws (`lesson.py`)."""
+
+    traceback: str = ""  # of the file run as a program; its line numbers are true
+    printed: str = ""
+    layers: dict[str, int] = {}  # by type, those that a run calls
+    parameters: list[str] = []  # their names
+    follows: list[str] = []  # the parameters and samples on which its result depends
+    patterns: dict[str, list[int]] = {}  # which values of the data are equal
+
+
 class Observation(Struct, frozen=True):
     """The facts of one run. `forward_ns` is the median time of a forward pass."""
 
@@ -82,6 +95,7 @@ class Observation(Struct, frozen=True):
     layers: list[Layer] = []
     laws: dict[Law, Finding] = {}
     forward_ns: float | None = None
+    lesson: Lesson | None = None
 
     @property
     def repeatable(self) -> tuple[object, ...]:

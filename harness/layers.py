@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LAYER_LIMIT = 200
 NETWORK_LIMIT = 50
+IS_COMPILING = getattr(getattr(torch, "compiler", None), "is_compiling", None)
 
 
 class Network:
@@ -77,8 +78,7 @@ class Trace(AbstractContextManager["Trace"]):
         """Begin to record."""
         with ExitStack() as stack:
             stack.callback(hooks.register_module_forward_pre_hook(self._enter).remove)
-            leave = hooks.register_module_forward_hook(self._leave, always_call=True)
-            stack.callback(leave.remove)
+            stack.callback(_also_after_errors(self._leave).remove)
             self._hooks = stack.pop_all()
         return self
 
@@ -173,6 +173,13 @@ class Trace(AbstractContextManager["Trace"]):
         return self.last
 
 
+def _also_after_errors(hook: Callable[..., None]) -> Any:
+    try:
+        return hooks.register_module_forward_hook(hook, always_call=True)
+    except TypeError:  # torch 2.0 calls no hook after an error: such a call stays open
+        return hooks.register_module_forward_hook(hook)
+
+
 def running_modules(error: BaseException) -> list[nn.Module]:
     """Return the modules whose calls `error` passed through, the innermost last."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
@@ -200,4 +207,4 @@ def unseen() -> Iterator[str]:
 
 def _compiling() -> bool:
     """Return whether torch.compile is reading this hook instead of running it."""
-    return bool(torch.compiler.is_compiling()) if hasattr(torch.compiler, "is_compiling") else False
+    return IS_COMPILING is not None and bool(IS_COMPILING())

@@ -181,6 +181,11 @@ def _check_imports(node: ast.AST) -> list[str]:
     ]
 
 
+def forbidden_imports(tree: ast.AST) -> list[str]:
+    """Return a sentence for each import of what a program may not use."""
+    return [message for node in ast.walk(tree) for message in _check_imports(node)]
+
+
 def _check_names(node: ast.AST) -> list[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         words = node.name

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import torch
 
 from .describe import describe
@@ -14,6 +15,7 @@ from .facts import Finding, Given, Job, Observation, Raised
 from .failure import expression
 from .laws import judge
 from .layers import Trace, running_modules
+from .lesson import lesson
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
 from .timing import forward_call, median_ns
@@ -43,7 +45,14 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
     `synchronize` waits for the device, so that an asynchronous error counts for the stage
     that caused it; by default that of the job's device.
     """
-    synchronize = synchronize or _synchronizer(job.device)
+    seen, program = _observe(job, synchronize or _synchronizer(job.device))
+    if not job.lesson:
+        return seen
+    taught = lesson(job.source, job.lesson, job.seed, program)
+    return msgspec.structs.replace(seen, lesson=taught)
+
+
+def _observe(job: Job, synchronize: Callable[[], None]) -> tuple[Observation, Program | None]:
     file = Path.cwd() / FILE_NAME
     with warnings.catch_warnings(record=True) as warned, Trace() as trace:
         warnings.simplefilter("always")
@@ -51,16 +60,17 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
             program, output = _run(job, synchronize)
         except _Stopped as stop:
             raised = _raised(stop, trace, failing_text(stop.error, file, job.source))
-            return Observation(raised=raised, layers=trace.layers(stop.error))
+            return Observation(raised=raised, layers=trace.layers(stop.error)), None
     with torch.device(job.device):
         text = describe(output)
-    return Observation(
+    seen = Observation(
         output=text,
         given=_given(program),
         layers=trace.layers(),
         laws={Law.NO_WARNINGS: _warnings(warned), **judge(program, structural=job.first)},
         forward_ns=_time(program) if job.first else None,
     )
+    return seen, program
 
 
 def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:

@@ -47,9 +47,9 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
     the fixed one obey every law that is not waived. What fails first decides.
     """
     for side, endings in runs.items():
-        unsteady = _unsteady(side, endings)
-        if unsteady:
-            return Judgement(Verdict.FLAKY, [unsteady])
+        differs = unsteady(side, endings)
+        if differs:
+            return Judgement(Verdict.FLAKY, [differs])
     healthy = _judge_healthy(entry, runs["fixed"][0])
     if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
         return _not_here(entry, healthy)
@@ -71,7 +71,8 @@ def _not_here(entry: Entry, found: Judgement) -> Judgement:
     return Judgement(_failed(entry), [Mismatch("torch", needed, "it works here: widen `torch`")])
 
 
-def _unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
+def unsteady(side: str, endings: Sequence[Ending]) -> Mismatch | None:
+    """Return how two runs of one side differ in a fact that must repeat; None where they agree."""
     first = endings[0]
     for ending in endings[1:]:
         if _repeatable(ending) != _repeatable(first):
@@ -181,10 +182,10 @@ def _judge_healthy(entry: Entry, ending: Ending) -> Judgement:
 def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
     """Return the laws that a run broke, the declared output among them."""
     broken = {law for law, finding in seen.laws.items() if finding.holds is False}
-    return broken | set(_against(declared, seen))
+    return broken | set(against(declared, seen))
 
 
-def _against(declared: Healthy, seen: Observation) -> dict[Law, str]:
+def against(declared: Healthy, seen: Observation) -> dict[Law, str]:
     """Return the laws "as declared" that do not hold, with what was seen instead."""
     wrong = {}
     if seen.output != declared.output:
@@ -218,5 +219,5 @@ def _inputs_against(declared: Healthy, given: Given) -> str:
 
 
 def _note(law: Law, declared: Healthy, seen: Observation) -> str:
-    against = _against(declared, seen)
-    return against[law] if law in against else seen.laws[law].note
+    wrong = against(declared, seen)
+    return wrong[law] if law in wrong else seen.laws[law].note

@@ -70,3 +70,9 @@ def test_the_installed_command_writes_the_site(installed: Path, tmp_path: Path) 
     assert (tmp_path / "site/none/missing_return.html").is_file()
     assert (tmp_path / "site/why-none.html").is_file()
     assert (tmp_path / "site/static/site.css").is_file()
+
+
+def test_the_installed_command_teaches(installed: Path) -> None:
+    result = json.loads(_run(installed, "learn", "none/missing_return", "--report"))
+    assert [case["state"] for case in result] == ["new"]
+    assert not (installed / "work").exists()

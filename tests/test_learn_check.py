@@ -1,0 +1,377 @@
+"""Any right fix solves a case; what only silences the failure never does, and hears why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
+
+from harness.corpus import Case, default_root, load
+from harness.learn.check import DATA, FOLLOWS, IMPORTS, LAYERS, PROMISES, WORK
+from harness.learn.contract import closed_parts, judged
+from harness.learn.examine import Examiner
+from harness.vocabulary import Law
+
+if TYPE_CHECKING:
+    from harness.learn.check import Result
+    from harness.runner import ForkServer
+
+CORPUS = load(default_root())
+NAME = "work/net.py"
+
+ATTENTION = "        x = x * weights[:, :, None, None]\n"
+FLATTEN = "        return self.fc(torch.flatten(x, 1))\n"
+LEARNS = Law.EVERY_PARAMETER_LEARNS
+
+
+@dataclass(frozen=True)
+class Try:
+    """A change to a case, and where it is no fix, what the learner is told."""
+
+    id: str
+    changes: tuple[tuple[str, str], ...]
+    told: str = ""  # a law that is named, or a part of the failure
+
+    def source(self) -> str:
+        return patched(*self.changes, source=_case(self.id).broken)
+
+
+def _case(name: str) -> Case:
+    entry = CORPUS.entries[name]
+    assert isinstance(entry, Case)
+    return entry
+
+
+def _in_run(new: str, old: str = "    loss.backward()\n    return loss\n") -> tuple[str, str]:
+    return old, new
+
+
+SILENCERS = {
+    "zeros of the right shape": Try(
+        "none/missing_return",
+        ((ATTENTION, "        return torch.zeros_like(x)\n"),),
+        LEARNS,
+    ),
+    "try around the failing line": Try(
+        "none/missing_return",
+        ((FLATTEN, ("        try:\n            return self.fc(torch.flatten(x, 1))\n"
+          "        except TypeError:\n            return torch.zeros(4, 10)\n")),),
+        LEARNS,
+    ),
+    "detach": Try(
+        "none/missing_return",
+        ((ATTENTION, "        return (x * weights[:, :, None, None]).detach()\n"),),
+        LEARNS,
+    ),
+    "a layer that is no longer called": Try(
+        "none/missing_return", (("        x = self.attend(x)\n", ""),), LEARNS
+    ),
+    "a layer taken out altogether": Try(
+        "none/missing_return",
+        (("        x = self.attend(x)\n", ""),
+         ("        self.attend = ChannelAttention(8)\n", "")),
+        LAYERS,
+    ),
+    "a constant": Try(
+        "none/missing_return",
+        ((FLATTEN, "        return torch.ones(x.shape[0], 10)\n"),
+         (ATTENTION, "        return x\n")),
+        Law.NONLINEAR,
+    ),
+    "the batch size written down": Try(
+        "shape/unflattened_map",
+        (("self.fc(x)", "self.fc(x.view(4, 288))"),),
+        Law.ANY_BATCH_SIZE,
+    ),
+    "another batch size written down": Try(
+        "batch/hardcoded_batch_size", (("x.view(4,", "x.view(10,"),), "RuntimeError: shape '[10"
+    ),
+    "labels cast to what they are not": Try(
+        "dtype/float_labels",
+        (("torch.Tensor([index % 10 for index in range(batch_size)])",
+          "torch.Tensor([index % 10 for index in range(batch_size)]).bool().long()"),),
+        DATA,
+    ),
+    "labels cast where they are used": Try(
+        "dtype/float_labels", (("(net(images), labels)", "(net(images), labels.bool().long())"),),
+        FOLLOWS,
+    ),
+    "labels clamped": Try(
+        "loss/classes_counted_from_one",
+        (("(net(images), labels)", "(net(images), labels.clamp(max=9))"),),
+        FOLLOWS,
+    ),
+    "strict=False": Try(
+        "state/prefix_of_a_wrapper",
+        (("load_state_dict(torch.load(file))", "load_state_dict(torch.load(file), strict=False)"),),
+        FOLLOWS,
+    ),
+    "nothing is saved": Try(
+        "state/prefix_of_a_wrapper",
+        (("    fresh.load_state_dict(torch.load(file))\n", "    fresh = net\n"),),
+        WORK,
+    ),
+    "retain_graph": Try(
+        "training/state_carried_with_its_graph",
+        (("loss.backward()", "loss.backward(retain_graph=True)"),),
+        "RuntimeError: one of the variables needed for gradient",
+    ),
+    "the input caught and returned": Try(
+        "shape/unequal_residual_channels",
+        (("        return torch.relu(self.conv(x) + self.shortcut(x))\n",
+          ("        try:\n            return torch.relu(self.conv(x) + self.shortcut(x))\n"
+          "        except RuntimeError:\n            return x\n")),),
+        "RuntimeError",
+    ),
+    "a run that does nothing": Try(
+        "training/growing_gradients",
+        (_in_run("    return torch.tensor(0.0)\n",
+                 "        loss = F.cross_entropy(net(images), labels)\n        loss.backward()\n"
+                 "        optimizer.step()\n    return loss\n"),
+         ("    for _ in range(3):\n", "")),
+        Law.GRADIENTS_ARE_FRESH,
+    ),
+    "one step only": Try(
+        "training/training_after_validation",
+        (("        print(epoch, accuracy(net, images, labels).item())\n", ""),),
+        WORK,
+    ),
+    "inputs that never fail": Try(
+        "shape/linear_for_another_image_size", (("3, 64, 64", "3, 32, 32"),), "RuntimeError: mat1"
+    ),
+    "a run of the learner's own": Try(
+        "batch/softmax_over_the_batch",
+        (("if __name__", ("def run(net, x):\n    return torch.softmax(net(x), dim=1)\n\n\n"
+          "if __name__")),),
+        Law.SAMPLES_INDEPENDENT,
+    ),
+    "warnings silenced": Try(
+        "none/missing_return",
+        (("import torch\n", "import warnings\n\nimport torch\n"),
+         (ATTENTION, "        return x * weights[:, :, None, None]\n")),
+        IMPORTS,
+    ),
+}  # fmt: skip
+
+RIGHT = {
+    "mul for *": Try(
+        "none/missing_return",
+        ((ATTENTION, "        return x.mul(weights.unflatten(1, (-1, 1, 1)))\n"),),
+    ),
+    "a conditional expression": Try(
+        "none/conditional_return",
+        (("        if self.halve:\n            return F.max_pool2d(x, 2)\n",
+          "        return F.max_pool2d(x, 2) if self.halve else x\n"),),
+    ),
+    "labels cast in run": Try(
+        "dtype/float_labels", (("(net(images), labels)", "(net(images), labels.long())"),)
+    ),
+    "labels by another function": Try(
+        "dtype/float_labels", (("(torch.Tensor([index % 10 for index in range(batch_size)]),)",
+                                "(torch.arange(batch_size) % 10,)"),)
+    ),
+    "labels shifted in run": Try(
+        "loss/classes_counted_from_one",
+        (("F.cross_entropy(net(images), labels)",
+          "nn.CrossEntropyLoss()(net(images), labels - 1)"),),
+    ),
+    "a pool instead of a larger Linear": Try(
+        "shape/linear_for_another_image_size",
+        ((FLATTEN, "        x = F.adaptive_avg_pool2d(x, 5)\n" + FLATTEN),),
+    ),
+    "view by the batch": Try(
+        "batch/hardcoded_batch_size", (("x.view(4, 8 * 6 * 6)", "x.view(x.size(0), -1)"),)
+    ),
+    "gradients set to zero after the step": Try(
+        "training/growing_gradients",
+        (("        optimizer.step()\n", "        optimizer.step()\n        net.zero_grad()\n"),),
+    ),
+    "a layer for the flatten": Try(
+        "shape/unflattened_map",
+        (("self.fc = nn.Linear(8 * 6 * 6, 10)",
+          "self.fc = nn.Sequential(nn.Flatten(), nn.Linear(8 * 6 * 6, 10))"),),
+    ),
+    "numpy's own cast": Try(
+        "dtype/double_images",
+        (("size=(batch_size, 3, 8, 8))",
+          "size=(batch_size, 3, 8, 8)).astype(np.float32)"),),
+    ),
+    "a state detached after the step": Try(
+        "training/state_carried_with_its_graph",
+        (("        optimizer.step()\n", ("        optimizer.step()\n"
+          "        state = state.detach()\n")),),
+    ),
+    "the state of the network itself": Try(
+        "state/prefix_of_a_wrapper", (("parallel.state_dict()", "net.state_dict()"),)
+    ),
+    "a norm inside the activation": Try(
+        "module/discarded_layer_output",
+        (("        self.norm(x)\n        x = torch.relu(x)\n",
+          "        x = self.norm(x).clamp(min=0)\n"),),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def examiner(server: ForkServer) -> Examiner:
+    return Examiner(server)
+
+
+def _told(result: Result) -> str:
+    return " ".join([result.failure, *(breach.law for breach in result.breaches)])
+
+
+@pytest.mark.parametrize("name", SILENCERS)
+def test_what_only_silences_a_failure_never_passes(name: str, examiner: Examiner) -> None:
+    change = SILENCERS[name]
+    result = examiner.examine(_case(change.id), change.source(), NAME)
+    assert not result.solved
+    assert change.told in _told(result), result
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_every_right_fix_passes(name: str, examiner: Examiner) -> None:
+    change = RIGHT[name]
+    result = examiner.examine(_case(change.id), change.source(), NAME)
+    assert result.solved, result
+    assert change.source() != _case(change.id).fixed
+
+
+def test_a_broken_promise_is_told_as_a_sentence(examiner: Examiner) -> None:
+    change = SILENCERS["detach"]
+    result = examiner.examine(_case(change.id), change.source(), NAME)
+    (breach,) = [item for item in result.breaches if item.law == LEARNS]
+    assert breach.promise == LEARNS.promise
+    assert "the gradient of conv.weight is none" in breach.note
+
+
+def test_the_case_itself_is_unsolved_and_our_fix_solves(examiner: Examiner) -> None:
+    for name in ("none/missing_return", "batch/softmax_over_the_batch"):
+        case = _case(name)
+        assert not examiner.examine(case, case.broken, NAME).solved
+        assert examiner.examine(case, case.fixed, NAME).solved
+
+
+def test_the_traceback_is_that_of_the_learners_file(examiner: Examiner) -> None:
+    source = "\n\n" + _case("none/missing_return").broken
+    result = examiner.examine(_case("none/missing_return"), source, NAME)
+    lines = result.traceback.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert f'  File "{NAME}", line 29, in forward' in lines
+    assert "    return self.fc(torch.flatten(x, 1))" in lines
+    assert lines[-1].startswith("TypeError: flatten(): argument 'input'")
+    assert "harness" not in result.traceback
+
+
+def test_a_syntax_error_is_shown_as_python_shows_it(examiner: Examiner) -> None:
+    result = examiner.examine(
+        case_of(Pair()), HEALTHY.replace("class Net(", "class Net("[:-1]), NAME
+    )
+    assert not result.solved
+    assert f'File "{NAME}", line 7' in result.traceback
+    assert result.failure.startswith("SyntaxError")
+
+
+@pytest.mark.parametrize(
+    ("line", "failure"),
+    [("while True: pass", "timeout: still running"), ("os._exit(3)", "crashed: the process ended")],
+)
+def test_a_program_that_gives_no_facts_is_unsolved(
+    line: str, failure: str, examiner: Examiner
+) -> None:
+    result = examiner.examine(case_of(Pair()), doing(line, needs="os"), NAME)
+    assert not result.solved
+    assert failure in result.failure
+
+
+def test_what_a_program_prints_is_bounded(examiner: Examiner) -> None:
+    result = examiner.examine(case_of(Pair()), doing("print('x' * 99_999)"), NAME)
+    assert result.solved
+    assert 0 < len(result.printed) < 5_000
+
+
+def test_an_endless_traceback_keeps_its_ends(examiner: Examiner) -> None:
+    source = doing("return self.again(x, 90)").replace(
+        "    def forward", "    def again(self, x, n):\n"
+        "        return [self.again(x, n - 1) for _ in range(1)] if n else x.none()\n\n"
+        "    def forward")  # fmt: skip
+    result = examiner.examine(case_of(Pair()), source, NAME)
+    assert len(result.traceback.splitlines()) <= 61
+    assert "more lines ..." in result.traceback
+    assert result.traceback.endswith("has no attribute 'none'")
+
+
+def test_a_closed_part_is_judged_as_it_was_and_named() -> None:
+    case = _case("shape/linear_for_another_image_size")
+    assert closed_parts(case) == ["example_inputs"]
+    changed = case.broken.replace("3, 64, 64", "3, 32, 32")
+    contract = judged(case, changed)
+    assert contract.restored == ["example_inputs"]
+    assert contract.source.startswith(changed.rstrip())
+    assert contract.source.endswith("(torch.randn(batch_size, 3, 64, 64),)\n")
+    assert judged(case, case.fixed).source == case.fixed
+
+
+def test_a_decorator_is_put_back_with_its_function() -> None:
+    case = _case("batch/hardcoded_batch_size")
+    contract = judged(case, case.broken.replace("@torch.no_grad()\n", ""))
+    assert "run" in contract.restored
+    assert "@torch.no_grad()\ndef run" in contract.source
+
+
+def test_a_run_is_open_where_the_mistake_is_in_the_data_only() -> None:
+    assert "run" not in closed_parts(_case("dtype/float_labels"))
+    assert "run" in closed_parts(_case("batch/hardcoded_batch_size"))
+
+
+def test_debugging_prints_in_a_closed_part_do_no_harm(examiner: Examiner) -> None:
+    case = _case("batch/hardcoded_batch_size")
+    printing = case.fixed.replace("    net.eval()\n", "    net.eval()\n    print(images.shape)\n")
+    result = examiner.examine(case, printing, NAME)
+    assert result.solved
+    assert result.restored == ["run"]
+    assert "torch.Size" in result.printed
+
+
+def test_a_program_that_fails_under_another_seed_only_is_unsolved(examiner: Examiner) -> None:
+    source = doing("if torch.initial_seed() == 3: raise ValueError('rare')")
+    result = examiner.examine(case_of(Pair()), source, NAME)
+    assert not result.solved
+    assert result.failure == "ValueError: rare"
+
+
+def test_what_is_no_part_of_the_task_is_advice(examiner: Examiner) -> None:
+    case = _case("batch/hardcoded_batch_size")
+    result = examiner.examine(case, case.broken.replace("view(4,", "view(len(x),"), NAME)
+    assert result.solved
+    assert [item.law for item in result.advice] == [Law.EXPORTS]
+
+
+def test_a_run_that_makes_up_its_labels_is_unsolved(examiner: Examiner) -> None:
+    source = patched(("nn.functional.cross_entropy(net(x), labels)",
+                      "nn.functional.cross_entropy(net(x), torch.randint(5, labels.shape))"),
+                     source=TRAINED)  # fmt: skip
+    broken = patched(("cross_entropy(net(x)", "cross_entropy(net(x)[0]"), source=TRAINED)
+    case = case_of(Pair(broken, TRAINED, output="float32[]"))
+    result = examiner.examine(case, source, NAME)
+    assert not result.solved
+    assert Law.ONE_BATCH_CAN_BE_LEARNED in _told(result)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        Pair(declared={"torch": {">=1": {"fails": False}}}),
+        Pair(extra={"torch": "<1"}),
+    ],
+)
+def test_a_case_of_other_releases_is_never_solved(pair: Pair, examiner: Examiner) -> None:
+    result = examiner.examine(case_of(pair), HEALTHY, NAME)
+    assert not result.solved
+    assert "not so under torch" in result.breaches[0].note
+
+
+def test_every_promise_has_a_sentence() -> None:
+    assert all(text.endswith(".") for text in PROMISES.values())

@@ -1,0 +1,134 @@
+"""`learn` at a real terminal: keys, saved files, Ctrl-C, and the terminal given back."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import HEALTHY, Pair, case_of, corpus_of
+
+from harness.learn.course import alias
+from harness.learn.progress import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 120  # seconds until something is on the screen, on a busy machine
+PAIR, OTHER = (f"{alias(case_of(Pair(), name))}.py" for name in ("shape/pair", "shape/other"))
+KEYS = "q quit"
+CTRL_C = "\x03"
+
+
+class Terminal:
+    """A `learn` session on a pseudo-terminal of 80 columns."""
+
+    def __init__(self, folder: Path) -> None:
+        corpus_of(folder, {"shape/pair": Pair(), "shape/other": Pair()})
+        command = [sys.executable, "-m", "harness", "learn", "--corpus", str(folder),
+                   "--work", str(folder / "work")]  # fmt: skip
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execve(sys.executable, command, {**os.environ, "COLUMNS": "80", "TERM": "xterm"})  # noqa: S606
+        self.before = termios.tcgetattr(self.master)
+        self.seen = ""
+
+    def expect(self, text: str) -> str:
+        """Read until `text` comes; return what came before it and was not yet expected."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"no {text!r} in {self.seen!r}"
+            self.seen += self._read()
+        before, _, self.seen = self.seen.partition(text)
+        return before
+
+    def _read(self) -> str:
+        try:
+            data = os.read(self.master, 1 << 16)
+        except OSError:  # Linux: the other end is closed
+            data = b""
+        assert data, f"the session ended after {self.seen!r}"
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode())
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def end(self) -> int:
+        """Return the exit code; the terminal must be as it was before."""
+        _, status = os.waitpid(self.pid, 0)
+        after = termios.tcgetattr(self.master)
+        assert after[:4] == self.before[:4]
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.fixture(scope="module")
+def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Terminal, Path]]]:
+    """Start all sessions at once, since loading torch takes seconds."""
+    folders = [tmp_path_factory.mktemp("learn") for _ in range(3)]
+    started = [(Terminal(folder), folder) for folder in folders]
+    yield started
+    for terminal, _ in started:
+        try:
+            os.kill(terminal.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def test_a_learner_mends_two_programs(terminals: list[tuple[Terminal, Path]]) -> None:
+    terminal, folder = terminals[0]
+    terminal.expect(OTHER.removesuffix(".py"))
+    terminal.expect("mat1 and mat2 shapes")
+    terminal.expect(KEYS)
+    terminal.press("h")
+    terminal.expect("Hint 1 of 1: Which shape arrives?")
+    terminal.press("\x1b[A")  # an arrow is no key of ours
+    terminal.press("d")
+    terminal.expect("fc Linear: float32[4, 4, 4] -> ✗")
+    terminal.press("sx")
+    terminal.expect("Not shown.")
+    (folder / "work" / OTHER).write_text(HEALTHY)
+    terminal.expect("Solved")
+    terminal.press("n")
+    terminal.expect(PAIR.removesuffix(".py"))
+    terminal.expect("2 of 2   1 solved")
+    terminal.expect(KEYS)
+    draft = folder / "draft"
+    draft.write_text(HEALTHY)
+    draft.replace(folder / "work" / PAIR)  # as many editors save
+    terminal.expect("Solved")
+    terminal.expect(KEYS)
+    terminal.press("q")
+    terminal.expect("2 of 2 solved")
+    assert terminal.end() == 0
+    assert {entry.solved_at for entry in read(folder / "work").cases.values()} == {1}
+
+
+def test_ctrl_c_leaves_the_terminal_and_the_progress_in_order(
+    terminals: list[tuple[Terminal, Path]],
+) -> None:
+    terminal, folder = terminals[1]
+    terminal.expect(KEYS)
+    terminal.press("h")
+    terminal.expect("Hint 1 of 1")
+    terminal.press(CTRL_C)
+    assert terminal.end() == 128 + signal.SIGINT
+    assert read(folder / "work").cases["shape/other"].hints == 1
+
+
+def test_a_terminal_that_is_killed_is_restored_too(
+    terminals: list[tuple[Terminal, Path]],
+) -> None:
+    terminal, folder = terminals[2]
+    terminal.expect(KEYS)
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.end() == 128 + signal.SIGTERM
+    assert read(folder / "work").current == "shape/other"

@@ -1,0 +1,156 @@
+"""A notebook fails where the case is declared to fail, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import nbclient
+import nbformat
+import pytest
+from kit import SAYS, Pair, corpus_of, patched
+
+from harness.corpus import Case, default_root, load
+from harness.notebook import RAISES, write_notebook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Command
+    from kit import Remembering
+
+SECONDS = 120  # for a cell: the first one loads torch, on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def _no_second_server(runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.notebook.open_runner", lambda _: nullcontext(runner))
+
+
+def _written(name: str, folder: Path) -> Any:
+    case: Any = load(default_root()).entries[name]
+    write_notebook(case, folder / "class.ipynb")
+    book = nbformat.read(folder / "class.ipynb", as_version=4)
+    nbformat.validate(book)
+    return book
+
+
+def _executed(book: Any, folder: Path) -> list[list[Any]]:
+    """Return the outputs of each code cell; raises where an untagged cell does."""
+    client = nbclient.NotebookClient(
+        book, timeout=SECONDS, resources={"metadata": {"path": folder}}
+    )
+    client.execute()
+    return [cell.outputs for cell in book.cells if cell.cell_type == "code"]
+
+
+def _text(outputs: list[Any]) -> str:
+    return "".join(item.get("text", "") + str(item.get("evalue", "")) for item in outputs)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Jupyter's own
+def test_a_loud_case_fails_as_declared_and_shows_its_layers(tmp_path: Path) -> None:
+    book = _written("none/missing_return", tmp_path)
+    program, run, trace = _executed(book, tmp_path)
+    assert program == []
+    assert _text(run).endswith("must be Tensor, not NoneType")
+    assert "attend ChannelAttention: float32[4, 8, 6, 6] -> None" in _text(trace)
+    tags = [cell.metadata.get("tags", []) for cell in book.cells if cell.cell_type == "code"]
+    assert tags == [[], [RAISES], [RAISES]]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_silent_case_runs_to_its_end_and_names_the_law(tmp_path: Path) -> None:
+    book = _written("batch/softmax_over_the_batch", tmp_path)
+    outputs = _executed(book, tmp_path)
+    assert all(item.output_type != "error" for cell in outputs for item in cell)
+    page = "\n".join(cell.source for cell in book.cells)
+    assert "In eval mode, a sample alone gives what it gives within a batch." in page
+    assert "Seen here: sample 0 gives another output alone than in a batch of 4." in page
+
+
+def test_the_answer_is_folded_and_last(tmp_path: Path) -> None:
+    book = _written("none/missing_return", tmp_path)
+    case: Any = load(default_root()).entries["none/missing_return"]
+    *before, last = [cell.source for cell in book.cells]
+    assert case.spec.why in last
+    assert "+        return x * weights[:, :, None, None]" in last
+    for secret in (case.spec.title, case.spec.why, "missing_return"):
+        assert all(secret not in text for text in before)
+
+
+def test_the_same_case_gives_the_same_notebook(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        _written("none/missing_return", tmp_path / name)
+    one, two = ((tmp_path / name / "class.ipynb").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_cases_of_every_stage_have_a_notebook(tmp_path: Path) -> None:
+    stages: dict[str, Case] = {
+        entry.spec.broken.stage: entry
+        for entry in load(default_root()).entries.values()
+        if isinstance(entry, Case) and entry.spec.broken.stage != "silent"
+    }
+    for stage, case in stages.items():
+        write_notebook(case, tmp_path / stage)
+        for cell in nbformat.read(tmp_path / stage, as_version=4).cells:
+            if cell.cell_type == "code":
+                compile(cell.source, case.id, "exec")
+    assert {"build", "inputs", "forward", "run"} <= set(stages)
+
+
+def test_a_file_that_is_there_is_kept(harness: Command, tmp_path: Path) -> None:
+    path = tmp_path / "class.ipynb"
+    path.write_text("mine")
+    done = harness("export", "pair", "--notebook", "--out", str(path))
+    assert done.code == 2
+    assert "is there already: delete it, or name another file with --out" in done.err
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("myth", "is a control: only a pair has something to mend"), ("pear", "did you mean")],
+)
+def test_what_has_no_notebook_gets_one_sentence(name: str, sentence: str, harness: Command) -> None:
+    done = harness("export", "--notebook", name)
+    assert done.code == 2
+    assert sentence in done.err
+
+
+def test_a_folder_that_is_not_there_gets_one_sentence(harness: Command, tmp_path: Path) -> None:
+    done = harness("export", "pair", "--notebook", "--out", str(tmp_path / "no" / "x.ipynb"))
+    assert done.code == 2
+    assert "cannot be written (No such file or directory)" in done.err
+
+
+def test_without_nbformat_it_says_what_to_install(
+    harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "nbformat", None)
+    done = harness("export", "pair", "--notebook", "--out", str(tmp_path / "x.ipynb"))
+    assert done.code == 2
+    assert done.err == "error: a notebook needs nbformat: pip install 'broken-convnets[teach]'\n"
+
+
+def test_a_notebook_has_no_name_that_gives_the_mistake_away(
+    harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = harness("export", "pair", "--notebook")
+    assert done.code == 0
+    assert done.out.startswith("net_")
+    assert (tmp_path / done.out.strip()).is_file()
+    assert SAYS not in (tmp_path / done.out.strip()).read_text()
+
+
+def test_a_silent_case_that_does_not_run_has_no_notebook(harness: Command, tmp_path: Path) -> None:
+    loud = patched(("torch.relu", "torch.rely"))
+    corpus_of(harness.root, {"loss/liar": Pair(broken=loud, silent=("samples-independent",))})
+    done = harness("export", "liar", "--notebook", "--out", str(tmp_path / "x.ipynb"))
+    assert done.code == 2
+    assert "loss/liar does not run here: no notebook was written" in done.err
+    assert not (tmp_path / "x.ipynb").exists()

@@ -1,0 +1,157 @@
+"""What the lesson plans say is so: names, levels, minutes, messages, and what learners are told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import patched
+
+from harness.corpus import Case, default_root, load
+from harness.diff import cause_lines
+from harness.learn.course import alias, course
+from harness.learn.examine import Examiner
+from harness.records import read_all
+from harness.report import symptom_line
+
+if TYPE_CHECKING:
+    from harness.runner import ForkServer
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+PROSE = " ".join(PAGE.split())
+LESSONS = PAGE.split("\n## ")[1:]
+CORPUS = load(default_root())
+MENTIONED = re.compile(r"\[(\w+/\w+)\]\(\.\./cases/(\w+/\w+)\.py\)")
+
+ATTENTION = "        x = x * weights[:, :, None, None]\n"
+FLATTEN = "        return self.fc(torch.flatten(x, 1))\n"
+TRY = (
+    "        try:\n            return self.fc(torch.flatten(x, 1))\n"
+    "        except TypeError:\n            return torch.zeros(4, 10)\n"
+)
+CALL, LAYER = "        x = self.attend(x)\n", "        self.attend = ChannelAttention(8)\n"
+MISSING, GROWING = "none/missing_return", "training/growing_gradients"
+BACKWARD = "        loss.backward()\n"
+LOOP = "    for epoch in range(3):\n"
+
+# The sentence of the page, the case, the change, and what the learner is told; "" where it passes.
+TRIED = [
+    ("`torch.zeros_like(x)` from the layer", MISSING,
+     [(ATTENTION, "        return torch.zeros_like(x)\n")], "every-parameter-learns"),
+    ("delete the line `x = self.attend(x)`", MISSING, [(CALL, "")], "every-parameter-learns"),
+    ("delete the layer as well", MISSING, [(CALL, ""), (LAYER, "")], "layers-take-part"),
+    ("wrap the failing line in `try`", MISSING, [(FLATTEN, TRY)], "every-parameter-learns"),
+    ("write `self.conv2(x[0])`", "none/trailing_comma",
+     [("self.conv2(x)", "self.conv2(x[0])")], ""),
+    ("write `nn.Linear(6, 10)`", "shape/unflattened_map",
+     [("nn.Linear(8 * 6 * 6, 10)", "nn.Linear(6, 10)")], "output-as-declared"),
+    ("write `x.view(4, -1)`", "shape/unflattened_map",
+     [("self.fc(x)", "self.fc(x.view(4, -1))")], "any-batch-size"),
+    ("the images smaller in `example_inputs`", "shape/linear_for_another_image_size",
+     [("64, 64", "32, 32")], "example_inputs"),
+    ("write `nn.Flatten(0)`", "batch/unbatched_image",
+     [("nn.Flatten()", "nn.Flatten(0)")], "any-batch-size"),
+    ("write `drop_last=True`", "batch/hardcoded_batch_size",
+     [("batch_size=4)\n    return", "batch_size=4, drop_last=True)\n    return")], "run"),
+    ("put `F.adaptive_avg_pool2d(x, 5)`", "shape/linear_for_another_image_size",
+     [(FLATTEN, f"        x = F.adaptive_avg_pool2d(x, 5)\n{FLATTEN}")], ""),
+    ("lower the learning rate", GROWING, [("lr=0.01", "lr=0.0001")], "gradients-are-fresh"),
+    ("between `backward()` and `step()`", GROWING,
+     [(BACKWARD, f"{BACKWARD}        optimizer.zero_grad()\n")], "every-parameter-moves"),
+    ("set `nn.Dropout(p=0)`", "training/dropout_at_inference",
+     [("nn.Dropout()", "nn.Dropout(p=0)")], "infers-in-eval-mode"),
+    ("delete the dropout", "training/dropout_at_inference",
+     [("        self.drop = nn.Dropout()\n", ""),
+      ("self.drop(torch.flatten(x, 1))", "torch.flatten(x, 1)")], "infers-in-eval-mode"),
+    ("take `F.nll_loss`", "loss/softmax_before_cross_entropy",
+     [("F.cross_entropy(", "F.nll_loss(")], "one-batch-can-be-learned"),
+    ("call `net.train()` once", "training/training_after_validation",
+     [(LOOP, f"    net.train()\n{LOOP}")], "trains-in-train-mode"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def examiner(server: ForkServer) -> Examiner:
+    return Examiner(server)
+
+
+def _case(name: str) -> Case:
+    entry = CORPUS.entries[name]
+    assert isinstance(entry, Case)
+    return entry
+
+
+@pytest.mark.parametrize(("sentence", "name", "changes", "told"), TRIED, ids=lambda v: str(v)[:40])
+def test_what_learners_try_is_answered_as_the_page_says(
+    sentence: str, name: str, changes: list[tuple[str, str]], told: str, examiner: Examiner
+) -> None:
+    assert sentence in PROSE
+    result = examiner.examine(
+        _case(name), patched(*changes, source=_case(name).broken), "work/net.py"
+    )
+    assert result.solved == (not told), result
+    named = [*(breach.law for breach in result.breaches), *result.restored]
+    assert not told or told in named, result
+    if told not in {"", "run", "example_inputs"}:
+        assert f"`{told}`" in PROSE.partition(sentence)[2].partition(" They ")[0]
+        assert not result.failure
+
+
+def test_every_wrong_turn_of_the_page_is_tried() -> None:
+    turns = re.findall(r"^- (?:They|In the last program they) ", PAGE, flags=re.MULTILINE)
+    assert len(turns) == len(TRIED)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda text: text.splitlines()[0])
+def test_a_lesson_takes_45_minutes(lesson: str) -> None:
+    minutes = [int(number) for number in re.findall(r"^\| (\d+) \|", lesson, flags=re.MULTILINE)]
+    assert sum(minutes) == 45
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda text: text.splitlines()[0])
+def test_the_command_of_a_lesson_gives_its_cases_in_order(lesson: str) -> None:
+    (command,) = re.findall(r"harness learn (.+)", lesson)
+    timetable = lesson.partition("**Homework.**")[0]
+    wanted = [shown for shown, _ in MENTIONED.findall(timetable)]
+    assert [case.id for case in course(CORPUS, command.split())] == wanted
+    assert all(shown == path for shown, path in MENTIONED.findall(lesson))
+
+
+def test_homework_has_its_names_and_levels() -> None:
+    for lesson in LESSONS:
+        homework = " ".join(lesson.partition("**Homework.**")[2].split())
+        found = re.findall(r"\[(\w+/\w+)\]\([^)]*\) \(`(net_\w+)`\)([^`\[]*)", homework)
+        assert len(found) == len(MENTIONED.findall(homework)) >= 2
+        for name, short, after in found:
+            assert alias(_case(name)).endswith(short)
+            assert _case(name).spec.level == (2 if "level 2" in after or "both" in homework else 1)
+
+
+def test_the_messages_are_those_that_were_recorded() -> None:
+    (book,) = [book for book in read_all(ROOT / "results")
+               if (book.torch, book.device) == ("2.14.1", "cpu")]  # fmt: skip
+    quoted = re.findall(r"^\| (mat1 and mat2 [^|]+?) \|", PAGE, flags=re.MULTILINE)
+    names = [
+        "shape/unflattened_map",
+        "shape/linear_for_another_image_size",
+        "batch/unbatched_image",
+    ]
+    recorded = [side.says for name in names if (side := book.entries[name].broken)]
+    assert quoted == recorded
+
+
+def test_the_lines_of_the_first_program_are_as_said() -> None:
+    case = _case(MISSING)
+    assert (symptom_line(case), cause_lines(case.broken, case.fixed)) == (27, {14})
+    assert "(Line 27, and line 14.)" in PROSE
+
+
+def test_the_page_of_keys_has_every_key() -> None:
+    from harness.learn.screen import KEYS  # noqa: PLC0415  (beside its only use)
+
+    page = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
+    shown = re.findall(r"`(.)`", "".join(re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)))
+    assert shown == list(KEYS)

@@ -178,7 +178,9 @@ def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
     said = [message for some in known.values() for message in some]
     texts = [f"{one.raises}: {one.says}" if one.raises else one.says for one in said]
     texts += [one.says for one in said] + ODD_TEXTS
-    texts += [json.loads(line)["text"] for path in PASTED for line in path.open(encoding="utf-8")]
+    texts += [
+        json.loads(line)["text"] for path in PASTED for line in path.read_bytes().splitlines()
+    ]
     here = [
         [
             [found.id, found.score]

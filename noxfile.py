@@ -60,6 +60,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
+def cost(session: nox.Session) -> None:
+    """Count what forward passes ask of torch; fail where it is not as recorded."""
+    _borrow(session, "-m", "harness", "cost", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
 def bench(session: nox.Session) -> None:
     """Time the forward pass of every fix, and keep the figures in results/timing/."""
     store = ["--benchmark-storage=file://./results/timing", "--benchmark-save=forward"]
@@ -81,6 +87,7 @@ def matrix(session: nox.Session, torch: str) -> None:
     # Three signs: the release to the letter, not a local build of it such as 2.13.0+cpu.
     session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
     session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
+    session.run("python", "-m", "harness", "cost", "--bless")
 
 
 @nox.session(default=False)

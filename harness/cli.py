@@ -33,6 +33,8 @@ examples:
   python -m harness reproduce none --repeat 5   one topic, five times over
   python -m harness site                        the corpus as pages, in site/
   python -m harness learn none                  mend broken programs, judged as you save
+  python -m harness cost                        does a forward pass do more than recorded?
+  python -m harness bench --against main        is one slower than at another commit?
   python -m harness new shape/my_mistake        begin a case of your own
   python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
@@ -78,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
 
     prove = add(_reproduce, "run every program here: does it fail as declared, does its fix work")
     _add_reproduce_options(prove)
+    _add_device_options(prove)
+    costs = add(_cost, "count what forward passes ask of torch, and compare with the record")
+    _add_device_options(costs)
+    times = add(_bench, "compare how long forward passes take, in one run: is this slower?")
+    _add_bench_options(times)
     listing = add(_list, "list the cases and controls")
     page = add(_show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
@@ -98,9 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
     begin = add(_new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, listing, course):
+    for command in (prove, costs, times, listing, course):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, listing, page, linter, explain, course, site):
+    with_json = (prove, costs, times, listing, page, linter, explain, course, site)
+    for command in with_json:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -115,12 +123,6 @@ def _add_explain_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="NAMES",
-        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
-    )
-    parser.add_argument(
         "--repeat",
         type=_positive,
         default=1,
@@ -133,6 +135,16 @@ def _add_reproduce_options(parser: argparse.ArgumentParser) -> None:
         default=10.0,
         metavar="SECONDS",
         help="time limit of one program (default 10)",
+    )
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that runs programs takes."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAMES",
+        help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
     )
     parser.add_argument(
         "--workers",
@@ -184,6 +196,50 @@ def _add_learn_options(parser: argparse.ArgumentParser) -> None:
                         help="time limit of one run (default 10)")  # fmt: skip
 
 
+def _add_bench_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--against", metavar="REV", help="another git commit of the corpus")
+    parser.add_argument(
+        "--against-python", metavar="PATH", help="another interpreter, and thus another torch"
+    )
+    parser.add_argument(
+        "--broken", action="store_true", help="each case against its fix, or until it fails"
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="with --broken: keep it in results/timing/ for `show`"
+    )
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions under valgrind instead"
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument(
+        "--size",
+        default="small",
+        choices=("small", "batch", "image"),
+        help="the program's own inputs, a batch of 32, or 224x224 pixels",
+    )
+    parser.add_argument(
+        "--processes", type=_positive, default=5, metavar="N", help="to pool (default 5)"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=3.0, metavar="S", help="for each entry (default 3)"
+    )
+    parser.add_argument(
+        "--margin",
+        type=_margin,
+        default=0.01,
+        metavar="SHARE",
+        help="what is still the same (default 0.01)",
+    )
+
+
+def _margin(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        message = f"{number:g} is no share between 0 and 1"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
@@ -214,6 +270,18 @@ def _reproduce(options: argparse.Namespace) -> int:
     return reproduce(_load(options), options)
 
 
+def _cost(options: argparse.Namespace) -> int:
+    from .cost import cost
+
+    return cost(_load(options), options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import bench
+
+    return bench(_load(options), options)
+
+
 def _list(options: argparse.Namespace) -> int:
     from . import report
 
@@ -235,6 +303,7 @@ def _summary(corpus: Corpus, name: str) -> dict[str, object]:
 
 def _show(options: argparse.Namespace) -> int:
     from . import records, report
+    from .timing import stored
 
     corpus = _load(options)
     entry = _one_entry(corpus, options.id)
@@ -246,7 +315,8 @@ def _show(options: argparse.Namespace) -> int:
         _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
                      "programs": entry.programs(), "record": record})  # fmt: skip
     else:
-        report.console().print(report.page(entry, record, book.torch if book else ""))
+        times = stored.sentence(stored.read(corpus.root / "results", "cpu"), name)
+        report.console().print(report.page(entry, record, book.torch if book else "", times))
     return 0
 
 

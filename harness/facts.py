@@ -20,6 +20,13 @@ class Limits(Struct, frozen=True):
     workers: int = 1
 
 
+class Task(StrEnum):
+    """What a process is to do with a program."""
+
+    OBSERVE = "observe"  # run it and say what happened
+    COUNT = "count"  # say what its forward pass costs
+
+
 class Job(Struct, frozen=True):
     """One program to run once. It does not say which side of a pair it is.
 
@@ -33,6 +40,7 @@ class Job(Struct, frozen=True):
     device: str = "cpu"
     first: bool = True
     lesson: str = ""
+    task: Task = Task.OBSERVE
 
 
 class Layer(Struct, frozen=True):
@@ -86,6 +94,20 @@ class Lesson(Struct, frozen=True):
     patterns: dict[str, list[int]] = {}  # which values of the data are equal
 
 
+class Cost(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one forward pass in eval mode asks of torch; the same on every run.
+
+    Storages that operators return are what counts as allocated: not what a kernel needs
+    while it works, which depends on the processor.
+    """
+
+    flops: int  # of convolutions and matrix products, by torch's own formulas
+    output_bytes: int  # of all that operators return, views included
+    allocations: int  # storages made
+    peak_bytes: int  # most bytes in such storages at one time
+    operators: list[str]  # how often, which, with what dtypes, in the order of first use
+
+
 class Observation(Struct, frozen=True):
     """The facts of one run. `forward_ns` is the median time of a forward pass."""
 
@@ -96,6 +118,7 @@ class Observation(Struct, frozen=True):
     laws: dict[Law, Finding] = {}
     forward_ns: float | None = None
     lesson: Lesson | None = None
+    cost: Cost | None = None
 
     @property
     def repeatable(self) -> tuple[object, ...]:

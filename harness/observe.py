@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import torch
 
+from .counting import count_forward
 from .describe import describe
-from .facts import Finding, Given, Job, Observation, Raised
+from .facts import Finding, Given, Job, Observation, Raised, Task
 from .failure import expression
 from .laws import judge
 from .layers import Trace, running_modules
 from .lesson import lesson
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
-from .timing import forward_call, median_ns
+from .timing.calls import forward_call, median_ns
 from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
 
     Whatever the program raises is a fact; nothing it raises leaves this function.
     `synchronize` waits for the device, so that an asynchronous error counts for the stage
-    that caused it; by default that of the job's device.
+    that caused it; by default that of the job's device. Where the task is to count, the
+    observation holds the cost of a forward pass, or what was raised instead.
     """
+    if job.task is Task.COUNT:
+        return _count(job)
     seen, program = _observe(job, synchronize or _synchronizer(job.device))
     if not job.lesson:
         return seen
@@ -71,6 +75,17 @@ def _observe(job: Job, synchronize: Callable[[], None]) -> tuple[Observation, Pr
         forward_ns=_time(program) if job.first else None,
     )
     return seen, program
+
+
+def _count(job: Job) -> Observation:
+    try:
+        program = Program.load(job.source, job.seed, job.device)
+        net, inputs = program.net().eval(), program.inputs()
+        with program.device, torch.no_grad():
+            return Observation(cost=count_forward(net, inputs))
+    except BaseException as error:  # noqa: BLE001  (a program may run and have no plain forward pass)
+        message = mask_error(error)
+        return Observation(raised=Raised(Stage.FORWARD, type(error).__name__, message))
 
 
 def _run(job: Job, synchronize: Callable[[], None]) -> tuple[Program, object]:

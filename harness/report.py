@@ -18,6 +18,7 @@ from .vocabulary import Stage, Verdict
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
+    from .bench import Row
     from .corpus import Control, Corpus, Entry
     from .facts import Hello
     from .records import Record
@@ -160,6 +161,30 @@ def summary(outcomes: list[Outcome], seconds: float, runs: int) -> Text:
     return Text(text, style="bold green" if good else "bold red")
 
 
+def comparison_table(rows: list[Row]) -> Table:
+    """Return a row per entry: how the sides compare, or why nothing can be said."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("case", "verdict", "new / old", "interval", "old / old", "note"):
+        table.add_column(name, no_wrap=name != "note")
+    for row in rows:
+        found = row.comparison
+        if found is None:
+            failure = "" if row.failure_ns is None else _microseconds(row.failure_ns)
+            note = f"fails within {failure}" if failure else row.reason
+            table.add_row(row.id, *[""] * 4, Text(note))
+            continue
+        style = {"slower": "bold red", "faster": "green"}.get(found.speed, "")
+        table.add_row(
+            row.id,
+            Text(found.speed, style=style),
+            f"{found.ratio.median:.3f}",
+            f"{found.ratio.low:.3f} to {found.ratio.high:.3f}",
+            f"{found.self_check.low:.3f} to {found.self_check.high:.3f}",
+            Text(found.reason),
+        )
+    return table
+
+
 def entry_table(corpus: Corpus, ids: list[str]) -> Table:
     """Return a row per entry: id, level, stage, title."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -175,12 +200,14 @@ def entry_table(corpus: Corpus, ids: list[str]) -> Table:
     return table
 
 
-def page(entry: Entry, record: Record | None, release: str) -> RenderableType:
-    """Return all that is known about one entry."""
-    return _case_page(entry, record, release) if isinstance(entry, Case) else _control_page(entry)
+def page(entry: Entry, record: Record | None, release: str, times: str = "") -> RenderableType:
+    """Return all that is known about one entry; `times` is a sentence about its times."""
+    if isinstance(entry, Case):
+        return _case_page(entry, record, release, times)
+    return _control_page(entry)
 
 
-def _case_page(case: Case, record: Record | None, release: str) -> RenderableType:
+def _case_page(case: Case, record: Record | None, release: str, times: str) -> RenderableType:
     spec = case.spec
     broken = spec.broken
     parts: list[RenderableType] = [Text(f"{case.id}: {spec.title}", style="bold")]
@@ -200,6 +227,8 @@ def _case_page(case: Case, record: Record | None, release: str) -> RenderableTyp
     if record and record.broken and record.broken.layers:
         parts += [_heading(f"What each layer took and gave (torch {release})")]
         parts += [Text(f"  {line}") for line in record.broken.layers]
+    if times:
+        parts += [_heading("How long it takes"), Text(times)]
     parts += [_heading("What it means"), Text(spec.why)]
     parts += [_heading("How to find it next time"), Text(spec.diagnose)]
     parts += [_heading("Ask"), Text(spec.tell)]

@@ -37,13 +37,14 @@ def preload() -> None:
     import PIL.Image  # noqa: PLC0415, F401
     import torchvision.transforms.v2  # noqa: PLC0415, F401
 
-    from . import observe  # noqa: PLC0415, F401
+    from . import counting, observe  # noqa: PLC0415, F401
 
     nn = torch.nn
     layers = [nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
     net = nn.Sequential(*layers, nn.Linear(1, 2), nn.Softmax(dim=1)).eval()
     inputs = (torch.zeros(3, 1, 2, 2),)
-    net(*inputs)
+    with torch.no_grad():
+        counting.count_forward(net, inputs)
     dimension: Any = getattr(getattr(torch, "export", None), "Dim", None)
     if hasattr(dimension, "DYNAMIC"):
         shapes = ({0: dimension.DYNAMIC},)

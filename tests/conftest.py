@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves
 from kit import Pair, Remembering, Solo, corpus_of
 
 from harness.cli import main
+from harness.errors import UsageError
 from harness.facts import Limits
 from harness.runner import ForkServer
 
@@ -80,7 +81,8 @@ def harness(
     """Give the command line on a corpus of a pair and a control, on a machine without CUDA."""
     no_cuda = msgspec.structs.replace(runner.hello, devices={"cpu": "", "cuda": "no CUDA device"})
     monkeypatch.setattr(runner, "hello", no_cuda)
-    monkeypatch.setattr("harness.session.open_runner", lambda _: nullcontext(runner))
+    for command in ("session", "cost"):
+        monkeypatch.setattr(f"harness.{command}.open_runner", lambda _: nullcontext(runner))
     monkeypatch.setenv("NO_COLOR", "1")
     former = signal.getsignal(signal.SIGTERM)
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
@@ -90,5 +92,38 @@ def harness(
 
 @pytest.hookimpl(optionalhook=True)  # there is no pytest-benchmark where the browser's tests run
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
-    """Leave the machine's name out of what is checked in."""
+    """Say what times depend on; leave the machine's name out of what is checked in."""
+    import torch  # noqa: PLC0415  (takes seconds, and only benchmarks come here)
+
+    from harness.timing.fingerprint import fingerprint  # noqa: PLC0415  (likewise)
+    from harness.timing.steady import hold_steady  # noqa: PLC0415  (likewise)
+
+    torch.set_num_threads(1)
     del machine_info["node"]
+    machine_info["fingerprint"] = fingerprint(hold_steady())
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Give a device that is not there a row without a figure; say what all rows share once."""
+    from harness import warm  # noqa: PLC0415  (likewise)
+
+    output_json["unavailable"] = [
+        {"device": device, "reason": f"unavailable: {reason}"}
+        for device, reason in warm.hello("").devices.items()
+        if reason
+    ]
+    for row in output_json["benchmarks"]:
+        output_json["options"] = row.pop("options")
+
+
+def pytest_benchmark_compare_machine_info(
+    machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+) -> None:
+    """Refuse to compare with times taken under other conditions."""
+    from harness.timing.fingerprint import refuse_others  # noqa: PLC0415  (likewise)
+
+    stored = compared_benchmark["machine_info"].get("fingerprint", {})
+    try:
+        refuse_others(stored, machine_info["fingerprint"], "the benchmark store")
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +14,8 @@ from harness.corpus import Case, Control, Corpus, load
 from harness.facts import Ending, Job
 from harness.reproduce import Outcome, collect, plan
 from harness.spec import CaseSpec, ControlSpec
+from harness.timing.compare import SIDES
+from harness.timing.workers import CannotTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.facts import Observation
     from harness.runner import Runner
+    from harness.timing.protocol import Target
 
 HEALTHY = '''\
 """Classify tiny images."""
@@ -246,3 +250,35 @@ def wait_for(true: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+@dataclass(eq=False)
+class Machine:
+    """A made-up worker: sides take known times, and the clock goes on with them."""
+
+    takes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SIDES, 200_000.0))
+    now: float = 0.0
+    slowing: float = 0.0  # of the whole machine, with each sample
+    disturbed: float = 0.0  # a share of samples takes ten times as long
+    asked: list[list[str]] = field(default_factory=list)
+    closed: int = 0
+    fails: bool = False
+
+    def open(self, targets: dict[str, Target]) -> dict[str, float]:
+        if self.fails:
+            raise CannotTime("RuntimeError: no")  # noqa: EM101, TRY003  (as a worker does)
+        return {name: self.takes[name] for name in targets}
+
+    def time(self, names: list[str], repeat: int) -> list[float]:
+        self.asked.append(names)
+        return [self._sample(name) for name in names for _ in range(repeat)][:: repeat or 1]
+
+    def _sample(self, name: str) -> float:
+        for side in self.takes:
+            self.takes[side] *= 1 + self.slowing
+        ns = self.takes[name] * (10 if random.random() < self.disturbed else 1)  # noqa: S311
+        self.now += ns / 1e9
+        return ns
+
+    def close_programs(self) -> None:
+        self.closed += 1

@@ -1,0 +1,286 @@
+"""Clocks take what a call takes; a device that works on its own must be waited for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+torch = pytest.importorskip("torch")
+
+from harness.timing import steady  # noqa: E402  (after torch is known to be there)
+from harness.timing.clock import (  # noqa: E402
+    SHORTEST_NS,
+    EventClock,
+    Figures,
+    HostClock,
+    measure,
+    repeat_for,
+)
+from harness.timing.cuda import RESOLUTION_NS, gpu_state, measure_on  # noqa: E402
+
+MICRO = 1_000
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the settings of the process that runs the tests as they are."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
+    monkeypatch.setattr(steady, "keep_pages", lambda: "keeps pages")
+
+
+@dataclass
+class Timeline:
+    """A host and a device on one made-up axis of time, in nanoseconds.
+
+    Starting work takes the host `launch_ns`; the device does it one after another, on its
+    own, in `work_ns`. Marks cannot be read before the host has waited long enough.
+    """
+
+    launch_ns: float = 5 * MICRO
+    work_ns: float = 300 * MICRO
+    waits: bool = True  # sick: synchronize returns at once
+    graphs: bool = True
+    now: float = 0.0
+    free_at: float = 0.0  # when the device has done all that was queued
+    log: list[str] = field(default_factory=list)
+
+    def timer(self) -> int:
+        return int(self.now)
+
+    def call(self) -> None:
+        self.now += self.launch_ns
+        self.free_at = max(self.free_at, self.now) + self.work_ns
+
+    def event(self) -> Mark:
+        return Mark(self)
+
+    def synchronize(self) -> None:
+        self.log.append("synchronize")
+        if self.waits:
+            self.now = max(self.now, self.free_at)
+
+    def flush(self) -> None:
+        self.log.append("flush")
+        self.free_at = max(self.free_at, self.now) + 1_000 * MICRO
+
+    def graph(self, call: Callable[[], object], repeat: int) -> Callable[[], object]:
+        del call
+        if not self.graphs:
+            message = "operation not permitted when stream is capturing"
+            raise RuntimeError(message)
+
+        def replay() -> None:
+            self.log.append("replay")
+            self.now += self.launch_ns
+            self.free_at = max(self.free_at, self.now) + repeat * self.work_ns
+
+        return replay
+
+
+@dataclass
+class Mark:
+    line: Timeline
+    at: float | None = None
+
+    def record(self) -> None:
+        self.line.log.append("record")
+        self.at = max(self.line.free_at, self.line.now)
+
+    def elapsed_time(self, end: Mark) -> float:
+        self.line.log.append("elapsed")
+        assert self.at is not None
+        assert end.at is not None
+        if end.at > self.line.now:
+            message = "device not ready"
+            raise RuntimeError(message)
+        return (end.at - self.at) / 1_000_000
+
+
+def test_an_event_clock_tells_the_devices_time_and_the_hosts_apart() -> None:
+    line = Timeline()
+    reading = EventClock(line, line.timer).read([line.call] * 4)
+    assert reading.ns[1:] == pytest.approx([300 * MICRO] * 3)
+    assert reading.host_ns == pytest.approx([5 * MICRO] * 4)
+
+
+def test_there_is_one_pair_of_events_a_sample_and_one_wait_at_the_end() -> None:
+    line = Timeline()
+    EventClock(line, line.timer).read([line.call] * 3)
+    assert line.log == ["record"] * 6 + ["synchronize"] + ["elapsed"] * 3
+
+
+def test_without_the_wait_there_is_no_figure() -> None:
+    line = Timeline(waits=False)
+    with pytest.raises(RuntimeError, match="not ready"):
+        EventClock(line, line.timer).read([line.call])
+
+
+def test_a_host_clock_without_a_wait_is_far_too_good_and_with_it_is_right() -> None:
+    line = Timeline()
+    clock = HostClock(line.timer)
+    (hasty,) = clock.read([line.call]).ns
+    line.synchronize()
+
+    def waiting() -> None:
+        line.call()
+        line.synchronize()
+
+    (patient,) = clock.read([waiting]).ns
+    assert hasty == pytest.approx(5 * MICRO)
+    assert patient == pytest.approx(305 * MICRO)
+
+
+def test_a_cold_cache_is_flushed_before_each_sample_and_not_timed() -> None:
+    line = Timeline()
+    clock = EventClock(line, line.timer, cold=True)
+    assert clock.read([line.call] * 3).ns == pytest.approx([300 * MICRO] * 3)
+    assert line.log.count("flush") == 3
+    assert "cold" in clock.mode
+    assert "warm" in EventClock(line).mode
+
+
+@pytest.mark.parametrize(("work_us", "graphs", "mode"), [
+    (300, True, "events, warm cache"),
+    (2, True, "events, warm cache, a graph of 10 calls a sample"),
+    (2, False, "events, warm cache, 10 calls a sample"),
+])  # fmt: skip
+def test_what_is_too_short_for_events_is_replayed_or_batched(
+    work_us: int,
+    graphs: bool,  # noqa: FBT001  (a row of a table)
+    mode: str,
+) -> None:
+    line = Timeline(launch_ns=5 * MICRO, work_ns=work_us * MICRO, graphs=graphs)
+    found = measure_on(line, line.call, samples=5, timer=line.timer)
+    assert found.mode == mode
+    assert found.device.count == 5
+    assert found.host.median == pytest.approx(5 * MICRO)
+    if graphs:
+        assert found.device.median == pytest.approx(work_us * MICRO)
+        assert not found.bound_by_host
+    else:
+        assert found.bound_by_host, "the device waited for the host: that is said"
+
+
+def test_the_bound_for_events_is_twenty_times_their_resolution() -> None:
+    for work, many in ((20 * RESOLUTION_NS + 1, False), (20 * RESOLUTION_NS - 6 * MICRO, True)):
+        line = Timeline(launch_ns=0, work_ns=work)
+        assert ("graph" in measure_on(line, line.call, samples=3).mode) is many
+
+
+class Ticking:
+    """A host on which each call takes what comes next, and reading the clock takes nothing."""
+
+    def __init__(self, *takes: float) -> None:
+        self.now = 0.0
+        self._takes = takes
+        self.calls = 0
+
+    def timer(self) -> int:
+        return int(self.now)
+
+    def call(self) -> None:
+        self.now += self._takes[self.calls % len(self._takes)]
+        self.calls += 1
+
+
+def test_a_host_clock_gives_the_samples_in_the_order_of_the_calls() -> None:
+    slow, quick = Ticking(9), Ticking(4)
+    quick.call = lambda: setattr(slow, "now", slow.now + 4)  # type: ignore[method-assign]
+    reading = HostClock(slow.timer).read([slow.call, quick.call, slow.call])
+    assert reading.ns == reading.host_ns == [9, 4, 9]
+
+
+def test_calls_are_made_under_inference_mode_or_what_was_asked_for() -> None:
+    seen: list[bool] = []
+
+    def call() -> None:
+        seen.append(torch.is_inference_mode_enabled())
+
+    HostClock().read([call])
+    HostClock(inference=nullcontext).read([call])
+    assert seen == [True, False]
+
+
+def test_a_host_clock_refuses_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(RuntimeError, match="2 threads"):
+        HostClock()
+
+
+def test_warm_ups_are_not_among_the_samples() -> None:
+    cold = Ticking(10_000_000, *[200 * MICRO] * 200)
+    found = measure(HostClock(cold.timer), cold.call, samples=20)
+    assert (found.host.minimum, found.host.median, found.host.iqr) == (200 * MICRO,) * 2 + (0,)
+    assert found.host.count == 20
+
+
+def test_a_disturbed_sample_does_not_move_the_least_one() -> None:
+    noisy = Ticking(200 * MICRO, 200 * MICRO, 9_000 * MICRO)
+    found = measure(HostClock(noisy.timer), noisy.call, samples=30)
+    assert found.host.minimum == found.host.median == 200 * MICRO
+    assert found.host.iqr > 0
+
+
+@pytest.mark.parametrize(("call_ns", "repeat"), [(0, SHORTEST_NS), (1, SHORTEST_NS),
+                                                 (17 * MICRO, 3), (1e9, 1)])  # fmt: skip
+def test_a_sample_is_short_but_not_too_short(call_ns: float, repeat: int) -> None:
+    assert repeat_for(call_ns) == repeat
+
+
+def test_figures_are_the_least_the_middle_and_the_spread() -> None:
+    assert Figures.of([4.0, 1.0, 2.0, 3.0, 5.0]) == Figures(1.0, 3.0, 2.0, 5)
+
+
+@pytest.mark.parametrize(("answers", "mode"), [
+    ((1, 1, 1), "keeps pages"), ((0, 1, 1), "keeps some pages"), ((0, 0, 0), "default"),
+])  # fmt: skip
+def test_how_memory_is_kept_is_what_the_c_library_took(
+    answers: tuple[int, ...], mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    given = iter(answers)
+    asked: list[int] = []
+
+    def mallopt(option: int, _: int) -> int:
+        asked.append(option)
+        return next(given)
+
+    assert steady.keep_pages(mallopt) == mode
+    assert asked == [-3, -1, -2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc")
+def test_the_real_c_library_takes_every_setting() -> None:
+    code = "from harness.timing.steady import keep_pages; print(keep_pages())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in {"keeps pages", "default"}
+
+
+def test_a_gpu_that_is_not_there_has_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.timing.cuda.shutil.which", lambda _: None)
+    assert gpu_state() == {}
+
+
+@pytest.mark.parametrize(("said", "state"), [
+    ("NVIDIA H100, 580.1, 1980 MHz, 1980 MHz, 0x0, 31, P0\n", {"name": "NVIDIA H100",
+     "driver_version": "580.1", "clocks.sm": "1980 MHz", "clocks.max.sm": "1980 MHz",
+     "clocks_throttle_reasons.active": "0x0", "temperature.gpu": "31", "pstate": "P0"}),
+    ("No devices were found\n", {}),
+    ("", {}),
+])  # fmt: skip
+def test_the_state_of_a_gpu_is_what_nvidia_smi_says(
+    said: str, state: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.timing.cuda.shutil.which", lambda _: "nvidia-smi")
+    answer = subprocess.CompletedProcess([], 0, stdout=said)
+    monkeypatch.setattr("harness.timing.cuda.subprocess.run", lambda *_, **__: answer)
+    assert gpu_state() == state

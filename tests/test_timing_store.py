@@ -1,0 +1,85 @@
+"""What `nox -s bench` keeps: figures with their fingerprint, and no figure where no device is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parent.parent
+Store = tuple[Path, "Callable[..., subprocess.CompletedProcess[str]]"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Time one network at every size into a store of its own."""
+    folder = tmp_path_factory.mktemp("store")
+    command = [sys.executable, "-m", "pytest", "tests/bench_forward.py", "-q", "-p",
+               "no:cacheprovider", "-k", "none/missing_return or layer_not_called or unavailable",
+               f"--benchmark-storage=file://{folder}", "--benchmark-max-time=0.01",
+               "--benchmark-min-rounds=2"]  # fmt: skip
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    assert run("--benchmark-save=first").returncode == 0
+    (path,) = folder.rglob("*.json")
+    return path, run
+
+
+@pytest.fixture
+def document(store: Store) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(store[0].read_text(encoding="utf-8"))
+    return found
+
+
+def test_each_size_that_the_network_takes_has_a_row_and_no_other(document: dict[str, Any]) -> None:
+    rows = {(row["params"]["name"], row["params"]["size"]) for row in document["benchmarks"]}
+    assert {("none/missing_return", "small"), ("none/missing_return", "batch")} <= rows
+    assert ("none/missing_return", "image") not in rows
+    assert len(rows) == len(document["benchmarks"])
+
+
+def test_a_row_holds_figures_and_ids_but_no_samples_and_no_tensors(
+    document: dict[str, Any],
+) -> None:
+    for row in document["benchmarks"]:
+        assert {"min", "median", "iqr", "rounds"} <= row["stats"].keys()
+        assert "data" not in row["stats"]
+        assert all(isinstance(value, str) for value in row["params"].values())
+    assert "tensor" not in json.dumps(document["benchmarks"])
+
+
+def test_the_fingerprint_is_there_and_the_machines_name_is_not(document: dict[str, Any]) -> None:
+    machine = document["machine_info"]
+    assert machine["fingerprint"]["threads"] == "1"
+    assert {"processor", "vector code", "torch", "malloc"} <= machine["fingerprint"].keys()
+    assert "node" not in machine
+
+
+def test_a_missing_device_is_a_row_without_a_figure(document: dict[str, Any]) -> None:
+    devices = {row["params"]["device"] for row in document["benchmarks"]}
+    missing = {row["device"]: row["reason"] for row in document["unavailable"]}
+    assert not devices & missing.keys()
+    assert devices | missing.keys() == {"cpu", "cuda"}
+    assert all(reason.startswith("unavailable: ") for reason in missing.values())
+
+
+def test_times_of_another_fingerprint_are_refused_and_nothing_is_timed(store: Store) -> None:
+    path, run = store
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace('"threads": "1"', '"threads": "64"'), encoding="utf-8")
+    done = run("--benchmark-compare")
+    path.write_text(before, encoding="utf-8")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "cannot be compared with times from here: threads 64 against 1" in done.stderr
+    assert "passed" not in done.stdout

@@ -103,6 +103,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
     machine_info["fingerprint"] = fingerprint(hold_steady())
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     """Give a device that is not there a row without a figure; say what all rows share once."""
     from harness import warm  # noqa: PLC0415  (likewise)
@@ -116,6 +117,7 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
         output_json["options"] = row.pop("options")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_compare_machine_info(
     machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> None:

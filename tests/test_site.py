@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from harness.cli import main
 from harness.corpus import Case, default_root, load
 from harness.records import Book, Record, Side
 from harness.site.build import MARK, build
+from harness.timing import stored
 from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -177,6 +179,17 @@ def test_a_release_that_cannot_show_a_case_lends_it_no_message(tmp_path: Path) -
     page = (tmp_path / "site/shape/pair.html").read_text()
     assert "cannot be shown there: AttributeError: no such thing yet" in page
     assert '<p class="says">cannot be multiplied</p>' in page
+
+
+def test_a_page_says_what_the_fix_costs_where_it_was_measured(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    put(corpus.root / "results/timing/broken-cpu.toml",
+        'device = "cpu"\n[failures_us]\n"shape/pair" = 12.5\n')  # fmt: skip
+    build(corpus, tmp_path / "site")
+    times = stored.read(corpus.root / "results", "cpu")
+    assert stored.sentence(times, "shape/pair")
+    page = (tmp_path / "site/shape/pair.html").read_text()
+    assert stored.sentence(times, "shape/pair") in unescape(page)
 
 
 def test_a_corpus_without_results_has_pages(tmp_path: Path) -> None:

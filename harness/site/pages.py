@@ -12,6 +12,7 @@ from .. import matrix
 from ..corpus import Case, Control
 from ..records import read_all
 from ..report import symptom_line
+from ..timing import stored
 from . import code, entries, svg, timings
 from .journey import journey
 from .prose import Prose, page_of
@@ -68,6 +69,7 @@ class Library:
         self.corpus = corpus
         self.books = read_all(corpus.root / "results")
         self.timings = timings.read(corpus.root / "results")
+        self.costs = [stored.read(corpus.root / "results", name) for name in matrix.DEVICES]
         self.documents = _documents(corpus.root)
         self.prose = Prose(corpus.entries, self.documents)
 
@@ -178,6 +180,7 @@ def _case(library: Library, case: Case) -> dict[str, Any]:
         "distance": entries.distance(case),
         "holds": entries.laws(record.fixed.holds if record and record.fixed else []),
         "release": known.release if known else "",
+        "costs": [said for times in library.costs if (said := stored.sentence(times, case.id))],
         "alike": [items[name] for name in library.alike[case.id][:ALIKE]],
         "before": items[near[place - 1]] if place else None,
         "after": items[near[place + 1]] if place + 1 < len(near) else None,

@@ -108,6 +108,7 @@ const READERS = {
     if (STAND_INS.has(name)) return [`a ${name}`];
     return name === name.toLowerCase() && name !== name.toUpperCase() ? [`a ${name} without ${attribute}`] : [];
   },
+  misused: ([, path, use]) => [`a ${lastPart(path)} not ${use}`],
   arguments: ([, name]) => [`call of ${METHODS.has(name) ? name : "a function"}`],
 };
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -15,6 +16,7 @@ nox.options.sessions = ["reproduce", "tests", "lint"]
 
 ROOT = Path(__file__).parent
 OWNER = "torch"
+BROWSERS = ("chromium", "chromium-browser")
 RELEASES = {  # of torch, with what each needs beside it
     "2.13.0": ["torchvision==0.28.0"],
     "2.9.1": ["torchvision==0.24.1"],
@@ -86,6 +88,22 @@ def matrix(session: nox.Session, torch: str) -> None:
     session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
     session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
     session.run("python", "-m", "harness", "cost", "--bless")
+
+
+@nox.session(default=False)
+def site(session: nox.Session) -> None:
+    """Write the corpus and its results as static pages: `nox -s site`, without torch."""
+    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "torchless"))
+    session.run("python", "-m", "harness", "site", *session.posargs)
+
+
+@nox.session(default=False)
+def site_tests(session: nox.Session) -> None:
+    """Try the pages in a browser: needs Debian's `chromium` on the PATH, and no torch."""
+    if not any(map(shutil.which, BROWSERS)):
+        session.error("no chromium on the PATH: install it with `apt-get install chromium`")
+    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "browser"))
+    session.run("python", "-m", "pytest", "tests/browser_site.py", *session.posargs)
 
 
 @nox.session

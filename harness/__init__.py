@@ -1,4 +1,7 @@
-"""Run and judge a corpus of broken and fixed PyTorch convolutional networks."""
+"""Run and judge a corpus of broken and fixed PyTorch convolutional networks.
+
+`explain(text)` names the cases that are like a message or a traceback.
+"""
 
 from __future__ import annotations
 

@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import commands
 from . import corpus as corpora
-from .errors import CorpusError, UsageError
+from .errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from .corpus import Corpus, Entry
 
     Command = Callable[[argparse.Namespace], int]
 
@@ -31,6 +30,7 @@ examples:
   python -m harness explain < traceback.txt     your own network failed: which mistake is it
   python -m harness reproduce                   prove the whole corpus, here and now
   python -m harness reproduce none --repeat 5   one topic, five times over
+  python -m harness site                        the corpus as pages, in site/
   python -m harness learn none                  mend broken programs, judged as you save
   python -m harness cost                        does a forward pass do more than recorded?
   python -m harness bench --against main        is one slower than at another commit?
@@ -65,11 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(run: Command, text: str) -> argparse.ArgumentParser:
         name = run.__name__.strip("_")
-        added: argparse.ArgumentParser = commands.add_parser(
+        added: argparse.ArgumentParser = subparsers.add_parser(
             name, help=text, description=f"{text[:1].upper()}{text[1:]}."
         )
         added.set_defaults(command=run)
@@ -77,33 +77,43 @@ def _parser() -> argparse.ArgumentParser:
                            help="another tree with cases/, fixes/ and controls/")  # fmt: skip
         return added
 
-    prove = add(_reproduce, "run every program here: does it fail as declared, does its fix work")
+    prove = add(
+        commands.reproduce, "run every program here: does it fail as declared, does its fix work"
+    )
     _add_reproduce_options(prove)
     _add_device_options(prove)
-    costs = add(_cost, "count what forward passes ask of torch, and compare with the record")
+    costs = add(
+        commands.cost, "count what forward passes ask of torch, and compare with the record"
+    )
     _add_device_options(costs)
-    times = add(_bench, "compare how long forward passes take, in one run: is this slower?")
+    times = add(commands.bench, "compare how long forward passes take, in one run: is this slower?")
     _add_bench_options(times)
-    listing = add(_list, "list the cases and controls")
-    page = add(_show, "show all about one case or control")
+    listing = add(commands.list_, "list the cases and controls")
+    page = add(commands.show, "show all about one case or control")
     page.add_argument("id", help="as `list` gives it")
-    explain = add(_explain, "name the mistake behind a message or a traceback")
+    explain = add(commands.explain, "name the mistake behind a message or a traceback")
     _add_explain_options(explain)
-    linter = add(_lint, "hold the files to the corpus contract")
-    _add_trace_options(add(_trace, "run a program of your own and show what each layer did"))
-    coverage = add(_coverage, "hold the corpus against real reports of failing networks")
+    linter = add(commands.lint, "hold the files to the corpus contract")
+    _add_trace_options(
+        add(commands.trace, "run a program of your own and show what each layer did")
+    )
+    coverage = add(commands.coverage, "hold the corpus against real reports of failing networks")
     coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
-    course = add(_learn, "mend broken programs, one after another, judged as you save")
+    site = add(commands.site, "write the corpus and its results as static pages")
+    site.add_argument("--out", type=Path, default=Path("site"), metavar="DIR",
+                      help="the folder, made or replaced (default: site)")  # fmt: skip
+    course = add(commands.learn, "mend broken programs, one after another, judged as you save")
     _add_learn_options(course)
-    sheet = add(_export, "write a case as a notebook for a class")
+    sheet = add(commands.export, "write a case as a notebook for a class")
     sheet.add_argument("id", help="as `list` gives it")
     sheet.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
     sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
-    begin = add(_new, "write the skeleton of a new case")
+    begin = add(commands.new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
     for command in (prove, costs, times, listing, course):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    for command in (prove, costs, times, listing, page, linter, explain, course):
+    with_json = (prove, costs, times, listing, page, linter, explain, course, site)
+    for command in with_json:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
 
@@ -253,184 +263,3 @@ def _positive(text: str) -> int:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _load(options: argparse.Namespace) -> Corpus:
-    return corpora.load(options.corpus)
-
-
-def _reproduce(options: argparse.Namespace) -> int:
-    from .session import reproduce
-
-    return reproduce(_load(options), options)
-
-
-def _cost(options: argparse.Namespace) -> int:
-    from .cost import cost
-
-    return cost(_load(options), options)
-
-
-def _bench(options: argparse.Namespace) -> int:
-    from .bench import bench
-
-    return bench(_load(options), options)
-
-
-def _list(options: argparse.Namespace) -> int:
-    from . import report
-
-    corpus = _load(options)
-    ids = corpus.select(options.ids)
-    if options.json:
-        _print_json([_summary(corpus, name) for name in ids])
-    else:
-        report.console().print(report.entry_table(corpus, ids))
-    return 0
-
-
-def _summary(corpus: Corpus, name: str) -> dict[str, object]:
-    entry = corpus.entries.get(name)
-    if entry is None:
-        return {"id": name, "kind": "invalid"}
-    return {"id": name, "kind": entry.kind, "title": entry.spec.title, "level": entry.spec.level}
-
-
-def _show(options: argparse.Namespace) -> int:
-    from . import records, report
-    from .timing import stored
-
-    corpus = _load(options)
-    entry = _one_entry(corpus, options.id)
-    name = entry.id
-    books = records.read_all(corpus.root / "results")
-    book = next((book for book in books if name in book.entries), None)
-    record = book.entries[name] if book else None
-    if options.json:
-        _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
-                     "programs": entry.programs(), "record": record})  # fmt: skip
-    else:
-        times = stored.sentence(stored.read(corpus.root / "results", "cpu"), name)
-        report.console().print(report.page(entry, record, book.torch if book else "", times))
-    return 0
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from .matching import explain
-
-    text = _pasted(options)
-    corpus = _load(options)
-    matches = explain(text, top=options.top, corpus=corpus)
-    if options.json:
-        _print_json({"matches": matches})
-    else:
-        from . import answer, report
-
-        report.console().print(answer.answer(matches, corpus))
-    return 0 if matches else 1
-
-
-def _pasted(options: argparse.Namespace) -> str:
-    """Return the text to explain, from wherever it was given; raise UsageError for none."""
-    from .reading import tail
-
-    if options.file and options.text is not None:
-        message = "give the text or --file, not both"
-        raise UsageError(message)
-    try:
-        if options.file:
-            with options.file.open("rb") as stream:
-                text = tail(stream)
-        elif options.text is None:
-            if sys.stdin.isatty():
-                print("Paste the message or the traceback, then press Ctrl-D:", file=sys.stderr)
-            text = tail(sys.stdin.buffer)
-        else:
-            text = options.text
-    except OSError as error:
-        message = f"{options.file or 'stdin'} cannot be read: {error.strerror or error}"
-        raise UsageError(message) from None
-    if not text.strip():
-        message = "there is nothing to explain: give the message, or pipe the traceback in"
-        raise UsageError(message)
-    return text
-
-
-def _trace(options: argparse.Namespace) -> int:
-    from .script import trace
-
-    return trace(options)
-
-
-def _one_entry(corpus: Corpus, pattern: str) -> Entry:
-    """Return the one entry that a pattern names; raises CorpusError."""
-    name, *others = corpus.select([pattern])
-    if others:
-        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
-        raise CorpusError(message)
-    entry = corpus.entries.get(name)
-    if entry is None:
-        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
-    return entry
-
-
-def _lint(options: argparse.Namespace) -> int:
-    from . import lint
-
-    corpus = _load(options)
-    problems = lint.lint(corpus)
-    try:
-        problems += lint.unformatted(corpus)
-    except FileNotFoundError as error:
-        print(f"note: {error}", file=sys.stderr)
-    except RuntimeError as error:
-        raise UsageError(error) from None
-    if options.json:
-        _print_json([vars(problem) for problem in problems])
-    else:
-        for problem in problems:
-            print(problem)
-        print(f"{len(corpus.ids)} entries, {len(problems)} problems", file=sys.stderr)
-    return 1 if problems else 0
-
-
-def _coverage(options: argparse.Namespace) -> int:
-    from .coverage import write_or_compare
-
-    problems = write_or_compare(_load(options), write=options.write)
-    print("\n".join([*problems, f"{len(problems)} problems"]))
-    return 1 if problems else 0
-
-
-def _learn(options: argparse.Namespace) -> int:
-    from .learn.session import learn
-
-    return learn(_load(options), options)
-
-
-def _export(options: argparse.Namespace) -> int:
-    from .learn.course import alias
-    from .notebook import write_notebook
-
-    entry = _one_entry(_load(options), options.id)
-    if not isinstance(entry, corpora.Case):
-        message = f"{entry.id} is a control: only a pair has something to mend"
-        raise CorpusError(message)
-    path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
-    write_notebook(entry, path)
-    print(path)
-    return 0
-
-
-def _new(options: argparse.Namespace) -> int:
-    from .skeleton import write_skeleton
-
-    for path in write_skeleton(options.corpus, options.id):
-        print(path)
-    return 0
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(value)).decode())

@@ -16,24 +16,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import report
+from .answer import answer
 from .errors import UsageError
+from .matching import explain
 from .tracing import Tracing
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
-    Explain = Callable[[str], Sequence[Any]]
+    from .corpus import Corpus
+    from .matching import Match
 
 SCHEMA = 1  # of the JSON document; docs/trace.md says what is in it
 
 
-def trace(options: argparse.Namespace, explain: Explain | None = None) -> int:
+def trace(options: argparse.Namespace, corpus: Corpus) -> int:
     """Run and trace a program; return its exit code, 1 for an exception.
 
     What the program prints is left alone. The report goes to stderr, where Python puts a
     traceback; with `--json` the document has stdout to itself, and what the program prints
-    there goes to stderr. `explain` is given the text of a failure and returns what matches.
+    there goes to stderr. The cases of `corpus` that are like the failure come last.
     Raises UsageError where there is no such program.
     """
     command = _command(options)
@@ -51,13 +54,15 @@ def trace(options: argparse.Namespace, explain: Explain | None = None) -> int:
         code = 1
     _flush()
     failed = tracing.failure if ending is None else None
-    matches = list(explain(failed.traceback)) if explain and failed else []
+    matches = explain(failed.traceback, corpus=corpus) if failed else []
     if document is not None:
         facts = _facts(tracing, command, code, matches)
         document.write(msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
         document.close()
     else:
-        _print(tracing, options, ending, matches)
+        _print(tracing, options, ending)
+        if failed:
+            report.console(stderr=True).print(answer(matches, corpus))
     return code
 
 
@@ -160,9 +165,7 @@ def _exit_code(end: SystemExit) -> int:
     return 1
 
 
-def _print(
-    tracing: Tracing, options: argparse.Namespace, ending: str | None, matches: list[Any]
-) -> None:
+def _print(tracing: Tracing, options: argparse.Namespace, ending: str | None) -> None:
     console = report.console(stderr=True)
 
     def line(text: str, style: str = "") -> None:
@@ -176,13 +179,11 @@ def _print(
         line(text, style)
     if tracing.failure and ending is None:
         line(f"\n{tracing.failure.traceback}".rstrip())
-    for match in matches:
-        line(str(match))
     if ending:
         line(ending)
 
 
-def _facts(tracing: Tracing, command: list[str], code: int, matches: list[Any]) -> dict[str, Any]:
+def _facts(tracing: Tracing, command: list[str], code: int, matches: list[Match]) -> dict[str, Any]:
     caught = tracing.caught
     return {
         "schema": SCHEMA,
@@ -194,5 +195,5 @@ def _facts(tracing: Tracing, command: list[str], code: int, matches: list[Any]) 
         "caught": {"failure": caught[0], "network": caught[1]} if caught else None,
         "networks": tracing.networks,
         "notes": tracing.notes,
-        "matches": [msgspec.to_builtins(m, enc_hook=str) for m in matches],
+        "matches": matches,
     }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .vocabulary import Law, Stage
 
@@ -66,6 +65,8 @@ class Broken(Struct, frozen=True, forbid_unknown_fields=True):
 
     def on(self, device: str, release: str) -> Broken:
         """Return the failure as declared for a device and a release of torch."""
+        from packaging.specifiers import SpecifierSet  # noqa: PLC0415  (only where there are any)
+
         changed: dict[str, Any] = {}
         for versions, override in self.torch.items():
             if SpecifierSet(versions).contains(release, prereleases=True):
@@ -236,6 +237,8 @@ def _check_needed(torch: str | None) -> None:
 
 
 def _check_versions(key: str, versions: str) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (likewise)
+
     try:
         SpecifierSet(versions)
     except InvalidSpecifier:

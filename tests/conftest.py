@@ -90,6 +90,7 @@ def harness(
     signal.signal(signal.SIGTERM, former)
 
 
+@pytest.hookimpl(optionalhook=True)  # there is no pytest-benchmark where the browser's tests run
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
     """Say what times depend on; leave the machine's name out of what is checked in."""
     import torch  # noqa: PLC0415  (takes seconds, and only benchmarks come here)
@@ -102,11 +103,13 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
     machine_info["fingerprint"] = fingerprint(hold_steady())
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_commit_info(commit_info: dict[str, object]) -> None:
     """Leave out what a checkout happens to be called."""
     commit_info.pop("project", None)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     """Give a device that is not there a row without a figure; say what all rows share once."""
     from harness import warm  # noqa: PLC0415  (likewise)
@@ -120,6 +123,7 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
         output_json["options"] = row.pop("options")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_compare_machine_info(
     machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> None:

@@ -14,7 +14,6 @@ from harness.corpus import Case, Control, Corpus, load
 from harness.facts import Ending, Job
 from harness.reproduce import Outcome, collect, plan
 from harness.spec import CaseSpec, ControlSpec
-from harness.timing.compare import SIDES
 from harness.timing.workers import CannotTime
 
 if TYPE_CHECKING:
@@ -252,11 +251,17 @@ def wait_for(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def _even() -> dict[str, float]:
+    from harness.timing.compare import SIDES  # noqa: PLC0415  (loads torch, which pages need not)
+
+    return dict.fromkeys(SIDES, 200_000.0)
+
+
 @dataclass(eq=False)
 class Machine:
     """A made-up worker: sides take known times, and the clock goes on with them."""
 
-    takes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SIDES, 200_000.0))
+    takes: dict[str, float] = field(default_factory=_even)
     now: float = 0.0
     slowing: float = 0.0  # of the whole machine, with each sample
     disturbed: float = 0.0  # a share of samples takes ten times as long

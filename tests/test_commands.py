@@ -119,8 +119,8 @@ for command in json.loads(sys.argv[1]):
 def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
     commands = [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"],
-                ["explain", "KeyError: 3"], ["explain", SAYS, "--json"],
-                ["lint"], ["new", "loss/mine"],
+                ["explain", "KeyError: 3"], ["explain", SAYS, "--json"], ["lint"],
+                ["site", "--out", str(tmp_path / "site")], ["new", "loss/mine"],
                 *(["learn", mode, "--work", str(tmp_path / "work")]
                   for mode in ("--list", "--report", "--reset"))]  # fmt: skip
     commands = [[*command, "--corpus", str(tmp_path)] for command in commands]

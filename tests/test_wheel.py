@@ -65,6 +65,13 @@ def test_the_installed_command_reproduces(installed: Path) -> None:
     assert [outcome["verdict"] for outcome in document["outcomes"]] == ["reproduced"]
 
 
+def test_the_installed_command_writes_the_site(installed: Path, tmp_path: Path) -> None:
+    _run(installed, "site", "--out", str(tmp_path / "site"))
+    assert (tmp_path / "site/none/missing_return.html").is_file()
+    assert (tmp_path / "site/why-none.html").is_file()
+    assert (tmp_path / "site/static/site.css").is_file()
+
+
 def test_the_installed_command_teaches(installed: Path) -> None:
     result = json.loads(_run(installed, "learn", "none/missing_return", "--report"))
     assert [case["state"] for case in result] == ["new"]

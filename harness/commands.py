@@ -1,0 +1,225 @@
+"""What each command does: read the options, call the module that does the work, print.
+
+Each takes the parsed options and returns the exit code; what it needs it imports itself, since
+`list`, `show` and `explain` must be quick. Raises UsageError for what the user can put right.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import corpus as corpora
+from .errors import CorpusError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .corpus import Corpus, Entry
+
+
+def _load(options: argparse.Namespace) -> Corpus:
+    return corpora.load(options.corpus)
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Run every program, and judge."""
+    from . import session
+
+    return session.reproduce(_load(options), options)
+
+
+def cost(options: argparse.Namespace) -> int:
+    """Count what forward passes ask of torch."""
+    from . import cost
+
+    return cost.cost(_load(options), options)
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Compare times in one run."""
+    from . import bench
+
+    return bench.bench(_load(options), options)
+
+
+def list_(options: argparse.Namespace) -> int:
+    """List the entries."""
+    from . import report
+
+    corpus = _load(options)
+    ids = corpus.select(options.ids)
+    if options.json:
+        _print_json([_summary(corpus, name) for name in ids])
+    else:
+        report.console().print(report.entry_table(corpus, ids))
+    return 0
+
+
+def _summary(corpus: Corpus, name: str) -> dict[str, object]:
+    entry = corpus.entries.get(name)
+    if entry is None:
+        return {"id": name, "kind": "invalid"}
+    return {"id": name, "kind": entry.kind, "title": entry.spec.title, "level": entry.spec.level}
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show all about one entry."""
+    from . import records, report
+    from .timing import stored
+
+    corpus = _load(options)
+    entry = _one_entry(corpus, options.id)
+    name = entry.id
+    books = records.read_all(corpus.root / "results")
+    book = next((book for book in books if name in book.entries), None)
+    record = book.entries[name] if book else None
+    if options.json:
+        _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
+                     "programs": entry.programs(), "record": record})  # fmt: skip
+    else:
+        times = stored.sentence(stored.read(corpus.root / "results", "cpu"), name)
+        report.console().print(report.page(entry, record, book.torch if book else "", times))
+    return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Name the cases that are like a text; 1 where none is."""
+    from . import answer, matching, report
+
+    text = _pasted(options)
+    corpus = _load(options)
+    matches = matching.explain(text, top=options.top, corpus=corpus)
+    if options.json:
+        _print_json({"matches": matches})
+    else:
+        report.console().print(answer.answer(matches, corpus))
+    return 0 if matches else 1
+
+
+def _pasted(options: argparse.Namespace) -> str:
+    """Return the text to explain, from wherever it was given; raise UsageError for none."""
+    from .reading import tail
+
+    if options.file and options.text is not None:
+        message = "give the text or --file, not both"
+        raise UsageError(message)
+    try:
+        if options.file:
+            with options.file.open("rb") as stream:
+                text = tail(stream)
+        elif options.text is None:
+            if sys.stdin.isatty():
+                print("Paste the message or the traceback, then press Ctrl-D:", file=sys.stderr)
+            text = tail(sys.stdin.buffer)
+        else:
+            text = options.text
+    except OSError as error:
+        message = f"{options.file or 'stdin'} cannot be read: {error.strerror or error}"
+        raise UsageError(message) from None
+    if not text.strip():
+        message = "there is nothing to explain: give the message, or pipe the traceback in"
+        raise UsageError(message)
+    return text
+
+
+def trace(options: argparse.Namespace) -> int:
+    """Run a program of the user and show what its layers did."""
+    from . import script
+
+    return script.trace(options, _load(options))
+
+
+def _one_entry(corpus: Corpus, pattern: str) -> Entry:
+    """Return the one entry that a pattern names; raises CorpusError."""
+    name, *others = corpus.select([pattern])
+    if others:
+        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
+        raise CorpusError(message)
+    entry = corpus.entries.get(name)
+    if entry is None:
+        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
+    return entry
+
+
+def lint(options: argparse.Namespace) -> int:
+    """Hold the files to the contract."""
+    from . import lint
+
+    corpus = _load(options)
+    problems = lint.lint(corpus)
+    try:
+        problems += lint.unformatted(corpus)
+    except FileNotFoundError as error:
+        print(f"note: {error}", file=sys.stderr)
+    except RuntimeError as error:
+        raise UsageError(error) from None
+    if options.json:
+        _print_json([vars(problem) for problem in problems])
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(corpus.ids)} entries, {len(problems)} problems", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def coverage(options: argparse.Namespace) -> int:
+    """Hold the corpus against real reports."""
+    from .coverage import write_or_compare
+
+    problems = write_or_compare(_load(options), write=options.write)
+    print("\n".join([*problems, f"{len(problems)} problems"]))
+    return 1 if problems else 0
+
+
+def site(options: argparse.Namespace) -> int:
+    """Write the static pages."""
+    from .site.build import build
+
+    corpus = _load(options)
+    for problem in corpus.problems:
+        print(f"note: left out, {problem}", file=sys.stderr)
+    built = build(corpus, options.out)
+    if options.json:
+        _print_json(built)
+    else:
+        print(f"{built.front}: {built.pages} pages in {built.seconds:.1f} s")
+    return 0
+
+
+def learn(options: argparse.Namespace) -> int:
+    """Let broken programs be mended."""
+    from .learn import session
+
+    return session.learn(_load(options), options)
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a case as a notebook."""
+    from .learn.course import alias
+    from .notebook import write_notebook
+
+    entry = _one_entry(_load(options), options.id)
+    if not isinstance(entry, corpora.Case):
+        message = f"{entry.id} is a control: only a pair has something to mend"
+        raise CorpusError(message)
+    path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
+    write_notebook(entry, path)
+    print(path)
+    return 0
+
+
+def new(options: argparse.Namespace) -> int:
+    """Write the skeleton of a case."""
+    from .skeleton import write_skeleton
+
+    for path in write_skeleton(options.corpus, options.id):
+        print(path)
+    return 0
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(value)).decode())

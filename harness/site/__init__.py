@@ -1,0 +1,1 @@
+"""The corpus and its results as static pages, made without torch."""

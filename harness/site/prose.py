@@ -1,0 +1,114 @@
+"""Turn Markdown into HTML that holds none of its own, with the corpus' ids as links."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_ID = re.compile(r"[\w-]+/[\w-]+")
+_FILE = re.compile(r"(?:\.\./)*(?:cases|fixes|controls)/([\w-]+/[\w-]+)\.(?:py|toml)")
+_DOCUMENT = re.compile(r"(?:\./|\.\./)*(?:docs/)?([\w-]+)\.md(#.*)?")
+_OUTSIDE = re.compile(r"https?://")
+
+
+def page_of(name: str) -> str:
+    """Return the address of an entry's page, relative to the front page."""
+    return f"{quote(name)}.html"
+
+
+class Prose:
+    """Renders Markdown for one site. `documents` are the names of pages made from Markdown."""
+
+    def __init__(self, ids: Collection[str], documents: Collection[str]) -> None:
+        """Know what may be linked to."""
+        self._ids = ids
+        self._documents = documents
+        self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        self._markdown.add_render_rule("table_open", _table_open)
+        self._markdown.add_render_rule("table_close", _table_close)
+
+    def inline(self, text: str, root: str) -> Markup:
+        """Return one paragraph's content; `root` leads from its page to the front page."""
+        tokens = self._markdown.parseInline(" ".join(text.split()))
+        return self._render(tokens, root)
+
+    def document(self, text: str, root: str) -> Markup:
+        """Return a whole document; a link to what is not on the site becomes plain text."""
+        return self._render(self._markdown.parse(text), root)
+
+    def _render(self, tokens: list[Token], root: str) -> Markup:
+        for token in tokens:
+            if token.children:
+                token.children = list(self._linked(token.children, root))
+        html = self._markdown.renderer.render(tokens, self._markdown.options, {})
+        return Markup(html)  # noqa: S704  (markdown-it escapes, and passes no HTML on)
+
+    def _linked(self, tokens: list[Token], root: str) -> Iterator[Token]:
+        inside: list[bool] = []  # for each link that is open, whether it is kept
+        for token in tokens:
+            if token.type == "link_open":
+                target = self._target(str(token.attrs.get("href", "")), root)
+                inside.append(target is not None)
+                token.attrs = {"href": target or ""}
+                keep = target is not None
+            elif token.type == "link_close":
+                keep = inside.pop()
+            elif token.type == "image":  # nothing is fetched
+                yield _text(token.content)
+                continue
+            else:
+                yield from [token] if inside else self._ids_linked(token, root)
+                continue
+            if keep:
+                yield token
+
+    def _target(self, href: str, root: str) -> str | None:
+        if _OUTSIDE.match(href):
+            return href
+        if (found := _FILE.fullmatch(href)) and found[1] in self._ids:
+            return root + page_of(found[1])
+        if (found := _DOCUMENT.fullmatch(href)) and found[1] in self._documents:
+            return f"{root}{found[1]}.html{found[2] or ''}"
+        return None
+
+    def _ids_linked(self, token: Token, root: str) -> Iterator[Token]:
+        if token.type == "code_inline" and token.content in self._ids:
+            yield from _link(root + page_of(token.content), token)
+            return
+        if token.type != "text":
+            yield token
+            return
+        rest = 0
+        for found in _ID.finditer(token.content):
+            if found[0] in self._ids:
+                yield _text(token.content[rest : found.start()])
+                yield from _link(root + page_of(found[0]), _text(found[0]))
+                rest = found.end()
+        yield _text(token.content[rest:])
+
+
+def _table_open(*_: object) -> str:
+    """Let a wide table scroll by itself, by keyboard too."""
+    return '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>'
+
+
+def _table_close(*_: object) -> str:
+    return "</table></div>"
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)
+
+
+def _link(href: str, inside: Token) -> Iterator[Token]:
+    yield Token("link_open", "a", 1, attrs={"href": href})
+    yield inside
+    yield Token("link_close", "a", -1)

@@ -1,0 +1,81 @@
+// Rank cases by how much their messages have in common with a text: the twin of
+// harness/ranking.py. A browser test holds the two to the same answers.
+"use strict";
+
+const { weights: WEIGHTS, index: INDEX } = CORPUS;
+const SHAPE = new RegExp(CORPUS.patterns.shape, "gu");
+const WORD = new RegExp(CORPUS.patterns.word, "gu");
+const SPELLINGS = CORPUS.patterns.spellings.map(([source, put]) => [new RegExp(source, "gu"), put]);
+const RARITY = new Map(INDEX.names.map((name, number) => [name, INDEX.rarity[number]]));
+
+function wordsOf(text) {
+  let said = apply(wording(text).toLowerCase(), SPELLINGS);
+  said = said.replace(SHAPE, (shape) => `shape${Math.min(shape.split("#").length - 1, 9)}`);
+  return [...said.matchAll(WORD)].map(([word]) => TYPES.get(word) ?? word);
+}
+
+function featuresOf(raises, says) {
+  const told = wordsOf(says);
+  const pairs = told.slice(1).map((word, index) => `${told[index]} ${word}`);
+  const named = raises ? [`class:${raises}`] : [];
+  return new Set([...told, ...pairs, ...named, ...tagsOf(says).map((tag) => `is:${tag}`)]);
+}
+
+function weightOf(feature) {
+  const rarity = RARITY.get(feature);
+  if (feature.startsWith("class:")) return WEIGHTS.raises * (rarity ?? INDEX.unknown);
+  if (feature.startsWith("is:")) return WEIGHTS.tag * INDEX.unknown;
+  if (feature.includes(" ")) return WEIGHTS.pair * (rarity ?? 0);
+  return rarity ?? WEIGHTS.unknown * INDEX.unknown;
+}
+
+// What does not depend on the text: who has a feature, and how much each message weighs.
+const HOLDERS = new Map(INDEX.names.map((name) => [name, []]));
+const DOCUMENTS = INDEX.documents.map(([id, numbers, places], place) => {
+  let [named, unnamed] = [0, 0];
+  for (const name of numbers.map((number) => INDEX.names[number])) {
+    HOLDERS.get(name).push(place);
+    const weight = weightOf(name);
+    named += weight;
+    if (!name.startsWith("class:")) unnamed += weight;
+  }
+  return { id, places, named, unnamed, place };
+});
+
+const total = (weights) => weights.reduce((sum, weight) => sum + weight, 0);
+
+// Tversky's index of two weighted sets, by the weights of what they share and hold.
+function likeness(common, text, message) {
+  if (common <= 0) return 0;
+  return common / (common + WEIGHTS.surplus * (text - common) + WEIGHTS.missing * (message - common));
+}
+
+// Whether both are known to come up in places, and share none.
+function elsewhere(known, reading) {
+  if (!known.places.length || !reading.places.size) return false;
+  return !known.places.some((name) => reading.places.has(name));
+}
+
+// The cases that are like the text, best first, as [id, score].
+function rank(reading) {
+  const best = new Map();
+  for (const { raises, says, trust } of reading.candidates) {
+    const told = new Map([...featuresOf(raises, says)].map((feature) => [feature, weightOf(feature)]));
+    const weight = total([...told.values()]);
+    const shared = new Map();
+    for (const [feature, worth] of told)
+      for (const place of HOLDERS.get(feature) ?? []) shared.set(place, (shared.get(place) ?? 0) + worth);
+    for (const [place, common] of shared) {
+      const known = DOCUMENTS[place];
+      let score = trust * likeness(common, weight, raises ? known.named : known.unnamed);
+      if (elsewhere(known, reading)) score *= 1 - WEIGHTS.place;
+      score = Number(score.toFixed(CORPUS.limits.digits));
+      if (!best.has(known.id) || score > best.get(known.id).score) best.set(known.id, { score, place });
+    }
+  }
+  const order = new Map(DOCUMENTS.map(({ id, place }) => [id, place]));
+  return [...best]
+    .filter(([, { score }]) => score >= WEIGHTS.threshold)
+    .sort(([one, a], [other, b]) => b.score - a.score || order.get(one) - order.get(other))
+    .map(([id, { score }]) => [id, score]);
+}

@@ -1,0 +1,150 @@
+// What a pasted text says: the twin of harness/reading.py, whose patterns come with the index.
+"use strict";
+
+const { patterns: PATTERNS, limits: LIMITS } = CORPUS;
+const regex = (source, flags = "") => new RegExp(source, "u" + flags);
+const once = (source) => regex(source);
+const every = (source) => regex(source, "g");
+const atStart = (source) => regex(`^(?:${source})`);
+
+const SPACE = "[\\s\\x1c-\\x1f\\x85]+";
+const [LEFT, RIGHT] = [regex(`^${SPACE}`), regex(`${SPACE}$`)];
+const NEWLINE = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/u;
+const lstrip = (text) => text.replace(LEFT, "");
+const rstrip = (text) => text.replace(RIGHT, "");
+const strip = (text) => rstrip(lstrip(text));
+
+// Python counts characters, JavaScript halves of those that need two.
+const first = (text, count) => (text.length <= count ? text : Array.from(text.slice(0, 2 * count)).slice(0, count).join(""));
+const last = (text, count) => (text.length <= count ? text : Array.from(text.slice(-2 * count)).slice(-count).join(""));
+
+function splitLines(text) {
+  const lines = text.split(NEWLINE);
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
+const rules = (pairs) => pairs.map(([source, replacement]) => [every(source), replacement]);
+const MASKS = rules(PATTERNS.mask);
+const WORDINGS = rules(PATTERNS.wording);
+const apply = (text, pairs) => pairs.reduce((said, [pattern, put]) => said.replace(pattern, () => put), text);
+
+function mask(message) {
+  const cut = first(message, LIMITS.mask);
+  const whole = cut.replace(/[\ud800-\udfff]/gu, (half) => "\\u" + half.charCodeAt(0).toString(16));
+  const masked = apply(whole, MASKS);
+  return cut.length < message.length ? masked + "…" : masked;
+}
+
+const wording = (message) => strip(apply(mask(message), WORDINGS));
+
+const CLASS = atStart(PATTERNS.class);
+
+function split(line) {
+  const text = lstrip(line);
+  const found = CLASS.exec(text);
+  return found ? [found[1], text.slice(found[0].length)] : ["", line];
+}
+
+const NOISE = PATTERNS.noise.map(every);
+const FRAMES = PATTERNS.frames.map(once);
+const SOURCE = atStart(PATTERNS.source);
+const END = once(PATTERNS.end);
+const INLINE = once(PATTERNS.inline);
+const CALLED = every(PATTERNS.called);
+const PARTS = every('[:"`>][\\s\\x1c-\\x1f\\x85]*');
+const CLOSING = { "\u201c": "\u201d", "\u2018": "\u2019" };
+
+function readText(text) {
+  const kept = splitLines(last(text, LIMITS.text)).slice(-LIMITS.lines);
+  const lines = kept.map((line) => clean(first(line, LIMITS.width)));
+  const asserted = assertedIn(lines);
+  let found = [...namedIn(lines), ...inlineIn(lines)];
+  // Beside a kernel's own words the exception says only that there was one.
+  if (asserted.length) found = [...asserted, ...found.map((each) => ({ ...each, trust: LIMITS.prose }))];
+  const candidates = unique(found.length ? found : proseIn(lines));
+  return { candidates: candidates.slice(0, LIMITS.candidates), places: placesIn(lines) };
+}
+
+const clean = (line) => rstrip(NOISE.reduce((said, noise) => said.replace(noise, ""), line));
+const candidate = (raises, says, trust) => ({ raises, says: first(says, LIMITS.message), trust });
+
+function unique(candidates) {
+  const seen = new Map();
+  for (const each of candidates) {
+    const key = JSON.stringify([each.raises, each.says, each.trust]);
+    if (!seen.has(key)) seen.set(key, each);
+  }
+  return [...seen.values()];
+}
+
+function namedIn(lines) {
+  const found = [];
+  lines.forEach((line, index) => {
+    const [raises, says] = split(line);
+    if (!raises || says.startsWith("(")) return;
+    const below = lines.slice(index + 1, index + 1 + LIMITS.continuation);
+    for (const blank of [true, false]) {
+      const whole = [says, ...continued(below, blank)].join("\n");
+      found.push(candidate(raises, strip(whole), LIMITS.named));
+    }
+    found.push(candidate(raises, says, LIMITS.beginning));
+  });
+  return found.reverse();
+}
+
+// The lines that may go on with a message, over blank ones or up to the first.
+function continued(lines, blank) {
+  const end = lines.findIndex((line) => END.test(line) || split(line)[0] || !(strip(line) || blank));
+  return end < 0 ? lines : lines.slice(0, end);
+}
+
+function inlineIn(lines) {
+  const found = [];
+  for (const line of lines) {
+    const match = INLINE.exec(line);
+    if (!match || split(line)[0]) continue;
+    let says = match.groups.rest.replace(/^[: ]+/, "");
+    const quote = match.groups.quote;
+    if (quote) says = says.split(CLOSING[quote] ?? quote)[0];
+    found.push(candidate(match.groups.raises, says, LIMITS.inline));
+  }
+  return found.reverse();
+}
+
+function assertedIn(lines) {
+  const told = lines.filter((line) => line.includes("Assertion") && !split(line)[0]);
+  return told.slice(-1).map((line) => candidate("", line, LIMITS.named));
+}
+
+function proseIn(lines) {
+  const told = lines.map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
+  const pairs = told.slice(1).map((line, index) => `${told[index]} ${line}`);
+  const parts = told.flatMap((line) => [...line.matchAll(PARTS)].map((at) => line.slice(at.index + at[0].length)));
+  return [...told, ...pairs, ...parts.slice(0, LIMITS.prose_lines)].filter(Boolean).map((text) => candidate("", text, LIMITS.prose));
+}
+
+function placesIn(lines) {
+  const places = new Set();
+  let calls = new Set();
+  lines.forEach((line, index) => {
+    const stripped = strip(line);
+    const marked = SOURCE.exec(stripped);
+    if (marked) calls = called(marked[1]);
+    const frame = FRAMES.map((pattern) => pattern.exec(stripped)).find(Boolean);
+    if (!frame) return;
+    const parts = frame.groups.file.split(/[/\\]/);
+    if (parts.includes("torch") || parts.includes("torchvision")) {
+      places.add(parts.at(-1).replace(/\.py$/, ""));
+      for (const name of (frame.groups.name ?? "").split(".")) places.add(name);
+    } else if (index + 1 < lines.length && !line.includes("site-packages")) {
+      const below = called(lines[index + 1]);
+      if (below.size) calls = below;
+    }
+  });
+  return new Set([...places, ...calls].filter(Boolean).map((place) => place.toLowerCase()));
+}
+
+function called(source) {
+  return new Set([...source.matchAll(CALLED)].flatMap((match) => [match[1], match[2]]).filter(Boolean));
+}

@@ -1,0 +1,324 @@
+"""The pages in a real browser: search, filters, keyboard, themes, narrow screens, accessibility.
+
+Run by `nox -s site_tests`, apart from the other tests: it needs Debian's chromium.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from kit import Pair, corpus_of, put
+from playwright.sync_api import expect, sync_playwright
+
+from harness import messages, ranking, reading
+from harness.corpus import default_root, load
+from harness.site.build import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+
+    Visit = Callable[..., Page]
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+QUICK = 50.0  # milliseconds from a paste to the list
+PHONE: ViewportSize = {"width": 375, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PAGES = [
+    "index.html",
+    "none/missing_return.html",
+    "training/growing_gradients.html",
+    "module/fc_that_squeezenet_never_calls.html",
+    "batch/batchnorm_on_one_image.html",
+    "myths.html",
+    "why-none.html",
+    "releases.html",
+    "timings.html",
+    "coverage.html",
+    "trace.html",
+]
+TRACEBACK = """\
+Epoch 1:   0%|          | 0/100 [00:00<?, ?it/s]
+Traceback (most recent call last):
+  File "/home/ana/thesis/train.py", line 88, in <module>
+    logits = model(batch)
+  File "/venv/lib/python3.12/site-packages/torch/nn/modules/module.py", line 1775, in _call_impl
+    return forward_call(*args, **kwargs)
+  File "/home/ana/thesis/model.py", line 41, in forward
+    return self.head(torch.flatten(features, 1))
+TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
+"""
+
+
+PASTED = sorted((Path(__file__).parent / "data").glob("*.jsonl"))  # what people paste
+# Texts at which two languages might part: other alphabets, spaces, line ends, logs, no class.
+ODD_TEXTS = [
+    "",
+    "\u00a0\u2003RuntimeError:\u00a0mat1 and mat2 shapes cannot be multiplied (4x8 and 9x10)\u0085",
+    "\U0001f525" * 3000 + "\r\nRuntimeError: expected scalar type Long but found Float\r\n",
+    "AttributeErrör: 'NoneType' object has no attribute 'size'",
+    "OutOfMemoryError\nValueError: Target size (torch.Size([4])) must be the same as input size",
+    "E       TypeError: 'NoneType' object is not callable\nnet.py:41: TypeError",
+    "[rank0]: KeyError: 'x'\n2026-01-02 03:04:05 ERROR RuntimeError: size '[4, -1]' is invalid",
+    "why do I get “expected input[4, 8, 8, 3] to have 3 channels, but got 8 channels” here?",
+    "my loss is nan > and the gradient of `fc` is None: what does it mean?\n" * 30,
+    'Error(s) in loading:\n\tMissing key(s) in state_dict: "a".\n\tUnexpected key(s): "module.a".',
+    TRACEBACK + "\nThanks!\x1b[0m\n```\n> ------> 3 x = self.conv(x)",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if BROWSER is None:
+        pytest.fail("no chromium on the PATH: install it with `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        # Root, as which continuous integration runs, has no sandbox.
+        yield playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "site"
+    build(load(default_root()), out)
+    return out
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Path) -> Iterator[Visit]:
+    """Open pages from files; whatever they say on the console or ask of the net fails the test."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_page(path: str, root: Path = site, **options: Any) -> Page:
+        options.setdefault("viewport", DESKTOP)
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.extend(_foreign(request.url)))
+        page.goto((root / path).as_uri() if "#" not in path else f"{root.as_uri()}/{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _foreign(url: str) -> list[str]:
+    return [] if url.startswith(("file:", "data:")) else [url]
+
+
+def _shown(page: Page) -> list[str]:
+    read = "rows => rows.map(row => row.dataset.id)"
+    shown: list[str] = page.eval_on_selector_all("#cases > li:not([hidden])", read)
+    return shown
+
+
+def _paste(page: Page, text: str) -> None:
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.locator("#query").focus()
+    page.keyboard.press("Control+V")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_fits_and_is_accessible(path: str, visit: Visit) -> None:
+    page = visit(path)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    for viewport, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in _violations(page)] == []
+
+
+def _violations(page: Page) -> list[dict[str, Any]]:
+    """Return what axe-core objects to; it must not fetch the style sheet once more."""
+    found: list[dict[str, Any]] = Axe().run(page, options={"preload": False}).response["violations"]
+    return found
+
+
+def test_the_check_of_accessibility_finds_what_is_wrong(tmp_path: Path, visit: Visit) -> None:
+    put(tmp_path / "sick.html", "<title>x</title><img src='data:,'><p style='color:#ddd'>pale")
+    found = {each["id"] for each in _violations(visit("sick.html", tmp_path))}
+    assert {"image-alt", "html-has-lang", "color-contrast"} <= found
+
+
+def test_the_themes_differ(visit: Visit) -> None:
+    colours = {
+        scheme: visit("index.html", color_scheme=scheme).evaluate(
+            "getComputedStyle(document.body).backgroundColor"
+        )
+        for scheme in ("light", "dark")
+    }
+    assert colours["light"] > colours["dark"]
+
+
+def test_a_pasted_traceback_finds_its_case(visit: Visit) -> None:
+    page = visit("index.html", permissions=["clipboard-read", "clipboard-write"])
+    everything = len(_shown(page))
+    _paste(page, TRACEBACK)
+    assert _shown(page)[0] == "none/missing_return"
+    assert len(_shown(page)) < everything
+    expect(page.locator("li.first .tell")).to_contain_text("a layer of your own")
+    expect(page.locator("#status")).to_contain_text("the nearest first")
+    page.locator("#clear").click()
+    assert len(_shown(page)) == everything
+
+
+def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
+    known = messages.known(load(default_root()))
+    index = ranking.build(known)
+    said = [message for some in known.values() for message in some]
+    texts = [f"{one.raises}: {one.says}" if one.raises else one.says for one in said]
+    texts += [one.says for one in said] + ODD_TEXTS
+    texts += [
+        json.loads(line)["text"] for path in PASTED for line in path.read_bytes().splitlines()
+    ]
+    here = [
+        [
+            [found.id, found.score]
+            for found in ranking.rank(index, reading.read(text), ranking.Weights())
+        ]
+        for text in texts
+    ]
+    page = visit("index.html")
+    there = page.evaluate("texts => texts.map(text => rank(readText(text)))", texts)
+    assert len(texts) > 300
+    assert sum(map(bool, here)) > 300
+    assert [t for t, a, b in zip(texts, here, there, strict=True) if a != b] == []
+
+
+@pytest.mark.parametrize("lines", [0, 100, 3000])
+def test_a_paste_is_answered_at_once(lines: int, visit: Visit) -> None:
+    page = visit("index.html", permissions=["clipboard-read", "clipboard-write"])
+    took = []
+    for _ in range(5):
+        page.locator("#query").fill("")
+        _paste(page, "step 12: loss=0.31, learning rate 0.1\n" * lines + TRACEBACK)
+        assert _shown(page)[0] == "none/missing_return"
+        took.append(float(page.get_attribute("#status", "data-ms") or "inf"))
+    assert sorted(took)[len(took) // 2] < QUICK
+
+
+def test_a_few_words_find_what_holds_them(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill("squeezenet")
+    assert _shown(page) == ["module/fc_that_squeezenet_never_calls"]
+    page.locator("#query").fill("qwertz uiop")
+    assert _shown(page) == []
+    expect(page.locator("#status")).to_contain_text("Nothing here is like that")
+
+
+def test_filters_narrow_the_list_and_the_address_keeps_them(visit: Visit, site: Path) -> None:
+    page = visit("index.html")
+    page.locator("button[data-topic=training]").click()
+    page.locator("#silent").check()
+    page.locator("#level").select_option("3")
+    chosen = _shown(page)
+    cases = load(default_root()).entries
+    assert chosen
+    assert all(name.startswith("training/") and cases[name].spec.level == 3 for name in chosen)
+    again = visit(f"index.html#{page.url.partition('#')[2]}", site)
+    assert _shown(again) == chosen
+    page.locator("button[data-topic=training]").click()
+    page.locator("#silent").uncheck()
+    page.locator("#stage").select_option("build")
+    page.locator("#level").select_option("")
+    rows = page.locator("#cases > li:visible")
+    assert {rows.nth(i).get_attribute("data-stage") for i in range(rows.count())} == {"build"}
+
+
+def test_a_release_shows_its_own_messages(tmp_path: Path, visit: Visit) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/old": Pair(), "shape/new": Pair()})
+    for release, names in {"2.1": ["old"], "2.2": ["old", "new"]}.items():
+        book = f'torch = "{release}"\ntorchvision = ""\npython = ""\ndevice = "cpu"\n'
+        for name in names:
+            book += (
+                f'[entries."shape/{name}"]\nverdict = "reproduced"\n'
+                f'[entries."shape/{name}".broken]\nraises = "E"\nsays = "in {release}"\n'
+            )
+        put(corpus.root / f"results/torch-{release}/cpu.toml", book)
+    build(corpus, tmp_path / "site")
+    page = visit("index.html", tmp_path / "site")
+    assert _shown(page) == ["shape/new", "shape/old"]
+    page.locator("#release").select_option("2.1")
+    assert _shown(page) == ["shape/old"]
+    expect(page.locator("#cases > li:visible .msg")).to_have_text("E: in 2.1")
+
+
+def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
+    page = visit("index.html")
+    page.keyboard.press("/")
+    page.keyboard.insert_text(TRACEBACK)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/none/missing_return.html")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the content")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("none")
+
+
+def test_escape_empties_the_box(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill("squeezenet")
+    page.keyboard.press("Escape")
+    expect(page.locator("#query")).to_have_value("")
+
+
+def test_a_browser_that_goes_back_finds_the_list_as_it_was(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill("squeezenet")
+    page.locator("#cases > li:visible > a").click()
+    page.wait_for_url("**/module/*.html")
+    page.go_back()
+    expect(page.locator("#query")).to_have_value("squeezenet")
+    assert _shown(page) == ["module/fc_that_squeezenet_never_calls"]
+
+
+@pytest.mark.parametrize("side", ["broken", "fixed"])
+def test_copy_gives_the_program(side: str, visit: Visit) -> None:
+    page = visit("none/missing_return.html", permissions=["clipboard-read", "clipboard-write"])
+    page.locator(f"button[data-from={side}]").click()
+    expect(page.locator(f".program.{side} button")).to_have_text("Copied")
+    case = load(default_root()).entries["none/missing_return"]
+    assert page.evaluate("navigator.clipboard.readText()") == case.programs()[side]
+
+
+def test_download_gives_the_program(visit: Visit) -> None:
+    page = visit("none/missing_return.html", accept_downloads=True)
+    with page.expect_download() as download:
+        page.locator(".program.fixed a[download]").click()
+    case = load(default_root()).entries["none/missing_return"]
+    assert download.value.suggested_filename == "missing_return.py"
+    assert download.value.path().read_text() == case.programs()["fixed"]
+
+
+def test_lines_of_case_and_fix_stand_at_one_height(visit: Visit) -> None:
+    page = visit("none/missing_return.html")
+    tops = "rows => rows.map(row => Math.round(row.getBoundingClientRect().top))"
+    broken = page.eval_on_selector_all(".program.broken .ln", tops)
+    assert broken
+    assert broken == page.eval_on_selector_all(".program.fixed .ln", tops)
+
+
+def test_without_scripts_everything_can_be_read(visit: Visit) -> None:
+    page = visit("index.html", java_script_enabled=False)
+    assert page.locator("#cases > li:visible").count() > 100
+    expect(page.locator("#search")).to_be_hidden()
+
+
+def test_a_hostile_text_stays_text(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill("<img src=x onerror=alert(1)> RuntimeError: <b>mat1</b>")
+    assert page.locator("#cases img, #status img").count() == 0

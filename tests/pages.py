@@ -1,0 +1,86 @@
+"""Read the pages of a built site, and say what in them is foreign or leads nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOADS = {"src", "srcset", "poster", "data", "action", "formaction", "background", "xlink:href"}
+
+
+@dataclass
+class Read:
+    """What a page holds."""
+
+    links: list[str] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)  # what a browser fetches unasked
+    ids: set[str] = field(default_factory=set)
+    foreign: list[str] = field(default_factory=list)  # what no template of ours has
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = Read()
+        self._script = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attributes}
+        self._script = tag == "script"
+        if tag in {"img", "iframe", "object", "embed", "base", "style", "b-hostile"}:
+            self.read.foreign.append(tag)
+        self.read.foreign += [key for key in given if key.startswith("on") or key == "style"]
+        self.read.loads += [value for key, value in given.items() if key in LOADS]
+        if "id" in given:
+            self.read.ids.add(given["id"])
+        if "href" in given:
+            (self.read.loads if tag == "link" else self.read.links).append(given["href"])
+            if urlsplit(given["href"]).scheme not in {"", "https", "data"}:
+                self.read.foreign.append(given["href"])
+
+    def handle_data(self, data: str) -> None:
+        if self._script and data.strip():
+            self.read.foreign.append(f"script: {data.strip()[:40]}")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = self._script and tag != "script"
+
+
+def read(html: str) -> Read:
+    """Return what a page holds."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    return reader.read
+
+
+def site(root: Path) -> dict[str, Read]:
+    """Return what each page of a site holds, by its path."""
+    return {
+        path.relative_to(root).as_posix(): read(path.read_text(encoding="utf-8"))
+        for path in root.rglob("*.html")
+    }
+
+
+def dead_links(root: Path, pages: dict[str, Read]) -> list[str]:
+    """Return the links within the site that lead nowhere."""
+    dead = []
+    for path, page in pages.items():
+        for link in [*page.links, *page.loads]:
+            parts = urlsplit(link)
+            if parts.scheme:
+                continue
+            target = ((root / path).parent / unquote(parts.path)).resolve() if parts.path else None
+            name = path if target is None else target.relative_to(root.resolve()).as_posix()
+            known = pages[name].ids if name in pages else None
+            anchored = (
+                not parts.fragment or "=" in parts.fragment or (known and parts.fragment in known)
+            )
+            if not (root / name).is_file() or not anchored:
+                dead.append(f"{path}: {link}")
+    return dead

@@ -1,0 +1,170 @@
+"""A recorded shape trace is read, set beside the fixed one, and drawn."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.corpus import default_root
+from harness.records import Record, Side, read_all
+from harness.site.journey import (
+    FOLD,
+    Enter,
+    Fail,
+    Fold,
+    Layer,
+    Leave,
+    Row,
+    Step,
+    Tensor,
+    Value,
+    events,
+    journey,
+    parse,
+    tensors,
+)
+from harness.site.svg import CHARACTERS, picture
+
+IMAGES, MAPS, SCORES = "float32[4, 3, 8, 8]", "float32[4, 8, 6, 6]", "float32[4, 10]"
+BROKEN = Side(
+    raises="TypeError",
+    at="torch.flatten(x, 1)",
+    layers=[
+        f"Net: {IMAGES} -> ✗",
+        f"conv Conv2d: {IMAGES} -> {MAPS}",
+        f"attend Attention: {MAPS} -> None",
+        "attend.score Linear: float32[4, 8] -> float32[4, 8]",
+    ],
+)
+FIXED = Side(
+    layers=[
+        f"Net: {IMAGES} -> {SCORES}",
+        f"conv Conv2d: {IMAGES} -> {MAPS}",
+        f"attend Attention: {MAPS} -> {MAPS}",
+        "attend.score Linear: float32[4, 8] -> float32[4, 8]",
+        f"fc Linear: float32[4, 288] -> {SCORES}",
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("Net: float32[4, 3] -> ✗", Step("", "Net", "float32[4, 3]", "✗")),
+        ("a.0 Conv2d: int64[4] -> …", Step("a.0", "Conv2d", "int64[4]", "…")),
+        ("loss Loss: float32[4], int64[4] -> float32[]",
+         Step("loss", "Loss", "float32[4], int64[4]", "float32[]")),
+        ("<b>no line of a trace", Step("", "<b>no line of a trace", "", "…")),
+    ],
+)  # fmt: skip
+def test_a_line_is_read(line: str, step: Step) -> None:
+    assert parse(line) == step
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        (IMAGES, [Tensor("float32", (4, 3, 8, 8))]),
+        ("float32[]", [Tensor("float32", ())]),
+        ("[uint8[8, 8], (None, bool[0])]@cuda", [Tensor("uint8", (8, 8)), Tensor("bool", (0,))]),
+        ("None", []),
+        ("Image", []),
+    ],
+)
+def test_tensors_are_found_in_a_value(value: str, held: list[Tensor]) -> None:
+    assert tensors(value) == held
+
+
+def test_a_journey_tells_layers_from_the_code_between_them() -> None:
+    assert events(BROKEN) == [
+        Value(IMAGES),
+        Layer("conv", "Conv2d"),
+        Value(MAPS),
+        Enter("attend", "Attention"),
+        Value("float32[4, 8]", by_code=True),
+        Layer("attend.score", "Linear", 1),
+        Value("float32[4, 8]"),
+        Value("None", by_code=True),
+        Leave("attend"),
+        Fail("TypeError at torch.flatten(x, 1)"),
+    ]
+
+
+def test_what_fails_after_the_network_ends_the_journey_too() -> None:
+    side = Side(raises="ValueError", stage="run", layers=[f"Net: {IMAGES} -> {SCORES}"])
+    assert events(side)[-2:] == [Value(SCORES), Fail("ValueError")]
+
+
+def test_a_layer_that_fails_is_the_last() -> None:
+    side = Side(raises="E", at="f(x)", layers=["Net: int64[4] -> …", "fc Linear: int64[4] -> ✗"])
+    assert events(side) == [Value("int64[4]"), Layer("fc", "Linear"), Fail("E at f(x)", "fc")]
+
+
+def test_the_first_difference_is_where_the_layer_gives_none() -> None:
+    told = journey(BROKEN, FIXED)
+    assert told.first is not None
+    assert told.rows[told.first] == Row(Value("None", by_code=True), Value(MAPS, by_code=True))
+    assert all(row.alike for row in told.rows[: told.first])
+
+
+def test_equal_sides_do_not_part() -> None:
+    assert journey(FIXED, FIXED).first is None
+
+
+def test_a_long_run_of_equal_rows_is_folded() -> None:
+    deep = [f"{i} Conv2d: {MAPS} -> {MAPS}" for i in range(FOLD)]
+    told = journey(
+        Side(raises="E", layers=[f"Net: {MAPS} -> ✗", *deep]),
+        Side(layers=[f"Net: {MAPS} -> {MAPS}", *deep]),
+    )
+    folds = [row.broken for row in told.rows if isinstance(row.broken, Fold)]
+    assert folds == [Fold(FOLD - 2)]
+    assert told.first == len(told.rows) - 1
+
+
+def _texts(svg: str) -> list[str]:
+    root = ET.fromstring(svg)  # noqa: S314  (made here)
+    for text in root.iter("text"):
+        for title in text.findall("title"):
+            title.text = ""  # the whole of what was cut
+    return ["".join(text.itertext()) for text in root.iter("text")]
+
+
+def test_a_picture_says_what_its_side_went_through() -> None:
+    told = journey(BROKEN, FIXED)
+    assert _texts(picture(told, "broken", "x"))[-2:] == ["None", "TypeError at torch.flatten(x, 1)"]
+    assert _texts(picture(told, "fixed", "x"))[-2:] == ["fc Linear", SCORES]
+    assert picture(told, "broken", "x").count('class="lit"') == 1
+
+
+def test_where_only_one_side_fails_the_other_says_that_it_does_not() -> None:
+    late = Side(raises="ValueError", at="loss(x)", layers=FIXED.layers)
+    told = journey(late, FIXED)
+    assert _texts(picture(told, "broken", "x"))[-1] == "ValueError at loss(x)"
+    assert _texts(picture(told, "fixed", "x"))[-1] == "nothing is raised"
+
+
+def test_what_a_program_says_cannot_leave_the_picture() -> None:
+    sick = "</title><script>alert(1)</script>"
+    side = Side(raises=sick, at=sick, layers=[f"a.{sick} {sick}: {sick} -> {sick}"])
+    svg = picture(journey(side, FIXED), "broken", sick)
+    assert "<script" not in svg
+    assert any("…" in text and len(text) <= CHARACTERS for text in _texts(svg))
+
+
+RECORDS = read_all(default_root() / "results")[0].entries
+
+
+@pytest.mark.parametrize("name", [name for name, record in RECORDS.items() if record.broken])
+def test_every_recorded_pair_can_be_drawn(name: str) -> None:
+    record: Record = RECORDS[name]
+    assert record.broken is not None
+    assert record.fixed is not None
+    told = journey(record.broken, record.fixed)
+    for side in ("broken", "fixed"):
+        assert _texts(picture(told, side, name))
+    drawn = {step.path for step in map(parse, record.broken.layers)}
+    known = {getattr(row.broken, "path", "") for row in told.rows}
+    folded = any(isinstance(row.broken, Fold) for row in told.rows)
+    assert folded or drawn <= known | {""}

@@ -1,0 +1,270 @@
+"""The pages: complete, small, escaped, and without a link that leads nowhere."""
+
+from __future__ import annotations
+
+import time
+from html import unescape
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import msgspec
+import pages
+import pytest
+import tomli_w
+from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, put
+
+from harness.cli import main
+from harness.corpus import Case, default_root, load
+from harness.records import Book, Record, Side
+from harness.site.build import MARK, build
+from harness.timing import stored
+from harness.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.corpus import Corpus
+
+LARGEST = 100_000  # bytes of a page
+SLOWEST = 10.0  # seconds
+HOSTILE = """"'><b-hostile onclick=x></code></script><script>alert(1)</script> [x](javascript:x)"""
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return load(default_root())
+
+
+@pytest.fixture(scope="module")
+def site(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "site"
+    began = time.process_time()
+    built = build(corpus, out)
+    assert time.process_time() - began < SLOWEST
+    assert built.largest < LARGEST
+    return out
+
+
+@pytest.fixture(scope="module")
+def read(site: Path) -> dict[str, pages.Read]:
+    return pages.site(site)
+
+
+def test_every_entry_has_a_page(corpus: Corpus, read: dict[str, pages.Read]) -> None:
+    assert {f"{name}.html" for name in corpus.entries} <= set(read)
+    assert {"index.html", "why-none.html", "myths.html", "releases.html", "timings.html"} <= set(
+        read
+    )
+
+
+def test_no_link_leads_nowhere(site: Path, read: dict[str, pages.Read]) -> None:
+    assert sum(len(page.links) for page in read.values()) > 1000
+    assert pages.dead_links(site, read) == []
+
+
+def test_nothing_is_fetched_from_elsewhere(read: dict[str, pages.Read]) -> None:
+    loads = {load for page in read.values() for load in page.loads}
+    assert {load.partition("static/")[0] for load in loads if not load.startswith("data:")} == {
+        "",
+        "../",
+    }
+    assert [page.foreign for page in read.values() if page.foreign] == []
+
+
+def test_a_page_has_all_that_is_known_about_its_case(site: Path) -> None:
+    page = (site / "none/missing_return.html").read_text()
+    for text in (
+        "A custom layer that returns nothing",
+        "must be Tensor, not NoneType",
+        "the mistake</b>",
+        "raises here</b>",
+        "13 lines below the mistake",
+        "the first None is the output of the",
+        "https://github.com/pytorch/pytorch/issues/12436",
+        "python cases/none/missing_return.py",
+        "float32[4, 8, 6, 6]",
+        'class="lit"',
+        '<a href="../none/last_layer_without_return.html">',
+    ):
+        assert text in page, text
+
+
+def test_a_download_is_the_program_itself(corpus: Corpus, read: dict[str, pages.Read]) -> None:
+    for name, entry in corpus.entries.items():
+        data = [link for link in read[f"{name}.html"].links if link.startswith("data:")]
+        programs = [unquote(link.partition(",")[2]) for link in data]
+        assert programs == list(entry.programs().values())
+
+
+def test_the_question_that_it_grew_from_leads_to_the_cases(read: dict[str, pages.Read]) -> None:
+    links = read["why-none.html"].links
+    assert {"none/missing_return.html", "batch/ten_images_at_once.html"} <= set(links)
+
+
+def _hostile(root: Path) -> Corpus:
+    words = dict.fromkeys(("title", "why", "diagnose", "tell"), HOSTILE)
+    sources = [f"https://example.org/{HOSTILE.split(maxsplit=1)[0]}"]
+    comment = f'X = """{HOSTILE}"""\n'
+    pair = Pair(
+        BROKEN + comment,
+        HEALTHY + comment,
+        extra={
+            **words,
+            "sources": sources,
+            "hints": [HOSTILE],
+            "seen": [{"says": HOSTILE, "torch": HOSTILE}],
+        },
+    )
+    solo = Solo(
+        HEALTHY + comment,
+        extra={"title": HOSTILE, "claim": HOSTILE, "truth": HOSTILE, "sources": sources},
+    )
+    corpus_of(root, {"shape/pair": pair, "shape/other": pair, "a&b/<i>&?#%20": solo})
+    side = Side(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, holds=[HOSTILE], breaks=[HOSTILE],
+                layers=[f"{HOSTILE} {HOSTILE}: {HOSTILE} -> {HOSTILE}"])  # fmt: skip
+    record = Record(Verdict.REPRODUCED, side, Side(layers=["Net: None -> None"], holds=[HOSTILE]))
+    book = Book(HOSTILE, "", "", HOSTILE, {"shape/pair": record, "shape/other": record})
+    put(root / "results/torch-1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
+    stats = {"median": 1e-4, "q1": 1e-4, "q3": 1e-4, "rounds": 1}
+    timing = {"benchmarks": [{"params": {"name": HOSTILE}, "stats": stats}],
+              "machine_info": {"cpu": {"brand_raw": HOSTILE}, "system": HOSTILE}}  # fmt: skip
+    put(root / "results/timing/here/1.json", msgspec.json.encode(timing).decode())
+    put(
+        root / "results/tools/README.md",
+        f"# {HOSTILE}\n\n| a |\n| - |\n| {HOSTILE} |\n\n![x](x.png)",
+    )
+    return load(root)
+
+
+def test_nothing_that_a_program_or_a_report_says_is_markup(tmp_path: Path) -> None:
+    corpus = _hostile(tmp_path / "corpus")
+    assert len(corpus.entries) == 3
+    build(corpus, tmp_path / "site")
+    read = pages.site(tmp_path / "site")
+    assert [(path, page.foreign) for path, page in read.items() if page.foreign] == []
+    assert pages.dead_links(tmp_path / "site", read) == []
+    script = (tmp_path / "site/static/index.js").read_text()
+    assert script.count("\n") == 1
+    assert "b-hostile" in script
+
+
+@pytest.mark.parametrize(
+    "sick",
+    [
+        "<script>x</script>",
+        "<p onclick='x'>",
+        "<a href='javascript:x'>",
+        "<img src=x>",
+        "<b-hostile>",
+    ],
+)
+def test_the_check_for_foreign_markup_finds_it(sick: str) -> None:
+    assert pages.read(sick).foreign
+
+
+def test_the_check_for_dead_links_finds_them(tmp_path: Path) -> None:
+    put(
+        tmp_path / "a.html",
+        '<a href="b.html"></a><a href="#c"></a><script src="d.js"></script><p id=e><a href=#e>',
+    )
+    assert len(pages.dead_links(tmp_path, pages.site(tmp_path))) == 3
+
+
+def test_a_release_that_cannot_show_a_case_lends_it_no_message(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    sick = Side(raises="AttributeError", says="no such thing yet")
+    book = Book("2.1", "", "", "cpu", {"shape/pair": Record(Verdict.NOT_HERE, sick, sick)})
+    put(corpus.root / "results/torch-2.1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
+    build(corpus, tmp_path / "site")
+    page = (tmp_path / "site/shape/pair.html").read_text()
+    assert "cannot be shown there: AttributeError: no such thing yet" in page
+    assert '<p class="says">cannot be multiplied</p>' in page
+
+
+def test_a_page_says_what_the_fix_costs_where_it_was_measured(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    put(corpus.root / "results/timing/broken-cpu.toml",
+        'device = "cpu"\n[failures_us]\n"shape/pair" = 12.5\n')  # fmt: skip
+    build(corpus, tmp_path / "site")
+    times = stored.read(corpus.root / "results", "cpu")
+    assert stored.sentence(times, "shape/pair")
+    page = (tmp_path / "site/shape/pair.html").read_text()
+    assert stored.sentence(times, "shape/pair") in unescape(page)
+
+
+def test_a_corpus_without_results_has_pages(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair(), "dtype/myth": Solo()})
+    built = build(corpus, tmp_path / "site")
+    assert built.pages == 4
+    assert not (tmp_path / "site/releases.html").exists()
+    assert not (tmp_path / "site/tools.html").exists()
+    assert "cannot be multiplied" in (tmp_path / "site/shape/pair.html").read_text()
+
+
+def test_tools_have_a_page_where_they_have_scores(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    put(corpus.root / "results/tools/README.md", "# Tools\n\nSee shape/pair.")
+    build(corpus, tmp_path / "site")
+    assert 'href="tools.html"' in (tmp_path / "site/index.html").read_text()
+    assert 'href="shape/pair.html"' in (tmp_path / "site/tools.html").read_text()
+
+
+def test_a_rebuilt_site_keeps_no_page_of_a_case_that_is_gone(tmp_path: Path) -> None:
+    build(corpus_of(tmp_path / "one", {"shape/gone": Pair()}), tmp_path / "site")
+    build(corpus_of(tmp_path / "two", {"shape/pair": Pair()}), tmp_path / "site")
+    assert not (tmp_path / "site/shape/gone.html").exists()
+    assert (tmp_path / "site" / MARK).is_file()
+
+
+def _refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    code = main(["site", "--corpus", str(tmp_path / "corpus"), "--out", str(tmp_path / "out")])
+    assert code == 2
+    return capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "out/thesis.txt", "years of work")
+    assert "holds something else than a site" in _refused(tmp_path, capsys)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "out", "text")
+    assert "is a file: name a folder" in _refused(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("damaged", ["torch-1/cpu.toml", "timing/here/1.json"])
+def test_damaged_results_leave_the_site_that_was_there(
+    damaged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    build(corpus, tmp_path / "out")
+    before = (tmp_path / "out/index.html").read_bytes()
+    put(corpus.root / "results" / damaged, "{")
+    assert "restore it, or delete it" in _refused(tmp_path, capsys)
+    assert (tmp_path / "out/index.html").read_bytes() == before
+
+
+def test_the_command_says_where_the_front_page_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
+    put(tmp_path / "corpus/cases/loss/half.py", HEALTHY)
+    out = tmp_path / "made"
+    assert main(["site", "--corpus", str(tmp_path / "corpus"), "--out", str(out), "--json"]) == 0
+    said = capsys.readouterr()
+    assert msgspec.json.decode(said.out)["front"] == str(out / "index.html")
+    assert "left out, " in said.err
+
+
+def test_pages_of_one_message_lead_to_each_other(
+    corpus: Corpus, read: dict[str, pages.Read]
+) -> None:
+    silent = [
+        e.id for e in corpus.entries.values() if isinstance(e, Case) and e.spec.broken.violates
+    ]
+    assert silent
+    assert "../training/frozen_head.html" in read["training/loss_of_the_predicted_class.html"].links

@@ -61,7 +61,7 @@ def trace(options: argparse.Namespace, corpus: Corpus) -> int:
         document.close()
     else:
         _print(tracing, options, ending)
-        if failed:
+        if matches:
             report.console(stderr=True).print(answer(matches, corpus))
     return code
 

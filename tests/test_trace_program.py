@@ -199,7 +199,9 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) ->
     assert "Sequential, forward pass 6 of 6" in done.err
     assert "CrossEntropyLoss, forward pass 5 of 5" in done.err
     assert "RuntimeError in 0 Linear, at `net(" in done.err
-    assert done.err.rstrip().endswith("cannot be multiplied (2x5 and 4x3)")
+    traceback, _, explained = done.err.partition("\nRead: ")
+    assert traceback.rstrip().endswith("cannot be multiplied (2x5 and 4x3)")
+    assert "python -m harness show shape/" in explained
 
 
 def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
@@ -257,6 +259,12 @@ def test_a_failure_outside_of_the_networks_is_told_with_their_tables(
     twice = ran["backward twice"].document["failure"]
     assert twice["operator"].startswith("torch.Tensor.backward(float32[]")
     assert twice["at"] == "loss.backward()"
+
+
+def test_a_failure_is_explained_where_something_is_like_it(ran: Mapping[str, Ran]) -> None:
+    matches = {match["id"]: match for match in ran["backward twice"].document["matches"]}
+    assert matches["training/two_backwards_through_one_graph"]["why"]
+    assert "Read: " not in ran["own error"].err
 
 
 def test_a_failure_that_a_program_catches_is_told(ran: Mapping[str, Ran]) -> None:

@@ -72,18 +72,23 @@ class Weights(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """One message of a case: its features and the places where it comes up."""
+    """One message of a case: its features and the places where it comes up.
+
+    It is `usual` where the case itself gave it, and not another program with the same mistake.
+    """
 
     id: str
     features: list[str]
     places: list[str]
+    usual: bool = True
 
 
 class Rank(Struct, frozen=True):
-    """How like the text a case is, and which of the text's candidates that rests on."""
+    """How like the text a case is, and which candidate and sort of message that rests on."""
 
     id: str
     score: float
+    usual: bool
     candidate: Candidate
 
 
@@ -121,7 +126,12 @@ def build(messages: Mapping[str, Sequence[Message]]) -> Index:
     usual = {name: sorted({place for message in known for place in _places(message)})
              for name, known in messages.items()}  # fmt: skip
     documents = [
-        Document(name, features(message.raises, says), _places(message) or usual[name])
+        Document(
+            name,
+            features(message.raises, says),
+            _places(message) or usual[name],
+            message.source != "seen",
+        )
         for name, known in messages.items()
         for message in known
         for says in dict.fromkeys((message.says, *_BEGINNING.findall(message.says.strip())[:1]))
@@ -152,8 +162,8 @@ def _places(message: Message) -> list[str]:
 def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
     """Return the cases that are like the text, best first, with scores from 0 to 1.
 
-    A case counts by its best message, a text by its best candidate. Of equal scores the
-    case that the index has first comes first.
+    A case counts by its best message, a text by its best candidate. Of equal scores the cases
+    whose usual message it is come first, then those that the index has first.
     """
     holders: dict[str, list[int]] = {}
     for number, document in enumerate(index.documents):
@@ -174,11 +184,12 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
             if elsewhere(document, reading):
                 score *= 1 - weights.place
             score = round(score, DIGITS)
-            if document.id not in best or score > best[document.id].score:
-                best[document.id] = Rank(document.id, score, candidate)
+            former = best.get(document.id)
+            if former is None or (score, document.usual) > (former.score, former.usual):
+                best[document.id] = Rank(document.id, score, document.usual, candidate)
     order = {document.id: place for place, document in enumerate(index.documents)}
     chosen = [item for item in best.values() if item.score >= weights.threshold]
-    return sorted(chosen, key=lambda item: (-item.score, order[item.id]))
+    return sorted(chosen, key=lambda item: (-item.score, not item.usual, order[item.id]))
 
 
 def elsewhere(document: Document, reading: Reading) -> bool:

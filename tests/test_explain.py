@@ -61,7 +61,9 @@ def test_every_wording_of_a_case_leads_to_it(name: str) -> None:
 def test_equal_scores_are_ordered_by_how_often_the_mistake_is_met() -> None:
     found = [item.id for item in answer("ValueError: optimizer got an empty parameter list")]
     order = list(KNOWN)
-    assert found[:3] == sorted(found[:3], key=order.index)
+    usual = [name for name in found if "empty parameter list" in KNOWN[name][0].says]
+    assert len(usual) > 2
+    assert found[: len(usual)] == sorted(usual, key=order.index)
     assert found == [
         item.id for item in answer("ValueError: optimizer got an empty parameter list")
     ]

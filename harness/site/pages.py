@@ -274,9 +274,10 @@ def _timings(library: Library) -> dict[str, Any]:
         {
             "machine": timing.machine_info,
             "plot": timings.plot(timing),
-            "topics": timings.by_topic(timing),
-            "count": len(timing.benchmarks),
+            "medians": timings.medians(timing),
+            "count": len(timings.drawn(timing)),
         }
         for timing in library.timings
     ]
-    return {"machines": machines, "duration": timings.duration, "known": library.corpus.entries}
+    words = {"duration": timings.duration, "sizes": timings.SIZES}
+    return {"machines": machines, "known": library.corpus.entries, **words}

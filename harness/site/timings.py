@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH = 720
 LEFT, RIGHT, TOP = 92, 16, 26
+DRAWN = "small"  # the size that is drawn, since every network takes it
+SIZES = {"small": "its own inputs", "batch": "a batch of 32", "image": "224 x 224 pixels"}
 ROW = 30.0
 DOT = 4.0
 SPREAD = 5.0  # half the height over which dots of one topic are strewn
@@ -28,6 +30,7 @@ class Params(Struct, frozen=True):
 
     name: str
     device: str = "cpu"
+    size: str = DRAWN
 
 
 class Stats(Struct, frozen=True):
@@ -84,10 +87,25 @@ def _read(path: Path) -> Timing:
         raise RecordError(message) from None
 
 
+def drawn(timing: Timing) -> list[Benchmark]:
+    """Return the benchmarks of the size that every network takes, the quickest first."""
+    chosen = [benchmark for benchmark in timing.benchmarks if benchmark.params.size == DRAWN]
+    return sorted(chosen, key=lambda benchmark: benchmark.stats.median)
+
+
+def medians(timing: Timing) -> dict[str, dict[str, float]]:
+    """Return the medians in microseconds, by network and size."""
+    found: dict[str, dict[str, float]] = {}
+    for benchmark in timing.benchmarks:
+        params = benchmark.params
+        found.setdefault(params.name, {})[params.size] = benchmark.stats.median * 1e6
+    return found
+
+
 def by_topic(timing: Timing) -> dict[str, list[Benchmark]]:
-    """Return the benchmarks of each topic, the quickest first."""
+    """Return the drawn benchmarks of each topic, the quickest first."""
     topics: dict[str, list[Benchmark]] = {}
-    for benchmark in sorted(timing.benchmarks, key=lambda benchmark: benchmark.stats.median):
+    for benchmark in drawn(timing):
         topics.setdefault(benchmark.params.name.partition("/")[0], []).append(benchmark)
     return dict(sorted(topics.items()))
 
@@ -95,7 +113,7 @@ def by_topic(timing: Timing) -> dict[str, list[Benchmark]]:
 def plot(timing: Timing) -> Markup:
     """Draw a row per topic and a dot per network on a logarithmic scale of microseconds."""
     topics = by_topic(timing)
-    times = [benchmark.stats.median * 1e6 for benchmark in timing.benchmarks]
+    times = [benchmark.stats.median * 1e6 for benchmark in drawn(timing)]
     ticks = _ticks(times)
     low, high = ticks[0], ticks[-1]
 

@@ -123,16 +123,18 @@ class Trace(AbstractContextManager["Trace"]):
         thread = self._thread
         above = thread.open[-1] if thread.open else None
         again = thread.current is not None and module is thread.current.network()
+        root = None
         if above is None or again:
-            root = self._root(module)
+            root, above = self._root(module), None
             if root is None:
                 return
-            above, thread.open, thread.current = None, [], self._begin(root)
         takes, named = _takes(inputs, sys._getframe(1).f_locals.get("kwargs"))  # noqa: SLF001
         row = Row(module, takes, named, above)
-        thread.open.append(row)
-        if thread.current:
+        if root is not None:
+            thread.open, thread.current = [], self._begin(root, row)
+        elif thread.current:
             thread.current.begin(row)
+        thread.open.append(row)
 
     def _leave(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002
         thread = self._thread
@@ -159,18 +161,21 @@ class Trace(AbstractContextManager["Trace"]):
             return module
         return self._net if any(part is module for part in self._net.modules()) else None
 
-    def _begin(self, root: nn.Module) -> Pass:
+    def _begin(self, root: nn.Module, row: Row) -> Pass:
+        """Begin a pass with its first call, so that Ctrl-C never finds it without one."""
         network = self._networks.pop(id(root), None)
         if network is None or network.module() is not root:
             network = Network(root)
+        begun = Pass(root, network.passes + 1, self._limit)
+        begun.begin(row)
         network.passes += 1
-        network.last = self.last = Pass(root, network.passes, self._limit)
+        network.last = self.last = begun
         if network.passes == self._step:
-            network.chosen = network.last
+            network.chosen = begun
         self._networks[id(root)] = network
         while len(self._networks) > NETWORK_LIMIT:
             self._networks.pop(next(iter(self._networks)), None)
-        return self.last
+        return begun
 
 
 def _also_after_errors(hook: Callable[..., None]) -> Any:

@@ -43,6 +43,7 @@ BOUND_AT = 100  # pairs
 AT_MOST = {
     "reproduce / floor": 1.5,
     "nothing / empty forks": 2.0,
+    "ours / floor": 1.5,
     "ms a pair, 1000 / 100 pairs": 1.2,
     "memory, 1000 / 100 pairs": 1.1,
     "memory, GB": 2.0,
@@ -50,6 +51,8 @@ AT_MOST = {
     "show, s": 0.3,
     "explain, s": 0.3,
 }
+FLOORS = ("/ floor", "/ empty forks")
+CREDIBLE = 0.9  # of a ratio to a floor
 AT_LEAST = {"fresh / ours": 40.0}
 
 
@@ -244,13 +247,11 @@ def figures(
 ) -> dict[str, float]:
     """Return every figure that has a bound, and the same ones in processor time."""
     at, last = rows[BOUND_AT], max(rows)
-    nothing, empty = (per_pair(rows, name, BOUND_AT) for name in ("nothing", "empty"))
     found = {
         "fresh / ours": BOUND_AT * fresh[0] / at["ours"].seconds,
         "fresh / ours, processor time": BOUND_AT * fresh[1] / at["ours"].processor,
-        "nothing / empty forks": nothing / empty,
-        "nothing / empty forks, processor time": work(rows, "nothing") / work(rows, "empty"),
-        "ours / floor, processor time": work(rows, "ours") / work(rows, "floor"),
+        "nothing / empty forks": alternated("nothing", "empty"),
+        "ours / floor": alternated("ours", "floor"),
     }
     if last > BOUND_AT:
         growth = per_pair(rows, "ours", last) / per_pair(rows, "ours", BOUND_AT)
@@ -275,14 +276,20 @@ def per_pair(rows: dict[int, dict[str, Run]], name: str, pairs: int) -> float:
     return 1000 * (one.seconds - one.startup) / pairs
 
 
-def work(rows: dict[int, dict[str, Run]], name: str) -> float:
-    """Return the processor time of a pair in seconds, loading torch left out.
+def alternated(one: str, other: str, rounds: int = 3) -> float:
+    """Return the median ratio of two ways' times of a pair, run in turn, each first in turn.
 
-    It is the slope between two numbers of pairs.
+    Minutes apart they would meet different loads: so taken, a floor came out above what
+    stands on it.
     """
-    few, many = min(rows), BOUND_AT
-    difference = rows[many][name].processor - rows[few][name].processor
-    return difference / (many - few)
+    ratios = []
+    for number in range(rounds):
+        names = (one, other) if number % 2 else (other, one)
+        taken = {name: way(name, BOUND_AT) for name in names}
+        spent = {name: found.seconds - found.startup for name, found in taken.items()}
+        ratios.append(spent[one] / spent[other])
+        say(f"{one} / {other}, round {number + 1}: {ratios[-1]:.2f}")
+    return statistics.median(ratios)
 
 
 def bound(name: str) -> str:
@@ -314,6 +321,8 @@ def page(
     lines.append(MIDDLE)
     for name, value in found.items():
         verdict = "missed" if missed(name, value) else "kept" if bound(name) else ""
+        if name.endswith(FLOORS) and value < CREDIBLE:
+            verdict = "disturbed: nothing is below its floor"
         lines.append(f"| {name} | {value:.2f} | {bound(name)} | {verdict} |")
     return "\n".join(lines) + "\n"
 
@@ -321,8 +330,10 @@ def page(
 HEAD = """\
 # What the harness costs
 
-Written by `{command}`; do not edit. On {where}, whatever else the machine was doing: trust
-the ratios.
+Written by `{command}`; do not edit.
+On {where}, shared with other work. The rows of the first table were taken one
+after another, under whatever load there was: do not divide one by another. The ratios below it
+were taken in turn, but for those with *fresh* and those between numbers of pairs.
 
 - *floor*: one import of torch and of what is preloaded, then a bare fork per program, as many
   at a time as there are cores, each observing its program: no server, no limits, no captured

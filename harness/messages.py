@@ -42,25 +42,33 @@ class Kind(Struct):
 
 
 def known(corpus: Corpus) -> dict[str, list[Message]]:
-    """Return each case's messages, each once; a case that says nothing has none.
-
-    The cases that people meet most come first, by the reports in the evidence; then those of
-    a lower level.
-    """
+    """Return each case's messages, each once, in the order of `ordered`; silent ones have none."""
     recorded = read(corpus.root / "results")
     met = reports(corpus.root / "evidence" / "reports.jsonl")
     cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
-    often = frequency(cases, met)
     return {
         case.id: list(dict.fromkeys([*recorded.get(case.id, []), *_written(case)]))
-        for case in sorted(cases, key=lambda case: (-often[case.id], case.spec.level, case.id))
+        for case in ordered(cases, met)
     }
 
 
-def frequency(cases: list[Case], met: Counter[str]) -> dict[str, float]:
-    """Return how many reports there are per case, where cases of one kind share its reports."""
+def ordered(cases: list[Case], met: Counter[str]) -> list[Case]:
+    """Put first the cases that people meet most, and of each kind one before its others.
+
+    `met` is the number of reports of each kind, which the cases of one kind share. Whoever reads
+    three answers to one message should see three kinds of mistake.
+    """
     shares = Counter(kind for case in cases for kind in case.spec.covers)
-    return {case.id: sum(met[kind] / shares[kind] for kind in case.spec.covers) for case in cases}
+
+    def often(case: Case) -> float:
+        return sum(met[kind] / shares[kind] for kind in case.spec.covers)
+
+    found: Counter[str] = Counter()
+    rounds: list[tuple[int, Case]] = []
+    for case in sorted(cases, key=lambda case: (-often(case), case.spec.level, case.id)):
+        rounds.append((min(found[kind] for kind in case.spec.covers), case))
+        found.update(case.spec.covers)
+    return [case for _, case in sorted(rounds, key=lambda item: item[0])]
 
 
 def reports(path: Path) -> Counter[str]:

@@ -91,9 +91,8 @@ class Held:
     def _ordered(self, report: dict[str, Any]) -> list[tuple[str, list[messages.Message]]]:
         """Order the cases as if this report did not count."""
         met = Counter(other["kind"] for other in self.reports if other["url"] != report["url"])
-        often = messages.frequency(list(self.cases.values()), met)
-        order = sorted(often, key=lambda name: (-often[name], self.cases[name].spec.level, name))
-        return [(name, self.known[name]) for name in order]
+        order = messages.ordered(list(self.cases.values()), met)
+        return [(case.id, self.known[case.id]) for case in order]
 
     def _supported(self, message: messages.Message, name: str, report: dict[str, Any]) -> bool:
         others = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from kit import Pair, corpus_of
+from kit import Pair, case_of, corpus_of
 
 import harness as package
 from harness import messages, ranking, reading
@@ -260,3 +261,11 @@ def test_top_limits_the_answer() -> None:
     text = "ValueError: optimizer got an empty parameter list"
     assert len(explain(text, top=2, corpus=CORPUS)) == 2
     assert len(explain(text, top=99, corpus=CORPUS)) > 3
+
+
+def test_of_each_kind_one_case_comes_before_its_others() -> None:
+    extra = {name: {"covers": [kind], "level": level} for name, kind, level in
+             (("a", "k/common", 1), ("b", "k/common", 2), ("c", "k/rare", 1))}  # fmt: skip
+    cases = [case_of(Pair(extra=keys), f"shape/{name}") for name, keys in extra.items()]
+    met = Counter({"k/common": 10, "k/rare": 1})
+    assert [case.id[-1] for case in messages.ordered(cases, met)] == ["a", "c", "b"]

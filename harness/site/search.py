@@ -56,8 +56,8 @@ def _index(index: ranking.Index) -> dict[str, Any]:
         "rarity": list(index.rarity.values()),
         "unknown": index.unknown,
         "documents": [
-            [document.id, [names[feature] for feature in document.features], document.places]
-            for document in index.documents
+            [d.id, [names[feature] for feature in d.features], d.places, int(d.usual)]
+            for d in index.documents
         ],
     }
 

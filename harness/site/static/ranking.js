@@ -31,7 +31,7 @@ function weightOf(feature) {
 
 // What does not depend on the text: who has a feature, and how much each message weighs.
 const HOLDERS = new Map(INDEX.names.map((name) => [name, []]));
-const DOCUMENTS = INDEX.documents.map(([id, numbers, places], place) => {
+const DOCUMENTS = INDEX.documents.map(([id, numbers, places, usual], place) => {
   let [named, unnamed] = [0, 0];
   for (const name of numbers.map((number) => INDEX.names[number])) {
     HOLDERS.get(name).push(place);
@@ -39,7 +39,7 @@ const DOCUMENTS = INDEX.documents.map(([id, numbers, places], place) => {
     named += weight;
     if (!name.startsWith("class:")) unnamed += weight;
   }
-  return { id, places, named, unnamed, place };
+  return { id, places, named, unnamed, usual, place };
 });
 
 const total = (weights) => weights.reduce((sum, weight) => sum + weight, 0);
@@ -70,12 +70,14 @@ function rank(reading) {
       let score = trust * likeness(common, weight, raises ? known.named : known.unnamed);
       if (elsewhere(known, reading)) score *= 1 - WEIGHTS.place;
       score = Number(score.toFixed(CORPUS.limits.digits));
-      if (!best.has(known.id) || score > best.get(known.id).score) best.set(known.id, { score, place });
+      const former = best.get(known.id);
+      const better = !former || score > former.score || (score === former.score && known.usual > former.usual);
+      if (better) best.set(known.id, { score, usual: known.usual });
     }
   }
   const order = new Map(DOCUMENTS.map(({ id, place }) => [id, place]));
   return [...best]
     .filter(([, { score }]) => score >= WEIGHTS.threshold)
-    .sort(([one, a], [other, b]) => b.score - a.score || order.get(one) - order.get(other))
+    .sort(([one, a], [other, b]) => b.score - a.score || b.usual - a.usual || order.get(one) - order.get(other))
     .map(([id, { score }]) => [id, score]);
 }

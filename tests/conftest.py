@@ -25,6 +25,9 @@ from harness.runner import ForkServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ForkServer]:

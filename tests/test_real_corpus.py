@@ -14,7 +14,7 @@ from harness.facts import Ending, Job
 from harness.lint import lint
 from harness.records import Book, read_all
 from harness.verify import judge
-from harness.vocabulary import STRUCTURAL, Verdict
+from harness.vocabulary import STRUCTURAL, Law, Verdict
 
 if TYPE_CHECKING:
     from kit import Remembering
@@ -87,6 +87,11 @@ def test_a_fix_without_one_of_its_hunks_does_not_work(what: str, endings: Ending
         dataclasses.replace(case, fixed=partial), endings[case.broken], endings[partial]
     )
     assert verdict is not Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize("law", Law)
+def test_every_law_is_broken_by_a_case(law: Law) -> None:
+    assert any(law in case.spec.broken.violates for case in CASES.values())
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: f"{book.torch}-{book.device}")

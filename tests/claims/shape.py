@@ -429,4 +429,14 @@ CLAIMS = {
         lambda: nn.Conv2d(24, 6, 1, groups=24),
         r"out_channels must be divisible by groups",
     ),
+    "batch/score_without_its_batch: four photos keep their dimension, one loses it": lambda: (
+        (torch.rand(4, 1).squeeze().shape, torch.rand(1, 1).squeeze().shape) == ((4,), ())
+    ),
+    "batch/score_without_its_batch: a score without dimensions cannot be iterated over": (
+        lambda: list(torch.rand(1, 1).squeeze()),
+        r"iteration over a 0-d tensor",
+    ),
+    "batch/score_without_its_batch: reshape(-1) hides that there were two numbers for a photo": lambda: (
+        torch.rand(1, 2).squeeze().reshape(-1).shape == (2,)
+    ),
 }

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from .corpus import Corpus
 
-_HEADING = re.compile(r'^\[entries\."?([^"\n\]]+)"?\.broken\]\n', re.MULTILINE)
+# Reproduced: what a case says where its release is not supported is not its failure.
+_HEADING = re.compile(
+    r'^verdict = "reproduced"\n\n\[entries\."?([^"\n\]]+)"?\.broken\]\n', re.MULTILINE
+)
 _LISTS = re.compile(r"^(?:holds|breaks|layers) = \[", re.MULTILINE)
 _FAILED = re.compile(r'^ *"(?:\S+ )?(\w+): .* -> ✗",$', re.MULTILINE)
 

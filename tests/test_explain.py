@@ -16,10 +16,13 @@ from kit import Pair, case_of, corpus_of
 import harness as package
 from harness import messages, ranking, reading
 from harness.corpus import default_root, load
+from harness.facts import Hello
 from harness.matching import explain
 from harness.messages import Message
 from harness.ranking import Document, Index, Weights
 from harness.reading import Candidate, Reading
+from harness.records import Record, Side, bless
+from harness.vocabulary import Verdict
 from harness.wording import wording
 
 if TYPE_CHECKING:
@@ -269,3 +272,12 @@ def test_of_each_kind_one_case_comes_before_its_others() -> None:
     cases = [case_of(Pair(extra=keys), f"shape/{name}") for name, keys in extra.items()]
     met = Counter({"k/common": 10, "k/rare": 1})
     assert [case.id[-1] for case in messages.ordered(cases, met)] == ["a", "c", "b"]
+
+
+def test_what_a_case_says_where_it_is_not_supported_is_not_its_message(tmp_path: Path) -> None:
+    said = {verdict: Side(raises="ValueError", says=f"said when {verdict}") for verdict in Verdict}
+    entries = {f"shape/{verdict}": Record(verdict, said[verdict]) for verdict in
+               (Verdict.REPRODUCED, Verdict.NOT_HERE)}  # fmt: skip
+    hello = Hello("3.11", "2.2.2", "0.17.2", {"cpu": ""}, "a fork")
+    bless(tmp_path, hello, {"cpu": entries}, set(entries))
+    assert list(messages.read(tmp_path)) == ["shape/reproduced"]

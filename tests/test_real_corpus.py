@@ -99,7 +99,8 @@ def test_what_is_recorded_is_as_declared_for_its_release(book: Book) -> None:
     assert sorted(set(book.entries) - set(CORPUS.ids)) == []
     for name, record in book.entries.items():
         assert record.verdict.as_declared, name
-        if name in CASES and record.broken and record.broken.raises:
+        reproduced = record.verdict is Verdict.REPRODUCED
+        if reproduced and record.broken and record.broken.raises:
             declared = CASES[name].spec.broken.on(book.device, book.torch)
             assert record.broken.raises == declared.raises, name
             assert (declared.says or "") in record.broken.says, name

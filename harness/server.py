@@ -86,11 +86,13 @@ class Server:
 
     def _enforce_limits(self) -> None:
         now = time.monotonic()
+        if now >= self._next_check:  # first, since a hoarder may have held us up until now
+            self._next_check = now + CHECK_EVERY
+            self._enforce_memory()
         for child in [child for child in self._children.values() if now > child.deadline]:
             self._stop(child, End.TIMEOUT, f"still running after {self._limits.seconds:g} s")
-        if now < self._next_check:
-            return
-        self._next_check = now + CHECK_EVERY
+
+    def _enforce_memory(self) -> None:
         for child in list(self._children.values()):
             if child.memory() > self._memory_bound:
                 size = f"{self._limits.memory_bytes / (1 << 30):g} GiB"

@@ -18,12 +18,12 @@ from collections import deque
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from .facts import End, Ending, Job, Limits
-from .forked import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Child, child_pids, prctl
+from .forked import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Child, child_pids, prctl, unnamed_pages
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory
+STALLED = 1.0  # seconds late for a look: then the machine stood still, and the children with it
 
 
 class Server:
@@ -39,8 +39,8 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, None)
         self._partial = b""
-        self._memory_bound = psutil.Process().memory_info().rss + limits.memory_bytes
-        self._next_check = 0.0
+        self._memory_bound = unnamed_pages(os.getpid()) + limits.memory_bytes
+        self._next_check = time.monotonic()
 
     def serve(self) -> None:
         """Run jobs until the other end of the socket is gone."""
@@ -86,9 +86,13 @@ class Server:
 
     def _enforce_limits(self) -> None:
         now = time.monotonic()
-        if now >= self._next_check:  # first, since a hoarder may have held us up until now
+        late = now - self._next_check
+        if late >= 0:  # first, since a hoarder may have held us up until now
             self._next_check = now + CHECK_EVERY
             self._enforce_memory()
+        if late > STALLED:
+            for child in self._children.values():
+                child.deadline += late
         for child in [child for child in self._children.values() if now > child.deadline]:
             self._stop(child, End.TIMEOUT, f"still running after {self._limits.seconds:g} s")
 

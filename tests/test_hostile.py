@@ -77,15 +77,28 @@ HOSTILE = {
         Verdict.CRASHED,
     ),
     "hoards": (
-        _then_raises("self.hoard = [torch.ones(9999, 999) for _ in range(999)]", needs="os"),
+        # Twice the limit, and then a nap: more would only try the patience of the machine.
+        _then_raises(
+            "self.hoard = [torch.ones(1 << 22) for _ in range(32)]",
+            f"time.sleep({LONG_NAP})",
+            needs="time",
+        ),
         Verdict.CRASHED,
     ),
     "hoards_bytes": (
-        _then_raises("hoard = bytearray(1 << 33)", needs="os"),
+        _then_raises(
+            "hoard = bytearray(b'1') * (1 << 29)", f"time.sleep({LONG_NAP})", needs="time"
+        ),
         Verdict.CRASHED,
     ),
     "lets_a_child_hoard": (
-        _then_raises("os.fork() or bytearray(1 << 33)", "os.wait()", needs="os"),
+        _then_raises(
+            "if not os.fork():",
+            "    hoard = bytearray(b'1') * (1 << 29)",
+            f"    time.sleep({LONG_NAP})",
+            "os.wait()",
+            needs="os, time",
+        ),
         Verdict.CRASHED,
     ),
     "closes_its_output": (_then_raises("os.closerange(0, 3)", needs="os"), Verdict.REPRODUCED),

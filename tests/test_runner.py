@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -52,3 +53,35 @@ def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
     gone, alive = psutil.wait_procs(programs, timeout=5)
     assert programs
     assert (len(gone), alive) == (len(programs), [])
+
+
+def test_the_time_for_which_the_machine_stood_still_is_not_the_programs() -> None:
+    naps = importing("time", "for _ in range(20): time.sleep(0.1)")
+    before = _servers()
+    with ForkServer(Limits(seconds=4, workers=1)) as runner:
+        (server,) = _servers() - before
+        endings = runner.run([Job(0, STOPS, 0), Job(1, naps, 0)])
+        assert next(endings).job == 0
+        time.sleep(0.5)  # the naps have begun
+        _stand_still([*server.children(recursive=True), server], seconds=5)
+        assert next(endings).end is End.OBSERVED
+
+
+def _stand_still(processes: list[psutil.Process], seconds: float) -> None:
+    assert len(processes) == 2
+    for process in processes:
+        process.suspend()
+    time.sleep(seconds)
+    for process in reversed(processes):
+        process.resume()
+
+
+def test_the_bound_of_memory_is_what_it_says() -> None:
+    modest, greedy = (
+        importing("time", f"hoard = bytearray(b'1') * ({megabytes} << 20)\ntime.sleep(1)")
+        for megabytes in (128, 512)
+    )
+    with ForkServer(Limits(memory_bytes=256 << 20, workers=1)) as runner:
+        endings = list(runner.run([Job(0, modest, 0), Job(1, greedy, 0)]))
+    assert [ending.end for ending in endings] == [End.OBSERVED, End.CRASHED]
+    assert endings[1].detail == "took more than 0.25 GiB of memory"

@@ -20,7 +20,14 @@ from pathlib import Path
 import msgspec
 
 from .facts import End, Ending, Job, Limits
-from .forked import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Child, child_pids, prctl, unnamed_pages
+from .forked import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    Child,
+    child_pids,
+    prctl,
+    unnamed_pages,
+)
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory
 STALLED = 1.0  # seconds late for a look: then the machine stood still, and the children with it

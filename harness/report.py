@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .corpus import Case
 from .diff import hunks
+from .places import lines_of
 from .vocabulary import Stage, Verdict
 
 if TYPE_CHECKING:
@@ -280,7 +281,4 @@ def source_diff(case: Case) -> Text:
 
 def symptom_line(case: Case) -> int | None:
     """Return the line of the case, from 1, that holds the failing expression."""
-    at = case.spec.broken.at
-    first = at.split("\n")[0].strip() if at else None
-    lines = enumerate(case.broken.splitlines(), start=1)
-    return next((number for number, line in lines if first and first in line), None)
+    return min(lines_of(case.spec.broken.at or "", case.broken), default=None)

@@ -210,6 +210,13 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def score(options: argparse.Namespace) -> int:
+    """Score a diagnostic tool."""
+    from .tools import score
+
+    return score.score(_load(options), options)
+
+
 def new(options: argparse.Namespace) -> int:
     """Write the skeleton of a case."""
     from .skeleton import write_skeleton

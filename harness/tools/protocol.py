@@ -77,7 +77,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     python: str
     seconds: float
     traceback: str | None = None
-    annotated: str | None = None  # a file beside `file`
+    annotated: str | None = None  # another file
     protocol: Literal[1] = 1
 
 

@@ -38,13 +38,12 @@ def describe(runner: Runner, ref: ToolRef) -> Told:
     Raises UsageError where there is no such tool, or something must be installed first.
     """
     (ending,) = runner.run([Job(0, task=Task.DIAGNOSE, tool=ref)])
-    told = ending.observation and ending.observation.told
+    told = _told(ending)
     if told is None:
         message = f"the tool {ref.name} cannot be opened: {ending.detail}"
         raise UsageError(message)
     if told.missing:
-        message = f"{ref.name}: {told.missing}"
-        raise UsageError(message)
+        raise UsageError(told.missing)
     return told
 
 
@@ -71,7 +70,7 @@ class Asking:
         chunks = [programs[at : at + size] for at in range(0, len(programs), size)]
         alone: list[Program] = []
         for chunk, ending in self._run(chunks, requests):
-            told = ending.observation and ending.observation.told
+            told = _told(ending)
             if told is not None:
                 seconds = told.seconds / len(chunk)
                 for program, diagnosis in zip(chunk, told.diagnoses, strict=True):
@@ -81,7 +80,7 @@ class Asking:
             else:
                 yield Result(chunk[0], failed(mask(f"{ending.end}: {ending.detail}")), 0.0)
         for chunk, ending in self._run([[program] for program in alone], requests):
-            told = ending.observation and ending.observation.told
+            told = _told(ending)
             diagnosis = told.diagnoses[0] if told else failed(f"{ending.end}: {ending.detail}")
             yield Result(chunk[0], _masked(diagnosis), told.seconds if told else 0.0)
 
@@ -149,6 +148,10 @@ class Asking:
             for program in programs
             if (program.entry, program.variant) in shapes
         }
+
+
+def _told(ending: Ending) -> Told | None:
+    return ending.observation.told if ending.observation else None
 
 
 def _masked(diagnosis: Diagnosis) -> Diagnosis:

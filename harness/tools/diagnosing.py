@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..errors import UsageError
 from ..facts import Job, Told
 from .folder import lay_out
 from .protocol import Diagnosis, ProtocolError, Request, checked, failed
@@ -24,8 +25,12 @@ def tell(job: Job) -> Told:
     if job.tool is None:
         message = "a job to diagnose names its tool"
         raise ValueError(message)
-    tool = opened(job.tool)
-    if missing := tool.missing():
+    try:
+        tool = opened(job.tool)
+        missing = tool.missing()
+    except UsageError as error:
+        missing = str(error)
+    if missing:
         return Told(missing=missing)
     if not job.requests:
         return Told(tool.version(), sorted(tool.needs), tool.batch)

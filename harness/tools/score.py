@@ -123,9 +123,9 @@ def _entries(
     corpus: Corpus, options: argparse.Namespace, runner: Runner
 ) -> list[tuple[int, Entry]]:
     """Return the entries that are about this release of torch, and variants of them."""
-    ids = corpus.select(options.only)
-    here = [corpus.entries[name] for name in ids
-            if name in corpus.entries and _is_here(corpus.entries[name], runner.hello.torch)]  # fmt: skip
+    chosen = [corpus.entries[name] for name in corpus.select(options.only)
+              if name in corpus.entries]  # fmt: skip
+    here = [entry for entry in chosen if _is_here(entry, runner.hello.torch)]
     own: list[tuple[int, Entry]] = [(0, entry) for entry in here]
     if not options.variants:
         return own

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from ..errors import UsageError
-from ..facts import Ending, Hello, Job, Limits
 from ..runner import open_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from ..facts import Ending, Hello, Job, Limits
     from ..runner import Runner
 
 CHUNK = 20  # jobs that a worker is given at a time
@@ -61,7 +61,7 @@ class Spread:
         trace: TracebackType | None,
     ) -> None:
         """Let the executor's workers go."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)
 
 
 def named(spec: str) -> Executor:

@@ -50,13 +50,12 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
 
 
 def _diagnoses(
-    runner: ForkServer, asked: list[Program], folder: Path, text: str, batch: int = 1,
-    needs: tuple[Need, ...] = (Need.SOURCE,),
-) -> list[Diagnosis]:  # fmt: skip
+    runner: ForkServer, asked: list[Program], folder: Path, text: str, **more: object
+) -> list[Diagnosis]:
+    told = msgspec.structs.replace(Told(needs=[Need.SOURCE]), **more)
     script = folder / "tool.py"
     script.write_text(text)
-    ref = ToolRef("fake", [sys.executable, str(script)], list(needs), batch)
-    told = Told(needs=list(needs), batch=batch)
+    ref = ToolRef("fake", [sys.executable, str(script)], told.needs, told.batch)
     results = list(Asking(runner, ref, told, seconds=5).ask(asked))
     assert {result.program.id for result in results} == {program.id for program in asked}
     return [result.diagnosis for result in results]
@@ -93,7 +92,7 @@ def test_what_is_no_answer_is_an_error_with_its_reason(
 def test_an_answer_is_taken_alone_and_in_batches(
     runner: ForkServer, asked: list[Program], tmp_path: Path, batch: int
 ) -> None:
-    found = _diagnoses(runner, asked, tmp_path, _answering(CLEAN), batch)
+    found = _diagnoses(runner, asked, tmp_path, _answering(CLEAN), batch=batch)
     assert [diagnosis.status for diagnosis in found] == [Status.CLEAN, Status.CLEAN]
 
 
@@ -136,7 +135,7 @@ def test_a_traceback_comes_where_it_is_asked_for_and_only_there(
         "    finding = {'message': repr(text), 'severity': 'note'}\n"
         "    print(json.dumps({'status': 'clean', 'findings': [finding]}))\n"
     )
-    given = _diagnoses(runner, asked, tmp_path, told, needs=(Need.TRACEBACK,))
+    given = _diagnoses(runner, asked, tmp_path, told, needs=[Need.TRACEBACK])
     said = sorted((diagnosis.findings[0].message for diagnosis in given), key=len, reverse=True)
     assert "Traceback (most recent call last)" in said[0]
     assert said[1] == repr("")
@@ -145,9 +144,9 @@ def test_a_traceback_comes_where_it_is_asked_for_and_only_there(
 
 
 def test_a_tool_that_is_not_there_is_said_before_anything_runs(runner: ForkServer) -> None:
-    with pytest.raises(UsageError, match="^there is no tool called 'nobody': choose from"):
+    with pytest.raises(UsageError, match=r"^there is no tool called 'nobody': choose from"):
         describe(runner, ToolRef("nobody"))
-    with pytest.raises(UsageError, match="^there is no executable /no/such: correct --exec"):
+    with pytest.raises(UsageError, match=r"^there is no executable /no/such: correct --exec"):
         describe(runner, ToolRef("mine", ["/no/such"]))
 
 

@@ -32,8 +32,8 @@ COUNTS = """
 import json, sys, time
 request = json.loads(sys.stdin.readline())
 time.sleep(0.05)
-finding = {"message": f"{len(request['source'])} characters", "location": {"line": 1, "role": "cause"}}
-print(json.dumps({"status": "flagged", "findings": [finding]}))
+said = {"message": f"{len(request['source'])} characters", "location": {"line": 1, "role": "cause"}}
+print(json.dumps({"status": "flagged", "findings": [said]}))
 """
 
 pytestmark = pytest.mark.filterwarnings(

@@ -73,7 +73,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     if options.sarif_out:
         sarif.write(options.sarif_out, asked.ref.name, asked.told.version, asked.results)
     if options.bless:
-        _bless(path, asked, figures, now)
+        _bless(path, asked, now)
     if then is None or not options.fail_on_regression:
         return 0
     return int(bool(book.lost(then, now) or book.stale(then, now)))
@@ -230,7 +230,7 @@ def _show(
         console.print(f"{name}: listed as a miss and is none: record it (--bless)", markup=False)
 
 
-def _bless(path: Path, asked: Asked, figures: Score, now: dict[str, dict[Side, book.Said]]) -> None:
+def _bless(path: Path, asked: Asked, now: dict[str, dict[Side, book.Said]]) -> None:
     made = book.ToolBook(
         tool=asked.ref.name,
         version=asked.told.version,

@@ -14,15 +14,20 @@ from msgspec import Struct
 
 from .. import files
 from ..errors import RecordError
+from ..places import lines_of
+from .answers import read as answered
 from .credit import Credit, credits_of
 from .programs import Side
-from .protocol import Need, Status
+from .protocol import Diagnosis, Finding, Location, Need, Role, Severity, Status
+from .result import Result
+from .robustness import Robustness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from .result import Result
+    from .answers import Answer
+    from .programs import Program
 
 SAID_LIMIT = 160  # characters of a message that are kept
 
@@ -34,12 +39,21 @@ class Said(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     credit: list[Credit] = []
     kind: str = ""
     rule: str = ""
+    severity: Severity | None = None  # None where there is no finding
     at: str = ""  # text of the line that it points at
     module: str = ""
     says: str = ""
 
 
-class ToolBook(Struct, frozen=True, forbid_unknown_fields=True):
+class OnVariants(Struct, frozen=True, forbid_unknown_fields=True):
+    """How what a tool says held on fresh variants: how many of each program, from which seed."""
+
+    number: int
+    seed: int
+    held: Robustness
+
+
+class ToolBook(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a tool said of the corpus, and the configuration in which it did.
 
     `misses` names each broken program that it does not flag, and each healthy one that it
@@ -53,6 +67,7 @@ class ToolBook(Struct, frozen=True, forbid_unknown_fields=True):
     torch: str
     misses: list[str]
     programs: dict[str, dict[Side, Said]]
+    variants: OnVariants | None = None
 
 
 class Change(Struct, frozen=True):
@@ -66,33 +81,71 @@ class Change(Struct, frozen=True):
         return f"{self.program}: {self.what}"
 
 
-def said(result: Result, needs: Iterable[Need]) -> Said:
-    """Return what is kept of one result."""
-    diagnosis = result.diagnosis
-    credit = sorted(credits_of(result, needs))
+def programs_said(results: Sequence[Result], needs: Iterable[Need]) -> dict[str, dict[Side, Said]]:
+    """Return what is kept of the corpus' own programs, by entry and side; variants are not."""
+    own = [result for result in results if result.program.variant == 0]
+    answers = answered(own, frozenset(needs))
+    found: dict[str, dict[Side, Said]] = {}
+    for result in sorted(own, key=lambda result: result.program.key):
+        one = _said(answers[result.program.key], result.diagnosis)
+        found.setdefault(result.program.entry, {})[result.program.side] = one
+    return found
+
+
+def _said(answer: Answer, diagnosis: Diagnosis) -> Said:
+    credit = sorted(credits_of(answer))
     if not diagnosis.findings:
         return Said(diagnosis.status, credit, says=_short(diagnosis.reason))
     first = diagnosis.findings[0]
-    lines = result.program.source.splitlines()
-    number = first.location.line if first.location else 0
+    lines = answer.program.source.splitlines()
+    number = answer.line or 0
     return Said(
         status=diagnosis.status,
         credit=credit,
         kind=first.kind,
         rule=first.rule,
+        severity=first.severity,
         at=lines[number - 1].strip() if 0 < number <= len(lines) else "",
-        module=first.module or "",
+        module=answer.module or "",
         says=_short(first.message),
     )
 
 
-def programs_said(results: Sequence[Result], needs: Iterable[Need]) -> dict[str, dict[Side, Said]]:
-    """Return what is kept of the corpus' own programs, by entry and side; variants are not."""
-    own = [result for result in results if result.program.variant == 0]
-    found: dict[str, dict[Side, Said]] = {}
-    for result in sorted(own, key=lambda result: result.program.key):
-        found.setdefault(result.program.entry, {})[result.program.side] = said(result, needs)
+def results_of(book: ToolBook, programs: Iterable[Program]) -> list[Result]:
+    """Return the results that a book keeps of some programs, for a score; without any time."""
+    found = []
+    for program in programs:
+        one = book.programs.get(program.entry, {}).get(program.side)
+        if one is not None and program.variant == 0:
+            repaired = True if Credit.REPAIRS in one.credit else None
+            found.append(Result(program, _diagnosis(one, program), 0.0, repaired))
     return found
+
+
+def _diagnosis(one: Said, program: Program) -> Diagnosis:
+    if one.severity is None:
+        return Diagnosis(one.status, reason=one.says)
+    finding = Finding(
+        one.says,
+        kind=one.kind,
+        severity=one.severity,
+        rule=one.rule,
+        module=one.module or None,
+        location=_location(one, program),
+    )
+    return Diagnosis(one.status, [finding])
+
+
+def _location(one: Said, program: Program) -> Location | None:
+    """Return the line that was meant, where several have the same text."""
+    lines = lines_of(one.at, program.source)
+    if program.truth and lines:
+        for credit, right in (
+            (Credit.PLACES, program.truth.cause),
+            (Credit.SYMPTOM, program.truth.symptom),
+        ):
+            lines = (lines & right or lines) if credit in one.credit else lines - right or lines
+    return Location(min(lines), Role.SYMPTOM) if lines else None
 
 
 def misses(programs: dict[str, dict[Side, Said]]) -> list[str]:

@@ -67,7 +67,13 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         raise
-    figures = scored(asked.results, asked.baseline, frozenset(asked.told.needs))
+    figures = scored(
+        asked.results,
+        asked.baseline,
+        needs=frozenset(asked.told.needs),
+        tool=ref.name,
+        version=asked.told.version,
+    )
     now = book.programs_said(asked.results, asked.told.needs)
     _show(options, asked, figures, then, now)
     if options.sarif_out:
@@ -206,9 +212,6 @@ def _show(
     stale = book.stale(then, now) if then else []
     if options.json:
         document: dict[str, Any] = {
-            "tool": asked.ref.name,
-            "version": asked.told.version,
-            "needs": asked.told.needs,
             "torch": asked.torch,
             "seed": options.seed,
             "variants": options.variants,

@@ -284,7 +284,13 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
         "--executor", metavar="MODULE:CALLABLE", help="run on a concurrent.futures executor"
     )
     parser.add_argument("--sarif-out", type=Path, metavar="FILE", help="write what it says there")
-    parser.add_argument("--bless", action="store_true", help="record it in results/tools/")
+    parser.add_argument(
+        "--book",
+        type=Path,
+        metavar="FILE",
+        help="what is recorded of the tool (default: results/tools/NAME.toml of the corpus)",
+    )
+    parser.add_argument("--bless", action="store_true", help="record what it says there")
     parser.add_argument(
         "--fail-on-regression",
         action="store_true",

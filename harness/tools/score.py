@@ -60,7 +60,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     Raises UsageError where the options, the tool or the records do not allow it.
     """
     ref = _ref(options)
-    path = corpus.root / "results" / "tools" / f"{ref.name}.toml"
+    path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = book.read(path)
     try:
         asked = _ask(corpus, ref, options)

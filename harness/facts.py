@@ -59,7 +59,7 @@ class Job(Struct, frozen=True):
     lesson: str = ""
     task: Task = Task.OBSERVE
     tool: ToolRef | None = None
-    requests: list[Request] = []
+    requests: tuple[Request, ...] = ()  # a job is hashable
 
 
 class Layer(Struct, frozen=True):

@@ -89,7 +89,7 @@ class Asking:
     ) -> Iterator[tuple[Sequence[Program], Ending]]:
         jobs = [
             Job(number, task=Task.DIAGNOSE, tool=self._ref,
-                requests=[requests[program.id] for program in chunk])
+                requests=tuple(requests[program.id] for program in chunk))
             for number, chunk in enumerate(chunks)
         ]  # fmt: skip
         for ending in self._runner.run(jobs) if jobs else ():

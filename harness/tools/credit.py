@@ -49,36 +49,49 @@ def credits_of(result: Result, needs: Iterable[Need]) -> set[Credit]:
         found.add(Credit.ANSWERS)
     if program.side is not Side.BROKEN:
         return found | ({Credit.QUIET} if diagnosis.status is Status.CLEAN else set())
-    if not flagged(result, needs):
+    raised = alarms(result, needs)
+    if not raised:
         return found
     found.add(Credit.FLAGS)
-    truth, first = program.truth, first_alarm(result)
-    if truth is None or first is None:
+    truth = program.truth
+    if truth is None:
         return found
-    line = first.location.line if first.location else 0
+    line, module = first_line(raised), first_module(raised)
     checks = {
         Credit.PLACES: line in truth.cause,
         Credit.SYMPTOM: line in truth.symptom,
-        Credit.MODULE: bool(first.module) and first.module == truth.layer,
-        Credit.NAMES: first.kind in truth.kinds,
+        Credit.MODULE: module is not None and module == truth.layer,
+        Credit.NAMES: raised[0].kind in truth.kinds,
         Credit.REPAIRS: result.repaired is True,
     }
     return found | {credit for credit, holds in checks.items() if holds}
 
 
-def flagged(result: Result, needs: Iterable[Need]) -> bool:
-    """Return whether a tool raised an alarm that is its own.
+def alarms(result: Result, needs: Iterable[Need]) -> tuple[Finding, ...]:
+    """Return the findings with which a tool raised an alarm that is its own, best first.
 
-    Where a program fails before a tool that works on the built network could see it, there
-    is nothing that the tool found.
+    Warnings are no alarm.
+    """
+    if result.diagnosis.status is not Status.FLAGGED or never_saw(result, needs):
+        return ()
+    return tuple(one for one in result.diagnosis.findings if one.severity is Severity.ERROR)
+
+
+def never_saw(result: Result, needs: Iterable[Need]) -> bool:
+    """Return whether a program fails before a tool that works on the built network could see it.
+
+    Then there is nothing that the tool found.
     """
     truth = result.program.truth
-    if truth and truth.stage in BEFORE_THE_TOOL and not RUNS_NOTHING_ITSELF & set(needs):
-        return False
-    return result.diagnosis.status is Status.FLAGGED and first_alarm(result) is not None
+    failed = truth is not None and truth.stage in BEFORE_THE_TOOL
+    return failed and not RUNS_NOTHING_ITSELF & set(needs)
 
 
-def first_alarm(result: Result) -> Finding | None:
-    """Return the best finding of severity error; warnings are no alarm."""
-    alarms = (f for f in result.diagnosis.findings if f.severity is Severity.ERROR)
-    return next(alarms, None)
+def first_line(alarms: Iterable[Finding]) -> int | None:
+    """Return the first line that is pointed at."""
+    return next((one.location.line for one in alarms if one.location), None)
+
+
+def first_module(alarms: Iterable[Finding]) -> str | None:
+    """Return the first module that is named."""
+    return next((one.module for one in alarms if one.module), None)

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from . import localisation, rates
 from .answers import name, read
-from .intervals import Difference, Rate  # noqa: TC001  (msgspec reads it)
+from .intervals import Difference, Rate
 from .lift import Lift, lift
-from .localisation import Cause, Place, Repair, Twins  # noqa: TC001  (msgspec reads it)
+from .localisation import Cause, Place, Repair, Twins
 from .programs import Side
 from .protocol import Need
-from .rates import Alarms, Counts, Recall, Topic, Warned  # noqa: TC001  (msgspec reads it)
+from .rates import Alarms, Counts, Recall, Topic, Warned
 from .robustness import Robustness, robustness
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Score(Struct, frozen=True):
 def score(
     results: Sequence[Result],
     baseline: Iterable[Result] | None = None,
-    *,
     needs: frozenset[Need] = frozenset({Need.SOURCE}),
+    *,
     tool: str = "",
     version: str = "",
 ) -> Score:

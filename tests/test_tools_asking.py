@@ -75,7 +75,7 @@ def _answering(answer: str) -> str:
         pytest.param("print('all fine')", "no diagnosis: JSON is malformed", id="no-json"),
         pytest.param("pass", "no diagnosis: Input data was truncated", id="silent"),
         pytest.param(_answering('{{"status": "clean", "sure": 1}}'), "unknown field", id="schema"),
-        pytest.param(_answering('{{"status": "flagged"}}'), "no finding says what", id="no-claim"),
+        pytest.param(_answering('{{"status": "flagged"}}'), "no finding of severity error", id="no-claim"),
         pytest.param(_answering('{{"status": "clean", "protocol": 2}}'), "protocol", id="version"),
         pytest.param(_answering(CLEAN) + "sys.exit(3)", "exit status 3", id="exit-code"),
     ],

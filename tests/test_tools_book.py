@@ -9,7 +9,6 @@ import pytest
 
 from harness.errors import RecordError
 from harness.tools import book
-from harness.tools.answers import read
 from harness.tools.book import Said, ToolBook
 from harness.tools.credit import Credit, credits_of
 from harness.tools.programs import Program, Side, Truth
@@ -49,33 +48,28 @@ FOUND = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]))
 QUIET = _result(Side.FIXED, Diagnosis(Status.CLEAN))
 
 
-def _credits(result: Result, needs: set[Need]) -> set[Credit]:
-    (answer,) = read([result], frozenset(needs)).values()
-    return credits_of(answer)
-
-
 def test_credit_is_given_for_what_is_right_and_for_nothing_else() -> None:
-    assert _credits(FOUND, {Need.SOURCE}) == {
+    assert credits_of(FOUND, {Need.SOURCE}) == {
         Credit.ANSWERS, Credit.FLAGS, Credit.PLACES, Credit.MODULE, Credit.NAMES,
     }  # fmt: skip
-    assert _credits(QUIET, {Need.SOURCE}) == {Credit.ANSWERS, Credit.QUIET}
+    assert credits_of(QUIET, {Need.SOURCE}) == {Credit.ANSWERS, Credit.QUIET}
     alarm = _result(Side.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
-    assert _credits(alarm, {Need.SOURCE}) == {Credit.ANSWERS}
-    assert _credits(_result(Side.FIXED, failed("died")), {Need.SOURCE}) == set()
+    assert credits_of(alarm, {Need.SOURCE}) == {Credit.ANSWERS}
+    assert credits_of(_result(Side.FIXED, failed("died")), {Need.SOURCE}) == set()
 
 
 @pytest.mark.parametrize("stage", [Stage.IMPORT, Stage.BUILD, Stage.INPUTS])
 def test_no_credit_where_the_program_fails_before_the_tool_sees_it(stage: Stage) -> None:
     early = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]), stage)
-    assert Credit.FLAGS not in _credits(early, {Need.MODEL})
-    assert Credit.FLAGS in _credits(early, {Need.SOURCE})
-    assert Credit.FLAGS in _credits(early, {Need.RUN})
+    assert Credit.FLAGS not in credits_of(early, {Need.MODEL})
+    assert Credit.FLAGS in credits_of(early, {Need.SOURCE})
+    assert Credit.FLAGS in credits_of(early, {Need.RUN})
 
 
 def test_a_warning_is_no_alarm() -> None:
     warning = msgspec.structs.replace(POINTS, severity=Severity.WARNING)
     mild = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [warning]))
-    assert _credits(mild, {Need.SOURCE}) == {Credit.ANSWERS}
+    assert credits_of(mild, {Need.SOURCE}) == {Credit.ANSWERS}
 
 
 def test_a_book_is_read_as_it_was_written(tmp_path: Path) -> None:

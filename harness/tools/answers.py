@@ -1,22 +1,22 @@
-"""What one answer of a tool is worth, before any counting."""
+"""One answer of a tool as scores take it: what counts, what it names, what it deserves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..vocabulary import Stage
+from . import credit
+from .credit import Credit
 from .programs import Side
-from .protocol import Need, Severity, Status
+from .protocol import Severity, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .programs import Program, Truth
-    from .protocol import Finding
+    from .programs import Program
+    from .protocol import Finding, Need
     from .result import Result
 
-BEFORE_THE_NETWORK = frozenset({Stage.IMPORT, Stage.BUILD, Stage.INPUTS})
 HALF = 0.5  # of a point, for the right topic and the wrong kind
 
 
@@ -31,9 +31,10 @@ class Answer:
     program: Program
     status: Status
     alarms: tuple[Finding, ...]
+    credit: frozenset[Credit]
     warned: bool  # or worse
     void: bool
-    repaired: bool | None
+    offers_fix: bool
 
     @property
     def counted(self) -> bool:
@@ -47,43 +48,29 @@ class Answer:
 
     @property
     def flagged(self) -> bool:
-        """Whether it raised the alarm."""
+        """Whether it raised the alarm, rightly or not."""
         return bool(self.alarms)
 
     @property
     def line(self) -> int | None:
-        """The first line that it names."""
-        return next((found.location.line for found in self.alarms if found.location), None)
-
-    @property
-    def module(self) -> str | None:
-        """The first module that it names."""
-        return next((found.module for found in self.alarms if found.module), None)
-
-    @property
-    def kind(self) -> str | None:
-        """The kind of its best finding."""
-        return self.alarms[0].kind if self.alarms else None
-
-    @property
-    def at_cause(self) -> bool:
-        """Whether the first line that it names is one to change."""
-        return self.program.truth is not None and self.line in self.program.truth.cause
+        """The first line that it points at."""
+        return credit.first_line(self.alarms)
 
     @property
     def points(self) -> float:
-        """What the kind is worth: 1 if it is the program's, half of it for the topic alone."""
-        truth = self.program.truth
-        if truth is None or self.kind is None:
-            return 0.0
-        if self.kind in truth.kinds:
+        """What its best finding's kind is worth: 1 if right, half of it for the topic alone."""
+        if Credit.NAMES in self.credit:
             return 1.0
-        return HALF if topic(self.kind) in map(topic, truth.kinds) else 0.0
+        truth = self.program.truth
+        if truth is None or not self.alarms:
+            return 0.0
+        return HALF if topic(self.alarms[0].kind) in map(topic, truth.kinds) else 0.0
 
     @property
-    def verdict(self) -> tuple[Status, bool, bool, str | None]:
+    def verdict(self) -> tuple[Status, bool, bool, str]:
         """What must stay the same where only the wording of a program changes."""
-        return self.status, self.flagged, self.at_cause, self.kind
+        kind = self.alarms[0].kind if self.alarms else ""
+        return self.status, self.flagged, Credit.PLACES in self.credit, kind
 
 
 def topic(name: str) -> str:
@@ -91,39 +78,32 @@ def topic(name: str) -> str:
     return name.partition("/")[0]
 
 
-def read(results: Iterable[Result], needs: frozenset[Need]) -> dict[tuple[str, str, int], Answer]:
+def read(results: Iterable[Result], needs: Iterable[Need]) -> dict[tuple[str, str, int], Answer]:
     """Return the answers by their program's key; raises ValueError for two about one program."""
     answers: dict[tuple[str, str, int], Answer] = {}
+    wants = frozenset(needs)
     for result in results:
         key = result.program.key
         if key in answers:
             message = f"two results for {name(result.program)}"
             raise ValueError(message)
-        answers[key] = _read(result, needs)
+        answers[key] = _read(result, wants)
     return answers
 
 
 def _read(result: Result, needs: frozenset[Need]) -> Answer:
-    status, found = result.diagnosis.status, result.diagnosis.findings
-    void = never_saw(result.program.truth, needs)
-    heard = status in {Status.FLAGGED, Status.CLEAN} and not void
-    flagged = status is Status.FLAGGED and not void
+    void = credit.never_saw(result, needs)
+    heard = result.diagnosis.status in {Status.FLAGGED, Status.CLEAN} and not void
     return Answer(
         program=result.program,
-        status=status,
-        alarms=tuple(one for one in found if flagged and one.severity is Severity.ERROR),
-        warned=heard and any(one.severity is not Severity.NOTE for one in found),
+        status=result.diagnosis.status,
+        alarms=credit.alarms(result, needs),
+        credit=frozenset(credit.credits_of(result, needs)),
+        warned=heard
+        and any(one.severity is not Severity.NOTE for one in result.diagnosis.findings),
         void=void,
-        repaired=None if void else result.repaired,
+        offers_fix=result.repaired is not None and not void,
     )
-
-
-def never_saw(truth: Truth | None, needs: frozenset[Need]) -> bool:
-    """Return whether a program fails before a tool that works from nothing but its network.
-
-    There is no network then, and whoever asks the tool sees the failure without it.
-    """
-    return needs == {Need.MODEL} and truth is not None and truth.stage in BEFORE_THE_NETWORK
 
 
 def name(program: Program) -> str:

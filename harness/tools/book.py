@@ -16,7 +16,7 @@ from .. import files
 from ..errors import RecordError
 from ..places import lines_of
 from .answers import read as answered
-from .credit import Credit, credits_of
+from .credit import Credit, first_module
 from .programs import Side
 from .protocol import Diagnosis, Finding, Location, Need, Role, Severity, Status
 from .result import Result
@@ -84,7 +84,7 @@ class Change(Struct, frozen=True):
 def programs_said(results: Sequence[Result], needs: Iterable[Need]) -> dict[str, dict[Side, Said]]:
     """Return what is kept of the corpus' own programs, by entry and side; variants are not."""
     own = [result for result in results if result.program.variant == 0]
-    answers = answered(own, frozenset(needs))
+    answers = answered(own, needs)
     found: dict[str, dict[Side, Said]] = {}
     for result in sorted(own, key=lambda result: result.program.key):
         one = _said(answers[result.program.key], result.diagnosis)
@@ -93,7 +93,7 @@ def programs_said(results: Sequence[Result], needs: Iterable[Need]) -> dict[str,
 
 
 def _said(answer: Answer, diagnosis: Diagnosis) -> Said:
-    credit = sorted(credits_of(answer))
+    credit = sorted(answer.credit)
     if not diagnosis.findings:
         return Said(diagnosis.status, credit, says=_short(diagnosis.reason))
     first = diagnosis.findings[0]
@@ -106,7 +106,7 @@ def _said(answer: Answer, diagnosis: Diagnosis) -> Said:
         rule=first.rule,
         severity=first.severity,
         at=lines[number - 1].strip() if 0 < number <= len(lines) else "",
-        module=answer.module or "",
+        module=first_module(answer.alarms) or "",
         says=_short(first.message),
     )
 

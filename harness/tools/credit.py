@@ -1,12 +1,22 @@
-"""What a tool deserves credit for on one program: what a regression is a loss of."""
+"""What a tool deserves credit for on one program; every score is made of these."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from ..vocabulary import Stage
+from .programs import Side
+from .protocol import Need, Severity, Status
+
 if TYPE_CHECKING:
-    from .answers import Answer
+    from collections.abc import Iterable
+
+    from .protocol import Finding
+    from .result import Result
+
+BEFORE_THE_TOOL = {Stage.IMPORT, Stage.BUILD, Stage.INPUTS}
+RUNS_NOTHING_ITSELF = {Need.SOURCE, Need.ANNOTATIONS, Need.TRACEBACK, Need.RUN}
 
 
 class Credit(StrEnum):
@@ -31,20 +41,57 @@ class Credit(StrEnum):
     QUIET = ("quiet", "is quiet about it")
 
 
-def credits_of(answer: Answer) -> set[Credit]:
-    """Return what a tool got right of one program."""
-    truth = answer.program.truth
-    answered = answer.counted and not answer.failed
-    checks = {Credit.ANSWERS: answered}
+def credits_of(result: Result, needs: Iterable[Need]) -> set[Credit]:
+    """Return what a tool with these needs got right of one program."""
+    program, diagnosis = result.program, result.diagnosis
+    found: set[Credit] = set()
+    if diagnosis.status in {Status.FLAGGED, Status.CLEAN}:
+        found.add(Credit.ANSWERS)
+    if program.side is not Side.BROKEN:
+        return found | ({Credit.QUIET} if diagnosis.status is Status.CLEAN else set())
+    raised = alarms(result, needs)
+    if not raised:
+        return found
+    found.add(Credit.FLAGS)
+    truth = program.truth
     if truth is None:
-        checks[Credit.QUIET] = answered and not answer.flagged
-    else:
-        checks |= {
-            Credit.FLAGS: answer.flagged,
-            Credit.PLACES: answer.at_cause,
-            Credit.SYMPTOM: answer.line in truth.symptom,
-            Credit.MODULE: answer.module is not None and answer.module == truth.layer,
-            Credit.NAMES: answer.points == 1,
-            Credit.REPAIRS: answer.repaired is True,
-        }
-    return {credit for credit, holds in checks.items() if holds}
+        return found
+    line, module = first_line(raised), first_module(raised)
+    checks = {
+        Credit.PLACES: line in truth.cause,
+        Credit.SYMPTOM: line in truth.symptom,
+        Credit.MODULE: module is not None and module == truth.layer,
+        Credit.NAMES: raised[0].kind in truth.kinds,
+        Credit.REPAIRS: result.repaired is True,
+    }
+    return found | {credit for credit, holds in checks.items() if holds}
+
+
+def alarms(result: Result, needs: Iterable[Need]) -> tuple[Finding, ...]:
+    """Return the findings with which a tool raised an alarm that is its own, best first.
+
+    Warnings are no alarm.
+    """
+    if result.diagnosis.status is not Status.FLAGGED or never_saw(result, needs):
+        return ()
+    return tuple(one for one in result.diagnosis.findings if one.severity is Severity.ERROR)
+
+
+def never_saw(result: Result, needs: Iterable[Need]) -> bool:
+    """Return whether a program fails before a tool that works on the built network could see it.
+
+    Then there is nothing that the tool found.
+    """
+    truth = result.program.truth
+    failed = truth is not None and truth.stage in BEFORE_THE_TOOL
+    return failed and not RUNS_NOTHING_ITSELF & set(needs)
+
+
+def first_line(alarms: Iterable[Finding]) -> int | None:
+    """Return the first line that is pointed at."""
+    return next((one.location.line for one in alarms if one.location), None)
+
+
+def first_module(alarms: Iterable[Finding]) -> str | None:
+    """Return the first module that is named."""
+    return next((one.module for one in alarms if one.module), None)

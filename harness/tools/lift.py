@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from .answers import name
+from .credit import Credit
 from .programs import Side
 from .rates import of_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .answers import Answer
 
@@ -44,14 +45,15 @@ def lift(answers: Sequence[Answer], baseline: Sequence[Answer]) -> Lift:
             if answer.program.key in theirs]  # fmt: skip
     return Lift(
         len(both),
-        flags=_change(both, lambda answer: answer.flagged),
-        places=_change(both, lambda answer: answer.at_cause),
-        names=_change(both, lambda answer: answer.points == 1),
+        flags=_change(both, Credit.FLAGS),
+        places=_change(both, Credit.PLACES),
+        names=_change(both, Credit.NAMES),
     )
 
 
-def _change(both: Sequence[tuple[Answer, Answer]], right: Callable[[Answer], bool]) -> Change:
-    return Change(
-        gained=sorted(name(own.program) for own, base in both if right(own) and not right(base)),
-        lost=sorted(name(own.program) for own, base in both if right(base) and not right(own)),
-    )
+def _change(both: Sequence[tuple[Answer, Answer]], what: Credit) -> Change:
+    def only(one: int, other: int) -> list[str]:
+        return sorted(name(pair[one].program) for pair in both
+                      if what in pair[one].credit - pair[other].credit)  # fmt: skip
+
+    return Change(gained=only(0, 1), lost=only(1, 0))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from .answers import HALF
+from .credit import Credit
 from .intervals import Rate, rate
 from .programs import Side
 from .rates import of_side, twins
@@ -98,9 +99,9 @@ def place(answers: Sequence[Answer]) -> Place:
     far = [min(abs(answer.line - line) for line in truth.cause)
            for answer, truth in known if answer.line and truth.cause]  # fmt: skip
     return Place(
-        cause=rate(answer.at_cause for answer, truth in known if truth.cause),
-        symptom=rate(answer.line in truth.symptom for answer, truth in known if truth.symptom),
-        module=rate(answer.module == truth.layer for answer, truth in known if truth.layer),
+        cause=rate(Credit.PLACES in answer.credit for answer, truth in known if truth.cause),
+        symptom=rate(Credit.SYMPTOM in answer.credit for answer, truth in known if truth.symptom),
+        module=rate(Credit.MODULE in answer.credit for answer, truth in known if truth.layer),
         distance=median(far) if far else None,
     )
 
@@ -118,5 +119,5 @@ def cause(answers: Sequence[Answer]) -> Cause:
 def repair(answers: Sequence[Answer]) -> Repair:
     """Return how often the program obeys the laws once the tool's fix is applied."""
     broken = of_side(answers, Side.BROKEN)
-    offered = sum(answer.repaired is not None for answer in broken)
-    return Repair(rate(answer.repaired is True for answer in broken), offered)
+    offered = sum(answer.offers_fix for answer in broken)
+    return Repair(rate(Credit.REPAIRS in answer.credit for answer in broken), offered)

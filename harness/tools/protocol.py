@@ -32,8 +32,8 @@ class Need(StrEnum):
 class Status(StrEnum):
     """What a tool makes of a program."""
 
-    FLAGGED = "flagged"  # something is wrong; the findings say what
-    CLEAN = "clean"  # nothing is wrong
+    FLAGGED = "flagged"  # something is wrong; a finding of severity error says what
+    CLEAN = "clean"  # nothing is wrong, though there may be warnings
     UNSUPPORTED = "unsupported"  # cannot say, by its own rules; `reason` says which
     ERROR = "error"  # the tool failed, or the program did before the tool saw it
 
@@ -136,12 +136,11 @@ def read(answer: bytes) -> Diagnosis:
 
 def checked(found: Diagnosis) -> Diagnosis:
     """Return a diagnosis cut to the limits; raise ProtocolError where it contradicts itself."""
-    if found.status is Status.FLAGGED and not found.findings:
-        message = "no diagnosis: flagged, and no finding says what"
+    alarmed = any(finding.severity is Severity.ERROR for finding in found.findings)
+    if found.status is Status.FLAGGED and not alarmed:
+        message = "no diagnosis: flagged, and no finding of severity error says what"
         raise ProtocolError(message)
-    if found.status is not Status.FLAGGED and any(
-        finding.severity is Severity.ERROR for finding in found.findings
-    ):
+    if found.status is not Status.FLAGGED and alarmed:
         message = f"no diagnosis: {found.status}, and a finding of severity error"
         raise ProtocolError(message)
     kept = [
@@ -149,6 +148,12 @@ def checked(found: Diagnosis) -> Diagnosis:
         for finding in found.findings[:FINDINGS_LIMIT]
     ]
     return msgspec.structs.replace(found, findings=kept, reason=found.reason[:TEXT_LIMIT])
+
+
+def diagnosed(findings: list[Finding]) -> Diagnosis:
+    """Return the diagnosis that follows from findings: flagged where one is an error."""
+    alarmed = any(finding.severity is Severity.ERROR for finding in findings)
+    return Diagnosis(Status.FLAGGED if alarmed else Status.CLEAN, findings)
 
 
 def failed(reason: str) -> Diagnosis:

@@ -59,8 +59,8 @@ class Score(Struct, frozen=True):
 def score(
     results: Sequence[Result],
     baseline: Iterable[Result] | None = None,
-    *,
     needs: frozenset[Need] = frozenset({Need.SOURCE}),
+    *,
     tool: str = "",
     version: str = "",
 ) -> Score:

@@ -283,6 +283,9 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--executor", metavar="MODULE:CALLABLE", help="run on a concurrent.futures executor"
     )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the protocol as JSON Schema, and end"
+    )
     parser.add_argument("--sarif-out", type=Path, metavar="FILE", help="write what it says there")
     parser.add_argument(
         "--book",

@@ -212,8 +212,11 @@ def export(options: argparse.Namespace) -> int:
 
 def score(options: argparse.Namespace) -> int:
     """Score a diagnostic tool."""
-    from .tools import score
+    from .tools import protocol, score
 
+    if options.schema:
+        _print_json(protocol.schema())
+        return 0
     return score.score(_load(options), options)
 
 

@@ -1,24 +1,20 @@
-"""Several tools side by side: the page `results/tools/README.md`, from the scores beside it."""
+"""Several tools side by side: the page `results/tools/README.md`, made of their scores."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from .. import files
-from ..errors import RecordError
 from ..table import printable
 from .intervals import NO_RATE
 from .scoreboard import change_text
-from .scoring import Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
-PAGE = "README.md"
+    from .scoring import Score
+
+PAGE = "results/tools/README.md"
 HEAD = """\
 # How diagnostic tools do on the corpus
 
@@ -42,7 +38,7 @@ LIMITS = """\
 """
 
 Columns = dict[str, "Callable[[Score], str]"]
-Ranked = list[tuple[str, Score]]  # the tool as it is shown, and its score
+Ranked = list[tuple[str, "Score"]]  # the tool as it is shown, and its score
 
 DETECTION: Columns = {
     "works from": lambda score: ", ".join(score.needs),
@@ -77,30 +73,12 @@ COMPARISON: Columns = {
 }
 
 
-def record(path: Path, score: Score, baseline: str) -> None:
-    """Keep a score as JSON and write the page anew, from all scores in the same folder.
-
-    `path` is that of the tool's book; the score lies beside it. Seconds are left out, since
-    they differ from run to run. Raises RecordError where another score cannot be read.
-    """
-    own = path.with_suffix(".json")
-    kept = msgspec.structs.replace(score, seconds=None)
-    others = [_read(other) for other in sorted(path.parent.glob("*.json")) if other != own]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(own, msgspec.json.format(msgspec.json.encode(kept)).decode() + "\n")
-    files.write(path.with_name(PAGE), page([*others, kept], baseline))
-
-
-def _read(path: Path) -> Score:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Score)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"{path} is not a tool's score ({error}): delete it, or record anew (--bless)"
-        raise RecordError(message) from None
-
-
 def page(scores: Sequence[Score], baseline: str) -> str:
-    """Return the page: who finds what, who explains it, what is new in it, and by topic."""
+    """Return the page: who finds what, who explains it, what is new in it, and by topic.
+
+    `baseline` is the name of the tool that the others are held against. Seconds are left out,
+    since they differ from run to run.
+    """
     ranked = [(_name(score, baseline), score) for score in sorted(scores, key=_rank)]
     parts = [
         HEAD,

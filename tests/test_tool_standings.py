@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ from fake_tools import ask, finding, flag
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from harness.tools.protocol import Need
+from harness.tools import book
+from harness.tools.protocol import Need, Severity
 from harness.tools.scoreboard import LISTED, lines
 from harness.tools.scoring import Score, score
 from harness.tools.standings import escaped, page
 
 if TYPE_CHECKING:
+    from harness.tools.programs import Program
+    from harness.tools.protocol import Diagnosis
     from harness.tools.result import Result
 
 PROGRAMS = fake.programs(cases=48, controls=24, variants=1)
@@ -126,6 +130,33 @@ def test_a_version_stays_readable() -> None:
     assert escaped("2.14.1-rc 1") == "2.14.1-rc 1"
     assert escaped("www.a") == "www&#46;a"
     assert len(escaped("x" * 10_000)) < 200
+
+
+def _after_a_warning(program: Program) -> Diagnosis:
+    """Say a mild word first, then what the oracle says."""
+    found = fake.oracle(program)
+    mild = finding("perhaps", severity=Severity.WARNING)
+    return msgspec.structs.replace(found, findings=[mild, *found.findings])
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [fake.oracle, fake.traceback, fake.line_one, fake.always_yes, fake.warns, fake.breaks_down,
+     fake.unsupported, fake.coin(0.5, 2), _after_a_warning],
+)  # fmt: skip
+def test_what_a_book_keeps_is_enough_for_the_page(tool: fake.FakeTool) -> None:
+    text = "".join(f"line {number}\n" for number in range(30))
+    asked = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
+    results, base = ask(tool, asked), ask(fake.traceback, asked)
+    said = book.programs_said(results, SOURCE)
+    made = book.ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(said), said)
+    kept = book.results_of(made, asked)
+    scores = [score(one, base, SOURCE, tool="t") for one in (results, kept)]
+    if tool is not _after_a_warning:
+        assert page(scores[:1], "traceback") == page(scores[1:], "traceback")
+    # Of several findings a book keeps one.
+    scores = [msgspec.structs.replace(one, warned=scores[0].warned, seconds=None) for one in scores]
+    assert scores[0] == scores[1]
 
 
 def test_the_page_is_the_same_whenever_it_is_made() -> None:

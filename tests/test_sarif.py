@@ -129,8 +129,9 @@ def test_level_and_kind_say_what_a_result_is(
 
 
 def test_errors_come_first_then_what_ranks_high(tmp_path: Path) -> None:
+    said = [("note", 99), ("error", 10), ("warning", 5), ("error", 90)]
     results = [_result(_at(), level=level, rank=rank, ruleId=f"{level}{rank}")
-               for level, rank in [("note", 99), ("error", 10), ("warning", 5), ("error", 90)]]  # fmt: skip
+               for level, rank in said]  # fmt: skip
     rules = [finding.rule for finding in _one(tmp_path, _run(*results)).findings]
     assert rules == ["error90", "error10", "warning5", "note99"]
 
@@ -307,9 +308,9 @@ def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_log_of_many_results_and_long_texts_is_cut(tmp_path: Path) -> None:
-    long = {"text": "x" * 100_000}
+    long = {"text": "x" * 10_000}
     result = _result(_at(), message=long, ruleId="r" * 9_000, fixes=[_fix((TWO, "1"))] * 3)
-    found = _one(tmp_path, _run(*[result] * 2_000))
+    found = _one(tmp_path, _run(*[result] * 600))
     assert len(found.findings) == 50
     assert len(found.findings[0].message) == 4_000
     assert len(found.findings[0].rule) == 200
@@ -350,11 +351,7 @@ def test_what_is_written_is_valid_and_reads_the_same(name: str, tmp_path: Path) 
     jsonschema.validate(json.loads(path.read_text()), SCHEMA)
     found = sarif.read(path, PROGRAMS)
     assert found.pop(BROKEN_ONE.id) == ANSWERS[name]
-    assert (
-        set(found.values())
-        if False
-        else all(diagnosis == ANSWERS["quiet"] for diagnosis in found.values())
-    )
+    assert list(found.values()) == [ANSWERS["quiet"]] * len(OTHERS)
 
 
 def test_the_schema_of_what_is_written_refuses_what_is_none() -> None:

@@ -111,11 +111,16 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
     scores = add(commands.score, "score a diagnostic tool on the programs of the corpus")
     _add_score_options(scores)
+    handed = add(commands.programs, "write the programs for a diagnostic tool that runs elsewhere")
+    handed.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    handed.add_argument("--seed", type=_count, default=0, metavar="S",
+                        help="of ids and order; `score` needs it again (default 0)")  # fmt: skip
     begin = add(commands.new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, costs, times, listing, course):
+    for command in (prove, costs, times, listing, course, handed):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    with_json = (prove, costs, times, listing, page, linter, explain, course, site, scores)
+    with_json = (prove, costs, times, listing, page, linter, explain, course, site, scores,
+                 handed)  # fmt: skip
     for command in with_json:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser

@@ -220,6 +220,13 @@ def score(options: argparse.Namespace) -> int:
     return score.score(_load(options), options)
 
 
+def programs(options: argparse.Namespace) -> int:
+    """Write the programs for tools that run elsewhere."""
+    from .tools import handout
+
+    return handout.hand_out(_load(options), options)
+
+
 def new(options: argparse.Namespace) -> int:
     """Write the skeleton of a case."""
     from .skeleton import write_skeleton

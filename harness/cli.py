@@ -111,9 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
     scores = add(commands.score, "score a diagnostic tool on the programs of the corpus")
     _add_score_options(scores)
+    vary = add(commands.variants, "make new variants of the corpus from a seed, each verified here")
+    _add_variants_options(vary)
     begin = add(commands.new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, costs, times, listing, course):
+    for command in (prove, costs, times, listing, course, vary):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
     with_json = (prove, costs, times, listing, page, linter, explain, course, site, scores)
     for command in with_json:
@@ -202,6 +204,17 @@ def _add_learn_options(parser: argparse.ArgumentParser) -> None:
                        help="put the broken program back; keeps yours beside it")  # fmt: skip
     parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS",
                         help="time limit of one run (default 10)")  # fmt: skip
+
+
+def _add_variants_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", type=_positive, default=3, metavar="N",
+                        help="variants of each entry (default 3)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="S",
+                        help="another seed gives other variants (default 0)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="write those that are kept, as a tree like the corpus")  # fmt: skip
+    parser.add_argument("--workers", type=_positive, default=_cores(), metavar="N",
+                        help="programs at a time (default: the cores)")  # fmt: skip
 
 
 def _add_bench_options(parser: argparse.ArgumentParser) -> None:

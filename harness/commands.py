@@ -217,6 +217,13 @@ def score(options: argparse.Namespace) -> int:
     return score.score(_load(options), options)
 
 
+def variants(options: argparse.Namespace) -> int:
+    """Make variants of the corpus, and verify them."""
+    from .variants import session
+
+    return session.variants(_load(options), options)
+
+
 def new(options: argparse.Namespace) -> int:
     """Write the skeleton of a case."""
     from .skeleton import write_skeleton

@@ -117,7 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
     for command in (prove, costs, times, listing, course, vary):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    with_json = (prove, costs, times, listing, page, linter, explain, course, site, scores)
+    with_json = (
+        prove, costs, times, listing, page, linter, explain, course, site, scores, vary,
+    )  # fmt: skip
     for command in with_json:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser

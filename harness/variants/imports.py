@@ -82,8 +82,7 @@ def _options(path: str, used: set[str]) -> list[tuple[str, str]]:
         if path.startswith("torch."):
             options.append(("", path))
     elif parent in MODULES:
-        for alias in ALIASES[parent]:
-            options.append((f"import {parent} as {alias}", f"{alias}.{last}"))
+        options += [(f"import {parent} as {alias}", f"{alias}.{last}") for alias in ALIASES[parent]]
         if parent.startswith("torch."):
             options.append(("", path))
     taken = used | set(dir(builtins))
@@ -104,7 +103,7 @@ class _Rebinding(ast.NodeTransformer):
         self._line = line
         self._text = text
 
-    def visit_Module(self, node: ast.Module) -> ast.AST:  # noqa: N802  (the visitor's protocol)
+    def visit_Module(self, node: ast.Module) -> ast.AST:
         body: list[ast.stmt] = []
         for inner in node.body:
             if isinstance(inner, ast.Import | ast.ImportFrom):
@@ -124,5 +123,5 @@ class _Rebinding(ast.NodeTransformer):
             return [*new, node]
         return new
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return like(expression(self._text), node) if node.id == self._name else node

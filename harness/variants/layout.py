@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,23 +57,27 @@ def render(tree: ast.Module, style: Style) -> str:
 
 def _blank(before: str, line: str, style: Style) -> int:
     """Return how many blank lines stand between two lines."""
-    depth, above = _depth(line), _depth(before)
-    starts = line.lstrip().startswith(STARTS)
     if not before or before.lstrip().startswith("@"):
         return 0
-    if depth == 0:
-        imports = ("import ", "from ")
-        if line.startswith(imports):
-            return 0 if before.startswith(imports) else 1
-        after = above > 0 or before.startswith(imports)
-        return style.between if starts or (above > 0) else int(after)
-    if starts and before.lstrip().startswith("class ") and above < depth:
+    if _depth(line) == 0:
+        return _blank_outside(before, line, style)
+    text, above = line.strip(), before.strip()
+    if text.startswith(("def ", "@")):
+        return int(not above.startswith("class "))
+    if _depth(before) != _depth(line):
         return 0
-    if line.lstrip().startswith("def "):
-        return 1
-    if style.after_init and before.strip() == "super().__init__()" and above == depth:
-        return 1
-    return int(style.before_return and line.strip().startswith("return ") and above == depth)
+    opens = style.after_init and above.startswith("super(") and above.endswith(".__init__()")
+    return int(opens or (style.before_return and text.startswith("return ")))
+
+
+def _blank_outside(before: str, line: str, style: Style) -> int:
+    """Return the same for a line of the module itself."""
+    imports = ("import ", "from ")
+    if line.startswith(imports):
+        return int(not before.startswith(imports))
+    if line.startswith(STARTS) or _depth(before) > 0:
+        return style.between
+    return int(before.startswith(imports))
 
 
 def _depth(line: str) -> int:
@@ -117,7 +122,7 @@ def _wrapped(line: str, style: Style) -> list[str]:
     if loose or not commas or (not style.one_per_line and len(whole) <= style.width):
         return [head, *_wrapped(whole, style), tail]
     edges = [start, *commas, end]
-    parts = [text[a + 1 : b].strip() for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
     body = [row for part in parts if part
             for row in _wrapped(f"{margin}{INDENT}{part},", style)]  # fmt: skip
     return [head, *body, tail]
@@ -130,7 +135,8 @@ def _longest_bracket(text: str) -> tuple[int, int, list[int], bool] | None:
     what it means.
     """
     found: list[tuple[int, int, list[int], bool]] = []
-    depth, start, commas, loose = 0, 0, [], False
+    commas: list[int] = []
+    depth, start, loose = 0, 0, False
     for token in _tokens(text):
         column = token.start[1]
         if token.type == tokenize.OP and token.string in OPENING:

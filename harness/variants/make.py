@@ -129,7 +129,7 @@ def _laid_out(made: Draft, entry: Entry, rng: Random) -> list[str]:
     drawn = layout.draw(rng)
     plainer = replace(drawn, after_init=False, before_return=False, one_per_line=True)
     narrow = [replace(plainer, width=width) for width in (88, 79, 72, 64, 100, 120)]
-    tried = []
+    tried: list[tuple[bool, int, int, list[str]]] = []
     for style in (drawn, plainer, *narrow):
         texts = [layout.render(side, style) for side in made.sides]
         changed = hunks(texts[0], texts[-1])

@@ -26,19 +26,19 @@ STRINGS = {
 }
 
 # The names that nn.Module has itself: a layer called so may be the mistake.
-MODULE_NAMES = frozenset(
+MODULE_NAMES = frozenset(  # with those of other releases, and what layers call their own
     """
-    add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
-    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu
-    load_state_dict modules mtia named_buffers named_children named_modules named_parameters
+    T_destination add_module apply bfloat16 bias buffers call_super_init children compile cpu
+    cuda data device double dtype dump_patches eval extra_repr float forward get_buffer
+    get_extra_state get_parameter get_submodule grad half in_channels ipu load_state_dict
+    modules mtia named_buffers named_children named_modules named_parameters out_channels
     parameters register_backward_hook register_buffer register_forward_hook
     register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
-    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu
-    zero_grad weight bias running_mean running_var requires_grad grad data device dtype shape
-    out_channels in_channels
-    """.split()
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad
+    requires_grad_ running_mean running_var set_extra_state set_submodule shape share_memory
+    state_dict to to_empty train training type weight xpu zero_grad
+    """.split()  # noqa: SIM905  (a hundred names are read better so)
 )
 
 
@@ -74,7 +74,7 @@ def _untouchable(draft: Draft) -> set[str]:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    return KEPT | defined | imported | set(dir(builtins))
+    return {*KEPT, *defined, *imported, *dir(builtins)}
 
 
 def _callables(draft: Draft) -> set[str]:
@@ -152,7 +152,7 @@ class _Variables(ast.NodeTransformer):
         self._names = names
         self._callables = callables
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802  (the visitor's protocol)
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         node.id = self._names.get(node.id, node.id)
         return node
 
@@ -160,11 +160,11 @@ class _Variables(ast.NodeTransformer):
         node.arg = self._names.get(node.arg, node.arg)
         return node
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:  # noqa: N802
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         node.name = self._names.get(node.name or "", node.name)
         return self.generic_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id in self._callables:
             for word in node.keywords:
                 word.arg = self._names.get(word.arg or "", word.arg)
@@ -175,8 +175,8 @@ def attributes(draft: Draft, rng: Random) -> bool:
     """Rename attributes that the program itself makes, and its own methods."""
     stored, roles = _stored(draft)
     methods = [_methods(side) for side in draft.sides]
-    own = stored | set.intersection(*methods)
-    own -= MODULE_NAMES | set.union(*methods).difference(set.intersection(*methods))
+    everywhere = methods[0].intersection(*methods)
+    own = (stored | everywhere) - MODULE_NAMES - (methods[0].union(*methods) - everywhere)
     names = sorted(name for name in own if not name.startswith("_") and _is_plain(draft, name))
     chosen = _choose(draft, rng, names, share=0.7, role=roles)
     if chosen:
@@ -225,7 +225,7 @@ def _is_plain(draft: Draft, name: str) -> bool:
         node.args.args[0].arg
         for side in draft.sides
         for node in side.body
-        if isinstance(node, ast.FunctionDef) and node.name not in {"score"} and node.args.args
+        if isinstance(node, ast.FunctionDef) and node.name != "score" and node.args.args
     }
     made = _callables(draft)
     for node in draft.nodes():
@@ -252,17 +252,17 @@ class _Attributes(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self._names = names
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         node.attr = self._names.get(node.attr, node.attr)
         return self.generic_visit(node)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         for inner in node.body:
             if isinstance(inner, ast.FunctionDef):
                 inner.name = self._names.get(inner.name, inner.name)
         return self.generic_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         called = dotted(node.func).rpartition(".")[2] or getattr(node.func, "attr", "")
         if called in STRINGS:
             for value in node.args:
@@ -315,13 +315,13 @@ class _Definitions(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self._names = names
 
-    def visit_Module(self, node: ast.Module) -> ast.AST:  # noqa: N802
+    def visit_Module(self, node: ast.Module) -> ast.AST:
         for inner in node.body:
             if isinstance(inner, ast.FunctionDef | ast.ClassDef):
                 inner.name = self._names.get(inner.name, inner.name)
         return self.generic_visit(node)
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return like(ast.Name(self._names.get(node.id, node.id), node.ctx), node)
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +20,7 @@ from ..facts import Limits
 from ..runner import open_runner
 from .make import TRANSFORMATIONS
 from .store import Store, default_folder
-from .verify import Checked, drawn
+from .verify import DEVICE, Checked, drawn
 from .written import write_all
 
 if TYPE_CHECKING:
@@ -97,9 +96,9 @@ def _draw(entries: list[Entry], options: argparse.Namespace) -> Drawing:
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task("", total=wanted, last="")
-        store = Store(default_folder(), runner.hello, "cpu")
+        store = Store(default_folder(), runner.hello, DEVICE)
         try:
-            for each in drawn(runner, entries, options.count, options.seed, store=store):
+            for each in drawn(runner, entries, options.count, options.seed, store):
                 checked.append(each)
                 bar.update(task, advance=int(each.kept), last=each.variant.key)
         except KeyboardInterrupt:

@@ -1,13 +1,14 @@
 """Other numbers of channels, classes, pixels and images, the same in every side.
 
-What a number means is read from where it stands: the channels of a layer, the side of an image, the
-classes of a head. The numbers that make a layer what it is (kernel, stride, padding, dimensions) and
-the channels of pictures stay.
+What a number means is read from where it stands: the channels of a layer, the side of an image,
+the classes of a head. The numbers that make a layer what it is (kernel, stride, padding,
+dimensions) and the channels of pictures stay.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 LEAST = 4  # smaller numbers are colours, dimensions and kernels
 LEAST_SIDE = 8
 FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
-CHANNELS = re.compile(
-    r"(Conv\d?d?|ConvTranspose\d?d?|BatchNorm\d?d?|Linear)$|Conv\dd$|ConvTranspose\dd$"
-)
+CHANNELS = re.compile(r"(Conv|ConvTranspose|BatchNorm)\dd$|Linear$")
 HALVING = re.compile(r"pool2d\([^()]*(\([^()]*\)+)*[^()]*, 2\)|MaxPool2d\(2|stride=2")
+LABELS = frozenset({"randint", "arange", "one_hot"})
+OUTPUTS = frozenset({"out_features", "out_channels"})
+USUAL_BATCH = 4  # another one means something
 IMAGE = 4  # batch, channels, height, width
 NUMBER_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|thousand)\b"
@@ -88,11 +90,9 @@ def batch(draft: Draft, rng: Random) -> bool:
     """Take another number of images for the example."""
     old = set(_batches(draft))
     text = "\n".join(draft.texts())
-    if len(old) != 1 or re.search(r"DataLoader|\.split\(|\bview\(\d", text):
+    if old != {USUAL_BATCH} or re.search(r"DataLoader|\.split\(|\bview\(\d", text):
         return False
-    (size,) = old
-    new = rng.choice([n for n in (3, 5, 6, 8) if n != size])
-    return _apply(draft, Sizes(batch={size: new}))
+    return _apply(draft, Sizes(batch={USUAL_BATCH: rng.choice((3, 5, 6, 8))}))
 
 
 def _apply(draft: Draft, sizes: Sizes) -> bool:
@@ -139,44 +139,54 @@ def _layer(node: ast.Call) -> str:
 
 
 def _channels(draft: Draft) -> set[int]:
-    """Return the numbers that stand where a convolution or a normalisation has its channels."""
+    """Return the numbers of channels that layers give.
+
+    A number that a layer only takes comes from the images: colours, or what is joined to them.
+    """
     found: set[int] = set()
     for side in draft.sides:
         own = _own_classes(side)
         for node in ast.walk(side):
             if isinstance(node, ast.Call):
-                found |= set(_numbers(_channel_places(node, own)))
-        for pair in _tuples(side):
-            found |= set(_numbers(pair))
+                found |= set(_numbers(_outputs(node, own)))
+        found |= set(_numbers(_listed(side)))
+    return {size for size in found if size >= LEAST} - _labels(draft)
+
+
+def _labels(draft: Draft) -> set[int]:
+    """Return the numbers of classes that labels are drawn from, as far as these say so."""
+    found: set[int] = set()
+    for node in draft.nodes():
+        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in LABELS:
+            found |= set(_numbers(node.args))
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+            found |= set(_numbers([node.right]))
     return {size for size in found if size >= LEAST}
 
 
-def _channel_places(node: ast.Call, own: set[str]) -> list[ast.expr]:
+def _outputs(node: ast.Call, own: set[str]) -> list[ast.expr]:
+    """Return what a call says about the channels that come out of the layer it makes."""
     layer = _layer(node)
-    if layer and layer != "Linear":
-        named = [
-            word.value for word in node.keywords if word.arg in {"in_channels", "out_channels"}
-        ]
-        return [*node.args[: 1 if "Norm" in layer else 2], *named]
-    if layer == "Linear" and len(node.args) > 1 and _number(node.args[0]) == _number(node.args[1]):
-        return node.args[:1]
-    if isinstance(node.func, ast.Name) and node.func.id in own and len(node.args) > 1:
-        return [value for value in node.args[:2] if not isinstance(value, ast.BinOp)] * bool(
-            not any(isinstance(value, ast.BinOp) for value in node.args)
-        )
+    if layer.startswith("Conv"):
+        named = [word.value for word in node.keywords if word.arg == "out_channels"]
+        return [*node.args[1:2], *named]
+    square = layer == "Linear" and len({ast.unparse(value) for value in node.args[:2]}) == 1
+    if square or (dotted(node.func) in own and not any(map(_is_product, node.args))):
+        return node.args[:2][-1:]
     return []
 
 
-def _tuples(side: ast.Module) -> Iterator[list[ast.expr]]:
-    """Yield pairs of channels in lists, as `for before, after in [(3, 8), (8, 16)]` has them."""
+def _is_product(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp)
+
+
+def _listed(side: ast.Module) -> Iterator[ast.expr]:
+    """Yield channels in lists, as in `for before, after in [(3, 8), (8, 16)]`."""
     for owner in side.body:
-        if isinstance(owner, ast.ClassDef):
-            for node in ast.walk(owner):
-                if isinstance(node, ast.List) and all(
-                    isinstance(item, ast.Tuple) or _number(item) for item in node.elts
-                ):
-                    for item in node.elts:
-                        yield item.elts if isinstance(item, ast.Tuple) else [item]
+        for node in ast.walk(owner) if isinstance(owner, ast.ClassDef) else ():
+            if isinstance(node, ast.List):
+                yield from (item.elts[-1] if isinstance(item, ast.Tuple) and item.elts else item
+                            for item in node.elts)  # fmt: skip
 
 
 def _numbers(nodes: Iterable[ast.expr]) -> Iterator[int]:
@@ -187,12 +197,13 @@ def _numbers(nodes: Iterable[ast.expr]) -> Iterator[int]:
 
 
 def _classes(draft: Draft) -> set[int]:
-    """Return the outputs of last layers that are no channels."""
+    """Return the outputs of last layers: those that are no channels, or that labels agree with."""
     found: set[int] = set()
     for node in draft.nodes():
-        if isinstance(node, ast.Call) and _layer(node) == "Linear":
-            words = [word.value for word in node.keywords if word.arg == "out_features"]
-            found |= set(_numbers([*node.args[1:2], *words]))
+        if isinstance(node, ast.Call) and _layer(node):
+            words = [word.value for word in node.keywords if word.arg in OUTPUTS]
+            outputs = set(_numbers([*node.args[1:2], *words]))
+            found |= outputs if _layer(node) == "Linear" else outputs & _labels(draft)
     return {size for size in found if size >= LEAST} - _channels(draft)
 
 
@@ -204,7 +215,7 @@ def _pairs(tree: ast.Module) -> Iterator[int]:
         ):
             for node in ast.walk(owner):
                 values = _sequence(node)
-                for one, other in zip(values, values[1:], strict=False):
+                for one, other in itertools.pairwise(values):
                     size = _number(one)
                     if size is not None and size >= LEAST_SIDE and size == _number(other):
                         yield size
@@ -276,12 +287,12 @@ class _Resize(ast.NodeVisitor):
         self._inside = False  # of a network's class
         self._done: set[int] = set()  # nodes, by identity
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: N802  (the visitor's protocol)
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         former, self._inside = self._inside, _is_network(node)
         self.generic_visit(node)
         self._inside = former
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if node.name.startswith("example_"):
             for default in node.args.defaults:
                 self._set(default, self._sizes.batch)
@@ -292,7 +303,7 @@ class _Resize(ast.NodeVisitor):
                 self._set(default, self._sizes.classes)
         self.generic_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> None:
         layer = _layer(node)
         name = dotted(node.func)
         if layer:
@@ -303,7 +314,7 @@ class _Resize(ast.NodeVisitor):
                 self._set(value, self._sizes.channels | self._sizes.classes)
         elif name in {"range", "slice"}:
             return
-        elif name.rpartition(".")[2] in {"randint", "arange", "one_hot", "remainder"}:
+        elif name.rpartition(".")[2] in LABELS:
             for value in node.args:
                 self._set(value, self._sizes.classes)
         for word in node.keywords:
@@ -312,18 +323,18 @@ class _Resize(ast.NodeVisitor):
         self._resize_sequence(node)
         self.generic_visit(node)
 
-    def visit_Tuple(self, node: ast.Tuple) -> None:  # noqa: N802
+    def visit_Tuple(self, node: ast.Tuple) -> None:
         self._resize_sequence(node)
         self.generic_visit(node)
 
-    def visit_List(self, node: ast.List) -> None:  # noqa: N802
+    def visit_List(self, node: ast.List) -> None:
         self._resize_sequence(node)
         self.generic_visit(node)
 
-    def visit_Subscript(self, node: ast.Subscript) -> None:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> None:
         self.visit(node.value)  # an index is no size
 
-    def visit_BinOp(self, node: ast.BinOp) -> None:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> None:
         if isinstance(node.op, ast.Mod):
             self._set(node.right, self._sizes.classes)
         self._resize_product(node)
@@ -346,7 +357,7 @@ class _Resize(ast.NodeVisitor):
         # Further on stand kernel, stride and padding; only a large number is channels again.
         late = [value for value in node.args[count:] if (_number(value) or 0) >= LEAST_SIDE]
         for value in [*node.args[:count], *filter(None, named), *late]:
-            self._set(value, self._sizes.channels)
+            self._set(value, self._sizes.channels | self._sizes.classes)
             if isinstance(value, ast.BinOp):
                 for part in (value.left, value.right):
                     self._set(part, self._sizes.channels)

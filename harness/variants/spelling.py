@@ -57,7 +57,8 @@ class Calls(ast.NodeTransformer):
         self._rewrite = rewrite
         self.done = 0
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  (the visitor's protocol)
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Rewrite one call."""
         self.generic_visit(node)
         new = None if AT in marks(node) else self._rewrite(node)
         if new is None:
@@ -187,37 +188,36 @@ def _as_layer(draft: Draft, function: str, layer: str, attribute: str) -> bool:
     """Call a new layer wherever a forward calls a function; every side gets the layer."""
 
     def rewrite(node: ast.Call) -> ast.expr | None:
-        if function == "flatten":
-            given = [ast.unparse(value) for value in node.args[1:]]
-            given += [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]
-            if given not in (["1"], ["start_dim=1"]):
-                return None
-        if not _is(node, function) or (function == "relu" and (node.args[1:] or node.keywords)):
+        if not _is(node, function) or not _is_default(node, function):
             return None
         return _call(f"self.{attribute}", [copy.deepcopy(node.args[0])], [])
 
-    owners: dict[str, list[ast.ClassDef]] = {}
-    for side in draft.sides:
-        for owner in modules(side):
-            owners.setdefault(owner.name, []).append(owner)
     done = False
-    for found in owners.values():
-        if len(found) != len(draft.sides):
-            continue
-        transformer = Calls(rewrite)
-        for owner in found:
-            forward = method(owner, "forward")
-            if forward is not None:
-                transformer.visit(forward)
-        if transformer.done:
-            done = True
-            for owner in found:
-                init = method(owner, "__init__")
-                if init is not None:
-                    init.body += statements(f"self.{attribute} = {layer}")
+    for name in {owner.name for owner in modules(draft.sides[0])}:
+        owners = [owner for side in draft.sides for owner in modules(side) if owner.name == name]
+        if len(owners) == len(draft.sides):
+            done |= _give_layer(owners, Calls(rewrite), statements(f"self.{attribute} = {layer}"))
     for side in draft.sides:
         ast.fix_missing_locations(side)
     return done
+
+
+def _give_layer(owners: list[ast.ClassDef], calls: Calls, made: list[ast.stmt]) -> bool:
+    """Rewrite the calls in each forward; where there are any, make the layer in each __init__."""
+    for owner in owners:
+        calls.visit(method(owner, "forward") or owner)
+    for owner in owners:
+        init = method(owner, "__init__")
+        if calls.done and init is not None:
+            init.body += copy.deepcopy(made)
+    return calls.done > 0
+
+
+def _is_default(node: ast.Call, function: str) -> bool:
+    """Return whether a call asks for what the layer of that name does by default."""
+    given = [ast.unparse(value) for value in node.args[1:]]
+    given += [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]
+    return given in ([["1"], ["start_dim=1"]] if function == "flatten" else [[]])
 
 
 def losses(draft: Draft, rng: Random) -> bool:
@@ -290,7 +290,7 @@ class _Idioms(ast.NodeTransformer):
         self._coins = coins
         self.done = 0
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802  (the visitor's protocol)
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         if self._coins["super"]:
             for inner in simple_statements(node):
                 if ast.unparse(inner) == "super().__init__()" and isinstance(inner, ast.Expr):
@@ -298,7 +298,7 @@ class _Idioms(ast.NodeTransformer):
                     self.done += 1
         return self.generic_visit(node)
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         shape = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
         if not (shape and self._coins["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
@@ -308,7 +308,7 @@ class _Idioms(ast.NodeTransformer):
         self.done += 1
         return like(_call(_on(node.value.value, "size"), [node.slice], []), node)
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if AT in marks(node) or not node.args or _starred(node):
             return node
@@ -322,7 +322,7 @@ class _Idioms(ast.NodeTransformer):
         self.done += 1
         return like(new, node)
 
-    def visit_With(self, node: ast.With) -> ast.AST:  # noqa: N802
+    def visit_With(self, node: ast.With) -> ast.AST:
         for item in node.items:
             if self._coins["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
                 item.context_expr = expression("torch.set_grad_enabled(False)")

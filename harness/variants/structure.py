@@ -188,7 +188,7 @@ class _Unwrapped(ast.NodeTransformer):
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  (the visitor's protocol)
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if _is_relu(node):
             inner = node.args[0]

@@ -15,7 +15,7 @@ from ..facts import Ending, Job
 from ..verify import Runs, judge
 from ..vocabulary import STRUCTURAL, Stage, Verdict
 from .make import NAMES_ONLY, Variant, variant
-from .store import Result
+from .store import Result, Store, default_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..facts import Observation
     from ..runner import Runner
     from ..spec import Broken, Healthy
-    from .store import Store
 
+DEVICE = "cpu"  # a mistake is the same one on every device
 SEEDS = 2  # runs of each side
 AT_A_TIME = 32  # variants that are made before the first of them runs
 TRIES = 2  # times as many variants are drawn as are wanted, before an entry is given up
@@ -57,14 +57,15 @@ class Checked:
         return (getattr(entry.spec.broken, key) or "") if isinstance(entry, Case) else ""
 
 
+def kept(runner: Runner, entries: Sequence[Entry], count: int, seed: int) -> Iterator[Variant]:
+    """Yield `count` verified variants of each entry, or as many as there are; see `drawn`."""
+    store = Store(default_folder(), runner.hello, DEVICE)
+    found = drawn(runner, entries, count, seed, store)
+    yield from (checked.variant for checked in found if checked.kept)
+
+
 def drawn(
-    runner: Runner,
-    entries: Sequence[Entry],
-    count: int,
-    seed: int,
-    *,
-    store: Store | None = None,
-    device: str = "cpu",
+    runner: Runner, entries: Sequence[Entry], count: int, seed: int, store: Store | None = None
 ) -> Iterator[Checked]:
     """Make and verify variants until each entry has `count` that are kept.
 
@@ -82,7 +83,7 @@ def drawn(
         if not asked:
             return
         made = (variant(entry, seed, which) for entry, which in asked)
-        for checked in verified(runner, made, store=store, device=device):
+        for checked in verified(runner, made, store=store):
             missing[checked.variant.id] -= checked.kept
             yield checked
 
@@ -92,7 +93,6 @@ def verified(
     variants: Iterable[Variant],
     *,
     store: Store | None = None,
-    device: str = "cpu",
     on_run: Callable[[Ending], None] = lambda _: None,
 ) -> Iterator[Checked]:
     """Yield each variant with whether it is kept, in the order in which that is known.
@@ -110,17 +110,16 @@ def verified(
                 new.append(each)
             else:
                 yield _checked(each, known)
-        yield from _run(runner, new, store, device, on_run)
+        yield from _run(runner, new, store, on_run)
 
 
 def _run(
     runner: Runner,
     variants: Sequence[Variant],
     store: Store | None,
-    device: str,
     on_run: Callable[[Ending], None],
 ) -> Iterator[Checked]:
-    jobs = list(chain.from_iterable(_jobs(number, each, device)
+    jobs = list(chain.from_iterable(_jobs(number, each)
                                     for number, each in enumerate(variants)))  # fmt: skip
     numbered = [msgspec.structs.replace(job, number=i) for i, (_, _, job) in enumerate(jobs)]
     endings: dict[int, dict[str, dict[int, Ending]]] = defaultdict(lambda: defaultdict(dict))
@@ -132,17 +131,17 @@ def _run(
         each = variants[which]
         if sum(map(len, sides.values())) == SEEDS * len(each.entry.programs()):
             runs = {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in sides.items()}
-            result = _result(each, runs, device, runner.hello.torch)
+            result = _result(each, runs, runner.hello.torch)
             if store:
                 store.put(each, SEEDS, result)
             yield _checked(each, result)
 
 
-def _jobs(which: int, each: Variant, device: str) -> Iterator[tuple[int, str, Job]]:
+def _jobs(which: int, each: Variant) -> Iterator[tuple[int, str, Job]]:
     for side, source in each.entry.programs().items():
         for seed in range(SEEDS):
             first = seed == 0 and _needs_structure(each, side)
-            yield which, side, Job(0, source, seed, device, first=first)
+            yield which, side, Job(0, source, seed, DEVICE, first=first)
 
 
 def _needs_structure(each: Variant, side: str) -> bool:
@@ -174,17 +173,17 @@ def _declaring(entry: Entry, broken: Broken | None, healthy: Healthy) -> Entry:
     return replace(entry, spec=spec)
 
 
-def _result(each: Variant, runs: Runs, device: str, release: str) -> Result:
+def _result(each: Variant, runs: Runs, release: str) -> Result:
     """Judge the runs of a variant by its original's declaration, as far as that can hold."""
     entry = each.entry
     healthy, reason = _healthy(each, runs["fixed"][0].observation)
     broken = None
     if not reason and isinstance(entry, Case):
-        declared = entry.spec.broken.on(device, release)
+        declared = entry.spec.broken.on(DEVICE, release)
         broken, reason = _broken(each, declared, runs["broken"][0].observation)
     if reason:
         return Result(kept=False, reason=reason)
-    judgement = judge(_declaring(entry, broken, healthy), runs, device, release)
+    judgement = judge(_declaring(entry, broken, healthy), runs, DEVICE, release)
     if judgement.verdict in {Verdict.REPRODUCED, Verdict.WORKS}:
         return Result(kept=True, broken=broken, healthy=healthy)
     told = "; ".join(f"{wrong.what}: {wrong.happened}" for wrong in judgement.mismatches)

@@ -285,7 +285,7 @@ class _Resize(ast.NodeVisitor):
         self._premultiplied = premultiplied
         self._own = own
         self._inside = False  # of a network's class
-        self._done: set[int] = set()  # nodes, by identity
+        self._done: set[int] = set()  # nodes, by identity: none is changed twice
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         former, self._inside = self._inside, _is_network(node)
@@ -372,6 +372,8 @@ class _Resize(ast.NodeVisitor):
         elif len(factors) == 2 and self._inside:  # noqa: PLR2004
             for factor in factors:
                 self._set(factor, self._sizes.channels | self._sizes.classes)
+        if len(factors) > 1:
+            self._done |= set(map(id, factors))  # a part of a product is no product of its own
 
     def _resize_sequence(self, node: ast.Call | ast.Tuple | ast.List) -> None:
         values = _sequence(node)
@@ -385,7 +387,7 @@ class _Resize(ast.NodeVisitor):
             self._set(value, self._sizes.pixels)
 
     def _set(self, node: ast.expr, new: dict[int, int]) -> None:
-        """Change a number once; what has been changed or looked at in vain is not this size."""
+        """Change a number, unless it has been seen to be something else."""
         value = _number(node)
         if (
             value is not None

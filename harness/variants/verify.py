@@ -240,10 +240,10 @@ def _broken(each: Variant, declared: Broken, seen: Observation | None) -> tuple[
 
 def _kind(says: str, names: dict[str, str]) -> str:
     """Return a pattern for a message of one kind: other numbers, and the new names for the old."""
-    parts = re.findall(r"[A-Za-z_]\w*|\d+|.", says, re.DOTALL)
+    parts = re.findall(r"\d+(?:x\d+)*|[A-Za-z_]\w*|.", says, re.DOTALL)
     return "".join(
-        r"\d+"
-        if part.isdigit()
+        re.sub(r"\d+", r"\\d+", part)
+        if part[0].isdigit()
         else f"(?:{re.escape(part)}|{re.escape(names[part])})"
         if part in names
         else re.escape(part)

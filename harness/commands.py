@@ -227,6 +227,13 @@ def programs(options: argparse.Namespace) -> int:
     return handout.hand_out(_load(options), options)
 
 
+def variants(options: argparse.Namespace) -> int:
+    """Make variants of the corpus, and verify them."""
+    from .variants import session
+
+    return session.variants(_load(options), options)
+
+
 def new(options: argparse.Namespace) -> int:
     """Write the skeleton of a case."""
     from .skeleton import write_skeleton

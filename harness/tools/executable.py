@@ -6,7 +6,6 @@ Limits of time and memory are those of the process that asks; here only the outp
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -63,12 +62,6 @@ class Executable(Tool):
             return "unknown"
         lines = asked.stdout.decode(errors="replace").split("\n")
         return lines[0].strip()[:80] if asked.returncode == 0 and lines[0].strip() else "unknown"
-
-    def missing(self) -> str:
-        """Return that there is no such executable, where that is so."""
-        if shutil.which(self._argv[0]) is None:
-            return f"there is no executable {self._argv[0]}: correct --exec"
-        return ""
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Return its answer; where that is none, a diagnosis that says so."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rich.markup import escape
 from rich.progress import track
 from rich.text import Text
 
@@ -27,6 +30,7 @@ from .result import Result
 from .scoreboard import lines
 from .scoring import score as scored
 from .spread import Spread, named
+from .tool import check_known
 from .unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -94,11 +98,19 @@ def _ref(options: argparse.Namespace) -> ToolRef:
         message = "name one tool, or give one of --exec, --sarif and --predictions"
         raise UsageError(message)
     if options.tool:
+        check_known(options.tool)
         return ToolRef(options.tool)
     if file:
         return ToolRef(options.name or file.stem)
-    argv = [str(Path(part).resolve()) if Path(part).is_file() else part
-            for part in shlex.split(options.exec)]  # fmt: skip
+    try:
+        parts = shlex.split(options.exec)
+    except ValueError as error:
+        message = f"--exec {options.exec}: {error}"
+        raise UsageError(message) from None
+    argv = [str(Path(part).resolve()) if Path(part).is_file() else part for part in parts]
+    if not argv or shutil.which(argv[0]) is None:
+        message = f"--exec {options.exec}: there is no such executable"
+        raise UsageError(message)
     needs = [need for need in Need if need in options.needs]
     return ToolRef(options.name or Path(argv[-1]).stem, argv, needs, options.batch)
 
@@ -153,19 +165,21 @@ def _from_file(asked: list[Program], options: argparse.Namespace) -> Iterator[Re
 def _run(
     runner: Runner, ref: ToolRef, told: Told, asked: list[Program], options: argparse.Namespace
 ) -> list[Result]:
-    configuration = [msgspec.to_builtins(ref), told.version, runner.hello.torch, options.timeout]
+    files = [hashlib.sha256(Path(part).read_bytes()).hexdigest()
+             for part in ref.argv if Path(part).is_file()]  # fmt: skip
+    configuration = [ref, files, told.version, runner.hello.torch, options.timeout]
     kept = Unfinished(configuration, asked)
     results = kept.known()
     known = {result.program.id for result in results}
-    console = report.console(stderr=True)
+    console, name = report.console(stderr=True), escape(ref.name)
     if known:
-        console.print(f"{ref.name}: going on, {len(known)} of {len(asked)} programs are known")
+        console.print(f"{name}: going on, {len(known)} of {len(asked)} programs are known")
     rest = [program for program in asked if program.id not in known]
     if not console.is_terminal:
-        console.print(f"asking {ref.name} about {len(rest)} programs …")
+        console.print(f"asking {name} about {len(rest)} programs …")
     for result in track(
         Asking(runner, ref, told, options.timeout).ask(rest),
-        f"asking {ref.name}",
+        f"asking {name}",
         len(rest),
         console=console,
         transient=True,

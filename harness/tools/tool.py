@@ -66,16 +66,22 @@ def bundled() -> list[str]:
                   if not module.name.startswith("_"))  # fmt: skip
 
 
+def check_known(name: str) -> None:
+    """Raise UsageError, with the names that there are, where no tool has this one."""
+    known = [*bundled(), *sorted(entry_points(group=GROUP).names)]
+    if name not in known:
+        message = (
+            f"there is no tool called {name!r}: choose from {', '.join(known)}, or give --exec"
+        )
+        raise UsageError(message)
+
+
 def find(name: str) -> Tool:
     """Return a bundled tool, or one that a distribution announces; raises UsageError for none."""
-    announced = {point.name: point for point in entry_points(group=GROUP)}
+    check_known(name)
     if name in bundled():
         make = importlib.import_module(f"{adapters.__name__}.{name}").tool
-    elif name in announced:
-        make = announced[name].load()
     else:
-        known = ", ".join([*bundled(), *sorted(announced)])
-        message = f"there is no tool called {name!r}: choose from {known}, or give --exec"
-        raise UsageError(message)
+        make = entry_points(group=GROUP)[name].load()
     found: Tool = make()
     return found

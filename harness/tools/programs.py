@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
+
 from ..corpus import Case
 from ..diff import cause_lines
 from ..places import lines_of
@@ -90,6 +92,15 @@ def truth(case: Case, release: str, device: str) -> Truth:
         symptom=frozenset(lines_of(broken.at, case.broken)) if broken.at else frozenset(),
         layer=broken.layer,
     )
+
+
+def is_here(entry: Entry, release: str, device: str = "cpu") -> bool:
+    """Return whether an entry is about a release of torch; any is where none is named."""
+    if not release:
+        return True
+    if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
+        return False
+    return not isinstance(entry, Case) or entry.spec.broken.on(device, release).fails
 
 
 def _sides(entry: Entry) -> list[tuple[Side, str]]:

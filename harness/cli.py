@@ -115,12 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     handed.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     handed.add_argument("--seed", type=_count, default=0, metavar="S",
                         help="of ids and order; `score` needs it again (default 0)")  # fmt: skip
+    vary = add(commands.variants, "make new variants of the corpus from a seed, each verified here")
+    _add_variants_options(vary)
     begin = add(commands.new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, costs, times, listing, course, handed):
+    for command in (prove, costs, times, listing, course, handed, vary):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    with_json = (prove, costs, times, listing, page, linter, explain, course, site, scores,
-                 handed)  # fmt: skip
+    with_json = (
+        prove, costs, times, listing, page, linter, explain, course, site, scores, handed, vary,
+    )  # fmt: skip
     for command in with_json:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
@@ -209,6 +212,17 @@ def _add_learn_options(parser: argparse.ArgumentParser) -> None:
                         help="time limit of one run (default 10)")  # fmt: skip
 
 
+def _add_variants_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", type=_positive, default=3, metavar="N",
+                        help="variants of each entry (default 3)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="S",
+                        help="another seed gives other variants (default 0)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="write those that are kept, as a tree like the corpus")  # fmt: skip
+    parser.add_argument("--workers", type=_positive, default=_cores(), metavar="N",
+                        help="programs at a time (default: the cores)")  # fmt: skip
+
+
 def _add_bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", metavar="REV", help="another git commit of the corpus")
     parser.add_argument(
@@ -287,6 +301,9 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--executor", metavar="MODULE:CALLABLE", help="run on a concurrent.futures executor"
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the protocol as JSON Schema, and end"
     )
     parser.add_argument("--sarif-out", type=Path, metavar="FILE", help="write what it says there")
     parser.add_argument(

@@ -212,8 +212,11 @@ def export(options: argparse.Namespace) -> int:
 
 def score(options: argparse.Namespace) -> int:
     """Score a diagnostic tool."""
-    from .tools import score
+    from .tools import protocol, score
 
+    if options.schema:
+        _print_json(protocol.schema())
+        return 0
     return score.score(_load(options), options)
 
 
@@ -222,6 +225,13 @@ def programs(options: argparse.Namespace) -> int:
     from .tools import handout
 
     return handout.hand_out(_load(options), options)
+
+
+def variants(options: argparse.Namespace) -> int:
+    """Make variants of the corpus, and verify them."""
+    from .variants import session
+
+    return session.variants(_load(options), options)
 
 
 def new(options: argparse.Namespace) -> int:

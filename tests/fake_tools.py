@@ -143,3 +143,13 @@ def coin(chance: float, seed: int) -> FakeTool:
     """Return a tool that flags at random."""
     draw = random.Random(seed)  # noqa: S311  (no secret)
     return lambda _: flag() if draw.random() < chance else CLEAN
+
+
+def one_of_two(seed: int) -> FakeTool:
+    """Return a tool that flags one side of each pair, either one, and every other control."""
+
+    def tool(program: Program) -> Diagnosis:
+        heads = random.Random(f"{seed}/{program.entry}").random() < 0.5  # noqa: S311  (no secret)
+        return flag() if heads == (program.side is Side.BROKEN) else CLEAN
+
+    return tool

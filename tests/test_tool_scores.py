@@ -12,8 +12,10 @@ import msgspec
 import pytest
 from fake_tools import ask, finding, flag
 
+from harness.tools.answers import read
 from harness.tools.programs import Side
 from harness.tools.protocol import Diagnosis, Need, Severity, Status
+from harness.tools.rates import headline
 from harness.tools.scoring import Score, score
 
 if TYPE_CHECKING:
@@ -94,14 +96,21 @@ def test_no_results_are_no_score() -> None:
     assert found.seconds is None
 
 
+def _covers_nothing(tools: list[fake.FakeTool], asked: list[Program]) -> float:
+    """Return the share of tools whose headline's interval holds 0."""
+    found = [headline(list(read(ask(tool, asked), SOURCE).values())) for tool in tools]
+    return sum(one.low <= 0 <= one.high for one in found) / len(found)
+
+
 def test_a_coin_is_within_its_interval() -> None:
-    within = [
-        found.headline.low <= 0 <= found.headline.high
-        for seed in range(200)
-        for chance in (0.1, 0.5, 0.9)
-        for found in [score(ask(fake.coin(chance, seed), PROGRAMS))]
-    ]
-    assert 0.93 <= sum(within) / len(within) <= 0.985
+    coins = [fake.coin(chance, seed) for seed in range(100) for chance in (0.1, 0.5, 0.9)]
+    assert 0.92 <= _covers_nothing(coins, PROGRAMS) <= 0.99
+
+
+@pytest.mark.parametrize("controls", [0, 24])
+def test_a_tool_that_guesses_which_twin_is_broken_is_within_its_interval(controls: int) -> None:
+    guesses = [fake.one_of_two(seed) for seed in range(200)]
+    assert 0.91 <= _covers_nothing(guesses, fake.programs(48, controls)) <= 0.99
 
 
 def test_only_errors_are_alarms_and_warnings_are_counted_apart() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -14,6 +15,7 @@ from kit import BROKEN, Pair, corpus_of
 from harness.errors import UsageError
 from harness.facts import Limits, Told, ToolRef
 from harness.runner import ForkServer
+from harness.tools import protocol
 from harness.tools.asking import Asking, describe
 from harness.tools.programs import Program, Side, programs
 from harness.tools.protocol import (
@@ -30,8 +32,6 @@ from harness.tools.protocol import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
 READS = "import json, sys\nrequests = [json.loads(line) for line in sys.stdin]\n"
 SAYS = READS + "for request in requests:\n    print(json.dumps({answer}))\n"
 CLEAN = '{{"protocol": 1, "id": request["id"], "status": "clean"}}'
@@ -75,7 +75,9 @@ def _answering(answer: str) -> str:
         pytest.param("print('all fine')", "no diagnosis: JSON is malformed", id="no-json"),
         pytest.param("pass", "no diagnosis: Input data was truncated", id="silent"),
         pytest.param(_answering('{{"status": "clean", "sure": 1}}'), "unknown field", id="schema"),
-        pytest.param(_answering('{{"status": "flagged"}}'), "no finding of severity error", id="no-claim"),
+        pytest.param(
+            _answering('{{"status": "flagged"}}'), "no finding of severity error", id="no-claim"
+        ),
         pytest.param(_answering('{{"status": "clean", "protocol": 2}}'), "protocol", id="version"),
         pytest.param(_answering(CLEAN) + "sys.exit(3)", "exit status 3", id="exit-code"),
     ],
@@ -166,6 +168,11 @@ def test_requests_and_diagnoses_are_what_the_json_schema_says() -> None:
             validator.validate(json.loads(sick))
         with pytest.raises(ProtocolError):
             read(sick.encode())
+
+
+def test_the_schema_in_the_package_is_the_protocol() -> None:
+    kept = Path(str(protocol.__file__)).with_name(f"protocol-{protocol.VERSION}.schema.json")
+    assert json.loads(kept.read_text()) == schema(), "python -m harness score --schema > that file"
 
 
 def test_an_error_among_the_findings_of_a_clean_program_is_a_contradiction() -> None:

@@ -96,7 +96,7 @@ def _said(answer: Answer, diagnosis: Diagnosis) -> Said:
     credit = sorted(answer.credit)
     if not diagnosis.findings:
         return Said(diagnosis.status, credit, says=_short(diagnosis.reason))
-    first = diagnosis.findings[0]
+    first = [*answer.alarms, *diagnosis.findings][0]  # a score starts from the first alarm
     lines = answer.program.source.splitlines()
     number = answer.line or 0
     return Said(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CONFIDENCE = 0.95
+NO_RATE = "no rate"  # how a share of nothing is shown
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # standard deviations on either side
 
 
@@ -35,6 +36,13 @@ class Rate(Struct, frozen=True):
         """The share, from 0 to 1."""
         return self.count / self.of if self.of else None
 
+    def __str__(self) -> str:
+        """Return it for people, in percent."""
+        if self.share is None:
+            return NO_RATE
+        return (f"{self.count:g} of {self.of}, {self.share:.0%} "
+                f"({100 * self.low:.0f} to {100 * self.high:.0f})")  # fmt: skip
+
 
 class Difference(Struct, frozen=True):
     """One share minus another, from -1 to 1; None where either is one of nothing."""
@@ -42,6 +50,14 @@ class Difference(Struct, frozen=True):
     value: float | None
     low: float
     high: float
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        if self.value is None:
+            return NO_RATE
+        # Adding 0.0 turns -0.0, and what is rounded to it, into 0.0.
+        value, low, high = (round(one, 2) + 0.0 for one in (self.value, self.low, self.high))
+        return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def wilson(share: float, size: float) -> tuple[float, float]:

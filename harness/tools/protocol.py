@@ -1,7 +1,7 @@
 """What a tool is asked and what it answers: the protocol, version 1.
 
 One JSON request in, one JSON diagnosis out; both strict. `schema` gives them as JSON Schema,
-which `harness/tools/protocol.schema.json` holds for authors who do not read Python.
+which `protocol-1.schema.json` beside this file holds for authors who do not read Python.
 """
 
 from __future__ import annotations

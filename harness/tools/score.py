@@ -224,7 +224,6 @@ def _show(
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
         return
     console = report.console()
-    console.print(f"[b]{asked.ref.name}[/b] {asked.told.version}", highlight=False)
     for line in lines(figures, asked.results):
         console.print(line)
     for change in [*lost, *gained]:

@@ -1,0 +1,57 @@
+"""torch.export's draft mode with a batch of any size: it goes on after what export stops at.
+
+Its report is a private attribute of what it returns; without it the tool says it cannot tell.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from ..tools.protocol import Diagnosis, Finding, Role, Status
+from ._opened import ModelTool, Opened
+from ._raised import brief, diagnosis, last_frame
+from .export import FIXED_BATCH, VALUES, answer, any_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = {"CONSTRAINT_VIOLATION_ERROR": FIXED_BATCH, "DATA_DEPENDENT_ERROR": VALUES}
+
+
+class DraftExport(ModelTool):
+    """`torch.export.draft_export(net, inputs, dynamic_shapes=...)`."""
+
+    def examine(self, opened: Opened) -> Diagnosis:
+        """Export the network and read the report."""
+        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+
+        shapes = any_batch(opened.inputs, torch.export.Dim("batch"))
+        try:
+            made = torch.export.draft_export(opened.net, opened.inputs, dynamic_shapes=shapes)
+        except Exception as error:  # noqa: BLE001  (what the network raises, or export)
+            return answer(error, opened)
+        report = getattr(made, "_report", None)
+        if not hasattr(report, "failures"):
+            return Diagnosis(Status.UNSUPPORTED, reason="this torch gives no report of the draft")
+        return diagnosis([finding(failure, opened.request.file) for failure in report.failures])
+
+
+def finding(failure: Any, file: str) -> Finding:
+    """Return one failure of a report, at the line of the program that led to it."""
+    rule = str(getattr(failure.failure_type, "name", failure.failure_type))
+    data: Mapping[str, Any] = failure.data
+    said = f"{rule}: {data.get('expr', '')} {data.get('symbol_to_sources', '')}".strip()
+    stack = data.get("user_stack") or data.get("stack") or []
+    frames = [frame if isinstance(frame, traceback.FrameSummary) else
+              traceback.FrameSummary(frame["filename"], frame["line"], frame["name"])
+              for frame in stack]  # fmt: skip
+    return Finding(
+        message=brief(said),
+        kind=KINDS.get(rule, "compile_export_state"),
+        rule=rule,
+        location=last_frame(frames, file, Role.CAUSE),
+    )
+
+
+tool = DraftExport

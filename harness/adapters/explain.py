@@ -1,0 +1,62 @@
+"""The `explain` of this project, told nothing but the traceback that Python prints.
+
+It works from the messages that the corpus itself recorded, so what it scores on the corpus'
+own programs is no evidence of anything; on variants of them it is little. It is held to the
+rules of all others, and detects nothing: a traceback is there, or it is not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..tools.protocol import Diagnosis, Finding, Need, Status
+from ..tools.tool import Tool
+from ._kinds import OTHER
+from ._raised import brief
+
+if TYPE_CHECKING:
+    from ..tools.protocol import Request
+
+
+class Explain(Tool):
+    """`harness.explain` on the traceback."""
+
+    needs = frozenset({Need.TRACEBACK})
+
+    def version(self) -> str:
+        """Return the version of this package."""
+        return own_version()
+
+    def diagnose(self, request: Request) -> Diagnosis:
+        """Return the best match; where nothing is like it, that there is a traceback."""
+        if not request.traceback:
+            return Diagnosis(Status.CLEAN)
+        found = best(request.traceback)
+        nothing = Finding("nothing in the corpus is like this traceback")
+        return Diagnosis(Status.FLAGGED, [found or nothing])
+
+
+def best(text: str) -> Finding | None:
+    """Return the case that a traceback is most like, as a finding without a place."""
+    from .. import corpus, matching  # noqa: PLC0415  (reads the corpus: only where asked)
+
+    known = corpus.load(corpus.default_root())
+    matches = matching.explain(text, top=1, corpus=known)
+    if not matches:
+        return None
+    case = known.entries[matches[0].id]
+    kind = case.spec.covers[0] if isinstance(case, corpus.Case) else OTHER
+    return Finding(brief(f"{matches[0].title}: {matches[0].why}"), kind=kind, rule=matches[0].id)
+
+
+def own_version() -> str:
+    """Return what this package is to be called, installed or not."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  (likewise)
+
+    try:
+        return f"broken-convnets {version('broken-convnets')}"
+    except PackageNotFoundError:
+        return "broken-convnets, not installed"
+
+
+tool = Explain

@@ -1,0 +1,80 @@
+"""The `trace` and `check` of this project: follow the values through the program's networks.
+
+The kind of a failure is what `explain` makes of its traceback, so of that the same holds: it is
+no evidence on the corpus' own programs. Lines and modules are worked out from the run alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..tools.protocol import Diagnosis, Finding, Need, Severity
+from ..tools.tool import Tool
+from ._kinds import OTHER
+from ._opened import Opened, torch_version
+from ._raised import brief, diagnosis, place
+from .explain import best, own_version
+
+if TYPE_CHECKING:
+    from ..failure import Failure
+    from ..tools.protocol import Request
+    from ..tracing import Tracing
+
+
+class Trace(Tool):
+    """`harness.trace()` around the run; `harness.check` where nothing was raised."""
+
+    needs = frozenset({Need.RUN})
+
+    def version(self) -> str:
+        """Return the versions of this package and of torch."""
+        return f"{own_version()}, {torch_version()}"
+
+    def diagnose(self, request: Request) -> Diagnosis:
+        """Run the program once; then look for what fails only elsewhere."""
+        from ..tracing import trace  # noqa: PLC0415  (imports torch)
+
+        opened = Opened(request)
+        try:
+            with trace() as seen:
+                opened.open()
+                opened.run()
+        except Exception as error:  # noqa: BLE001  (it is the program's code)
+            return diagnosis([failed(seen, error, request)])
+        return diagnosis([*marked(seen), *hazards(opened)])
+
+
+def failed(seen: Tracing, error: Exception, request: Request) -> Finding:
+    """Return what ended the run; the module is the one that `trace` says to look at first."""
+    failure: Failure | None = seen.failure
+    known = best(failure.traceback) if failure else None
+    layer = seen.suspect or seen.failed
+    message = failure.message if failure else str(error)
+    return Finding(
+        message=brief(message) or type(error).__name__,
+        kind=known.kind if known else OTHER,
+        rule=type(error).__name__,
+        location=place(error, request),
+        module=(layer.path or None) if layer else None,
+    )
+
+
+def marked(seen: Tracing) -> list[Finding]:
+    """Return where the first value came up that is no finite number; it may be meant."""
+    return [
+        Finding(f"{row.path or row.type} {mark}", kind="registration_training",
+                severity=Severity.WARNING, rule="non-finite", module=row.path or None)
+        for row in seen.rows for mark in row.marks if "non-finite" in mark
+    ]  # fmt: skip
+
+
+def hazards(opened: Opened) -> list[Finding]:
+    """Return what `check` says would fail on another device."""
+    from ..preflight import check  # noqa: PLC0415  (imports torch)
+
+    found = check(opened.net, *opened.inputs).hazards
+    return [Finding(text, kind="device", severity=Severity.WARNING, rule="hazard")
+            for text in found]  # fmt: skip
+
+
+tool = Trace

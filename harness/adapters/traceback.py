@@ -1,0 +1,36 @@
+"""The plain traceback: run the program and report what it raises. The baseline of all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..tools.protocol import Diagnosis, Need, Status
+from ..tools.tool import Tool
+from ._opened import Opened, torch_version
+from ._raised import diagnosis, raised
+
+if TYPE_CHECKING:
+    from ..tools.protocol import Request
+
+
+class Traceback(Tool):
+    """What anyone sees who runs the program."""
+
+    needs = frozenset({Need.RUN})
+
+    def version(self) -> str:
+        """Return the version of torch."""
+        return torch_version()
+
+    def diagnose(self, request: Request) -> Diagnosis:
+        """Run the program; whatever it raises is the finding."""
+        opened = Opened(request)
+        try:
+            opened.open()
+            opened.run()
+        except Exception as error:  # noqa: BLE001  (it is the program's code)
+            return diagnosis([raised(error, request)])
+        return Diagnosis(Status.CLEAN)
+
+
+tool = Traceback

@@ -1,0 +1,330 @@
+"""Say the same thing in other idioms: as a function, a method or a layer."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import TYPE_CHECKING
+
+from .draft import (
+    AT,
+    Draft,
+    dotted,
+    expression,
+    identifiers,
+    like,
+    marks,
+    method,
+    modules,
+    simple_statements,
+    statements,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    Rewrite = Callable[[ast.Call], ast.expr | None]
+
+FUNCTIONAL = ("F", "functional", "nnf", "nn.functional", "torch.nn.functional")
+POINTWISE = ("relu", "sigmoid", "tanh", "softmax", "log_softmax")
+REDUCTIONS = ("mean", "sum", "argmax", "amax", "squeeze", "unsqueeze", "transpose", "permute")
+
+
+def functional_name(draft: Draft) -> str:
+    """Return how every side of a program can name torch.nn.functional; adds an import if none."""
+    uses = [{dotted(node) for node in ast.walk(side)} for side in draft.sides]
+    for name in FUNCTIONAL:
+        if all(name in used for used in uses):
+            return name
+    used_names = [identifiers(ast.walk(side)) for side in draft.sides]
+    if all("nn" in names for names in used_names) and not any("F" in names for names in used_names):
+        return "nn.functional"
+    return "torch.nn.functional"
+
+
+def layer_name(draft: Draft) -> str:
+    """Return how the program names torch.nn."""
+    names = {dotted(node) for node in ast.walk(draft.sides[0])}
+    return "nn" if "nn.Module" in names else "torch.nn"
+
+
+class Calls(ast.NodeTransformer):
+    """Rewrites calls, the innermost first, but never the one that raises."""
+
+    def __init__(self, rewrite: Rewrite) -> None:
+        """Rewrite with `rewrite`, which returns None for a call that it leaves."""
+        self._rewrite = rewrite
+        self.done = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Rewrite one call."""
+        self.generic_visit(node)
+        new = None if AT in marks(node) else self._rewrite(node)
+        if new is None:
+            return node
+        self.done += 1
+        return like(new, node)
+
+
+def _rewrite(draft: Draft, rewrite: Rewrite) -> bool:
+    transformer = Calls(rewrite)
+    draft.replace(transformer)
+    return transformer.done > 0
+
+
+def _call(
+    function: ast.expr | str, arguments: list[ast.expr], words: list[ast.keyword]
+) -> ast.Call:
+    called = expression(function) if isinstance(function, str) else function
+    return ast.Call(called, arguments, words)
+
+
+def _on(value: ast.expr, name: str) -> ast.Attribute:
+    return ast.Attribute(value, name, ast.Load())
+
+
+def _is(node: ast.Call, function: str) -> bool:
+    """Return whether a call is of torch's function, in whatever way it is named."""
+    name = dotted(node.func)
+    spelt = {f"torch.{function}", *(f"{base}.{function}" for base in FUNCTIONAL)}
+    return name in spelt and bool(node.args) and not isinstance(node.args[0], ast.Starred)
+
+
+def activations(draft: Draft, rng: Random) -> bool:
+    """Write activations and softmax as functions of torch, as methods, or functionally."""
+    style = {name: rng.choice(("torch", "method", "functional")) for name in POINTWISE} | {
+        "sigmoid": rng.choice(("torch", "method")),
+        "tanh": rng.choice(("torch", "method")),
+    }
+    base = functional_name(draft)
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        for name, spelling in style.items():
+            if not _is(node, name):
+                continue
+            if spelling == "method" and not _is_bare_operator(node.args[0]):
+                return _call(_on(node.args[0], name), node.args[1:], node.keywords)
+            where = base if spelling == "functional" else "torch"
+            if dotted(node.func) != f"{where}.{name}" and spelling != "method":
+                return _call(f"{where}.{name}", node.args, node.keywords)
+        return None
+
+    return _rewrite(draft, rewrite)
+
+
+def _is_bare_operator(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Lambda)
+
+
+def flattening(draft: Draft, rng: Random) -> bool:
+    """Write flatten as a function or a method, its dimension by name or by place."""
+    as_method, by_name = rng.random() < 0.5, rng.random() < 0.5  # noqa: PLR2004  (a coin)
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        if _is(node, "flatten"):
+            value, rest = node.args[0], node.args[1:]
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "flatten" and node.args:
+            value, rest = node.func.value, node.args
+        else:
+            return None
+        if len(rest) != 1 or node.keywords:
+            return None
+        words = [ast.keyword("start_dim", rest[0])] if by_name else []
+        where = [] if by_name else rest
+        if as_method:
+            return _call(_on(value, "flatten"), where, words)
+        return _call("torch.flatten", [value, *where], words)
+
+    return _rewrite(draft, rewrite)
+
+
+def reductions(draft: Draft, rng: Random) -> bool:
+    """Turn methods of tensors such as `x.mean(...)` into functions of torch."""
+    chosen = {name for name in REDUCTIONS if rng.random() < 0.6}  # noqa: PLR2004  (most)
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        function = node.func
+        if not isinstance(function, ast.Attribute) or function.attr not in chosen:
+            return None
+        # Of numpy's arrays it would be wrong; a tensor's dimension is called `dim`, or by place.
+        words = {word.arg for word in node.keywords}
+        root = dotted(function.value).partition(".")[0]
+        certain = "dim" in words or (function.attr in {"squeeze", "unsqueeze"} and node.args)
+        if not certain or root in {"torch", "np", "numpy", "F"}:
+            return None
+        return _call(f"torch.{function.attr}", [function.value, *node.args], node.keywords)
+
+    return _rewrite(draft, rewrite)
+
+
+def layers_for_functions(draft: Draft, rng: Random) -> bool:
+    """Make `torch.relu` and `torch.flatten(x, 1)` in forward layers of their own."""
+    nn = layer_name(draft)
+    wanted = {
+        "relu": (f"{nn}.ReLU()", ("act", "activation", "relu")),
+        "flatten": (f"{nn}.Flatten()", ("flatten", "flat", "to_vector")),
+    }
+    if rng.random() < 0.5:  # noqa: PLR2004  (a coin)
+        wanted.pop(rng.choice(sorted(wanted)))
+    if _walks_over_layers(draft):
+        return False
+    used = identifiers(node for side in draft.sides for node in ast.walk(side))
+    done = False
+    for name, (layer, words) in wanted.items():
+        free = [word for word in words if word not in used]
+        if free:
+            done |= _as_layer(draft, name, layer, rng.choice(free))
+    return done
+
+
+def _walks_over_layers(draft: Draft) -> bool:
+    """Return whether a program does something with all layers, so that one more would matter."""
+    told = {"children", "modules", "named_children", "named_modules", "symbolic_trace"}
+    return any(isinstance(node, ast.Attribute) and node.attr in told for node in draft.nodes())
+
+
+def _as_layer(draft: Draft, function: str, layer: str, attribute: str) -> bool:
+    """Call a new layer wherever a forward calls a function; every side gets the layer."""
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        if not _is(node, function) or not _is_default(node, function):
+            return None
+        return _call(f"self.{attribute}", [copy.deepcopy(node.args[0])], [])
+
+    done = False
+    for name in {owner.name for owner in modules(draft.sides[0])}:
+        owners = [owner for side in draft.sides for owner in modules(side) if owner.name == name]
+        if len(owners) == len(draft.sides):
+            done |= _give_layer(owners, Calls(rewrite), statements(f"self.{attribute} = {layer}"))
+    for side in draft.sides:
+        ast.fix_missing_locations(side)
+    return done
+
+
+def _give_layer(owners: list[ast.ClassDef], calls: Calls, made: list[ast.stmt]) -> bool:
+    """Rewrite the calls in each forward; where there are any, make the layer in each __init__."""
+    for owner in owners:
+        calls.visit(method(owner, "forward") or owner)
+    for owner in owners:
+        init = method(owner, "__init__")
+        if calls.done and init is not None:
+            init.body += copy.deepcopy(made)
+    return calls.done > 0
+
+
+def _is_default(node: ast.Call, function: str) -> bool:
+    """Return whether a call asks for what the layer of that name does by default."""
+    given = [ast.unparse(value) for value in node.args[1:]]
+    given += [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]
+    return given in ([["1"], ["start_dim=1"]] if function == "flatten" else [[]])
+
+
+def losses(draft: Draft, rng: Random) -> bool:
+    """Write a loss of torch.nn.functional as a layer, made and called in one."""
+    names = {
+        "cross_entropy": "CrossEntropyLoss",
+        "mse_loss": "MSELoss",
+        "nll_loss": "NLLLoss",
+        "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+        "smooth_l1_loss": "SmoothL1Loss",
+        "huber_loss": "HuberLoss",
+    }
+    nn = layer_name(draft)
+    share = rng.choice((1.0, 1.0, 0.0))
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        for function, layer in names.items():
+            if _is(node, function) and len(node.args) == 2 and not node.keywords and share:  # noqa: PLR2004  (outputs and targets)
+                return _call(_call(f"{nn}.{layer}", [], []), node.args, [])
+        return None
+
+    return _rewrite(draft, rewrite)
+
+
+def keywords(draft: Draft, rng: Random) -> bool:
+    """Give the arguments of layers by name instead of by place, or the other way round."""
+    by_name = rng.random() < 0.5  # noqa: PLR2004  (a coin)
+    places = {
+        "Conv2d": ("in_channels", "out_channels", "kernel_size"),
+        "Linear": ("in_features", "out_features"),
+        "BatchNorm2d": ("num_features",),
+        "Dropout": ("p",),
+    }
+    chosen = {name for name in places if rng.random() < 0.6}  # noqa: PLR2004  (most)
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        name = dotted(node.func).rpartition(".")[2]
+        if name not in chosen or dotted(node.func).rpartition(".")[0] not in {"nn", "torch.nn"}:
+            return None
+        words = places[name]
+        if by_name and len(node.args) <= len(words) and not _starred(node):
+            given = [
+                ast.keyword(word, value) for word, value in zip(words, node.args, strict=False)
+            ]
+            return _call(node.func, [], [*given, *node.keywords]) if given else None
+        following = words[len(node.args) :][:1]
+        if not by_name and node.keywords and [node.keywords[0].arg] == [*following]:
+            return _call(node.func, [*node.args, node.keywords[0].value], node.keywords[1:])
+        return None
+
+    return _rewrite(draft, rewrite)
+
+
+def _starred(node: ast.Call) -> bool:
+    return any(isinstance(value, ast.Starred) for value in node.args)
+
+
+def small_idioms(draft: Draft, rng: Random) -> bool:
+    """Exchange idioms of one line: sizes, random data, super, concatenation."""
+    coins = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004
+    transformer = _Idioms(coins)
+    draft.replace(transformer)
+    return transformer.done > 0
+
+
+class _Idioms(ast.NodeTransformer):
+    """Exchanges the idioms whose coin fell so."""
+
+    def __init__(self, coins: dict[str, bool]) -> None:
+        self._coins = coins
+        self.done = 0
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if self._coins["super"]:
+            for inner in simple_statements(node):
+                if ast.unparse(inner) == "super().__init__()" and isinstance(inner, ast.Expr):
+                    inner.value = expression(f"super({node.name}, self).__init__()")
+                    self.done += 1
+        return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        shape = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+        if not (shape and self._coins["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
+            return node
+        if AT in marks(node) or not isinstance(node.value, ast.Attribute):
+            return node
+        self.done += 1
+        return like(_call(_on(node.value.value, "size"), [node.slice], []), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if AT in marks(node) or not node.args or _starred(node):
+            return node
+        name, new = dotted(node.func), None
+        if name in {"torch.randn", "torch.rand"} and self._coins["data"] and len(node.args) > 1:
+            new = _call(node.func, [ast.Tuple(node.args, ast.Load())], node.keywords)
+        elif name == "torch.cat" and self._coins["cat"]:
+            new = _call("torch.concat", node.args, node.keywords)
+        if new is None:
+            return node
+        self.done += 1
+        return like(new, node)
+
+    def visit_With(self, node: ast.With) -> ast.AST:
+        for item in node.items:
+            if self._coins["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
+                item.context_expr = expression("torch.set_grad_enabled(False)")
+                self.done += 1
+        return self.generic_visit(node)

@@ -1,0 +1,280 @@
+"""Build the same network otherwise: in a Sequential, in a submodule, with steps of its own."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import TYPE_CHECKING
+
+from .draft import (
+    INTERFACE,
+    Draft,
+    dotted,
+    expression,
+    identifiers,
+    like,
+    marks,
+    method,
+    modules,
+    statements,
+)
+from .spelling import layer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+SUBMODULES = ("Stem", "Features", "Trunk", "Extractor", "Entry", "Filters")
+FACTORIES = ("make_layer", "build_layer", "layer_of", "new_layer")
+ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Load, ast.UnaryOp, ast.unaryop)
+
+
+def into_sequential(draft: Draft, rng: Random) -> bool:
+    """Put a convolution and the ReLU around every call of it into one Sequential."""
+    found = [name for name in _layers(draft) if _calls(draft, name, under_relu=True)]
+    if not found:
+        return False
+    name, nn = rng.choice(found), layer_name(draft)
+    for node in _makings(draft, name):
+        old = ast.unparse(node.value)
+        node.value = expression(f"{nn}.Sequential({old}, {nn}.ReLU())")
+    draft.replace(_Unwrapped(name))
+    return True
+
+
+def into_submodule(draft: Draft, rng: Random) -> bool:
+    """Move one layer into a class of its own, which calls nothing else."""
+    found = [name for name in _layers(draft) if _calls(draft, name, under_relu=False)]
+    used = identifiers(draft.nodes())
+    names = [name for name in SUBMODULES if name not in used]
+    if not found or not names:
+        return False
+    name, owner, nn = rng.choice(found), rng.choice(names), layer_name(draft)
+    inner = rng.choice(("layer", "inner", "op"))
+    made = ast.unparse(_makings(draft, name)[0].value)
+    for node in _makings(draft, name):
+        node.value = expression(f"{owner}()")
+    text = (
+        f"class {owner}({nn}.Module):\n"
+        f"    def __init__(self):\n"
+        f"        super().__init__()\n"
+        f"        self.{inner} = {made}\n"
+        f"    def forward(self, maps):\n"
+        f"        return self.{inner}(maps)\n"
+    )
+    _before_first_class(draft, text)
+    return True
+
+
+def into_factory(draft: Draft, rng: Random) -> bool:
+    """Let a function of the module make one of the layers."""
+    found = _layers(draft)
+    free = [name for name in FACTORIES if name not in identifiers(draft.nodes())]
+    if not found or not free:
+        return False
+    name, factory = rng.choice(found), rng.choice(free)
+    made = ast.unparse(_makings(draft, name)[0].value)
+    for node in _makings(draft, name):
+        node.value = expression(f"{factory}()")
+    _before_first_class(draft, f"def {factory}():\n    return {made}\n")
+    return True
+
+
+def _before_first_class(draft: Draft, text: str) -> None:
+    for side in draft.sides:
+        position = next(
+            number for number, node in enumerate(side.body) if isinstance(node, ast.ClassDef)
+        )
+        side.body[position:position] = statements(text)
+        ast.fix_missing_locations(side)
+
+
+def _layers(draft: Draft) -> list[str]:
+    """Return the convolutions and last layers of networks that every side makes alike, once."""
+    names = []
+    for owner in modules(draft.sides[0]):
+        for node in owner.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                names += [_made(inner) for inner in node.body]
+    kept = []
+    for name in filter(None, names):
+        texts = [[ast.unparse(node) for node in _makings_in(side, name)] for side in draft.sides]
+        if all(len(found) == 1 and found == texts[0] for found in texts):
+            kept.append(name)
+    return sorted(kept)
+
+
+def _made(node: ast.stmt) -> str:
+    """Return the attribute that a statement sets to a layer made of plain numbers."""
+    if not isinstance(node, ast.Assign) or marks(node) or len(node.targets) != 1:
+        return ""
+    target, value = node.targets[0], node.value
+    if not isinstance(target, ast.Attribute) or dotted(target.value) != "self":
+        return ""
+    if not isinstance(value, ast.Call) or any(marks(inner) for inner in ast.walk(value)):
+        return ""
+    kind = dotted(value.func).rpartition(".")[2]
+    given = [*value.args, *(word.value for word in value.keywords)]
+    plain = all(isinstance(inner, ARITHMETIC) for each in given for inner in ast.walk(each))
+    return target.attr if plain and (kind.startswith("Conv") or kind == "Linear") else ""
+
+
+def _makings(draft: Draft, name: str) -> list[ast.Assign]:
+    return [node for side in draft.sides for node in _makings_in(side, name)]
+
+
+def _makings_in(side: ast.Module, name: str) -> list[ast.Assign]:
+    return [
+        node
+        for node in ast.walk(side)
+        if isinstance(node, ast.Assign)
+        and any(
+            isinstance(target, ast.Attribute) and target.attr == name for target in node.targets
+        )
+    ]
+
+
+def _calls(draft: Draft, name: str, *, under_relu: bool) -> bool:
+    """Return whether every use of a layer is a call with one value, and of that the ReLU."""
+    return all(
+        _all_calls(side, name, under_relu=under_relu)
+        and not any(
+            isinstance(node, ast.Constant) and name in str(node.value) and node.col_offset > 0
+            for node in ast.walk(side)
+        )
+        for side in draft.sides
+    )
+
+
+def _all_calls(side: ast.Module, name: str, *, under_relu: bool) -> bool:
+    uses = [
+        node
+        for node in ast.walk(side)
+        if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Load)
+    ]
+    calls = [
+        node
+        for node in ast.walk(side)
+        if isinstance(node, ast.Call)
+        and node.func in uses
+        and dotted(node.func) == f"self.{name}"
+        and len(node.args) == 1
+        and not node.keywords
+    ]
+    if under_relu:
+        inside = [node.args[0] for node in _relus(side)]
+        calls = [call for call in calls if call in inside]
+    return bool(uses) and len(calls) == len(uses)
+
+
+def _relus(side: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(side):
+        if isinstance(node, ast.Call) and _is_relu(node):
+            yield node
+
+
+def _is_relu(node: ast.Call) -> bool:
+    return (
+        dotted(node.func).endswith(".relu")
+        and len(node.args) == 1
+        and not node.keywords
+        and dotted(node.func).partition(".")[0] in {"torch", "F", "nn", "functional", "nnf"}
+    )
+
+
+class _Unwrapped(ast.NodeTransformer):
+    """Takes the ReLU away around the calls of a layer that holds one now."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if _is_relu(node):
+            inner = node.args[0]
+            if isinstance(inner, ast.Call) and dotted(inner.func) == f"self.{self._name}":
+                return like(inner, node)
+        return node
+
+
+def named_steps(draft: Draft, rng: Random) -> bool:
+    """Give the value inside `return self.fc(...)` a line of its own."""
+    used = identifiers(draft.nodes())
+    free = [name for name in ("flat", "vector", "hidden", "pooled", "last") if name not in used]
+    targets = [
+        (owner.name, ast.unparse(_last(owner)))
+        for owner in modules(draft.sides[0])
+        if _splits(_last(owner))
+    ]
+    if not free or not targets:
+        return False
+    name = rng.choice(free)
+    wanted = rng.choice(targets)
+    places = [
+        method(owner, "forward")
+        for side in draft.sides
+        for owner in modules(side)
+        if owner.name == wanted[0] and ast.unparse(_last(owner)) == wanted[1]
+    ]
+    if len(places) != len(draft.sides):
+        return False
+    for forward in places:
+        if forward is not None:
+            _split(forward, name)
+    for side in draft.sides:
+        ast.fix_missing_locations(side)
+    return True
+
+
+def _last(owner: ast.ClassDef) -> ast.stmt:
+    forward = method(owner, "forward")
+    return forward.body[-1] if forward else ast.Pass()
+
+
+def _splits(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Return) else None
+    return (
+        isinstance(value, ast.Call)
+        and dotted(value.func).startswith("self.")
+        and len(value.args) == 1
+        and isinstance(value.args[0], ast.Call)
+        and not value.keywords
+    )
+
+
+def _split(forward: ast.FunctionDef, name: str) -> None:
+    last = forward.body[-1]
+    if isinstance(last, ast.Return) and isinstance(last.value, ast.Call):
+        step = ast.Assign([ast.Name(name, ast.Store())], last.value.args[0])
+        last.value.args = [ast.Name(name, ast.Load())]
+        forward.body.insert(-1, like(step, last))
+
+
+def reorder(draft: Draft, rng: Random) -> bool:
+    """Put the functions that make data before the classes."""
+    movable = [
+        name
+        for name in sorted(INTERFACE)
+        if name.startswith("example_")
+        and all(any(_named(node, name) for node in side.body) for side in draft.sides)
+    ]
+    texts = [
+        [ast.unparse(node) for node in side.body if _one_of(node, movable)] for side in draft.sides
+    ]
+    same = [text for text in texts[0] if all(text in others for others in texts)]
+    if not same or rng.random() < 0.2:  # noqa: PLR2004  (now and then, as it is)
+        return False
+    for side in draft.sides:
+        moved = [node for node in side.body if ast.unparse(node) in same]
+        rest = [node for node in side.body if node not in moved]
+        first = next(i for i, node in enumerate(rest) if isinstance(node, ast.ClassDef))
+        side.body = [*rest[:first], *copy.copy(moved), *rest[first:]]
+    return True
+
+
+def _named(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == name
+
+
+def _one_of(node: ast.stmt, names: list[str]) -> bool:
+    return any(_named(node, name) for name in names)

@@ -6,6 +6,7 @@ in a folder of its own. What a tool does to its process is no matter: nobody use
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import UsageError
-from ..facts import End, Job, Task, Told, ToolRef
+from ..facts import Job, Task, Told, ToolRef
 from ..mask import mask
-from .annotate import annotated
+from ..records import layer_line
+from .annotate import AnnotationError, annotated, contract
 from .folder import names_of
 from .programs import Side
 from .protocol import Diagnosis, Need, Request, failed
@@ -136,18 +138,21 @@ class Asking:
         healthy = list(twins.values())
         jobs = [Job(number, program.source, SEED, first=False)
                 for number, program in enumerate(healthy)]  # fmt: skip
-        shapes: dict[tuple[str, int], tuple[str, str]] = {}
+        shapes: dict[tuple[str, int], tuple[list[str], str]] = {}
         for ending in self._runner.run(jobs):
-            if ending.end is End.OBSERVED and ending.observation:
+            whole = [layer for layer in ending.observation.layers if not layer.path
+                     ] if ending.observation else []  # fmt: skip
+            if whole and whole[-1].gives is not None:
                 program = healthy[ending.job]
-                whole = [layer for layer in ending.observation.layers if not layer.path]
-                if whole and whole[-1].gives:
-                    shapes[program.entry, program.variant] = (whole[-1].takes, whole[-1].gives)
-        return {
-            program.id: annotated(program.source, *shapes[program.entry, program.variant])
-            for program in programs
-            if (program.entry, program.variant) in shapes
-        }
+                shapes[program.entry, program.variant] = contract(layer_line(whole[-1]))
+        found = {}
+        for program in programs:
+            if (program.entry, program.variant) in shapes:
+                with contextlib.suppress(AnnotationError):
+                    found[program.id] = annotated(
+                        program.source, *shapes[program.entry, program.variant]
+                    )
+        return found
 
 
 def _told(ending: Ending) -> Told | None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..corpus import Entry
 
 
+DEVICE = "cpu"  # on which tools meet the programs
+
+
 class Side(StrEnum):
     """Which of the corpus' programs it is."""
 
@@ -79,6 +82,14 @@ def programs(
     ]  # fmt: skip
     random.Random(seed).shuffle(found)  # noqa: S311  (no secret: it must be repeatable)
     return found
+
+
+def is_here(entry: Entry, release: str) -> bool:
+    """Return whether an entry is about a release of torch: its case fails, its fix works."""
+    needed = entry.spec.torch
+    if needed and not SpecifierSet(needed).contains(release, prereleases=True):
+        return False
+    return not isinstance(entry, Case) or entry.spec.broken.on(DEVICE, release).fails
 
 
 def truth(case: Case, release: str, device: str) -> Truth:

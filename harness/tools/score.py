@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from packaging.specifiers import SpecifierSet
 from rich.progress import track
+from rich.text import Text
 
 from .. import report
 from ..corpus import Case
 from ..errors import UsageError
 from ..facts import Limits, Told, ToolRef
 from ..runner import open_runner
-from . import book, predictions, sarif
+from . import book, page, predictions, sarif
 from .asking import Asking, describe
-from .programs import Side, programs
+from .page import BASELINE
+from .programs import Side, is_here, programs
 from .protocol import Need
 from .repair import repaired
 from .result import Result
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from .programs import Program
     from .scoring import Score
 
-DEVICE = "cpu"
-BASELINE = "traceback"
 MEMORY_BYTES = 4 << 30  # a type checker takes more than a network
 TOLD_NOTHING = Told(needs=[Need.SOURCE])  # of a tool whose answers come in a file
 
@@ -79,7 +78,9 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     if options.sarif_out:
         sarif.write(options.sarif_out, asked.ref.name, asked.told.version, asked.results)
     if options.bless:
-        _bless(path, asked, now)
+        _bless(path, asked, now, figures, options)
+        if path.parent == corpus.root / "results" / "tools":
+            print(f"wrote {page.write(corpus)}", file=sys.stderr)
     if then is None or not options.fail_on_regression:
         return 0
     return int(bool(book.lost(then, now) or book.stale(then, now)))
@@ -111,7 +112,7 @@ def _ask(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
     with opened as runner:
         release = runner.hello.torch
         entries = _entries(corpus, options, runner)
-        asked = programs([(n, entry) for n, entry in entries], options.seed, release, DEVICE)
+        asked = programs(entries, options.seed, release)
         if options.sarif or options.predictions:
             told, results = TOLD_NOTHING, list(_from_file(asked, options))
         else:
@@ -131,7 +132,7 @@ def _entries(
     """Return the entries that are about this release of torch, and variants of them."""
     chosen = [corpus.entries[name] for name in corpus.select(options.only)
               if name in corpus.entries]  # fmt: skip
-    here = [entry for entry in chosen if _is_here(entry, runner.hello.torch)]
+    here = [entry for entry in chosen if is_here(entry, runner.hello.torch)]
     own: list[tuple[int, Entry]] = [(0, entry) for entry in here]
     if not options.variants:
         return own
@@ -139,12 +140,6 @@ def _entries(
 
     made = kept(runner, here, options.variants, options.seed)
     return own + [(variant.number, variant.entry) for variant in made]
-
-
-def _is_here(entry: Entry, release: str) -> bool:
-    if entry.spec.torch and not SpecifierSet(entry.spec.torch).contains(release, prereleases=True):
-        return False
-    return not isinstance(entry, Case) or entry.spec.broken.on(DEVICE, release).fails
 
 
 def _from_file(asked: list[Program], options: argparse.Namespace) -> Iterator[Result]:
@@ -224,6 +219,7 @@ def _show(
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
         return
     console = report.console()
+    console.print(Text(f"{asked.ref.name} {asked.told.version}, torch {asked.torch}", style="bold"))
     for line in lines(figures, asked.results):
         console.print(line)
     for change in [*lost, *gained]:
@@ -232,7 +228,15 @@ def _show(
         console.print(f"{name}: listed as a miss and is none: record it (--bless)", markup=False)
 
 
-def _bless(path: Path, asked: Asked, now: dict[str, dict[Side, book.Said]]) -> None:
+def _bless(
+    path: Path,
+    asked: Asked,
+    now: dict[str, dict[Side, book.Said]],
+    figures: Score,
+    options: argparse.Namespace,
+) -> None:
+    held = figures.robustness
+    varied = book.OnVariants(options.variants, options.seed, held) if held else None
     made = book.ToolBook(
         tool=asked.ref.name,
         version=asked.told.version,
@@ -241,6 +245,7 @@ def _bless(path: Path, asked: Asked, now: dict[str, dict[Side, book.Said]]) -> N
         torch=asked.torch,
         misses=book.misses(now),
         programs=now,
+        variants=varied,
     )
     book.write(path, made)
     print(f"blessed {path}", file=sys.stderr)

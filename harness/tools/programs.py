@@ -85,7 +85,12 @@ def programs(
 
 
 def is_here(entry: Entry, release: str) -> bool:
-    """Return whether an entry is about a release of torch: its case fails, its fix works."""
+    """Return whether an entry is about a release of torch: its case fails, its fix works.
+
+    Where no release is given, every entry is.
+    """
+    if not release:
+        return True
     needed = entry.spec.torch
     if needed and not SpecifierSet(needed).contains(release, prereleases=True):
         return False
@@ -103,15 +108,6 @@ def truth(case: Case, release: str, device: str) -> Truth:
         symptom=frozenset(lines_of(broken.at, case.broken)) if broken.at else frozenset(),
         layer=broken.layer,
     )
-
-
-def is_here(entry: Entry, release: str, device: str = "cpu") -> bool:
-    """Return whether an entry is about a release of torch; any is where none is named."""
-    if not release:
-        return True
-    if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
-        return False
-    return not isinstance(entry, Case) or entry.spec.broken.on(device, release).fails
 
 
 def _sides(entry: Entry) -> list[tuple[Side, str]]:

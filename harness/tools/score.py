@@ -58,7 +58,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
 
     Raises UsageError where the options, the tool or the records do not allow it.
     """
-    ref = _ref(options)
+    ref = named_tool(options)
     path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = book.read(path)
     try:
@@ -86,7 +86,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     return int(bool(book.lost(then, now) or book.stale(then, now)))
 
 
-def _ref(options: argparse.Namespace) -> ToolRef:
+def named_tool(options: argparse.Namespace) -> ToolRef:
     """Return which tool is meant; raises UsageError where that is none or two."""
     file = options.sarif or options.predictions
     given = [bool(options.tool), bool(options.exec), bool(file)]
@@ -97,7 +97,7 @@ def _ref(options: argparse.Namespace) -> ToolRef:
         return ToolRef(options.tool)
     if file:
         return ToolRef(options.name or file.stem)
-    argv = [str(Path(part).resolve()) if Path(part).is_file() else part
+    argv = [str(Path(part).absolute()) if Path(part).is_file() else part
             for part in shlex.split(options.exec)]  # fmt: skip
     needs = [need for need in Need if need in options.needs]
     return ToolRef(options.name or Path(argv[-1]).stem, argv, needs, options.batch)

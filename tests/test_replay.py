@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from kit import BROKEN, HEALTHY, Pair, case_of
 
 from harness.errors import UsageError
+from harness.tools import score
 from harness.tools.folder import names_of
 from harness.tools.patch import apply
 from harness.tools.programs import programs
@@ -126,3 +128,11 @@ def test_bad_input_exits_2_in_one_sentence() -> None:
     done = _run("", "nowhere.jsonl")
     assert (done.returncode, done.stderr) == (
         2, "error: nowhere.jsonl cannot be read: No such file or directory\n")  # fmt: skip
+
+
+def test_the_interpreter_of_an_environment_is_started_as_it_is(tmp_path: Path) -> None:
+    """Behind its link is the interpreter without what the environment has installed."""
+    (tmp_path / "python").symlink_to(sys.executable)
+    options = Namespace(tool=None, sarif=None, predictions=None, name=None, needs=["source"],
+                        batch=1, exec=f"{tmp_path / 'python'} -m x {EXAMPLE}")  # fmt: skip
+    assert score.named_tool(options).argv == [str(tmp_path / "python"), "-m", "x", str(EXAMPLE)]

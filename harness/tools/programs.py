@@ -85,7 +85,12 @@ def programs(
 
 
 def is_here(entry: Entry, release: str) -> bool:
-    """Return whether an entry is about a release of torch: its case fails, its fix works."""
+    """Return whether an entry is about a release of torch: its case fails, its fix works.
+
+    Where no release is given, every entry is.
+    """
+    if not release:
+        return True
     needed = entry.spec.torch
     if needed and not SpecifierSet(needed).contains(release, prereleases=True):
         return False

@@ -62,7 +62,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
 
     Raises UsageError where the options, the tool or the records do not allow it.
     """
-    ref = _ref(options)
+    ref = named_tool(options)
     path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = book.read(path)
     try:
@@ -90,7 +90,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     return int(bool(book.lost(then, now) or book.stale(then, now)))
 
 
-def _ref(options: argparse.Namespace) -> ToolRef:
+def named_tool(options: argparse.Namespace) -> ToolRef:
     """Return which tool is meant; raises UsageError where that is none or two."""
     file = options.sarif or options.predictions
     given = [bool(options.tool), bool(options.exec), bool(file)]
@@ -107,7 +107,7 @@ def _ref(options: argparse.Namespace) -> ToolRef:
     except ValueError as error:
         message = f"--exec {options.exec}: {error}"
         raise UsageError(message) from None
-    argv = [str(Path(part).resolve()) if Path(part).is_file() else part for part in parts]
+    argv = [str(Path(part).absolute()) if Path(part).is_file() else part for part in parts]
     if not argv or shutil.which(argv[0]) is None:
         message = f"--exec {options.exec}: there is no such executable"
         raise UsageError(message)

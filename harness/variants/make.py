@@ -103,14 +103,14 @@ def variant(entry: Entry, seed: int, number: int) -> Variant:
 def _transformed(made: Draft, rng: Random) -> tuple[Draft, list[str]]:
     """Try each transformation; keep those after which the sides still differ in as many places."""
     done = []
-    places = made.changed()
+    places, best = made.changed(), made.frozen()
     for name, (change, share) in TRANSFORMATIONS.items():
         if rng.random() < share:
-            trial = made.copy()
+            trial = Draft.thawed(best)
             if change(trial, rng) and trial.changed() == places and _parses(trial):
-                made = trial
+                best = trial.frozen()
                 done.append(name)
-    return made, done
+    return Draft.thawed(best), done
 
 
 def _parses(made: Draft) -> bool:

@@ -177,7 +177,7 @@ def attributes(draft: Draft, rng: Random) -> bool:
     methods = [_methods(side) for side in draft.sides]
     everywhere = methods[0].intersection(*methods)
     own = (stored | everywhere) - MODULE_NAMES - (methods[0].union(*methods) - everywhere)
-    names = sorted(name for name in own if not name.startswith("_") and _is_plain(draft, name))
+    names = sorted(_plain(draft, {name for name in own if not name.startswith("_")}))
     chosen = _choose(draft, rng, names, share=0.7, role=roles)
     if chosen:
         draft.replace(_Attributes(chosen))
@@ -219,31 +219,37 @@ def _role(value: ast.expr) -> str:
     return next((role for role in words.LAYERS if role in made), "")
 
 
-def _is_plain(draft: Draft, name: str) -> bool:
-    """Return whether every use of an attribute is clearly one of a network's or data set's."""
-    handles = {"self"} | {
-        node.args.args[0].arg
-        for side in draft.sides
-        for node in side.body
-        if isinstance(node, ast.FunctionDef) and node.name != "score" and node.args.args
+def _plain(draft: Draft, names: set[str]) -> set[str]:
+    """Return the names whose every use is clearly an attribute of a network or a data set."""
+    handles = _handles(draft)
+    unclear = {
+        node.attr
+        for node in draft.nodes()
+        if isinstance(node, ast.Attribute) and dotted(node.value).partition(".")[0] not in handles
     }
+    spoken = [text for text in _strings(draft) if text.partition(".")[0] not in names]
+    unclear |= {word for text in spoken for word in re.findall(r"\w+", text)}
+    return names - unclear
+
+
+def _handles(draft: Draft) -> set[str]:
+    """Return the variables that hold networks, as far as their use tells."""
     made = _callables(draft)
+    found = {"self"}
+    for side in draft.sides:
+        found |= {
+            node.args.args[0].arg
+            for node in side.body
+            if isinstance(node, ast.FunctionDef) and node.name != "score" and node.args.args
+        }
     for node in draft.nodes():
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if dotted(node.value.func) in made:
-                handles |= {dotted(target) for target in node.targets}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            spoken = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", node.value)
-            if spoken and node.value != name and not node.value.startswith(f"{name}."):
-                return _is_prose(draft, node)
-    uses = [node for node in draft.nodes() if isinstance(node, ast.Attribute) and node.attr == name]
-    return all(dotted(use.value).partition(".")[0] in handles for use in uses)
-
-
-def _is_prose(draft: Draft, node: ast.Constant) -> bool:
-    return any(
-        isinstance(side.body[0], ast.Expr) and side.body[0].value is node for side in draft.sides
-    )
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and dotted(node.value.func) in made
+        ):
+            found |= {dotted(target) for target in node.targets}
+    return found
 
 
 class _Attributes(ast.NodeTransformer):

@@ -86,7 +86,7 @@ def _draw(entries: list[Entry], options: argparse.Namespace) -> Drawing:
     interrupted = 0
     wanted = len(entries) * options.count
     if not console.is_terminal:
-        console.print(f"drawing {wanted} variants ({opened.hello.isolation}) …")
+        console.print(f"drawing {wanted} variants …")
     columns = (
         TextColumn("varying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[last]}"),

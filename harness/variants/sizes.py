@@ -49,11 +49,17 @@ class Sizes:
 def channels(draft: Draft, rng: Random) -> bool:
     """Scale the channels between the layers."""
     old = _channels(draft)
-    fitting = [f for f in FACTORS if all((f * size).denominator == 1 for size in old)]
+    others = set(_integers(draft)) - old
+    fitting = [f for f in FACTORS if all(_scales(f * size, others) for size in old)]
     if not old or not fitting:
         return False
     factor = rng.choice(fitting)
     return _apply(draft, Sizes(channels={size: int(factor * size) for size in old}))
+
+
+def _scales(size: Fraction, others: set[int]) -> bool:
+    """Return whether a size is a number, and none that means something else already."""
+    return size.denominator == 1 and size >= LEAST and int(size) not in others
 
 
 def classes(draft: Draft, rng: Random) -> bool:
@@ -62,10 +68,14 @@ def classes(draft: Draft, rng: Random) -> bool:
     if len(old) != 1 or NUMBER_WORDS.search(_intent(draft)):
         return False
     (size,) = old
-    fewer = any(default >= size for default in _batches(draft))
-    new = rng.choice([n for n in range(max(LEAST + 1, size - 5), size + 9) if n != size
-                      and (n < size or not fewer)] or [size])  # fmt: skip
-    return _apply(draft, Sizes(classes={size: new}))
+    most = size if any(default >= size for default in _batches(draft)) else size + 9
+    taken = set(_integers(draft))
+    free = [new for new in range(max(LEAST + 1, size - 5), most) if new not in taken]
+    return bool(free) and _apply(draft, Sizes(classes={size: rng.choice(free)}))
+
+
+def _integers(draft: Draft) -> Iterator[int]:
+    return (value for value in map(_number, draft.nodes()) if value is not None)
 
 
 def pixels(draft: Draft, rng: Random) -> bool:
@@ -249,9 +259,7 @@ def _flattened(side: ast.Module, known: set[int]) -> set[int]:
             node, ast.BinOp) else []  # fmt: skip
         if len(factors) > 2 and factors[1] == factors[2]:  # noqa: PLR2004  (channels, height, width)
             found.add(factors[1])
-        if isinstance(node, ast.Call) and _layer(node) == "Linear":
-            for size in _numbers(node.args[:1]):
-                found |= {side for _, side in _split(size, known)}
+    found |= {length for _, _, length in _written_out(side, known)}
     return found
 
 
@@ -266,14 +274,28 @@ def _split(size: int, known: set[int]) -> list[tuple[int, int]]:
 
 
 def _premultiplied(draft: Draft, sizes: Sizes) -> dict[int, int]:
+    """Return what becomes of `Linear(288, ...)`, where 288 is 8 * 6 * 6."""
     known = _channels(draft)
-    found = {}
-    for node in draft.nodes():
-        if isinstance(node, ast.Call) and _layer(node) == "Linear":
-            for size in _numbers(node.args[:1]):
-                for count, side in _split(size, known):
-                    new = sizes.maps.get(side, side)
-                    found[size] = sizes.channels.get(count, count) * new * new
+    return {
+        size: sizes.channels.get(count, count) * sizes.maps.get(side, side) ** 2
+        for tree in draft.sides
+        for size, count, side in _written_out(tree, known)
+    }
+
+
+def _written_out(side: ast.Module, known: set[int]) -> list[tuple[int, int, int]]:
+    """Return the inputs of linear layers that are a whole map: the number, channels, side.
+
+    What another layer gives is no map, even where it happens to be such a product.
+    """
+    layers = [node for node in ast.walk(side) if isinstance(node, ast.Call) and _layer(node)]
+    given = {size for node in layers for size in _numbers(node.args[1:2])}
+    found = []
+    for node in layers:
+        if _layer(node) == "Linear":
+            words = [word.value for word in node.keywords if word.arg == "in_features"]
+            for size in set(_numbers([*node.args[:1], *words])) - given:
+                found += [(size, *parts) for parts in _split(size, known)]
     return found
 
 

@@ -101,7 +101,7 @@ def _layers(draft: Draft) -> list[str]:
         texts = [[ast.unparse(node) for node in _makings_in(side, name)] for side in draft.sides]
         if all(len(found) == 1 and found == texts[0] for found in texts):
             kept.append(name)
-    return sorted(kept)
+    return sorted(set(kept) - draft.spoken)  # what the message names must stay where it is
 
 
 def _made(node: ast.stmt) -> str:

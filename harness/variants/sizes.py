@@ -25,10 +25,11 @@ LEAST = 4  # smaller numbers are colours, dimensions and kernels
 LEAST_SIDE = 8
 FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
 CHANNELS = re.compile(r"(Conv|ConvTranspose|BatchNorm)\dd$|Linear$")
-HALVING = re.compile(r"pool2d\([^()]*(\([^()]*\)+)*[^()]*, 2\)|MaxPool2d\(2|stride=2")
+HALVING = re.compile(r"(?<!daptive_avg_)(?<!daptive_max_)pool2d$|^(Max|Avg)Pool2d$")
 LABELS = frozenset({"randint", "arange", "one_hot"})
 OUTPUTS = frozenset({"out_features", "out_channels"})
 USUAL_BATCH = 4  # another one means something
+HALF = 2
 IMAGE = 4  # batch, channels, height, width
 NUMBER_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|thousand)\b"
@@ -85,8 +86,7 @@ def pixels(draft: Draft, rng: Random) -> bool:
         return False
     (size,) = old
     more = rng.choice((4, 8))
-    text = draft.texts()[-1]
-    halvings = len(HALVING.findall(text))
+    halvings = sum(map(_halves, ast.walk(draft.sides[-1])))
     if more % (1 << halvings):
         return False
     known = _flattened(draft.sides[-1], _channels(draft))
@@ -94,6 +94,16 @@ def pixels(draft: Draft, rng: Random) -> bool:
     for tree in draft.sides:
         _replace_in_intent(tree, size, size + more)
     return _apply(draft, Sizes(pixels={size: size + more}, maps=maps))
+
+
+def _halves(node: ast.AST) -> bool:
+    """Return whether a call pools by two, or has a stride of two."""
+    if not isinstance(node, ast.Call):
+        return False
+    words = {word.arg: _number(word.value) for word in node.keywords}
+    pools = HALVING.search(dotted(node.func).rpartition(".")[2])
+    given = [*map(_number, node.args), words.get("kernel_size")]
+    return words.get("stride") == HALF or (bool(pools) and HALF in given)
 
 
 def batch(draft: Draft, rng: Random) -> bool:

@@ -115,25 +115,37 @@ def _keywords_of_methods(draft: Draft) -> set[str]:
 def _choose(
     draft: Draft, rng: Random, names: list[str], share: float, role: dict[str, str] | None = None
 ) -> dict[str, str]:
-    """Draw new names for a share of the old ones, at least one; none is in use already."""
+    """Draw new names for a share of the old ones, at least one; none is in use already.
+
+    `conv1` and `conv2` stay a family: they become `stage1` and `stage2`.
+    """
     used = identifiers(draft.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
     used |= {word for text in _strings(draft) for word in re.findall(r"\w+", text)}
-    picked = [name for name in names if rng.random() < share] or names[:1]
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(_stem(name), []).append(name)
+    picked = [stem for stem in families if rng.random() < share] or list(families)[:1]
     chosen: dict[str, str] = {}
-    for name in picked:
-        free = [new for new in _candidates(name, (role or {}).get(name, "")) if new not in used]
+    for stem in picked:
+        family = families[stem]
+        numbers = [name[len(stem) :] for name in family]
+        candidates = _candidates(stem, family[0], (role or {}).get(family[0], ""))
+        free = [word for word in candidates if not {f"{word}{n}" for n in numbers} & used]
         if free:
-            chosen[name] = rng.choice(free)
-            used.add(chosen[name])
+            word = rng.choice(free)
+            chosen |= {name: f"{word}{n}" for name, n in zip(family, numbers, strict=True)}
+            used |= set(chosen.values())
     return chosen
 
 
-def _candidates(name: str, role: str) -> list[str]:
-    stem = name.rstrip("0123456789")
-    number = name[len(stem) :]
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789") or name
+
+
+def _candidates(stem: str, name: str, role: str) -> list[str]:
     known = words.LAYERS.get(role, ()) or words.VARIABLES.get(name, words.VARIABLES.get(stem, ()))
-    fallback = words.FALLBACK_CONSTANT if name.isupper() else words.FALLBACK
-    return [f"{word}{number}" for word in known] or [form.format(name) for form in fallback]
+    fallback = words.FALLBACK_CONSTANT if stem.isupper() else words.FALLBACK
+    return [*known] or [form.format(stem) for form in fallback]
 
 
 def _strings(draft: Draft) -> Iterator[str]:

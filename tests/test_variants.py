@@ -17,7 +17,17 @@ from harness import corpus as corpora
 from harness.corpus import Case, Control, Corpus
 from harness.diff import hunks
 from harness.lint import GIVEAWAYS
-from harness.variants import imports, layout, renaming, sizes, spelling, structure, words
+from harness.variants import (
+    idioms,
+    imports,
+    layout,
+    renaming,
+    sizes,
+    spelling,
+    steps,
+    structure,
+    words,
+)
 from harness.variants import session as sessions
 from harness.variants.draft import INTERFACE, Draft, draft
 from harness.variants.make import DIFF_LIMIT, TRANSFORMATIONS, Variant, variant
@@ -262,8 +272,8 @@ def test_a_program_that_looks_at_all_layers_gets_no_other(real: Corpus) -> None:
 
 def test_nothing_to_do_is_said() -> None:
     bare = Draft([ast.parse('"""Nothing."""\nclass Net:\n    pass\n')])
-    families = (structure.into_sequential, structure.into_submodule, structure.named_steps,
-                structure.reorder, spelling.losses, spelling.activations, sizes.channels,
+    families = (structure.into_sequential, structure.into_submodule, steps.named_steps,
+                steps.reorder, idioms.losses, spelling.activations, sizes.channels,
                 sizes.classes, sizes.pixels, sizes.batch, imports.reimport,
                 renaming.variables, renaming.attributes)  # fmt: skip
     for family in families:

@@ -1,4 +1,4 @@
-"""Give variables, attributes, helpers and the network's class other names, in all sides alike."""
+"""Give variables and attributes other names, in all sides alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import words
-from .draft import INTERFACE, Draft, dotted, identifiers, like, statements
+from .draft import INTERFACE, Draft, dotted, identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +48,7 @@ def variables(draft: Draft, rng: Random) -> bool:
     names = sorted(_bound(draft.nodes()) - taken - _keywords_of_methods(draft))
     chosen = _choose(draft, rng, names, share=0.7)
     if chosen:
-        draft.replace(_Variables(chosen, _callables(draft)))
+        draft.replace(_Variables(chosen, callables(draft)))
         draft.names |= chosen
     return bool(chosen)
 
@@ -77,7 +77,8 @@ def _untouchable(draft: Draft) -> set[str]:
     return {*KEPT, *defined, *imported, *dir(builtins)}
 
 
-def _callables(draft: Draft) -> set[str]:
+def callables(draft: Draft) -> set[str]:
+    """Return the names of the functions and classes that a program defines."""
     return {
         node.name
         for side in draft.sides
@@ -246,7 +247,7 @@ def _plain(draft: Draft, names: set[str]) -> set[str]:
 
 def _handles(draft: Draft) -> set[str]:
     """Return the variables that hold networks, as far as their use tells."""
-    made = _callables(draft)
+    made = callables(draft)
     found = {"self"}
     for side in draft.sides:
         found |= {
@@ -288,73 +289,3 @@ class _Attributes(ast.NodeTransformer):
                     name, dot, rest = value.value.partition(".")
                     value.value = f"{self._names.get(name, name)}{dot}{rest}"
         return self.generic_visit(node)
-
-
-def helpers(draft: Draft, rng: Random) -> bool:
-    """Rename the classes and functions beside the network."""
-    names = sorted(_callables(draft) - INTERFACE)
-    used = identifiers(draft.nodes()) | set(dir(builtins))
-    chosen = {}
-    for name in names:
-        known = words.CLASSES.get(name) or words.VARIABLES.get(name) or ()
-        forms = words.FALLBACK_CLASS if name[0].isupper() else words.FALLBACK
-        free = [new for new in (*known, *(f.format(name) for f in forms)) if new not in used]
-        chosen[name] = rng.choice(free[: len(known) or None])
-        used.add(chosen[name])
-    return _rename_definitions(draft, chosen)
-
-
-def network(draft: Draft, rng: Random) -> bool:
-    """Rename the class of the network; `Net` stays another name for it."""
-    used = identifiers(draft.nodes())
-    new = rng.choice([name for name in words.NETWORKS if name not in used])
-    if not _rename_definitions(draft, {"Net": new}):
-        return False
-    for side in draft.sides:
-        position = next(
-            number
-            for number, node in enumerate(side.body)
-            if isinstance(node, ast.ClassDef) and node.name == new
-        )
-        side.body[position + 1 : position + 1] = statements(f"Net = {new}")
-    return True
-
-
-def _rename_definitions(draft: Draft, chosen: dict[str, str]) -> bool:
-    if chosen:
-        draft.replace(_Definitions(chosen))
-        draft.names |= chosen
-    return bool(chosen)
-
-
-class _Definitions(ast.NodeTransformer):
-    """Renames classes and functions of the module, and their uses."""
-
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        for inner in node.body:
-            if isinstance(inner, ast.FunctionDef | ast.ClassDef):
-                inner.name = self._names.get(inner.name, inner.name)
-        return self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return like(ast.Name(self._names.get(node.id, node.id), node.ctx), node)
-
-
-def intent(draft: Draft, rng: Random) -> bool:
-    """Say in other words what the network is for."""
-    first = draft.sides[0].body[0]
-    if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant):
-        return False
-    old = str(first.value.value)
-    new = old
-    for word, others in words.PROSE.items():
-        if rng.random() < 0.6:  # noqa: PLR2004  (some words, not all)
-            new = re.sub(rf"\b{word}\b", rng.choice(others), new, count=1)
-    for side in draft.sides:
-        prose = side.body[0]
-        if isinstance(prose, ast.Expr) and isinstance(prose.value, ast.Constant):
-            prose.value.value = new
-    return new != old

@@ -426,7 +426,7 @@ def test_the_command_says_what_was_kept_and_writes_a_corpus(command: Command) ->
     assert len(written.entries) == 4
     again = command("variants", "--out", str(out))
     assert (again.code, again.err) == (
-        2, f"error: --out {out} is not empty: name a new folder, or clear it\n",
+        2, f"error: --out {out} is not an empty folder: name a new one, or clear it\n",
     )  # fmt: skip
 
 

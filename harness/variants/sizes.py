@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from random import Random
 
 FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
+FLATTENS = re.compile(r"[fF]latten|view\(|reshape\(")
+POOLS = re.compile(r"[aA]daptive|mean\(|amax\(")  # whatever the side
 USUAL_BATCH = 4  # another one means something
 IMAGE = 4  # batch, channels, height, width
 NUMBER_WORDS = re.compile(
@@ -73,10 +75,13 @@ def pixels(draft: Draft, rng: Random) -> bool:
         return False
     (size,) = old
     more = rng.choice((4, 8))
+    text = draft.texts()[-1]
     halvings = sum(map(meaning.halves, ast.walk(draft.sides[-1])))
     if more % (1 << halvings):
         return False
     known = meaning.flattened(draft.sides[-1], meaning.channels(draft))
+    if not known and FLATTENS.search(text) and not POOLS.search(text):
+        return False  # then the last layer knows the side, but does not say so
     maps = {side: side + (more >> halvings) for side in known if side <= size}
     for tree in draft.sides:
         _replace_in_intent(tree, size, size + more)

@@ -48,7 +48,7 @@ def network(draft: Draft, rng: Random) -> bool:
 def _rename_definitions(draft: Draft, chosen: dict[str, str]) -> bool:
     if chosen:
         draft.replace(_Definitions(chosen))
-        draft.names |= chosen
+        draft.note(chosen)
     return bool(chosen)
 
 

@@ -30,7 +30,7 @@ class Draft:
     """One program for each side of an entry; every transformation changes all of them alike."""
 
     sides: list[ast.Module]
-    names: dict[str, str] = field(default_factory=dict)  # what was renamed: old to new
+    names: dict[str, list[str]] = field(default_factory=dict)  # what was renamed: old to new ones
     resized: bool = False
     spoken: frozenset[str] = frozenset()  # the words of the declared message
 
@@ -44,6 +44,14 @@ class Draft:
         """Return a draft as it was, that can be changed without any other."""
         draft: Draft = pickle.loads(frozen)  # noqa: S301  (of our own making)
         return draft
+
+    def note(self, chosen: dict[str, str]) -> None:
+        """Remember new names; a variable and an attribute of one name may get different ones."""
+        for old, new in chosen.items():
+            for known in self.names.values():
+                if old in known:
+                    known.append(new)
+            self.names.setdefault(old, []).append(new)
 
     def nodes(self) -> Iterator[ast.AST]:
         """Yield every node of every side."""

@@ -61,7 +61,7 @@ class Variant:
     """An entry in other words.
 
     `entry` holds the new programs; what is declared of it is that of the original until it has
-    been verified, but for the places of `also`. `names` maps what was renamed, old to new.
+    been verified, but for the places of `also`. `names` maps what was renamed, old to new ones.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Variant:
     seed: int
     entry: Entry
     transformations: tuple[str, ...]
-    names: dict[str, str]
+    names: dict[str, tuple[str, ...]]
     resized: bool = False
 
     @property
@@ -95,7 +95,7 @@ def variant(entry: Entry, seed: int, number: int) -> Variant:
         seed=seed,
         entry=_entry(entry, made, texts),
         transformations=(*done, LAYOUT),
-        names=_composed(made.names),
+        names={old: tuple(new) for old, new in made.names.items()},
         resized=made.resized,
     )
 
@@ -160,8 +160,3 @@ def _places(tree: ast.Module, text: str, count: int) -> list[str]:
                 found.append(segment.splitlines()[0] if hasattr(new, "body") else segment)
                 break
     return [place for place in found if place.strip()]
-
-
-def _composed(names: dict[str, str]) -> dict[str, str]:
-    """Return old to newest name, where a new one was renamed again."""
-    return {old: names.get(new, new) for old, new in names.items()}

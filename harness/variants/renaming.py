@@ -49,7 +49,7 @@ def variables(draft: Draft, rng: Random) -> bool:
     chosen = _choose(draft, rng, names, share=0.7)
     if chosen:
         draft.replace(_Variables(chosen, callables(draft)))
-        draft.names |= chosen
+        draft.note(chosen)
     return bool(chosen)
 
 
@@ -194,7 +194,7 @@ def attributes(draft: Draft, rng: Random) -> bool:
     chosen = _choose(draft, rng, names, share=0.7, role=roles)
     if chosen:
         draft.replace(_Attributes(chosen))
-        draft.names |= chosen
+        draft.note(chosen)
     return bool(chosen)
 
 

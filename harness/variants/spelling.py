@@ -167,7 +167,7 @@ def layers_for_functions(draft: Draft, rng: Random) -> bool:
     }
     if rng.random() < 0.5:  # noqa: PLR2004  (a coin)
         wanted.pop(rng.choice(sorted(wanted)))
-    if _walks_over_layers(draft):
+    if walks_over_layers(draft):
         return False
     used = identifiers(node for side in draft.sides for node in ast.walk(side))
     done = False
@@ -178,7 +178,7 @@ def layers_for_functions(draft: Draft, rng: Random) -> bool:
     return done
 
 
-def _walks_over_layers(draft: Draft) -> bool:
+def walks_over_layers(draft: Draft) -> bool:
     """Return whether a program does something with all layers, so that one more would matter."""
     told = {"children", "modules", "named_children", "named_modules", "symbolic_trace"}
     return any(isinstance(node, ast.Attribute) and node.attr in told for node in draft.nodes())

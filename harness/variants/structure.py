@@ -15,7 +15,7 @@ from .draft import (
     modules,
     statements,
 )
-from .spelling import layer_name
+from .spelling import layer_name, walks_over_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,8 +88,8 @@ def _before_first_class(draft: Draft, text: str) -> None:
 
 def _layers(draft: Draft) -> list[str]:
     """Return the convolutions and last layers of networks that every side makes alike, once."""
-    names = []
-    for owner in modules(draft.sides[0]):
+    names: list[str] = []
+    for owner in () if walks_over_layers(draft) else modules(draft.sides[0]):
         for node in owner.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 names += [_made(inner) for inner in node.body]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,14 +30,28 @@ class Draft:
     """One program for each side of an entry; every transformation changes all of them alike."""
 
     sides: list[ast.Module]
-    names: dict[str, str] = field(default_factory=dict)  # what was renamed: old to new
+    names: dict[str, list[str]] = field(default_factory=dict)  # what was renamed: old to new ones
     resized: bool = False
+    spoken: frozenset[str] = frozenset()  # the words of the declared message
 
-    def copy(self) -> Draft:
-        """Return a draft that can be changed without this one."""
-        # By way of pickle, which copies a tree several times faster than copy.deepcopy.
-        sides = pickle.loads(pickle.dumps(self.sides, pickle.HIGHEST_PROTOCOL))  # noqa: S301  (just made)
-        return Draft(sides, dict(self.names), self.resized)
+    def frozen(self) -> bytes:
+        """Return the draft as it is now, for `thawed`."""
+        # Pickle copies a tree several times faster than copy.deepcopy.
+        return pickle.dumps(self, pickle.HIGHEST_PROTOCOL)
+
+    @staticmethod
+    def thawed(frozen: bytes) -> Draft:
+        """Return a draft as it was, that can be changed without any other."""
+        draft: Draft = pickle.loads(frozen)  # noqa: S301  (of our own making)
+        return draft
+
+    def note(self, chosen: dict[str, str]) -> None:
+        """Remember new names; a variable and an attribute of one name may get different ones."""
+        for old, new in chosen.items():
+            for known in self.names.values():
+                if old in known:
+                    known.append(new)
+            self.names.setdefault(old, []).append(new)
 
     def nodes(self) -> Iterator[ast.AST]:
         """Yield every node of every side."""
@@ -63,14 +78,16 @@ def draft(entry: Entry) -> Draft:
     """Parse the sides of an entry and mark the places that its declaration names."""
     programs = list(entry.programs().values())
     sides = [ast.parse(source) for source in programs]
+    spoken: frozenset[str] = frozenset()
     if isinstance(entry, Case):
+        spoken = frozenset(re.findall(r"\w+", entry.spec.broken.says or ""))
         at = entry.spec.broken.at or ""
         for side, source in zip(sides, programs, strict=True):
             _mark_text(segments(side, source), AT, at)
         found = segments(sides[0], programs[0])
         for number, text in enumerate(entry.spec.also):
             _mark_text(found, f"{ALSO}{number}", text)
-    return Draft(sides)
+    return Draft(sides, spoken=spoken)
 
 
 def marks(node: ast.AST) -> frozenset[str]:

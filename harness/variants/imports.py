@@ -27,15 +27,23 @@ MODULES = frozenset(ALIASES)
 
 
 def reimport(draft: Draft, rng: Random) -> bool:
-    """Import some modules or names in another way."""
+    """Import some modules or names in another way; what one module gives comes in one way."""
     bound = _bound(draft)
+    origins = {name: path if path in MODULES else path.rpartition(".")[0]
+               for name, path in bound.items()}  # fmt: skip
     done = False
-    for name, path in sorted(bound.items()):
-        if rng.random() < 0.6:  # noqa: PLR2004  (some of them, not all)
-            options = _options(path, identifiers(draft.nodes()) - {name})
-            options = [option for option in options if option[1] != name]
+    for origin in sorted(set(origins.values())):
+        names = sorted(name for name in bound if origins[name] == origin)
+        wanted = rng.random() < 0.6  # noqa: PLR2004  (some of them, not all)
+        which = rng.random()
+        given: set[str] = set()  # what stands for the module by now
+        for name in names if wanted else ():
+            used = identifiers(draft.nodes()) - {name} - given
+            options = [option for option in _options(bound[name], used) if option[1] != name]
             if options:
-                _rebind(draft, name, *rng.choice(options))
+                line, text = options[int(which * len(options))]
+                _rebind(draft, name, line, text)
+                given.add(text.partition(".")[0])
                 done = True
     return done
 
@@ -110,7 +118,9 @@ class _Rebinding(ast.NodeTransformer):
                 body += self._imports(inner)
             else:
                 body.append(inner)
-        node.body = body
+        lines = [ast.unparse(inner) for inner in body]
+        node.body = [inner for i, inner in enumerate(body)
+                     if not (isinstance(inner, ast.Import) and lines[i] in lines[:i])]  # fmt: skip
         return self.generic_visit(node)
 
     def _imports(self, node: ast.Import | ast.ImportFrom) -> list[ast.stmt]:

@@ -11,7 +11,7 @@ import msgspec
 
 from ..corpus import Case, Entry
 from ..diff import hunks
-from . import imports, layout, renaming, sizes, spelling, structure
+from . import definitions, idioms, imports, layout, renaming, sizes, spelling, steps, structure
 from .draft import ALSO, Draft, draft, marks
 
 if TYPE_CHECKING:
@@ -25,28 +25,28 @@ DIFF_LIMIT = 8  # changed lines, as in the corpus
 # In this order, each with how often it is tried: first what is built, then how it is said, then
 # how large it is, last what it is called, so that the names of the corpus can be recognised before.
 TRANSFORMATIONS: dict[str, tuple[Transformation, float]] = {
-    "reorder": (structure.reorder, 0.3),
+    "reorder": (steps.reorder, 0.3),
     "into-sequential": (structure.into_sequential, 0.3),
     "into-submodule": (structure.into_submodule, 0.2),
     "into-factory": (structure.into_factory, 0.15),
-    "named-steps": (structure.named_steps, 0.3),
+    "named-steps": (steps.named_steps, 0.3),
     "layers-for-functions": (spelling.layers_for_functions, 0.3),
     "activations": (spelling.activations, 0.5),
     "flattening": (spelling.flattening, 0.5),
     "reductions": (spelling.reductions, 0.4),
-    "losses": (spelling.losses, 0.3),
-    "keywords": (spelling.keywords, 0.4),
-    "small-idioms": (spelling.small_idioms, 0.5),
+    "losses": (idioms.losses, 0.3),
+    "keywords": (idioms.keywords, 0.4),
+    "small-idioms": (idioms.small_idioms, 0.5),
     "channels": (sizes.channels, 0.6),
     "classes": (sizes.classes, 0.5),
     "pixels": (sizes.pixels, 0.5),
     "batch": (sizes.batch, 0.4),
     "imports": (imports.reimport, 0.6),
-    "helpers": (renaming.helpers, 0.8),
-    "network": (renaming.network, 0.5),
+    "helpers": (definitions.helpers, 0.8),
+    "network": (definitions.network, 0.5),
     "attributes": (renaming.attributes, 0.85),
     "variables": (renaming.variables, 0.85),
-    "intent": (renaming.intent, 0.6),
+    "intent": (definitions.intent, 0.6),
 }
 LAYOUT = "layout"
 
@@ -61,7 +61,7 @@ class Variant:
     """An entry in other words.
 
     `entry` holds the new programs; what is declared of it is that of the original until it has
-    been verified, but for the places of `also`. `names` maps what was renamed, old to new.
+    been verified, but for the places of `also`. `names` maps what was renamed, old to new ones.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Variant:
     seed: int
     entry: Entry
     transformations: tuple[str, ...]
-    names: dict[str, str]
+    names: dict[str, tuple[str, ...]]
     resized: bool = False
 
     @property
@@ -95,7 +95,7 @@ def variant(entry: Entry, seed: int, number: int) -> Variant:
         seed=seed,
         entry=_entry(entry, made, texts),
         transformations=(*done, LAYOUT),
-        names=_composed(made.names),
+        names={old: tuple(new) for old, new in made.names.items()},
         resized=made.resized,
     )
 
@@ -103,14 +103,14 @@ def variant(entry: Entry, seed: int, number: int) -> Variant:
 def _transformed(made: Draft, rng: Random) -> tuple[Draft, list[str]]:
     """Try each transformation; keep those after which the sides still differ in as many places."""
     done = []
-    places = made.changed()
+    places, best = made.changed(), made.frozen()
     for name, (change, share) in TRANSFORMATIONS.items():
         if rng.random() < share:
-            trial = made.copy()
+            trial = Draft.thawed(best)
             if change(trial, rng) and trial.changed() == places and _parses(trial):
-                made = trial
+                best = trial.frozen()
                 done.append(name)
-    return made, done
+    return Draft.thawed(best), done
 
 
 def _parses(made: Draft) -> bool:
@@ -160,8 +160,3 @@ def _places(tree: ast.Module, text: str, count: int) -> list[str]:
                 found.append(segment.splitlines()[0] if hasattr(new, "body") else segment)
                 break
     return [place for place in found if place.strip()]
-
-
-def _composed(names: dict[str, str]) -> dict[str, str]:
-    """Return old to newest name, where a new one was renamed again."""
-    return {old: names.get(new, new) for old, new in names.items()}

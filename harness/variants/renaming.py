@@ -1,4 +1,4 @@
-"""Give variables, attributes, helpers and the network's class other names, in all sides alike."""
+"""Give variables and attributes other names, in all sides alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import words
-from .draft import INTERFACE, Draft, dotted, identifiers, like, statements
+from .draft import INTERFACE, Draft, dotted, identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,8 +48,8 @@ def variables(draft: Draft, rng: Random) -> bool:
     names = sorted(_bound(draft.nodes()) - taken - _keywords_of_methods(draft))
     chosen = _choose(draft, rng, names, share=0.7)
     if chosen:
-        draft.replace(_Variables(chosen, _callables(draft)))
-        draft.names |= chosen
+        draft.replace(_Variables(chosen, callables(draft)))
+        draft.note(chosen)
     return bool(chosen)
 
 
@@ -77,7 +77,8 @@ def _untouchable(draft: Draft) -> set[str]:
     return {*KEPT, *defined, *imported, *dir(builtins)}
 
 
-def _callables(draft: Draft) -> set[str]:
+def callables(draft: Draft) -> set[str]:
+    """Return the names of the functions and classes that a program defines."""
     return {
         node.name
         for side in draft.sides
@@ -115,25 +116,37 @@ def _keywords_of_methods(draft: Draft) -> set[str]:
 def _choose(
     draft: Draft, rng: Random, names: list[str], share: float, role: dict[str, str] | None = None
 ) -> dict[str, str]:
-    """Draw new names for a share of the old ones, at least one; none is in use already."""
+    """Draw new names for a share of the old ones, at least one; none is in use already.
+
+    `conv1` and `conv2` stay a family: they become `stage1` and `stage2`.
+    """
     used = identifiers(draft.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
     used |= {word for text in _strings(draft) for word in re.findall(r"\w+", text)}
-    picked = [name for name in names if rng.random() < share] or names[:1]
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(_stem(name), []).append(name)
+    picked = [stem for stem in families if rng.random() < share] or list(families)[:1]
     chosen: dict[str, str] = {}
-    for name in picked:
-        free = [new for new in _candidates(name, (role or {}).get(name, "")) if new not in used]
+    for stem in picked:
+        family = families[stem]
+        numbers = [name[len(stem) :] for name in family]
+        candidates = _candidates(stem, family[0], (role or {}).get(family[0], ""))
+        free = [word for word in candidates if not {f"{word}{n}" for n in numbers} & used]
         if free:
-            chosen[name] = rng.choice(free)
-            used.add(chosen[name])
+            word = rng.choice(free)
+            chosen |= {name: f"{word}{n}" for name, n in zip(family, numbers, strict=True)}
+            used |= set(chosen.values())
     return chosen
 
 
-def _candidates(name: str, role: str) -> list[str]:
-    stem = name.rstrip("0123456789")
-    number = name[len(stem) :]
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789") or name
+
+
+def _candidates(stem: str, name: str, role: str) -> list[str]:
     known = words.LAYERS.get(role, ()) or words.VARIABLES.get(name, words.VARIABLES.get(stem, ()))
-    fallback = words.FALLBACK_CONSTANT if name.isupper() else words.FALLBACK
-    return [f"{word}{number}" for word in known] or [form.format(name) for form in fallback]
+    fallback = words.FALLBACK_CONSTANT if stem.isupper() else words.FALLBACK
+    return [*known] or [form.format(stem) for form in fallback]
 
 
 def _strings(draft: Draft) -> Iterator[str]:
@@ -177,11 +190,11 @@ def attributes(draft: Draft, rng: Random) -> bool:
     methods = [_methods(side) for side in draft.sides]
     everywhere = methods[0].intersection(*methods)
     own = (stored | everywhere) - MODULE_NAMES - (methods[0].union(*methods) - everywhere)
-    names = sorted(name for name in own if not name.startswith("_") and _is_plain(draft, name))
+    names = sorted(_plain(draft, {name for name in own if not name.startswith("_")}))
     chosen = _choose(draft, rng, names, share=0.7, role=roles)
     if chosen:
         draft.replace(_Attributes(chosen))
-        draft.names |= chosen
+        draft.note(chosen)
     return bool(chosen)
 
 
@@ -219,31 +232,37 @@ def _role(value: ast.expr) -> str:
     return next((role for role in words.LAYERS if role in made), "")
 
 
-def _is_plain(draft: Draft, name: str) -> bool:
-    """Return whether every use of an attribute is clearly one of a network's or data set's."""
-    handles = {"self"} | {
-        node.args.args[0].arg
-        for side in draft.sides
-        for node in side.body
-        if isinstance(node, ast.FunctionDef) and node.name != "score" and node.args.args
+def _plain(draft: Draft, names: set[str]) -> set[str]:
+    """Return the names whose every use is clearly an attribute of a network or a data set."""
+    handles = _handles(draft)
+    unclear = {
+        node.attr
+        for node in draft.nodes()
+        if isinstance(node, ast.Attribute) and dotted(node.value).partition(".")[0] not in handles
     }
-    made = _callables(draft)
+    spoken = [text for text in _strings(draft) if text.partition(".")[0] not in names]
+    unclear |= {word for text in spoken for word in re.findall(r"\w+", text)}
+    return names - unclear
+
+
+def _handles(draft: Draft) -> set[str]:
+    """Return the variables that hold networks, as far as their use tells."""
+    made = callables(draft)
+    found = {"self"}
+    for side in draft.sides:
+        found |= {
+            node.args.args[0].arg
+            for node in side.body
+            if isinstance(node, ast.FunctionDef) and node.name != "score" and node.args.args
+        }
     for node in draft.nodes():
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if dotted(node.value.func) in made:
-                handles |= {dotted(target) for target in node.targets}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            spoken = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", node.value)
-            if spoken and node.value != name and not node.value.startswith(f"{name}."):
-                return _is_prose(draft, node)
-    uses = [node for node in draft.nodes() if isinstance(node, ast.Attribute) and node.attr == name]
-    return all(dotted(use.value).partition(".")[0] in handles for use in uses)
-
-
-def _is_prose(draft: Draft, node: ast.Constant) -> bool:
-    return any(
-        isinstance(side.body[0], ast.Expr) and side.body[0].value is node for side in draft.sides
-    )
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and dotted(node.value.func) in made
+        ):
+            found |= {dotted(target) for target in node.targets}
+    return found
 
 
 class _Attributes(ast.NodeTransformer):
@@ -270,73 +289,3 @@ class _Attributes(ast.NodeTransformer):
                     name, dot, rest = value.value.partition(".")
                     value.value = f"{self._names.get(name, name)}{dot}{rest}"
         return self.generic_visit(node)
-
-
-def helpers(draft: Draft, rng: Random) -> bool:
-    """Rename the classes and functions beside the network."""
-    names = sorted(_callables(draft) - INTERFACE)
-    used = identifiers(draft.nodes()) | set(dir(builtins))
-    chosen = {}
-    for name in names:
-        known = words.CLASSES.get(name) or words.VARIABLES.get(name) or ()
-        forms = words.FALLBACK_CLASS if name[0].isupper() else words.FALLBACK
-        free = [new for new in (*known, *(f.format(name) for f in forms)) if new not in used]
-        chosen[name] = rng.choice(free[: len(known) or None])
-        used.add(chosen[name])
-    return _rename_definitions(draft, chosen)
-
-
-def network(draft: Draft, rng: Random) -> bool:
-    """Rename the class of the network; `Net` stays another name for it."""
-    used = identifiers(draft.nodes())
-    new = rng.choice([name for name in words.NETWORKS if name not in used])
-    if not _rename_definitions(draft, {"Net": new}):
-        return False
-    for side in draft.sides:
-        position = next(
-            number
-            for number, node in enumerate(side.body)
-            if isinstance(node, ast.ClassDef) and node.name == new
-        )
-        side.body[position + 1 : position + 1] = statements(f"Net = {new}")
-    return True
-
-
-def _rename_definitions(draft: Draft, chosen: dict[str, str]) -> bool:
-    if chosen:
-        draft.replace(_Definitions(chosen))
-        draft.names |= chosen
-    return bool(chosen)
-
-
-class _Definitions(ast.NodeTransformer):
-    """Renames classes and functions of the module, and their uses."""
-
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        for inner in node.body:
-            if isinstance(inner, ast.FunctionDef | ast.ClassDef):
-                inner.name = self._names.get(inner.name, inner.name)
-        return self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return like(ast.Name(self._names.get(node.id, node.id), node.ctx), node)
-
-
-def intent(draft: Draft, rng: Random) -> bool:
-    """Say in other words what the network is for."""
-    first = draft.sides[0].body[0]
-    if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant):
-        return False
-    old = str(first.value.value)
-    new = old
-    for word, others in words.PROSE.items():
-        if rng.random() < 0.6:  # noqa: PLR2004  (some words, not all)
-            new = re.sub(rf"\b{word}\b", rng.choice(others), new, count=1)
-    for side in draft.sides:
-        prose = side.body[0]
-        if isinstance(prose, ast.Expr) and isinstance(prose.value, ast.Constant):
-            prose.value.value = new
-    return new != old

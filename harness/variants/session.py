@@ -25,6 +25,7 @@ from .written import write_all
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from rich.console import RenderableType
 
@@ -46,13 +47,14 @@ def variants(corpus: Corpus, options: argparse.Namespace) -> int:
     Raises UsageError where an entry cannot be varied, or the output folder is in use.
     """
     entries = _entries(corpus, options.ids)
-    if options.out is not None and options.out.exists() and any(options.out.iterdir()):
-        message = f"--out {options.out} is not empty: name a new folder, or clear it"
+    out = options.out
+    if out is not None and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        message = f"--out {out} is not an empty folder: name a new one, or clear it"
         raise UsageError(message)
     drawing = _draw(entries, options)
     kept = [checked for checked in drawing.checked if checked.kept]
-    if options.out is not None:
-        write_all(options.out, kept)
+    if out is not None:
+        write_all(out, kept)
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(_document(drawing, options))).decode())
     else:
@@ -86,7 +88,7 @@ def _draw(entries: list[Entry], options: argparse.Namespace) -> Drawing:
     interrupted = 0
     wanted = len(entries) * options.count
     if not console.is_terminal:
-        console.print(f"drawing {wanted} variants ({opened.hello.isolation}) …")
+        console.print(f"drawing {wanted} variants …")
     columns = (
         TextColumn("varying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[last]}"),
@@ -118,23 +120,39 @@ def _short(drawing: Drawing, count: int) -> list[str]:
 
 def _yields(drawing: Drawing) -> dict[str, tuple[int, int]]:
     """Return for each transformation how many variants have it, and how many of these are kept."""
-    tried: Counter[str] = Counter()
-    kept: Counter[str] = Counter()
-    for each in drawing.checked:
-        tried.update(each.variant.transformations)
-        if each.kept:
-            kept.update(each.variant.transformations)
-    return {name: (tried[name], kept[name]) for name in TRANSFORMATIONS if tried[name]}
+    found = _counted((name, each.kept) for each in drawing.checked
+                     for name in each.variant.transformations)  # fmt: skip
+    return {name: found[name] for name in TRANSFORMATIONS if name in found}
+
+
+def _by_entry(drawing: Drawing) -> dict[str, tuple[int, int]]:
+    """Return for each entry how many variants were made, and how many of these are kept."""
+    return _counted((each.variant.id, each.kept) for each in drawing.checked)
+
+
+def _counted(found: Iterable[tuple[str, bool]]) -> dict[str, tuple[int, int]]:
+    counts: dict[str, tuple[int, int]] = {}
+    for name, good in found:
+        tried, kept = counts.get(name, (0, 0))
+        counts[name] = (tried + 1, kept + good)
+    return dict(sorted(counts.items()))
+
+
+def _table(first: str, rows: dict[str, tuple[int, int]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for name in ("variants", "kept", "yield"):
+        table.add_column(name, justify="right")
+    for name, (tried, kept) in rows.items():
+        table.add_row(name, str(tried), str(kept), f"{kept / tried:.0%}")
+    return table
 
 
 def _parts(drawing: Drawing, options: argparse.Namespace) -> list[RenderableType]:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("transformation", no_wrap=True)
-    for name in ("variants", "kept", "yield"):
-        table.add_column(name, justify="right")
-    for name, (tried, kept) in _yields(drawing).items():
-        table.add_row(name, str(tried), str(kept), f"{kept / tried:.0%}")
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [_table("transformation", _yields(drawing))]
+    poor = {name: row for name, row in _by_entry(drawing).items() if row[1] < row[0]}
+    if poor:
+        parts += ["", _table("entry with discarded variants", poor)]
     discarded = [each for each in drawing.checked if not each.kept]
     if discarded:
         lines = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
@@ -164,6 +182,10 @@ def _document(drawing: Drawing, options: argparse.Namespace) -> dict[str, Any]:
         "transformations": {
             name: {"variants": tried, "kept": kept}
             for name, (tried, kept) in _yields(drawing).items()
+        },
+        "entries": {
+            name: {"variants": tried, "kept": kept}
+            for name, (tried, kept) in _by_entry(drawing).items()
         },
         "too_few": _short(drawing, options.count),
         "variants": [told(each) for each in drawing.checked],

@@ -8,26 +8,20 @@ dimensions) and the channels of pictures stay.
 from __future__ import annotations
 
 import ast
-import itertools
-import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from . import meaning
 from .draft import Draft, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from random import Random
 
-LEAST = 4  # smaller numbers are colours, dimensions and kernels
-LEAST_SIDE = 8
 FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
-CHANNELS = re.compile(r"(Conv|ConvTranspose|BatchNorm)\dd$|Linear$")
-HALVING = re.compile(r"pool2d\([^()]*(\([^()]*\)+)*[^()]*, 2\)|MaxPool2d\(2|stride=2")
-LABELS = frozenset({"randint", "arange", "one_hot"})
-OUTPUTS = frozenset({"out_features", "out_channels"})
+FLATTENS = re.compile(r"[fF]latten|view\(|reshape\(")
+POOLS = re.compile(r"[aA]daptive|mean\(|amax\(")  # whatever the side
 USUAL_BATCH = 4  # another one means something
 IMAGE = 4  # batch, channels, height, width
 NUMBER_WORDS = re.compile(
@@ -48,38 +42,46 @@ class Sizes:
 
 def channels(draft: Draft, rng: Random) -> bool:
     """Scale the channels between the layers."""
-    old = _channels(draft)
-    fitting = [f for f in FACTORS if all((f * size).denominator == 1 for size in old)]
+    old = meaning.channels(draft)
+    others = set(meaning.integers(draft)) - old
+    fitting = [f for f in FACTORS if all(_scales(f * size, others) for size in old)]
     if not old or not fitting:
         return False
     factor = rng.choice(fitting)
     return _apply(draft, Sizes(channels={size: int(factor * size) for size in old}))
 
 
+def _scales(size: Fraction, others: set[int]) -> bool:
+    """Return whether a size is a number, and none that means something else already."""
+    return size.denominator == 1 and size >= meaning.LEAST and int(size) not in others
+
+
 def classes(draft: Draft, rng: Random) -> bool:
     """Take another number of classes; the last layer's outputs and the labels follow."""
-    old = _classes(draft)
+    old = meaning.classes(draft)
     if len(old) != 1 or NUMBER_WORDS.search(_intent(draft)):
         return False
     (size,) = old
-    fewer = any(default >= size for default in _batches(draft))
-    new = rng.choice([n for n in range(max(LEAST + 1, size - 5), size + 9) if n != size
-                      and (n < size or not fewer)] or [size])  # fmt: skip
-    return _apply(draft, Sizes(classes={size: new}))
+    most = size if any(default >= size for default in meaning.batches(draft)) else size + 9
+    taken = set(meaning.integers(draft))
+    free = [new for new in range(max(meaning.LEAST + 1, size - 5), most) if new not in taken]
+    return bool(free) and _apply(draft, Sizes(classes={size: rng.choice(free)}))
 
 
 def pixels(draft: Draft, rng: Random) -> bool:
     """Take larger images; what a layer is told about the flattened map follows."""
-    old = {side for tree in draft.sides for side in _pairs(tree)}
+    old = {side for tree in draft.sides for side in meaning.sides(tree)}
     if len(old) != 1:
         return False
     (size,) = old
     more = rng.choice((4, 8))
     text = draft.texts()[-1]
-    halvings = len(HALVING.findall(text))
+    halvings = sum(map(meaning.halves, ast.walk(draft.sides[-1])))
     if more % (1 << halvings):
         return False
-    known = _flattened(draft.sides[-1], _channels(draft))
+    known = meaning.flattened(draft.sides[-1], meaning.channels(draft))
+    if not known and FLATTENS.search(text) and not POOLS.search(text):
+        return False  # then the last layer knows the side, but does not say so
     maps = {side: side + (more >> halvings) for side in known if side <= size}
     for tree in draft.sides:
         _replace_in_intent(tree, size, size + more)
@@ -88,7 +90,7 @@ def pixels(draft: Draft, rng: Random) -> bool:
 
 def batch(draft: Draft, rng: Random) -> bool:
     """Take another number of images for the example."""
-    old = set(_batches(draft))
+    old = set(meaning.batches(draft))
     text = "\n".join(draft.texts())
     if old != {USUAL_BATCH} or re.search(r"DataLoader|\.split\(|\bview\(\d", text):
         return False
@@ -99,7 +101,7 @@ def _apply(draft: Draft, sizes: Sizes) -> bool:
     before = draft.texts()
     premultiplied = _premultiplied(draft, sizes)
     for side in draft.sides:
-        _Resize(sizes, premultiplied, _own_classes(side)).visit(side)
+        _Resize(sizes, premultiplied, meaning.own_classes(side)).visit(side)
     draft.resized = True
     return all(new != old for new, old in zip(draft.texts(), before, strict=True))
 
@@ -114,167 +116,14 @@ def _replace_in_intent(tree: ast.Module, old: int, new: int) -> None:
         first.value.value = re.sub(rf"\b{old}\b", str(new), str(first.value.value))
 
 
-def _batches(draft: Draft) -> Iterator[int]:
-    for node in draft.nodes():
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("example_"):
-            for default in node.args.defaults:
-                if isinstance(default, ast.Constant) and isinstance(default.value, int):
-                    yield default.value
-
-
-def _own_classes(side: ast.Module) -> set[str]:
-    return {node.name for node in side.body if isinstance(node, ast.ClassDef)}
-
-
-def _number(node: ast.AST) -> int | None:
-    if isinstance(node, ast.Constant) and type(node.value) is int:
-        return node.value
-    return None
-
-
-def _layer(node: ast.Call) -> str:
-    """Return the class of layer that a call makes: `Conv2d`; empty for any other call."""
-    base, _, name = dotted(node.func).rpartition(".")
-    return name if base in {"nn", "torch.nn"} and CHANNELS.search(name) else ""
-
-
-def _channels(draft: Draft) -> set[int]:
-    """Return the numbers of channels that layers give.
-
-    A number that a layer only takes comes from the images: colours, or what is joined to them.
-    """
-    found: set[int] = set()
-    for side in draft.sides:
-        own = _own_classes(side)
-        for node in ast.walk(side):
-            if isinstance(node, ast.Call):
-                found |= set(_numbers(_outputs(node, own)))
-        found |= set(_numbers(_listed(side)))
-    return {size for size in found if size >= LEAST} - _labels(draft)
-
-
-def _labels(draft: Draft) -> set[int]:
-    """Return the numbers of classes that labels are drawn from, as far as these say so."""
-    found: set[int] = set()
-    for node in draft.nodes():
-        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in LABELS:
-            found |= set(_numbers(node.args))
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-            found |= set(_numbers([node.right]))
-    return {size for size in found if size >= LEAST}
-
-
-def _outputs(node: ast.Call, own: set[str]) -> list[ast.expr]:
-    """Return what a call says about the channels that come out of the layer it makes."""
-    layer = _layer(node)
-    if layer.startswith("Conv"):
-        named = [word.value for word in node.keywords if word.arg == "out_channels"]
-        return [*node.args[1:2], *named]
-    square = layer == "Linear" and len({ast.unparse(value) for value in node.args[:2]}) == 1
-    if square or (dotted(node.func) in own and not any(map(_is_product, node.args))):
-        return node.args[:2][-1:]
-    return []
-
-
-def _is_product(node: ast.expr) -> bool:
-    return isinstance(node, ast.BinOp)
-
-
-def _listed(side: ast.Module) -> Iterator[ast.expr]:
-    """Yield channels in lists, as in `for before, after in [(3, 8), (8, 16)]`."""
-    for owner in side.body:
-        for node in ast.walk(owner) if isinstance(owner, ast.ClassDef) else ():
-            if isinstance(node, ast.List):
-                yield from (item.elts[-1] if isinstance(item, ast.Tuple) and item.elts else item
-                            for item in node.elts)  # fmt: skip
-
-
-def _numbers(nodes: Iterable[ast.expr]) -> Iterator[int]:
-    for node in nodes:
-        value = _number(node)
-        if value is not None:
-            yield value
-
-
-def _classes(draft: Draft) -> set[int]:
-    """Return the outputs of last layers: those that are no channels, or that labels agree with."""
-    found: set[int] = set()
-    for node in draft.nodes():
-        if isinstance(node, ast.Call) and _layer(node):
-            words = [word.value for word in node.keywords if word.arg in OUTPUTS]
-            outputs = set(_numbers([*node.args[1:2], *words]))
-            found |= outputs if _layer(node) == "Linear" else outputs & _labels(draft)
-    return {size for size in found if size >= LEAST} - _channels(draft)
-
-
-def _pairs(tree: ast.Module) -> Iterator[int]:
-    """Yield the sides of square images where data is made: two equal numbers in a row."""
-    for owner in tree.body:
-        if isinstance(owner, ast.FunctionDef) or (
-            isinstance(owner, ast.ClassDef) and not _is_network(owner)
-        ):
-            for node in ast.walk(owner):
-                values = _sequence(node)
-                for one, other in itertools.pairwise(values):
-                    size = _number(one)
-                    if size is not None and size >= LEAST_SIDE and size == _number(other):
-                        yield size
-
-
-def _is_network(owner: ast.ClassDef) -> bool:
-    return any(dotted(base).rpartition(".")[2] in {"Module", "Sequential"} for base in owner.bases)
-
-
-def _sequence(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.Call) and not _layer(node):
-        return node.args
-    return node.elts if isinstance(node, ast.Tuple | ast.List) else []
-
-
-def _factors(node: ast.expr) -> list[ast.expr]:
-    """Return the factors of a product of plain numbers; nothing for any other expression."""
-    if _number(node) is not None:
-        return [node]
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        left, right = _factors(node.left), _factors(node.right)
-        return [*left, *right] if left and right else []
-    return []
-
-
-def _flattened(side: ast.Module, known: set[int]) -> set[int]:
-    """Return the sides of the maps that the network flattens, as in `8 * 6 * 6`."""
-    found: set[int] = set()
-    for node in ast.walk(side):
-        factors = [_number(factor) or 0 for factor in _factors(node)] if isinstance(
-            node, ast.BinOp) else []  # fmt: skip
-        if len(factors) > 2 and factors[1] == factors[2]:  # noqa: PLR2004  (channels, height, width)
-            found.add(factors[1])
-        if isinstance(node, ast.Call) and _layer(node) == "Linear":
-            for size in _numbers(node.args[:1]):
-                found |= {side for _, side in _split(size, known)}
-    return found
-
-
-def _split(size: int, known: set[int]) -> list[tuple[int, int]]:
-    """Return the channels and the side whose product a number is, written out: 288 is 8 * 6 * 6."""
-    found = []
-    for count in sorted(known, reverse=True):
-        side = math.isqrt(size // count)
-        if side > 1 and count * side * side == size:
-            found.append((count, side))
-    return found[:1]
-
-
 def _premultiplied(draft: Draft, sizes: Sizes) -> dict[int, int]:
-    known = _channels(draft)
-    found = {}
-    for node in draft.nodes():
-        if isinstance(node, ast.Call) and _layer(node) == "Linear":
-            for size in _numbers(node.args[:1]):
-                for count, side in _split(size, known):
-                    new = sizes.maps.get(side, side)
-                    found[size] = sizes.channels.get(count, count) * new * new
-    return found
+    """Return what becomes of `Linear(288, ...)`, where 288 is 8 * 6 * 6."""
+    known = meaning.channels(draft)
+    return {
+        size: sizes.channels.get(count, count) * sizes.maps.get(side, side) ** 2
+        for tree in draft.sides
+        for size, count, side in meaning.written_out(tree, known)
+    }
 
 
 class _Resize(ast.NodeVisitor):
@@ -288,7 +137,7 @@ class _Resize(ast.NodeVisitor):
         self._done: set[int] = set()  # nodes, by identity: none is changed twice
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        former, self._inside = self._inside, _is_network(node)
+        former, self._inside = self._inside, meaning.is_network(node)
         self.generic_visit(node)
         self._inside = former
 
@@ -304,7 +153,7 @@ class _Resize(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        layer = _layer(node)
+        layer = meaning.layer_class(node)
         name = dotted(node.func)
         if layer:
             self._resize_layer(node, layer)
@@ -314,7 +163,7 @@ class _Resize(ast.NodeVisitor):
                 self._set(value, self._sizes.channels | self._sizes.classes)
         elif name in {"range", "slice"}:
             return
-        elif name.rpartition(".")[2] in LABELS:
+        elif name.rpartition(".")[2] in meaning.LABELS:
             for value in node.args:
                 self._set(value, self._sizes.classes)
         for word in node.keywords:
@@ -355,7 +204,11 @@ class _Resize(ast.NodeVisitor):
             words.get(key) for key in ("in_channels", "out_channels", "num_features", "groups")
         ]
         # Further on stand kernel, stride and padding; only a large number is channels again.
-        late = [value for value in node.args[count:] if (_number(value) or 0) >= LEAST_SIDE]
+        late = [
+            value
+            for value in node.args[count:]
+            if (meaning.number(value) or 0) >= meaning.LEAST_SIDE
+        ]
         for value in [*node.args[:count], *filter(None, named), *late]:
             self._set(value, self._sizes.channels | self._sizes.classes)
             if isinstance(value, ast.BinOp):
@@ -364,7 +217,7 @@ class _Resize(ast.NodeVisitor):
 
     def _resize_product(self, node: ast.expr) -> None:
         """Change `8 * 6 * 6`, channels first, and `5 * 10` or `3 * 8`."""
-        factors = _factors(node)
+        factors = meaning.factors_of(node)
         if len(factors) > 2:  # noqa: PLR2004  (channels, height, width)
             self._set(factors[0], self._sizes.channels)
             for factor in factors[1:]:
@@ -376,19 +229,21 @@ class _Resize(ast.NodeVisitor):
             self._done |= set(map(id, factors))  # a part of a product is no product of its own
 
     def _resize_sequence(self, node: ast.Call | ast.Tuple | ast.List) -> None:
-        values = _sequence(node)
+        values = meaning.sequence(node)
         if self._inside:
             for value in values:
                 self._set(value, self._sizes.channels | self._sizes.classes)
             return
-        if len(values) == IMAGE and _number(values[2]) == _number(values[3]) != _number(values[1]):
+        if len(values) == IMAGE and meaning.number(values[2]) == meaning.number(
+            values[3]
+        ) != meaning.number(values[1]):
             self._set(values[1], self._sizes.channels)
         for value in values:
             self._set(value, self._sizes.pixels)
 
     def _set(self, node: ast.expr, new: dict[int, int]) -> None:
         """Change a number, unless it has been seen to be something else."""
-        value = _number(node)
+        value = meaning.number(node)
         if (
             value is not None
             and isinstance(node, ast.Constant)

@@ -16,7 +16,6 @@ from .draft import (
     marks,
     method,
     modules,
-    simple_statements,
     statements,
 )
 
@@ -67,24 +66,25 @@ class Calls(ast.NodeTransformer):
         return like(new, node)
 
 
-def _rewrite(draft: Draft, rewrite: Rewrite) -> bool:
+def rewritten(draft: Draft, rewrite: Rewrite) -> bool:
+    """Rewrite the calls of every side; return whether there were any."""
     transformer = Calls(rewrite)
     draft.replace(transformer)
     return transformer.done > 0
 
 
-def _call(
-    function: ast.expr | str, arguments: list[ast.expr], words: list[ast.keyword]
-) -> ast.Call:
+def call(function: ast.expr | str, arguments: list[ast.expr], words: list[ast.keyword]) -> ast.Call:
+    """Return a call of a function, which may be given as text."""
     called = expression(function) if isinstance(function, str) else function
     return ast.Call(called, arguments, words)
 
 
-def _on(value: ast.expr, name: str) -> ast.Attribute:
+def attribute_of(value: ast.expr, name: str) -> ast.Attribute:
+    """Return `value.name`."""
     return ast.Attribute(value, name, ast.Load())
 
 
-def _is(node: ast.Call, function: str) -> bool:
+def is_of_torch(node: ast.Call, function: str) -> bool:
     """Return whether a call is of torch's function, in whatever way it is named."""
     name = dotted(node.func)
     spelt = {f"torch.{function}", *(f"{base}.{function}" for base in FUNCTIONAL)}
@@ -101,16 +101,16 @@ def activations(draft: Draft, rng: Random) -> bool:
 
     def rewrite(node: ast.Call) -> ast.expr | None:
         for name, spelling in style.items():
-            if not _is(node, name):
+            if not is_of_torch(node, name):
                 continue
             if spelling == "method" and not _is_bare_operator(node.args[0]):
-                return _call(_on(node.args[0], name), node.args[1:], node.keywords)
+                return call(attribute_of(node.args[0], name), node.args[1:], node.keywords)
             where = base if spelling == "functional" else "torch"
             if dotted(node.func) != f"{where}.{name}" and spelling != "method":
-                return _call(f"{where}.{name}", node.args, node.keywords)
+                return call(f"{where}.{name}", node.args, node.keywords)
         return None
 
-    return _rewrite(draft, rewrite)
+    return rewritten(draft, rewrite)
 
 
 def _is_bare_operator(node: ast.expr) -> bool:
@@ -122,7 +122,7 @@ def flattening(draft: Draft, rng: Random) -> bool:
     as_method, by_name = rng.random() < 0.5, rng.random() < 0.5  # noqa: PLR2004  (a coin)
 
     def rewrite(node: ast.Call) -> ast.expr | None:
-        if _is(node, "flatten"):
+        if is_of_torch(node, "flatten"):
             value, rest = node.args[0], node.args[1:]
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "flatten" and node.args:
             value, rest = node.func.value, node.args
@@ -133,10 +133,10 @@ def flattening(draft: Draft, rng: Random) -> bool:
         words = [ast.keyword("start_dim", rest[0])] if by_name else []
         where = [] if by_name else rest
         if as_method:
-            return _call(_on(value, "flatten"), where, words)
-        return _call("torch.flatten", [value, *where], words)
+            return call(attribute_of(value, "flatten"), where, words)
+        return call("torch.flatten", [value, *where], words)
 
-    return _rewrite(draft, rewrite)
+    return rewritten(draft, rewrite)
 
 
 def reductions(draft: Draft, rng: Random) -> bool:
@@ -153,9 +153,9 @@ def reductions(draft: Draft, rng: Random) -> bool:
         certain = "dim" in words or (function.attr in {"squeeze", "unsqueeze"} and node.args)
         if not certain or root in {"torch", "np", "numpy", "F"}:
             return None
-        return _call(f"torch.{function.attr}", [function.value, *node.args], node.keywords)
+        return call(f"torch.{function.attr}", [function.value, *node.args], node.keywords)
 
-    return _rewrite(draft, rewrite)
+    return rewritten(draft, rewrite)
 
 
 def layers_for_functions(draft: Draft, rng: Random) -> bool:
@@ -167,7 +167,7 @@ def layers_for_functions(draft: Draft, rng: Random) -> bool:
     }
     if rng.random() < 0.5:  # noqa: PLR2004  (a coin)
         wanted.pop(rng.choice(sorted(wanted)))
-    if _walks_over_layers(draft):
+    if walks_over_layers(draft):
         return False
     used = identifiers(node for side in draft.sides for node in ast.walk(side))
     done = False
@@ -178,7 +178,7 @@ def layers_for_functions(draft: Draft, rng: Random) -> bool:
     return done
 
 
-def _walks_over_layers(draft: Draft) -> bool:
+def walks_over_layers(draft: Draft) -> bool:
     """Return whether a program does something with all layers, so that one more would matter."""
     told = {"children", "modules", "named_children", "named_modules", "symbolic_trace"}
     return any(isinstance(node, ast.Attribute) and node.attr in told for node in draft.nodes())
@@ -188,12 +188,12 @@ def _as_layer(draft: Draft, function: str, layer: str, attribute: str) -> bool:
     """Call a new layer wherever a forward calls a function; every side gets the layer."""
 
     def rewrite(node: ast.Call) -> ast.expr | None:
-        if not _is(node, function) or not _is_default(node, function):
+        if not is_of_torch(node, function) or not _is_default(node, function):
             return None
-        return _call(f"self.{attribute}", [copy.deepcopy(node.args[0])], [])
+        return call(f"self.{attribute}", [copy.deepcopy(node.args[0])], [])
 
     done = False
-    for name in {owner.name for owner in modules(draft.sides[0])}:
+    for name in sorted({owner.name for owner in modules(draft.sides[0])}):
         owners = [owner for side in draft.sides for owner in modules(side) if owner.name == name]
         if len(owners) == len(draft.sides):
             done |= _give_layer(owners, Calls(rewrite), statements(f"self.{attribute} = {layer}"))
@@ -218,113 +218,3 @@ def _is_default(node: ast.Call, function: str) -> bool:
     given = [ast.unparse(value) for value in node.args[1:]]
     given += [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]
     return given in ([["1"], ["start_dim=1"]] if function == "flatten" else [[]])
-
-
-def losses(draft: Draft, rng: Random) -> bool:
-    """Write a loss of torch.nn.functional as a layer, made and called in one."""
-    names = {
-        "cross_entropy": "CrossEntropyLoss",
-        "mse_loss": "MSELoss",
-        "nll_loss": "NLLLoss",
-        "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
-        "smooth_l1_loss": "SmoothL1Loss",
-        "huber_loss": "HuberLoss",
-    }
-    nn = layer_name(draft)
-    share = rng.choice((1.0, 1.0, 0.0))
-
-    def rewrite(node: ast.Call) -> ast.expr | None:
-        for function, layer in names.items():
-            if _is(node, function) and len(node.args) == 2 and not node.keywords and share:  # noqa: PLR2004  (outputs and targets)
-                return _call(_call(f"{nn}.{layer}", [], []), node.args, [])
-        return None
-
-    return _rewrite(draft, rewrite)
-
-
-def keywords(draft: Draft, rng: Random) -> bool:
-    """Give the arguments of layers by name instead of by place, or the other way round."""
-    by_name = rng.random() < 0.5  # noqa: PLR2004  (a coin)
-    places = {
-        "Conv2d": ("in_channels", "out_channels", "kernel_size"),
-        "Linear": ("in_features", "out_features"),
-        "BatchNorm2d": ("num_features",),
-        "Dropout": ("p",),
-    }
-    chosen = {name for name in places if rng.random() < 0.6}  # noqa: PLR2004  (most)
-
-    def rewrite(node: ast.Call) -> ast.expr | None:
-        name = dotted(node.func).rpartition(".")[2]
-        if name not in chosen or dotted(node.func).rpartition(".")[0] not in {"nn", "torch.nn"}:
-            return None
-        words = places[name]
-        if by_name and len(node.args) <= len(words) and not _starred(node):
-            given = [
-                ast.keyword(word, value) for word, value in zip(words, node.args, strict=False)
-            ]
-            return _call(node.func, [], [*given, *node.keywords]) if given else None
-        following = words[len(node.args) :][:1]
-        if not by_name and node.keywords and [node.keywords[0].arg] == [*following]:
-            return _call(node.func, [*node.args, node.keywords[0].value], node.keywords[1:])
-        return None
-
-    return _rewrite(draft, rewrite)
-
-
-def _starred(node: ast.Call) -> bool:
-    return any(isinstance(value, ast.Starred) for value in node.args)
-
-
-def small_idioms(draft: Draft, rng: Random) -> bool:
-    """Exchange idioms of one line: sizes, random data, super, concatenation."""
-    coins = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004
-    transformer = _Idioms(coins)
-    draft.replace(transformer)
-    return transformer.done > 0
-
-
-class _Idioms(ast.NodeTransformer):
-    """Exchanges the idioms whose coin fell so."""
-
-    def __init__(self, coins: dict[str, bool]) -> None:
-        self._coins = coins
-        self.done = 0
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        if self._coins["super"]:
-            for inner in simple_statements(node):
-                if ast.unparse(inner) == "super().__init__()" and isinstance(inner, ast.Expr):
-                    inner.value = expression(f"super({node.name}, self).__init__()")
-                    self.done += 1
-        return self.generic_visit(node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        self.generic_visit(node)
-        shape = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
-        if not (shape and self._coins["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
-            return node
-        if AT in marks(node) or not isinstance(node.value, ast.Attribute):
-            return node
-        self.done += 1
-        return like(_call(_on(node.value.value, "size"), [node.slice], []), node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if AT in marks(node) or not node.args or _starred(node):
-            return node
-        name, new = dotted(node.func), None
-        if name in {"torch.randn", "torch.rand"} and self._coins["data"] and len(node.args) > 1:
-            new = _call(node.func, [ast.Tuple(node.args, ast.Load())], node.keywords)
-        elif name == "torch.cat" and self._coins["cat"]:
-            new = _call("torch.concat", node.args, node.keywords)
-        if new is None:
-            return node
-        self.done += 1
-        return like(new, node)
-
-    def visit_With(self, node: ast.With) -> ast.AST:
-        for item in node.items:
-            if self._coins["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
-                item.context_expr = expression("torch.set_grad_enabled(False)")
-                self.done += 1
-        return self.generic_visit(node)

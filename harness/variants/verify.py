@@ -70,7 +70,8 @@ def drawn(
     """Make and verify variants until each entry has `count` that are kept.
 
     Where one is discarded the next number takes its place, up to TRIES times `count` numbers.
-    Yields the discarded ones too.
+    Yields the discarded ones too, each as soon as it is known: the runner is in use until the
+    last one.
     """
     missing = {entry.id: count for entry in entries}
     number = dict.fromkeys(missing, 0)
@@ -238,13 +239,13 @@ def _broken(each: Variant, declared: Broken, seen: Observation | None) -> tuple[
     ), ""
 
 
-def _kind(says: str, names: dict[str, str]) -> str:
+def _kind(says: str, names: dict[str, tuple[str, ...]]) -> str:
     """Return a pattern for a message of one kind: other numbers, and the new names for the old."""
     parts = re.findall(r"\d+(?:x\d+)*|[A-Za-z_]\w*|.", says, re.DOTALL)
     return "".join(
         re.sub(r"\d+", r"\\d+", part)
         if part[0].isdigit()
-        else f"(?:{re.escape(part)}|{re.escape(names[part])})"
+        else f"(?:{'|'.join(map(re.escape, (part, *names[part])))})"
         if part in names
         else re.escape(part)
         for part in parts

@@ -91,6 +91,13 @@ VARIABLES = {
     "padded": ("collate", "pad_all", "to_batch"),
     "maps": ("x", "planes", "tensor", "signal"),
     "depth": ("levels", "n_layers", "count"),
+    "flat": ("vector", "row", "rows"),
+    "vector": ("flat", "row", "embedding"),
+    "hidden": ("inner", "flat", "middle"),
+    "pooled": ("flat", "summary", "small"),
+    "last": ("flat", "vector", "embedding"),
+    "flatten": ("to_rows", "flat", "squash"),
+    "act": ("nonlin", "activation", "relu"),
     "keep": ("store", "remember", "on_output"),
 }
 

@@ -91,6 +91,9 @@ PATTERNS = table(
     (r"NoneType", "none"),
     (r"got \(builtin_function_or_method", "none/method_not_called"),
     (r"got \((tuple|list),|not (tuple|list)$", "none/non_tensor_input"),
+    (r"got \((?!\w*Tensor|Parameter)[A-Z]\w*,", "none/module_not_called"),
+    (r"\(!(?!\w*Tensor|Parameter)[A-Z]\w*!,", "none/module_not_called"),
+    (r"must be Tensor, not (?!NoneType)[A-Z]\w*$", "none/module_not_called"),
     # Data, saved states, and what cannot be traced.
     (r"stack expects each tensor to be equal size", "data_loading/stack_unequal"),
     (r"found <class 'PIL", "data_loading/pil_not_tensor"),

@@ -20,8 +20,11 @@ LENGTH = 600
 _PATH = re.compile(r"(?:/[\w.+~-]+){2,}/([\w.+~-]+)")
 
 
-def raised(error: BaseException, request: Request) -> Finding:
-    """Return what an exception says, at the line of the program that was running."""
+def raised(error: BaseException, request: Request, net: object = None) -> Finding:
+    """Return what an exception says, at the line of the program that was running.
+
+    The module is named within `net`, by default within the outermost one that was running.
+    """
     from ..mask import mask_error  # noqa: PLC0415  (with the rest of the running side)
 
     message = mask_error(error)
@@ -29,8 +32,8 @@ def raised(error: BaseException, request: Request) -> Finding:
         message=brief(message) or type(error).__name__,
         kind=kind_of(type(error).__name__, message),
         rule=type(error).__name__,
-        location=place(error, request),
-        module=module_path(error),
+        location=place(error, request.file),
+        module=module_path(error, net),
     )
 
 
@@ -40,11 +43,11 @@ def brief(message: str) -> str:
     return _PATH.sub(r"\1", "\n".join(lines[:LINES]))[:LENGTH]
 
 
-def place(error: BaseException, request: Request) -> Location | None:
+def place(error: BaseException, file: str) -> Location | None:
     """Return the innermost place of the program's own file that an exception passed through."""
-    if isinstance(error, SyntaxError) and _same(error.filename, request.file):
+    if isinstance(error, SyntaxError) and _same(error.filename, file):
         return Location(max(error.lineno or 1, 1), Role.SYMPTOM)
-    return last_frame(traceback.extract_tb(error.__traceback__), request.file, Role.SYMPTOM)
+    return last_frame(traceback.extract_tb(error.__traceback__), file, Role.SYMPTOM)
 
 
 def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) -> Location | None:
@@ -57,14 +60,15 @@ def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) 
     return Location(frame.lineno or 1, role, frame.end_lineno, column)
 
 
-def module_path(error: BaseException) -> str | None:
+def module_path(error: BaseException, net: object = None) -> str | None:
     """Return the path of the innermost module that was running; None for the network itself."""
     from ..layers import running_modules  # noqa: PLC0415  (imports torch)
 
     running = running_modules(error)
     if not running:
         return None
-    paths = running[0].named_modules(remove_duplicate=False)
+    root = next((module for module in running if module is net), running[0])
+    paths = root.named_modules(remove_duplicate=False)
     return next((path for path, part in paths if part is running[-1]), None) or None
 
 

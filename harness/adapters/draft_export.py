@@ -14,9 +14,10 @@ from ._raised import brief, diagnosis, last_frame
 from .export import FIXED_BATCH, VALUES, answer, any_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-KINDS = {"CONSTRAINT_VIOLATION_ERROR": FIXED_BATCH, "DATA_DEPENDENT_ERROR": VALUES}
+KINDS = {"GUARD_ADDED": FIXED_BATCH, "CONSTRAINT_VIOLATION_ERROR": FIXED_BATCH,
+         "DATA_DEPENDENT_ERROR": VALUES}  # fmt: skip
 
 
 class DraftExport(ModelTool):
@@ -26,32 +27,41 @@ class DraftExport(ModelTool):
         """Export the network and read the report."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
-        shapes = any_batch(opened.inputs, torch.export.Dim("batch"))
+        shapes = any_batch(opened.inputs)
         try:
             made = torch.export.draft_export(opened.net, opened.inputs, dynamic_shapes=shapes)
         except Exception as error:  # noqa: BLE001  (what the network raises, or export)
             return answer(error, opened)
-        report = getattr(made, "_report", None)
-        if not hasattr(report, "failures"):
+        failures = getattr(getattr(made, "_report", None), "failures", None)
+        if failures is None:
             return Diagnosis(Status.UNSUPPORTED, reason="this torch gives no report of the draft")
-        return diagnosis([finding(failure, opened.request.file) for failure in report.failures])
+        names = _file_names()
+        return diagnosis([finding(failure, opened.request.file, names) for failure in failures])
 
 
-def finding(failure: Any, file: str) -> Finding:
-    """Return one failure of a report, at the line of the program that led to it."""
+def finding(failure: Any, file: str, names: Mapping[int, str]) -> Finding:
+    """Return one failure of a report, at the line of the program that led to it.
+
+    `names` are those of the files that the report has numbers for.
+    """
     rule = str(getattr(failure.failure_type, "name", failure.failure_type))
     data: Mapping[str, Any] = failure.data
     said = f"{rule}: {data.get('expr', '')} {data.get('symbol_to_sources', '')}".strip()
-    stack = data.get("user_stack") or data.get("stack") or []
-    frames = [frame if isinstance(frame, traceback.FrameSummary) else
-              traceback.FrameSummary(frame["filename"], frame["line"], frame["name"])
-              for frame in stack]  # fmt: skip
+    stack: Sequence[Mapping[str, Any]] = data.get("user_stack") or []
+    frames = [traceback.FrameSummary(names.get(row["filename"], ""), row["line"], row["name"])
+              for row in stack if isinstance(row, dict)]  # fmt: skip
     return Finding(
         message=brief(said),
         kind=KINDS.get(rule, "compile_export_state"),
         rule=rule,
         location=last_frame(frames, file, Role.CAUSE),
     )
+
+
+def _file_names() -> dict[int, str]:
+    from torch._logging import structured  # noqa: PLC0415  (a list must not load torch)
+
+    return {number: name for name, number in structured.INTERN_TABLE.items()}
 
 
 tool = DraftExport

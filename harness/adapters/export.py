@@ -1,4 +1,8 @@
-"""torch.export, strict, with a batch of any size: what ties the network to its example batch."""
+"""torch.export, strict, with a batch of any size: what ties the network to its example batch.
+
+It reads bytecode with tensors that have no values. What it cannot read says nothing about the
+network, and is no finding; what the network raises under it is one.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,32 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ..tools.protocol import Diagnosis, Finding, Location, Role, Status
+from ._kinds import kind_of
 from ._opened import ModelTool, Opened
-from ._raised import diagnosis, last_frame, raised, unsupported
+from ._raised import brief, diagnosis, last_frame, place, raised, unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 FIXED_BATCH = "shape/hardcoded_batch_size"
 VALUES = "compile_export_state/export_data_dependent"
+SPECIALIZED = re.compile(r"You marked \w+ as dynamic but your code specialized it to be .*?\.")
+DATA_DEPENDENT = re.compile(r"Could not guard on data-dependent.*|[Dd]ata-dependent branching")
+# The exception that the program itself would raise, as dynamo quotes it.
+QUOTED = re.compile(
+    r"(?:got|raised exception) (?P<type>\w+)\((?P<quote>['\"])(?P<says>.*?)(?P=quote)\)", re.DOTALL
+)
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-SPECIALIZED = re.compile(r"specializ|ConstraintViolation|not all values of", re.IGNORECASE)
-DATA_DEPENDENT = re.compile(r"[Dd]ata.dependent|GuardOnDataDependent|Dynamic control flow")
 
 
 class Export(ModelTool):
     """`torch.export.export(net, inputs, dynamic_shapes=..., strict=True)`."""
 
     def examine(self, opened: Opened) -> Diagnosis:
-        """Export the network; what it raises is the finding, unless export lacks something."""
+        """Export the network with any batch size."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
-        shapes = any_batch(opened.inputs, torch.export.Dim("batch"))
+        shapes = any_batch(opened.inputs)
         try:
             torch.export.export(opened.net, opened.inputs, dynamic_shapes=shapes, strict=True)
         except Exception as error:  # noqa: BLE001  (export raises of many classes)
@@ -37,65 +46,47 @@ class Export(ModelTool):
         return Diagnosis(Status.CLEAN)
 
 
-def any_batch(inputs: tuple[Any, ...], dimension: object) -> Any:
-    """Return dynamic shapes by which the first dimension of every tensor is the batch."""
+def any_batch(inputs: tuple[Any, ...]) -> Any:
+    """Return dynamic shapes by which the first dimension of every tensor is the batch.
+
+    Export takes a size of 0 or 1 for a constant, always: such a batch stays as it is.
+    """
     import torch  # noqa: PLC0415  (likewise)
     from torch.utils import _pytree as pytree  # noqa: PLC0415  (likewise)
 
-    def of(value: object) -> Any:
-        return {0: dimension} if isinstance(value, torch.Tensor) and value.ndim else None
+    batch = torch.export.Dim("batch")
+
+    def of(value: object) -> Mapping[int, Any] | None:
+        several = isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) > 1
+        return {0: batch} if several else None
 
     return pytree.tree_map(of, inputs)
 
 
 def answer(error: Exception, opened: Opened) -> Diagnosis:
-    """Return the finding behind an exception of export; unsupported where it is export's own.
-
-    Strict export reads bytecode: what it cannot read (`Unsupported`) says nothing of the
-    network, but a branch on values and a batch that is a constant do.
-    """
-    chain = list(causes(error))
-    text = "\n".join(str(part) for part in chain)
-    names = {type(part).__name__ for part in chain}
-    found = at_user_code(raised(chain[-1], opened.request), chain, opened.request.file)
-    if SPECIALIZED.search(text):
-        rule = type(error).__name__
-        return diagnosis([replace(raised(error, opened.request), kind=FIXED_BATCH, rule=rule,
-                                  location=as_cause(found.location))])  # fmt: skip
-    if DATA_DEPENDENT.search(text):
-        return diagnosis([replace(found, kind=VALUES)])
-    if names & {"Unsupported", "InternalTorchDynamoError", "UserError"}:
+    """Return what an exception of export says of the network, if it says anything."""
+    text, file = str(error), opened.request.file
+    at, rule = read_place(error, file), type(error).__name__
+    if fixed := SPECIALIZED.search(text):
+        cause = None if at is None else replace(at, role=Role.CAUSE)
+        return diagnosis([Finding(fixed[0], FIXED_BATCH, rule=rule, location=cause)])
+    if values := DATA_DEPENDENT.search(text):
+        return diagnosis([Finding(brief(values[0]), VALUES, rule=rule, location=at)])
+    if quoted := QUOTED.search(text):
+        kind = kind_of(quoted["type"], quoted["says"])
+        says = brief(quoted["says"]) or quoted["type"]
+        return diagnosis([Finding(says, kind, rule=quoted["type"], location=at)])
+    if type(error).__module__.startswith("torch._dynamo"):
         return unsupported(error)
-    return diagnosis([found])
+    return diagnosis([replace(raised(error, opened.request, opened.net), location=at)])
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that it came from, the first of all last."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__  # type: ignore[assignment]
-
-
-def at_user_code(found: Finding, chain: list[BaseException], file: str) -> Finding:
-    """Return a finding with the place in the program that dynamo read, if it names one."""
-    if found.location is not None:
-        return found
-    for error in chain:
-        stack = getattr(error, "real_stack", None) or [
-            traceback.FrameSummary(match["file"], int(match["line"]), "")
-            for match in FRAME.finditer(str(error))
-        ]
-        at = last_frame(stack, file, Role.SYMPTOM)
-        if at is not None:
-            return replace(found, location=at)
-    return found
-
-
-def as_cause(location: Location | None) -> Location | None:
-    """Return a location as the line to change: where the batch became a constant."""
-    return None if location is None else replace(location, role=Role.CAUSE)
+def read_place(error: Exception, file: str) -> Location | None:
+    """Return the line of the program that was being read, or run, when it raised."""
+    told = [traceback.FrameSummary(match["file"], int(match["line"]), "")
+            for match in FRAME.finditer(str(error))]  # fmt: skip
+    stack = getattr(error, "real_stack", None) or told
+    return last_frame(stack, file, Role.SYMPTOM) or place(error, file)
 
 
 tool = Export

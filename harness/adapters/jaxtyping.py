@@ -60,9 +60,8 @@ class Jaxtyping(Tool):
         except Exception as error:  # noqa: BLE001  (likewise)
             if "forward reference" in str(error):
                 return unsupported(error)
-            return diagnosis(
-                [violation(raised(error, replace(request, file=request.annotated)), str(error))]
-            )
+            found = raised(error, replace(request, file=str(opened.file)))
+            return diagnosis([violation(found, str(error))])
         return Diagnosis(Status.CLEAN)
 
 

@@ -19,8 +19,7 @@ from ._static import Found, StaticTool
 if TYPE_CHECKING:
     from ..tools.protocol import Request
 
-STUBS = "import sysconfig, os; p = sysconfig.get_path('purelib'); " \
-        "print(p if os.path.isdir(os.path.join(p, 'torch-stubs')) else '')"  # fmt: skip
+PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 SEVERITIES = {"error": Severity.ERROR, "warn": Severity.WARNING, "info": Severity.NOTE}
 KINDS = table(
     (r"Argument `Tensor\[.*`torch.nn.Linear.forward`", "shape/linear_in_features"),
@@ -81,7 +80,8 @@ class Pyrefly(StaticTool):
 def _stubs() -> str:
     """Return the folder with the stubs, in the environment of the executable; or nothing."""
     python = Path(found("pyrefly") or "").parent / "python"
-    return run([str(python), "-c", STUBS]).out.strip() if python.exists() else ""
+    folder = run([str(python), "-c", PACKAGES]).out.strip() if python.exists() else ""
+    return folder if (Path(folder) / "torch-stubs").is_dir() else ""
 
 
 tool = Pyrefly

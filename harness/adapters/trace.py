@@ -54,7 +54,7 @@ def failed(seen: Tracing, error: Exception, request: Request) -> Finding:
         message=brief(message) or type(error).__name__,
         kind=known.kind if known else OTHER,
         rule=type(error).__name__,
-        location=place(error, request),
+        location=place(error, request.file),
         module=(layer.path or None) if layer else None,
     )
 

@@ -90,3 +90,18 @@ def test_the_installed_package_gives_a_test_suite_its_fixtures(
     done = subprocess.run([sys.executable, "-m", "pytest", *plugin], cwd=tmp_path,
                           env=environment, check=True, capture_output=True, text=True)  # fmt: skip
     assert "1 passed" in done.stdout
+
+
+def test_the_installed_command_scores_a_tool(installed: Path, tmp_path: Path) -> None:
+    tool = tmp_path / "tool.py"
+    tool.write_text(
+        "import json, sys\n"
+        "broken = 'return' not in json.load(sys.stdin)['source'].split('def forward')[1]\n"
+        "findings = [{'message': 'returns nothing'}] if broken else []\n"
+        "print(json.dumps({'status': 'flagged' if broken else 'clean', 'findings': findings}))\n"
+    )
+    command = ["score", "--exec", f"{sys.executable} {tool}", "--only", "none/missing_return"]
+    told = json.loads(_run(installed, *command, "--book", str(tmp_path / "book.toml"), "--json"))
+    assert told["programs"]["none/missing_return"]["broken"]["status"] == "flagged"
+    assert told["programs"]["none/missing_return"]["fixed"]["status"] == "clean"
+    assert told["score"]["headline"]["value"] == 1

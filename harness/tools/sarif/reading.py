@@ -55,9 +55,9 @@ def read(path: Path, programs: Sequence[Program]) -> dict[str, Diagnosis]:
 
 
 def _diagnosis(program: Program, runs: list[_Reader], named: set[str]) -> Diagnosis:
-    reasons = [run.failure(program) for run in runs if run.failed(program, named)]
-    if reasons:
-        return failed(reasons[0])
+    failure = next((run.failure(program) for run in runs if run.failed(program, named)), None)
+    if failure is not None:
+        return failed(failure)
     results = [(run, result) for run in runs for result in run.results.get(program.id, [])]
     findings = [
         (RANKS[found.severity], -result.rank, found)

@@ -76,7 +76,7 @@ class Asking:
             if told is not None:
                 seconds = told.seconds / len(chunk)
                 for program, diagnosis in zip(chunk, told.diagnoses, strict=True):
-                    yield Result(program, _masked(diagnosis), seconds)
+                    yield Result(program, masked(diagnosis), seconds)
             elif len(chunk) > 1:
                 alone += chunk
             else:
@@ -84,7 +84,7 @@ class Asking:
         for chunk, ending in self._run([[program] for program in alone], requests):
             told = _told(ending)
             diagnosis = told.diagnoses[0] if told else failed(f"{ending.end}: {ending.detail}")
-            yield Result(chunk[0], _masked(diagnosis), told.seconds if told else 0.0)
+            yield Result(chunk[0], masked(diagnosis), told.seconds if told else 0.0)
 
     def _run(
         self, chunks: list[Sequence[Program]], requests: dict[str, Request]
@@ -159,7 +159,7 @@ def _told(ending: Ending) -> Told | None:
     return ending.observation.told if ending.observation else None
 
 
-def _masked(diagnosis: Diagnosis) -> Diagnosis:
+def masked(diagnosis: Diagnosis) -> Diagnosis:
     """Return a diagnosis without what varies from run to run: ids, paths, addresses."""
 
     def clean(text: str) -> str:

@@ -21,7 +21,7 @@ from ..errors import UsageError
 from ..facts import Limits, Told, ToolRef
 from ..runner import open_runner
 from . import book, page, predictions, sarif
-from .asking import Asking, describe
+from .asking import Asking, describe, masked
 from .page import BASELINE
 from .programs import Side, is_here, programs
 from .protocol import Need
@@ -126,7 +126,7 @@ def _ask(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
         entries = _entries(corpus, options, runner)
         asked = programs(entries, options.seed, release)
         if options.sarif or options.predictions:
-            told, results = TOLD_NOTHING, list(_from_file(asked, options))
+            told, results = TOLD_NOTHING, list(_from_file(corpus, asked, options))
         else:
             told = describe(runner, ref)
             results = _run(runner, ref, told, asked, options)
@@ -154,12 +154,16 @@ def _entries(
     return own + [(variant.number, variant.entry) for variant in made]
 
 
-def _from_file(asked: list[Program], options: argparse.Namespace) -> Iterator[Result]:
+def _from_file(
+    corpus: Corpus, asked: list[Program], options: argparse.Namespace
+) -> Iterator[Result]:
+    """Yield what a file says of the programs asked about; it may speak of the whole corpus."""
+    everyone = programs([(0, entry) for entry in corpus.entries.values()], options.seed)
     reader = sarif.read if options.sarif else predictions.read
-    found = reader(options.sarif or options.predictions, asked)
+    found = reader(options.sarif or options.predictions, everyone)
     for program in asked:
         if program.id in found:
-            yield Result(program, found[program.id], 0.0)
+            yield Result(program, masked(found[program.id]), 0.0)
 
 
 def _run(

@@ -14,12 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from .. import report
+from ..cache import folder
 from ..corpus import Case, Corpus, Entry
 from ..errors import UsageError
 from ..facts import Limits
 from ..runner import open_runner
 from .make import TRANSFORMATIONS
-from .store import Store, default_folder
+from .store import Store
 from .verify import DEVICE, Checked, drawn
 from .written import write_all
 
@@ -98,7 +99,7 @@ def _draw(entries: list[Entry], options: argparse.Namespace) -> Drawing:
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task("", total=wanted, last="")
-        store = Store(default_folder(), runner.hello, DEVICE)
+        store = Store(folder("variants"), runner.hello, DEVICE)
         try:
             for each in drawn(runner, entries, options.count, options.seed, store):
                 checked.append(each)

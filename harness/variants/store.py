@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +26,6 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     broken: Broken | None = None
     healthy: Healthy | None = None
-
-
-def default_folder() -> Path:
-    """Return where verifications are kept: below XDG_CACHE_HOME, or else in ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "broken-convnets" / "variants"
 
 
 class Store:

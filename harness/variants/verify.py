@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..cache import folder
 from ..corpus import Case, Control, Entry
 from ..facts import Ending, Job
 from ..verify import Runs, judge
 from ..vocabulary import STRUCTURAL, Stage, Verdict
 from .make import NAMES_ONLY, Variant, variant
-from .store import Result, Store, default_folder
+from .store import Result, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,7 +60,7 @@ class Checked:
 
 def kept(runner: Runner, entries: Sequence[Entry], count: int, seed: int) -> Iterator[Variant]:
     """Yield `count` verified variants of each entry, or as many as there are; see `drawn`."""
-    store = Store(default_folder(), runner.hello, DEVICE)
+    store = Store(folder("variants"), runner.hello, DEVICE)
     found = drawn(runner, entries, count, seed, store)
     yield from (checked.variant for checked in found if checked.kept)
 

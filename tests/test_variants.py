@@ -270,6 +270,24 @@ def test_a_program_that_looks_at_all_layers_gets_no_other(real: Corpus) -> None:
     assert not spelling.layers_for_functions(drawn, drawn_from(1))
 
 
+def test_softmax_becomes_a_layer_where_every_side_asks_for_the_same() -> None:
+    one, other = (patched(("return self.fc(torch.flatten(x, 1))",
+                           f"return torch.softmax(self.fc(torch.flatten(x, 1)), dim={dim})"))
+                  for dim in (1, 0))  # fmt: skip
+
+    def layered(broken: str, fixed: str) -> set[int]:
+        counts = set()
+        for seed in range(12):
+            drawn = draft(case_of(Pair(broken, fixed)))
+            spelling.layers_for_functions(drawn, drawn_from(seed))
+            counts.add(sum("nn.Softmax(dim=1)" in text for text in drawn.texts()))
+        return counts
+
+    assert layered(one, one) == {0, 2}
+    assert layered(other, one) == {0}
+    assert layered(one, HEALTHY) == {0}, "the fixed side would have a layer that nobody calls"
+
+
 def test_nothing_to_do_is_said() -> None:
     bare = Draft([ast.parse('"""Nothing."""\nclass Net:\n    pass\n')])
     families = (structure.into_sequential, structure.into_submodule, steps.named_steps,

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 FUNCTIONAL = ("F", "functional", "nnf", "nn.functional", "torch.nn.functional")
 POINTWISE = ("relu", "sigmoid", "tanh", "softmax", "log_softmax")
+AS_LAYERS: dict[str, list[list[str]]] = {  # with what arguments a function does what its layer does
+    "relu": [[]],
+    "flatten": [["1"], ["start_dim=1"]],
+    "softmax": [["1"], ["dim=1"]],
+}
 REDUCTIONS = ("mean", "sum", "argmax", "amax", "squeeze", "unsqueeze", "transpose", "permute")
 
 
@@ -159,11 +164,12 @@ def reductions(draft: Draft, rng: Random) -> bool:
 
 
 def layers_for_functions(draft: Draft, rng: Random) -> bool:
-    """Make `torch.relu` and `torch.flatten(x, 1)` in forward layers of their own."""
+    """Make `torch.relu`, `torch.flatten(x, 1)` or softmax in forward a layer of its own."""
     nn = layer_name(draft)
     wanted = {
         "relu": (f"{nn}.ReLU()", ("act", "activation", "relu")),
         "flatten": (f"{nn}.Flatten()", ("flatten", "flat", "to_vector")),
+        "softmax": (f"{nn}.Softmax(dim=1)", ("softmax", "to_shares", "soft")),
     }
     if rng.random() < 0.5:  # noqa: PLR2004  (a coin)
         wanted.pop(rng.choice(sorted(wanted)))
@@ -173,7 +179,7 @@ def layers_for_functions(draft: Draft, rng: Random) -> bool:
     done = False
     for name, (layer, words) in wanted.items():
         free = [word for word in words if word not in used]
-        if free:
+        if free and _is_asked_alike(draft, name):
             done |= _as_layer(draft, name, layer, rng.choice(free))
     return done
 
@@ -188,33 +194,48 @@ def _as_layer(draft: Draft, function: str, layer: str, attribute: str) -> bool:
     """Call a new layer wherever a forward calls a function; every side gets the layer."""
 
     def rewrite(node: ast.Call) -> ast.expr | None:
-        if not is_of_torch(node, function) or not _is_default(node, function):
+        if not is_of_torch(node, function):
             return None
         return call(f"self.{attribute}", [copy.deepcopy(node.args[0])], [])
 
     done = False
     for name in sorted({owner.name for owner in modules(draft.sides[0])}):
         owners = [owner for side in draft.sides for owner in modules(side) if owner.name == name]
-        if len(owners) == len(draft.sides):
-            done |= _give_layer(owners, Calls(rewrite), statements(f"self.{attribute} = {layer}"))
+        # A layer that one of the sides never calls would be a mistake of another kind.
+        if len(owners) == len(draft.sides) and all(_asks(owner, function) for owner in owners):
+            _give_layer(owners, Calls(rewrite), statements(f"self.{attribute} = {layer}"))
+            done = True
     for side in draft.sides:
         ast.fix_missing_locations(side)
     return done
 
 
-def _give_layer(owners: list[ast.ClassDef], calls: Calls, made: list[ast.stmt]) -> bool:
-    """Rewrite the calls in each forward; where there are any, make the layer in each __init__."""
+def _asks(owner: ast.ClassDef, function: str) -> bool:
+    return any(
+        is_of_torch(node, function) and AT not in marks(node)
+        for node in ast.walk(method(owner, "forward") or ast.Pass())
+        if isinstance(node, ast.Call)
+    )
+
+
+def _give_layer(owners: list[ast.ClassDef], calls: Calls, made: list[ast.stmt]) -> None:
+    """Rewrite the calls in each forward, and make the layer in each __init__."""
     for owner in owners:
         calls.visit(method(owner, "forward") or owner)
-    for owner in owners:
         init = method(owner, "__init__")
-        if calls.done and init is not None:
+        if init is not None:
             init.body += copy.deepcopy(made)
-    return calls.done > 0
 
 
-def _is_default(node: ast.Call, function: str) -> bool:
-    """Return whether a call asks for what the layer of that name does by default."""
+def _is_asked_alike(draft: Draft, function: str) -> bool:
+    """Return whether every call of a function asks for what its layer does."""
+    return all(
+        _arguments(node) in AS_LAYERS[function]
+        for node in draft.nodes()
+        if isinstance(node, ast.Call) and is_of_torch(node, function)
+    )
+
+
+def _arguments(node: ast.Call) -> list[str]:
     given = [ast.unparse(value) for value in node.args[1:]]
-    given += [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]
-    return given in ([["1"], ["start_dim=1"]] if function == "flatten" else [[]])
+    return given + [f"{word.arg}={ast.unparse(word.value)}" for word in node.keywords]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -16,6 +18,8 @@ nox.options.sessions = ["reproduce", "tests", "lint"]
 
 ROOT = Path(__file__).parent
 OWNER = "torch"
+TOOLS = ROOT / "tools"  # a file for each tool that needs installing: all of it, pinned
+OVERLAYS = {"jaxtyping", "torchtyc"}  # run inside the environment with torch
 BROWSERS = ("chromium", "chromium-browser")
 RELEASES = {  # of torch, with what each needs beside it
     "2.13.0": ["torchvision==0.28.0"],
@@ -39,12 +43,12 @@ def torch_environment(session: nox.Session) -> None:
     stamp.write_text(wanted)
 
 
-def _borrow(session: nox.Session, *arguments: str) -> None:
+def _borrow(session: nox.Session, *arguments: str, **env: str) -> None:
     """Run the owner's interpreter, on its own terms: no path of the caller's leaks in."""
     folder = ROOT / ".nox" / OWNER
     python = next(path for path in (folder / "bin/python", folder / "Scripts/python.exe")
                   if path.exists())  # fmt: skip
-    session.run(python, *arguments, external=True, env={"PYTHONPATH": None})
+    session.run(python, *arguments, external=True, env={"PYTHONPATH": None, **env})
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
@@ -88,6 +92,38 @@ def matrix(session: nox.Session, torch: str) -> None:
     session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
     session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
     session.run("python", "-m", "harness", "cost", "--bless")
+
+
+@nox.session(venv_backend="none", default=False, requires=[OWNER])
+def tools(session: nox.Session) -> None:
+    """Score diagnostic tools, all or some: `nox -s tools -- ruff pyrefly --seed 1`."""
+    bundled = sorted(path.stem for path in (ROOT / "harness/adapters").glob("[!_]*.py"))
+    named = list(itertools.takewhile(lambda word: not word.startswith("-"), session.posargs))
+    if unknown := sorted(set(named) - set(bundled)):
+        session.error(f"no bundled tool: {', '.join(unknown)}; choose from {', '.join(bundled)}")
+    for name in named or bundled:
+        options = session.posargs[len(named) :]
+        env = _tool_environment(session, name) if (TOOLS / f"{name}.txt").is_file() else {}
+        _borrow(session, "-m", "harness", "score", name, *options, **env)
+
+
+def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
+    """Install what a tool's file pins, apart from all else; return how it is reached.
+
+    Without dependencies: the file names them all, and pyrefly's stubs would bring a second torch.
+    """
+    lock, folder = TOOLS / f"{name}.txt", ROOT / ".nox" / f"tools-{name}"
+    programs, overlay = folder / ("Scripts" if os.name == "nt" else "bin"), folder / "overlay"
+    stamp, wanted = folder / "installed", hashlib.sha256(lock.read_bytes()).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
+        target = ["--target", str(overlay)] if name in OVERLAYS else []
+        session.run(str(programs / "python"), "-m", "pip", "install", "--quiet", "--no-deps",
+                    *target, "-r", str(lock), external=True)  # fmt: skip
+        stamp.write_text(wanted)
+    if name in OVERLAYS:
+        return {"PYTHONPATH": str(overlay)}
+    return {"PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])}
 
 
 @nox.session(default=False)

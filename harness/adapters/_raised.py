@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..tools.protocol import Diagnosis, Finding, Location, Role, Severity, Status
 from ._kinds import kind_of
@@ -20,7 +20,7 @@ LENGTH = 600
 _PATH = re.compile(r"(?:/[\w.+~-]+){2,}/([\w.+~-]+)")
 
 
-def raised(error: BaseException, request: Request, net: object = None) -> Finding:
+def raised(error: BaseException, request: Request, net: Any = None) -> Finding:
     """Return what an exception says, at the line of the program that was running.
 
     The module is named within `net`, by default within the outermost one that was running.
@@ -60,7 +60,7 @@ def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) 
     return Location(frame.lineno or 1, role, frame.end_lineno, column)
 
 
-def module_path(error: BaseException, net: object = None) -> str | None:
+def module_path(error: BaseException, net: Any = None) -> str | None:
     """Return the path of the innermost module that was running; None for the network itself."""
     from ..layers import running_modules  # noqa: PLC0415  (imports torch)
 

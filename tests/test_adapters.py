@@ -1,0 +1,343 @@
+"""The bundled tools: what each says of small programs, and how it reads what others print."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
+
+from harness import corpus
+from harness.adapters import (
+    _kinds,
+    jaxtyping,
+    pylint,
+    pyrefly,
+    pyright,
+    ruff,
+    torch_preflight,
+    torchtyc,
+)
+from harness.tools.annotate import AnnotationError, annotated, contract
+from harness.tools.protocol import Names, Request, Role, Severity, Status
+from harness.tools.tool import bundled
+
+if TYPE_CHECKING:
+    from harness.adapters._static import StaticTool
+
+ROOT = Path(__file__).parent.parent
+STATIC = [ruff.Ruff, pylint.Pylint, pyright.Pyright, pyrefly.Pyrefly,
+          torch_preflight.TorchPreflight]  # fmt: skip
+
+NO_BUILD = patched(("nn.Conv2d(2, 4, kernel_size=3)", "nn.Conv2d(2, 4, kernel=3)"))
+FIXED_BATCH = patched(("torch.flatten(x, 1)", "x.view(4, 16)"))
+BRANCHES = doing("if x.sum() > 0:", "    x = x + 1")
+READS = doing("x = x * x.sum().item()")
+BREAKS = doing("torch._dynamo.graph_break()")
+NAN = doing("x = torch.sqrt(x * 0 * torch.ones(1, requires_grad=True))", source=TRAINED)
+PLAIN = patched(("super().__init__()\n", "super().__init__()\n        self.mean = torch.ones(1)\n"))
+PASTED = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x64 and 16x10)"
+
+QUESTIONS = {
+    "traceback broken": ("traceback", BROKEN, None),
+    "traceback healthy": ("traceback", HEALTHY, None),
+    "traceback no_build": ("traceback", NO_BUILD, None),
+    "anomaly nan": ("anomaly", NAN, None),
+    "anomaly healthy": ("anomaly", TRAINED, None),
+    "anomaly no_build": ("anomaly", NO_BUILD, None),
+    "export fixed_batch": ("export", FIXED_BATCH, None),
+    "export broken": ("export", BROKEN, None),
+    "export healthy": ("export", HEALTHY, None),
+    "export breaks": ("export", BREAKS, None),
+    "draft_export fixed_batch": ("draft_export", FIXED_BATCH, None),
+    "draft_export healthy": ("draft_export", HEALTHY, None),
+    "shapeprop broken": ("shapeprop", BROKEN, None),
+    "shapeprop healthy": ("shapeprop", HEALTHY, None),
+    "shapeprop branches": ("shapeprop", BRANCHES, None),
+    "fake broken": ("fake", BROKEN, None),
+    "fake healthy": ("fake", HEALTHY, None),
+    "fake reads": ("fake", READS, None),
+    "explain pasted": ("explain", BROKEN, PASTED),
+    "explain foreign": ("explain", BROKEN, "SomeError: of nobody's"),
+    "explain nothing": ("explain", HEALTHY, ""),
+    "trace broken": ("trace", BROKEN, None),
+    "trace healthy": ("trace", HEALTHY, None),
+    "trace plain": ("trace", PLAIN, None),
+}
+
+
+@cache
+def answers() -> dict[str, dict[str, Any]]:
+    asked = [{"tool": tool, "source": source, "traceback": text}
+             for tool, source, text in QUESTIONS.values()]  # fmt: skip
+    done = subprocess.run([sys.executable, str(ROOT / "tests/ask_adapters.py")], check=True,
+                          input=json.dumps(asked), capture_output=True, text=True)  # fmt: skip
+    return dict(zip(QUESTIONS, json.loads(done.stdout), strict=True))
+
+
+def line_of(text: str, source: str) -> int:
+    return source[: source.index(text)].count("\n") + 1
+
+
+@pytest.mark.parametrize("name", [n for n in QUESTIONS if n.endswith("healthy")])
+def test_a_healthy_program_is_clean(name: str) -> None:
+    assert answers()[name]["status"] == "clean", answers()[name]
+    assert not answers()[name]["findings"]
+
+
+@pytest.mark.parametrize("tool", ["traceback", "shapeprop", "fake", "trace"])
+def test_the_line_the_layer_and_the_kind_of_a_failure(tool: str) -> None:
+    told = answers()[f"{tool} broken"]
+    assert told["status"] == "flagged", told
+    found = told["findings"][0]
+    assert found["location"]["line"] == line_of(RAISES, BROKEN)
+    assert found["location"]["role"] == "symptom"
+    assert found["module"] == "fc"
+    assert found["kind"].startswith("shape/")
+    assert "cannot be multiplied" in found["message"] or "reduction dim" in found["message"]
+
+
+def test_export_names_what_dynamo_read() -> None:
+    found = answers()["export broken"]["findings"][0]
+    assert found["location"]["line"] == line_of(RAISES, BROKEN)
+    assert found["kind"] == "shape/linear_in_features"
+
+
+@pytest.mark.parametrize("tool", ["export", "draft_export"])
+def test_a_batch_that_is_a_constant_is_found_in_the_batch_that_passes(tool: str) -> None:
+    found = answers()[f"{tool} fixed_batch"]["findings"][0]
+    assert found["kind"] == "shape/hardcoded_batch_size"
+    assert found["location"]["line"] == line_of("x.view", FIXED_BATCH)
+    assert found["location"]["role"] == "cause"
+
+
+def test_anomaly_mode_blames_the_operation_that_gave_nan() -> None:
+    told = answers()["anomaly nan"]
+    assert told["status"] == "flagged", told
+    assert told["findings"][0]["location"] == {
+        "line": line_of("torch.sqrt", NAN), "role": "cause", "end_line": None, "column": None,
+    }  # fmt: skip
+    assert "returned nan values" in told["findings"][0]["message"]
+
+
+@pytest.mark.parametrize("name", ["shapeprop branches", "fake reads", "export breaks"])
+def test_what_a_tool_cannot_judge_it_says_so(name: str) -> None:
+    assert answers()[name]["status"] == "unsupported", answers()[name]
+    assert answers()[name]["reason"]
+
+
+def test_a_program_that_fails_before_the_tool_is_no_credit_to_it() -> None:
+    told = answers()["anomaly no_build"]
+    assert told["status"] == "error"
+    assert told["reason"].startswith("the program fails before the tool ran: build: TypeError")
+    assert answers()["traceback no_build"]["status"] == "flagged"
+
+
+def test_explain_knows_a_message_and_says_when_it_does_not() -> None:
+    assert answers()["explain pasted"]["findings"][0]["kind"].startswith("shape/")
+    foreign = answers()["explain foreign"]
+    assert (foreign["status"], foreign["findings"][0]["kind"]) == ("flagged", "other")
+    assert answers()["explain nothing"]["status"] == "clean"
+
+
+def test_a_plain_tensor_is_a_warning_and_no_alarm() -> None:
+    told = answers()["trace plain"]
+    assert told["status"] == "clean"
+    assert [found["severity"] for found in told["findings"]] == ["warning"]
+
+
+def test_a_list_of_the_tools_loads_no_torch() -> None:
+    code = (
+        "import sys; from harness.tools.tool import bundled, find; [find(n) for n in bundled()];"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    assert len(bundled()) >= 15
+
+
+def test_every_kind_of_the_tables_is_one_of_the_corpus() -> None:
+    known = {kind for entry in corpus.load(ROOT).entries.values()
+             if isinstance(entry, corpus.Case) for kind in entry.spec.covers}  # fmt: skip
+    known |= set(tomllib.loads((ROOT / "evidence/uncovered.toml").read_text()))
+    known |= {kind.partition("/")[0] for kind in known}
+    tables = [_kinds.PATTERNS, *(module.KINDS for module in
+              (ruff, pylint, pyright, pyrefly, torch_preflight))]  # fmt: skip
+    used = {kind for table in tables for _, kind in table}
+    assert used - known == set()
+
+
+@pytest.mark.parametrize(("error", "message", "kind"), [
+    ("RuntimeError", "expected input[4, 8, 8, 3] to have 3 channels, but got 8",
+     "shape/nhwc_input"),
+    ("RuntimeError", "expected input[4, 1, 8, 8] to have 3 channels, but got 1",
+     "shape/channels_mismatch"),
+    ("TypeError", "conv2d() - got (MaxPool2d, Parameter, int)", "none/module_not_called"),
+    ("TypeError", "conv2d() - got (FakeTensor, Parameter, int)", "other"),
+    ("KeyError", "'a'", "other"),
+])  # fmt: skip
+def test_kinds_of_messages(error: str, message: str, kind: str) -> None:
+    assert _kinds.kind_of(error, message) == kind
+
+
+def place(line: int, character: int) -> dict[str, int]:
+    return {"line": line, "character": character}
+
+
+CANNED: dict[type[StaticTool], tuple[str, int, str, Severity]] = {
+    ruff.Ruff: (json.dumps([{
+        "code": "RET503", "filename": "FILE", "message": "Missing explicit `return`",
+        "location": {"row": 14, "column": 9}, "end_location": {"row": 17, "column": 21},
+        "severity": "error"}]), 14, "none/forward_conditional_return", Severity.ERROR),
+    pylint.Pylint: (json.dumps({"messages": [{
+        "type": "warning", "symbol": "super-init-not-called", "absolutePath": "FILE",
+        "message": "__init__ method from base class 'Module' is not called", "line": 8,
+        "column": 4, "endLine": 8, "endColumn": 16}], "statistics": {}}),
+        8, "registration_training/missing_super_init", Severity.WARNING),
+    pyright.Pyright: (json.dumps({"generalDiagnostics": [{
+        "file": "FILE", "severity": "error", "rule": "reportOptionalCall",
+        "message": 'Object of type "None" cannot be called',
+        "range": {"start": place(16, 12), "end": place(16, 20)}}]}),
+        17, "none/optional_layer_none", Severity.ERROR),
+    pyrefly.Pyrefly: (json.dumps({"errors": [{
+        "line": 16, "column": 24, "stop_line": 16, "stop_column": 44, "path": "FILE", "code": -2,
+        "name": "bad-argument-type", "severity": "error", "description": "",
+        "concise_description": "Argument `Tensor[[int, 64]]` is not assignable to parameter "
+        "`input` with type `Tensor[[*@_, 16]]` in function `torch.nn.Linear.forward`"}]}),
+        16, "shape/linear_in_features", Severity.ERROR),
+    torch_preflight.TorchPreflight: (json.dumps({"version": 1, "failures": [], "diagnostics": [{
+        "code": "TG003", "message": "`.backward()` runs in this loop", "severity": "error",
+        "path": "FILE", "line": 20, "column": 9, "end_line": 20, "end_column": 24,
+        "hint": None, "fixable": False, "fix": None}]}),
+        20, "registration_training/missing_zero_grad", Severity.ERROR),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", STATIC)
+def test_what_a_static_tool_prints_is_read(tool: type[StaticTool]) -> None:
+    out, line, kind, severity = CANNED[tool]
+    (row,) = tool().parse(out)
+    assert row.file == "FILE"
+    assert row.finding.location is not None
+    assert (row.finding.location.line, row.finding.kind, row.finding.severity) == (
+        line, kind, severity,
+    )  # fmt: skip
+    assert row.finding.location.column is not None
+    assert row.finding.location.column >= 1
+
+
+@pytest.mark.parametrize("tool", STATIC)
+def test_a_tool_that_is_not_there_names_what_to_install(
+    tool: type[StaticTool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert tool().missing().endswith(f"`nox -s tools -- {tool.lock}` installs it")
+    assert (ROOT / "tools" / f"{tool.lock}.txt").is_file()
+
+
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, code: int) -> list[Request]:
+    """Put a `ruff` on the PATH that prints `out`, and return two requests."""
+    script = tmp_path / "ruff"
+    script.write_text(f"#!{sys.executable}\nimport sys\nprint({out!r})\nsys.exit({code})\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return [Request(name, str(tmp_path / name / "net.py"), "", Names(), sys.executable, 60.0)
+            for name in ("one", "two")]  # fmt: skip
+
+
+def test_findings_go_to_the_program_that_they_are_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = CANNED[ruff.Ruff][0].replace("FILE", str(tmp_path / "two" / "net.py"))
+    requests = stand_in(tmp_path, monkeypatch, out, 1)
+    one, two = ruff.Ruff().diagnose_all(requests)
+    assert (one.status, two.status) == (Status.CLEAN, Status.FLAGGED)
+
+
+@pytest.mark.parametrize(("out", "code", "says"), [
+    ("not JSON", 0, "no answer that can be read"),
+    ('[{"code": 1}]', 0, "no answer that can be read"),
+    ("[]", 2, "ended with exit code 2"),
+])  # fmt: skip
+def test_a_tool_that_fails_gives_an_error(
+    out: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ruff.Ruff().diagnose_all(stand_in(tmp_path, monkeypatch, out, code))
+    assert [answer.status for answer in told] == [Status.ERROR] * 2
+    assert says in told[0].reason
+
+
+def tyc(state: str, *rows: dict[str, Any], reason: str = "") -> dict[str, Any]:
+    return {"worker_error": None, "diagnostics": list(rows),
+            "run_status": [{"state": state, "reason": reason}]}  # fmt: skip
+
+
+RUN_ERROR = {"severity": "error", "rule": "run-error", "line": 17, "column": 4, "got": None,
+             "hint": None, "message": "`linear` raised RuntimeError: mat1 and mat2 shapes cannot "
+             "be multiplied"}  # fmt: skip
+
+
+def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
+    told = torchtyc.read(tyc("error", RUN_ERROR))
+    assert told.status is Status.FLAGGED
+    assert told.findings[0].location is not None
+    assert (told.findings[0].location.line, told.findings[0].location.role) == (18, Role.SYMPTOM)
+    assert told.findings[0].kind == "shape/linear_in_features"
+    stopped = {**RUN_ERROR, "severity": "info", "rule": "run-stopped"}
+    told = torchtyc.read(tyc("stopped", stopped, reason="`.item()` needs a value"))
+    assert (told.status, told.reason) == (Status.UNSUPPORTED, "stopped: `.item()` needs a value")
+    assert torchtyc.read(tyc("completed")).status is Status.CLEAN
+    assert torchtyc.read({**tyc("error"), "worker_error": "died"}).status is Status.ERROR
+
+
+@pytest.mark.parametrize(("actual", "kind"), [
+    ("f32[4,8,8,3](torch)", "shape/nhwc_input"),
+    ("f32[4,1,8,8](torch)", "shape"),
+    ("f64[4,3,8,8](torch)", "dtype/input_dtype"),
+    ("u8[4,3,8,8](torch)", "dtype/uint8_input"),
+    ("None", "none/forward_missing_return"),
+])  # fmt: skip
+def test_jaxtyping_names_what_an_annotation_was_broken_by(actual: str, kind: str) -> None:
+    expected = "<class 'Float32[Tensor, \"batch 3 8 8\"]'>"
+    assert jaxtyping.kind(f"Actual value: {actual}\nExpected type: {expected}.") == kind
+
+
+def test_both_twins_are_annotated_alike_and_keep_their_lines() -> None:
+    shapes = contract("Net: float32[4, 2, 4, 4] -> float32[4, 5]")
+    assert shapes == (["float32[4, 2, 4, 4]"], "float32[4, 5]")
+    broken, healthy = annotated(BROKEN, *shapes), annotated(HEALTHY, *shapes)
+    signature = (
+        '    def forward(self, x: _jaxtyping.Float32[_Tensor, "batch 2 4 4"])'
+        ' -> _jaxtyping.Float32[_Tensor, "batch 5"]:'
+    )
+    for source, text in ((BROKEN, broken), (HEALTHY, healthy)):
+        before, after = source.splitlines(), text.splitlines()
+        assert len(before) == len(after)
+        assert signature in after
+        assert sum(a != b for a, b in zip(before, after, strict=True)) == 2
+        compile(text, "annotated", "exec")
+
+
+def test_tuples_defaults_and_several_inputs_are_annotated() -> None:
+    source = patched(("(self, x):", "(self, x, y=None, *, z=1):"))
+    text = annotated(source, ["int64[3]", "bool[3, 2]"], "(float32[3], None)")
+    assert 'y: _jaxtyping.Bool[_Tensor, "batch 2"] | None=None' in text
+    assert '-> tuple[_jaxtyping.Float32[_Tensor, "batch"], None]:' in text
+
+
+def test_a_program_without_forward_stays_as_it_is() -> None:
+    source = patched(("def forward", "def farward"))
+    assert annotated(source, ["float32[4]"], "float32[4]") == source
+
+
+@pytest.mark.parametrize("text", ["float33[4]", "float32[4", "float32[4,3]", "Image", ""])
+def test_a_wrong_spelling_is_refused(text: str) -> None:
+    with pytest.raises(AnnotationError, match="write it as 'float32"):
+        annotated(HEALTHY, ["float32[4]"], text)
+    with pytest.raises(AnnotationError, match="is no row of a trace"):
+        contract(text)

@@ -116,7 +116,7 @@ def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
     programs, overlay = folder / ("Scripts" if os.name == "nt" else "bin"), folder / "overlay"
     stamp, wanted = folder / "installed", hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:
-        session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
+        session.run(sys.executable, "-m", "virtualenv", "--clear", str(folder), external=True)
         target = ["--target", str(overlay)] if name in OVERLAYS else []
         session.run(str(programs / "python"), "-m", "pip", "install", "--quiet", "--no-deps",
                     *target, "-r", str(lock), external=True)  # fmt: skip

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tools.protocol import Diagnosis, Finding, Location, Role, Severity, Status
+from ..tools.protocol import Diagnosis, Finding, Location, Role, Status
 from ._kinds import kind_of
 
 if TYPE_CHECKING:
@@ -70,12 +70,6 @@ def module_path(error: BaseException, net: Any = None) -> str | None:
     root = next((module for module in running if module is net), running[0])
     paths = root.named_modules(remove_duplicate=False)
     return next((path for path, part in paths if part is running[-1]), None) or None
-
-
-def diagnosis(findings: list[Finding]) -> Diagnosis:
-    """Return the findings as an answer: flagged where one of them is an error."""
-    sure = any(finding.severity is Severity.ERROR for finding in findings)
-    return Diagnosis(Status.FLAGGED if sure else Status.CLEAN, findings)
 
 
 def unsupported(error: BaseException) -> Diagnosis:

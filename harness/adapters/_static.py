@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..tools.protocol import Diagnosis, failed
+from ..tools.protocol import Diagnosis, diagnosed, failed
 from ..tools.tool import Tool
 from ._process import Ran, lacks, run, version_of
-from ._raised import brief, diagnosis
+from ._raised import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class StaticTool(Tool):
         except (ValueError, KeyError, TypeError) as error:
             why = f"{self.executable} printed no answer that can be read: {error!r}"
             return [failed(why)] * len(requests)
-        return [diagnosis([row.finding for row in rows if str(Path(row.file).resolve()) == file])
+        return [diagnosed([row.finding for row in rows if str(Path(row.file).resolve()) == file])
                 for file in files]  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ..tools.protocol import Diagnosis, Finding, Location, Need, Role, Status
+from ..tools.protocol import Diagnosis, Finding, Location, Need, Role, Status, diagnosed
 from ..tools.tool import Tool
 from ._opened import Opened, failed_before, torch_version
-from ._raised import diagnosis, last_frame, raised
+from ._raised import last_frame, raised
 
 if TYPE_CHECKING:
     from ..tools.protocol import Request
@@ -50,7 +50,7 @@ class Anomaly(Tool):
                     opened.run()
             except Exception as error:  # noqa: BLE001  (likewise)
                 told = [str(warning.message) for warning in warned]
-                return diagnosis([*blamed(told, raised(error, request), request.file),
+                return diagnosed([*blamed(told, raised(error, request), request.file),
                                   raised(error, request)])  # fmt: skip
         return Diagnosis(Status.CLEAN)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from ..tools.protocol import Diagnosis, Finding, Role, Status
+from ..tools.protocol import Diagnosis, Finding, Role, Status, diagnosed
 from ._opened import ModelTool, Opened
-from ._raised import brief, diagnosis, last_frame
+from ._raised import brief, last_frame
 from .export import FIXED_BATCH, VALUES, answer, any_batch
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class DraftExport(ModelTool):
         if failures is None:
             return Diagnosis(Status.UNSUPPORTED, reason="this torch gives no report of the draft")
         names = _file_names()
-        return diagnosis([finding(failure, opened.request.file, names) for failure in failures])
+        return diagnosed([finding(failure, opened.request.file, names) for failure in failures])
 
 
 def finding(failure: Any, file: str, names: Mapping[int, str]) -> Finding:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ..tools.protocol import Diagnosis, Finding, Location, Role, Status
+from ..tools.protocol import Diagnosis, Finding, Location, Role, Status, diagnosed
 from ._kinds import kind_of
 from ._opened import ModelTool, Opened
-from ._raised import brief, diagnosis, last_frame, place, raised, unsupported
+from ._raised import brief, last_frame, place, raised, unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,16 +69,16 @@ def answer(error: Exception, opened: Opened) -> Diagnosis:
     at, rule = read_place(error, file), type(error).__name__
     if fixed := SPECIALIZED.search(text):
         cause = None if at is None else replace(at, role=Role.CAUSE)
-        return diagnosis([Finding(fixed[0], FIXED_BATCH, rule=rule, location=cause)])
+        return diagnosed([Finding(fixed[0], FIXED_BATCH, rule=rule, location=cause)])
     if values := DATA_DEPENDENT.search(text):
-        return diagnosis([Finding(brief(values[0]), VALUES, rule=rule, location=at)])
+        return diagnosed([Finding(brief(values[0]), VALUES, rule=rule, location=at)])
     if quoted := QUOTED.search(text):
         kind = kind_of(quoted["type"], quoted["says"])
         says = brief(quoted["says"]) or quoted["type"]
-        return diagnosis([Finding(says, kind, rule=quoted["type"], location=at)])
+        return diagnosed([Finding(says, kind, rule=quoted["type"], location=at)])
     if type(error).__module__.startswith("torch._dynamo"):
         return unsupported(error)
-    return diagnosis([replace(raised(error, opened.request, opened.net), location=at)])
+    return diagnosed([replace(raised(error, opened.request, opened.net), location=at)])
 
 
 def read_place(error: Exception, file: str) -> Location | None:

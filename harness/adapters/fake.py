@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 
-from ..tools.protocol import Diagnosis, Status
+from ..tools.protocol import Diagnosis, Status, diagnosed
 from ._opened import ModelTool, Opened
-from ._raised import diagnosis, raised, unsupported
+from ._raised import raised, unsupported
 
 # How torch says that a value, or a kernel for tensors without one, was asked for.
 NEEDS_VALUES = {"DataDependentOutputException", "DynamicOutputShapeException",
@@ -36,7 +36,7 @@ class Fake(ModelTool):
         except Exception as error:  # noqa: BLE001  (the network's code)
             if type(error).__name__ in NEEDS_VALUES or any(text in str(error) for text in SAYS):
                 return unsupported(error)
-            return diagnosis([raised(error, opened.request)])
+            return diagnosed([raised(error, opened.request)])
         return Diagnosis(Status.CLEAN)
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ..tools.protocol import Diagnosis, Finding, Need, Status
+from ..tools.protocol import Diagnosis, Finding, Need, Status, diagnosed
 from ..tools.tool import Tool
 from ._opened import Opened, failed_before, torch_version
-from ._raised import brief, diagnosis, raised, unsupported
+from ._raised import brief, raised, unsupported
 
 if TYPE_CHECKING:
     from ..tools.protocol import Request
@@ -61,7 +61,7 @@ class Jaxtyping(Tool):
             if "forward reference" in str(error):
                 return unsupported(error)
             found = raised(error, replace(request, file=str(opened.file)))
-            return diagnosis([violation(found, str(error))])
+            return diagnosed([violation(found, str(error))])
         return Diagnosis(Status.CLEAN)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ..tools.protocol import Diagnosis, Finding, Location, Role, Status
+from ..tools.protocol import Diagnosis, Finding, Location, Role, Status, diagnosed
 from ._opened import ModelTool, Opened
-from ._raised import diagnosis, raised, unsupported
+from ._raised import raised, unsupported
 
 if TYPE_CHECKING:
     from ..tools.protocol import Request
@@ -51,7 +51,7 @@ class ShapeProp(ModelTool):
             reached.propagate(*opened.inputs)
         except Exception as error:  # noqa: BLE001  (the network's code)
             found = raised(error.__cause__ or error, opened.request)
-            return diagnosis([at_node(found, reached.node, opened.request)])
+            return diagnosed([at_node(found, reached.node, opened.request)])
         return Diagnosis(Status.CLEAN)
 
 
@@ -59,7 +59,7 @@ def untraced(error: Exception, request: Request) -> Diagnosis:
     """Return why there is no trace: the network's fault, or what no trace can follow."""
     if type(error).__name__ == "TraceError" or SYMBOLIC.search(str(error)):
         return unsupported(error)
-    return diagnosis([raised(error, request)])
+    return diagnosed([raised(error, request)])
 
 
 def at_node(found: Finding, node: Any, request: Request) -> Finding:

@@ -11,12 +11,22 @@ import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from ..tools.protocol import Diagnosis, Finding, Location, Need, Role, Severity, Status, failed
+from ..tools.protocol import (
+    Diagnosis,
+    Finding,
+    Location,
+    Need,
+    Role,
+    Severity,
+    Status,
+    diagnosed,
+    failed,
+)
 from ..tools.tool import Tool
 from ._kinds import kind_of
 from ._opened import torch_version
 from ._process import run
-from ._raised import brief, diagnosis
+from ._raised import brief
 
 if TYPE_CHECKING:
     from typing import Any
@@ -58,7 +68,7 @@ def read(told: dict[str, Any]) -> Diagnosis:
     if told["worker_error"]:
         return failed(f"torchtyc failed: {brief(told['worker_error'])}")
     findings = [finding(row) for row in told["diagnostics"]]
-    answer = diagnosis(findings)
+    answer = diagnosed(findings)
     ended = {status["state"]: status.get("reason") or "" for status in told["run_status"]}
     if answer.status is Status.CLEAN and set(ended) - {"completed"}:
         state, reason = next((s, r) for s, r in ended.items() if s != "completed")

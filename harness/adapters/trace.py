@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..tools.protocol import Diagnosis, Finding, Need, Severity
+from ..tools.protocol import Diagnosis, Finding, Need, Severity, diagnosed
 from ..tools.tool import Tool
 from ._kinds import OTHER
 from ._opened import Opened, torch_version
-from ._raised import brief, diagnosis, place
+from ._raised import brief, place
 from .explain import best, own_version
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Trace(Tool):
                 opened.open()
                 opened.run()
         except Exception as error:  # noqa: BLE001  (it is the program's code)
-            return diagnosis([failed(seen, error, request)])
-        return diagnosis([*marked(seen), *hazards(opened)])
+            return diagnosed([failed(seen, error, request)])
+        return diagnosed([*marked(seen), *hazards(opened)])
 
 
 def failed(seen: Tracing, error: Exception, request: Request) -> Finding:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..tools.protocol import Diagnosis, Need, Status
+from ..tools.protocol import Diagnosis, Need, Status, diagnosed
 from ..tools.tool import Tool
 from ._opened import Opened, torch_version
-from ._raised import diagnosis, raised
+from ._raised import raised
 
 if TYPE_CHECKING:
     from ..tools.protocol import Request
@@ -29,7 +29,7 @@ class Traceback(Tool):
             opened.open()
             opened.run()
         except Exception as error:  # noqa: BLE001  (it is the program's code)
-            return diagnosis([raised(error, request)])
+            return diagnosed([raised(error, request)])
         return Diagnosis(Status.CLEAN)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +14,8 @@ from ..environment import PACKAGE
 from ..spec import Broken, Healthy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..facts import Hello
     from .make import Variant
 

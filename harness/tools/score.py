@@ -132,8 +132,10 @@ def _ask(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
             results = _run(runner, ref, told, asked, options)
         baseline = None
         if ref.name != BASELINE:
-            base = ToolRef(BASELINE)
-            baseline = _run(runner, base, describe(runner, base), asked, options)
+            baseline = _recorded(corpus, release, asked) if not options.variants else []
+            if not baseline:
+                base = ToolRef(BASELINE)
+                baseline = _run(runner, base, describe(runner, base), asked, options)
         results = _judge_fixes(runner, results, {(e.id, n): e for n, e in entries})
     return Asked(ref, told, release, results, baseline)
 
@@ -152,6 +154,12 @@ def _entries(
 
     made = kept(runner, here, options.variants, options.seed)
     return own + [(variant.number, variant.entry) for variant in made]
+
+
+def _recorded(corpus: Corpus, release: str, asked: list[Program]) -> list[Result]:
+    """Return what is recorded of the baseline under this release of torch; often nothing."""
+    known = book.read(corpus.root / "results" / "tools" / f"{BASELINE}.toml")
+    return book.results_of(known, asked) if known and known.torch == release else []
 
 
 def _from_file(

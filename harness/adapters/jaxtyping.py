@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..tools.protocol import Request
 
 ACTUAL = re.compile(r"Actual value: '?(?P<dtype>\w+?)\[(?P<sizes>[\d,]*)\]")
-EXPECTED = re.compile(r"Expected type: .*?(?P<dtype>[A-Z]\w+)\[\w+, \"(?P<sizes>[^\"]*)\"")
+EXPECTED = re.compile(r"Expected type: .*?(?P<dtype>[A-Z]\w+)\[\w+, ['\"](?P<sizes>[^'\"]*)")
 NAMES = {"f": "Float", "bf": "BFloat", "i": "Int", "u": "UInt", "b": "Bool", "c": "Complex"}
 
 

@@ -35,6 +35,7 @@ examples:
   python -m harness cost                        does a forward pass do more than recorded?
   python -m harness bench --against main        is one slower than at another commit?
   python -m harness new shape/my_mistake        begin a case of your own
+  python -m harness score --exec "my-linter"    what does a diagnostic tool see
   python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
 
@@ -108,11 +109,21 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("id", help="as `list` gives it")
     sheet.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
     sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
+    scores = add(commands.score, "score a diagnostic tool on the programs of the corpus")
+    _add_score_options(scores)
+    handed = add(commands.programs, "write the programs for a diagnostic tool that runs elsewhere")
+    handed.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    handed.add_argument("--seed", type=_count, default=0, metavar="S",
+                        help="of ids and order; `score` needs it again (default 0)")  # fmt: skip
+    vary = add(commands.variants, "make new variants of the corpus from a seed, each verified here")
+    _add_variants_options(vary)
     begin = add(commands.new, "write the skeleton of a new case")
     begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, costs, times, listing, course):
+    for command in (prove, costs, times, listing, course, handed, vary):
         command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    with_json = (prove, costs, times, listing, page, linter, explain, course, site)
+    with_json = (
+        prove, costs, times, listing, page, linter, explain, course, site, scores, handed, vary,
+    )  # fmt: skip
     for command in with_json:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
@@ -201,6 +212,17 @@ def _add_learn_options(parser: argparse.ArgumentParser) -> None:
                         help="time limit of one run (default 10)")  # fmt: skip
 
 
+def _add_variants_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", type=_positive, default=3, metavar="N",
+                        help="variants of each entry (default 3)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="S",
+                        help="another seed gives other variants (default 0)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="write those that are kept, as a tree like the corpus")  # fmt: skip
+    parser.add_argument("--workers", type=_positive, default=_cores(), metavar="N",
+                        help="programs at a time (default: the cores)")  # fmt: skip
+
+
 def _add_bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", metavar="REV", help="another git commit of the corpus")
     parser.add_argument(
@@ -235,6 +257,86 @@ def _add_bench_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="what is still the same (default 0.01)",
     )
+
+
+def _add_score_options(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s (TOOL | --exec COMMAND | --sarif FILE | --predictions FILE) [options]"
+    parser.add_argument("tool", nargs="?", metavar="TOOL", help="a bundled or an installed tool")
+    parser.add_argument(
+        "--exec", metavar="COMMAND", help="an executable that speaks the protocol (docs/tools.md)"
+    )
+    parser.add_argument(
+        "--needs",
+        type=_needs,
+        default=["source"],
+        metavar="NAMES",
+        help="what it works from: source, model, run, traceback, annotations (default source)",
+    )
+    parser.add_argument(
+        "--batch", type=_positive, default=1, metavar="N", help="programs for one of its processes"
+    )
+    parser.add_argument("--sarif", type=Path, metavar="FILE", help="what it said, as SARIF 2.1.0")
+    parser.add_argument(
+        "--predictions", type=Path, metavar="FILE", help="what it said, as JSON lines"
+    )
+    parser.add_argument("--name", metavar="NAME", help="what to call a tool that is not bundled")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ID", help="an id, a topic, or a glob"
+    )
+    parser.add_argument(
+        "--variants", type=_count, default=0, metavar="N", help="and N fresh variants of each"
+    )
+    parser.add_argument(
+        "--seed", type=_count, default=0, metavar="S", help="of ids, order and variants (default 0)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="time limit of one process of the tool (default 60)",
+    )
+    parser.add_argument(
+        "--workers", type=_positive, default=_cores(), metavar="N", help="processes at a time"
+    )
+    parser.add_argument(
+        "--executor", metavar="MODULE:CALLABLE", help="run on a concurrent.futures executor"
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the protocol as JSON Schema, and end"
+    )
+    parser.add_argument("--sarif-out", type=Path, metavar="FILE", help="write what it says there")
+    parser.add_argument(
+        "--book",
+        type=Path,
+        metavar="FILE",
+        help="what is recorded of the tool (default: results/tools/NAME.toml of the corpus)",
+    )
+    parser.add_argument("--bless", action="store_true", help="record what it says there")
+    parser.add_argument(
+        "--fail-on-regression",
+        action="store_true",
+        help="exit 1 where something recorded is lost, or a recorded miss is none any more",
+    )
+
+
+def _needs(text: str) -> list[str]:
+    from .tools.protocol import Need  # noqa: PLC0415  (only where it is asked for)
+
+    names = text.split(",")
+    for name in names:
+        if name not in set(Need):
+            message = f"{name!r} is none of {', '.join(Need)}"
+            raise argparse.ArgumentTypeError(message)
+    return names
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        message = f"{number} is negative"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def _margin(text: str) -> float:

@@ -210,6 +210,30 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def score(options: argparse.Namespace) -> int:
+    """Score a diagnostic tool."""
+    from .tools import protocol, score
+
+    if options.schema:
+        _print_json(protocol.schema())
+        return 0
+    return score.score(_load(options), options)
+
+
+def programs(options: argparse.Namespace) -> int:
+    """Write the programs for tools that run elsewhere."""
+    from .tools import handout
+
+    return handout.hand_out(_load(options), options)
+
+
+def variants(options: argparse.Namespace) -> int:
+    """Make variants of the corpus, and verify them."""
+    from .variants import session
+
+    return session.variants(_load(options), options)
+
+
 def new(options: argparse.Namespace) -> int:
     """Write the skeleton of a case."""
     from .skeleton import write_skeleton

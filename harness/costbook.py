@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from .errors import RecordError
-from .facts import Cost  # noqa: TC001  (msgspec reads it)
+from .facts import Cost
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from .tools.protocol import Diagnosis, Need, Request
 from .vocabulary import STRUCTURAL, Law, Stage
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -25,6 +26,21 @@ class Task(StrEnum):
 
     OBSERVE = "observe"  # run it and say what happened
     COUNT = "count"  # say what its forward pass costs
+    PLAY = "play"  # run it as Python would, for its traceback alone
+    DIAGNOSE = "diagnose"  # hand it to a diagnostic tool
+
+
+class ToolRef(Struct, frozen=True):
+    """Which diagnostic tool, in a form that another process can open (`tools/tool.py`).
+
+    `argv` is an executable that speaks the protocol; without it `name` is a bundled tool or
+    one that a distribution announces.
+    """
+
+    name: str
+    argv: list[str] = []
+    needs: list[Need] = []
+    batch: int = 1
 
 
 class Job(Struct, frozen=True):
@@ -32,15 +48,18 @@ class Job(Struct, frozen=True):
 
     The first run of a side also judges the laws of structure and times the forward pass.
     `lesson` asks for the facts that a learner needs; it is what tracebacks call the file.
+    A `tool` is given `requests` instead; with none of these it says what it is.
     """
 
     number: int
-    source: str
-    seed: int
+    source: str = ""
+    seed: int = 0
     device: str = "cpu"
     first: bool = True
     lesson: str = ""
     task: Task = Task.OBSERVE
+    tool: ToolRef | None = None
+    requests: tuple[Request, ...] = ()  # a job is hashable
 
 
 class Layer(Struct, frozen=True):
@@ -108,6 +127,20 @@ class Cost(Struct, frozen=True, forbid_unknown_fields=True):
     operators: list[str]  # how often, which, with what dtypes, in the order of first use
 
 
+class Told(Struct, frozen=True):
+    """What a diagnostic tool says: of itself, and a diagnosis for each request in their order.
+
+    `missing` names what must be installed before it can be asked.
+    """
+
+    version: str = ""
+    needs: list[Need] = []
+    batch: int = 1
+    missing: str = ""
+    diagnoses: list[Diagnosis] = []
+    seconds: float = 0.0  # for all of them
+
+
 class Observation(Struct, frozen=True):
     """The facts of one run. `forward_ns` is the median time of a forward pass."""
 
@@ -119,6 +152,7 @@ class Observation(Struct, frozen=True):
     forward_ns: float | None = None
     lesson: Lesson | None = None
     cost: Cost | None = None
+    told: Told | None = None
 
     @property
     def repeatable(self) -> tuple[object, ...]:

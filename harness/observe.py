@@ -12,14 +12,15 @@ import torch
 
 from .counting import count_forward
 from .describe import describe
-from .facts import Finding, Given, Job, Observation, Raised, Task
+from .facts import Finding, Given, Job, Lesson, Observation, Raised, Task
 from .failure import expression
 from .laws import judge
 from .layers import Trace, running_modules
-from .lesson import lesson
+from .lesson import lesson, play
 from .mask import mask, mask_error
 from .program import FILE_NAME, Program, tensors
 from .timing.calls import forward_call, median_ns
+from .tools.diagnosing import tell
 from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -45,10 +46,16 @@ def observe(job: Job, synchronize: Callable[[], None] | None = None) -> Observat
     Whatever the program raises is a fact; nothing it raises leaves this function.
     `synchronize` waits for the device, so that an asynchronous error counts for the stage
     that caused it; by default that of the job's device. Where the task is to count, the
-    observation holds the cost of a forward pass, or what was raised instead.
+    observation holds the cost of a forward pass, or what was raised instead; where it is
+    another, what `Task` says.
     """
     if job.task is Task.COUNT:
         return _count(job)
+    if job.task is Task.PLAY:
+        text, printed = play(job.source, job.lesson, job.seed)
+        return Observation(lesson=Lesson(traceback=text, printed=printed))
+    if job.task is Task.DIAGNOSE:
+        return Observation(told=tell(job))
     seen, program = _observe(job, synchronize or _synchronizer(job.device))
     if not job.lesson:
         return seen

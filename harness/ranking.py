@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from .numbers import tags
+from .reading import Candidate
 from .wording import SPELLINGS, TYPES, split, wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .messages import Message
-    from .reading import Candidate, Reading
+    from .reading import Reading
 
 DIGITS = 6  # of a score
 

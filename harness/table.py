@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from .facts import Layer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .facts import Layer
 
 LINES = 40  # a longer table is folded
 CELL = 160  # characters of one cell

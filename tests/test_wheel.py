@@ -76,3 +76,32 @@ def test_the_installed_command_teaches(installed: Path) -> None:
     result = json.loads(_run(installed, "learn", "none/missing_return", "--report"))
     assert [case["state"] for case in result] == ["new"]
     assert not (installed / "work").exists()
+
+
+def test_the_installed_package_gives_a_test_suite_its_fixtures(
+    installed: Path, tmp_path: Path
+) -> None:
+    suite = "def test_it(broken_convnet):\n    assert broken_convnet.truth.cause\n"
+    (tmp_path / "test_mine.py").write_text(suite)
+    points = next(installed.glob("*.dist-info")) / "entry_points.txt"
+    assert "[pytest11]\nbroken_convnets.pytest_plugin = " in points.read_text()
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    plugin = ["-p", "broken_convnets.pytest_plugin", "--convnets", "none/missing_return", "-q"]
+    done = subprocess.run([sys.executable, "-m", "pytest", *plugin], cwd=tmp_path,
+                          env=environment, check=True, capture_output=True, text=True)  # fmt: skip
+    assert "1 passed" in done.stdout
+
+
+def test_the_installed_command_scores_a_tool(installed: Path, tmp_path: Path) -> None:
+    tool = tmp_path / "tool.py"
+    tool.write_text(
+        "import json, sys\n"
+        "broken = 'return' not in json.load(sys.stdin)['source'].split('def forward')[1]\n"
+        "findings = [{'message': 'returns nothing'}] if broken else []\n"
+        "print(json.dumps({'status': 'flagged' if broken else 'clean', 'findings': findings}))\n"
+    )
+    command = ["score", "--exec", f"{sys.executable} {tool}", "--only", "none/missing_return"]
+    told = json.loads(_run(installed, *command, "--book", str(tmp_path / "book.toml"), "--json"))
+    assert told["programs"]["none/missing_return"]["broken"]["status"] == "flagged"
+    assert told["programs"]["none/missing_return"]["fixed"]["status"] == "clean"
+    assert told["score"]["headline"]["value"] == 1

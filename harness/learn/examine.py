@@ -22,7 +22,10 @@ DEVICE = "cpu"
 
 
 class Examiner:
-    """Examines programs one after another on one runner; runs each case's fix once."""
+    """Examines programs one after another on one runner; runs each fix once.
+
+    Variants of a case share its id: a reference is known by its text.
+    """
 
     def __init__(self, runner: Runner) -> None:
         """Use a runner that is open."""
@@ -72,13 +75,13 @@ class Examiner:
         return sorted(self._runner.run(jobs), key=lambda ending: ending.job)
 
     def _reference(self, case: Case) -> Observation:
-        if case.id not in self._references:
+        if case.fixed not in self._references:
             seen = self._first(case.fixed, f"{case.id}.py").observation
             if seen is None or seen.raised:
                 message = f"the fix of {case.id} does not run here: nothing can be compared with it"
                 raise RunnerError(message)
-            self._references[case.id] = seen
-        return self._references[case.id]
+            self._references[case.fixed] = seen
+        return self._references[case.fixed]
 
 
 def _is_here(case: Case, release: str) -> bool:

@@ -105,6 +105,10 @@ def _parts(text: str) -> list[str]:
 
 
 def _forward(tree: ast.Module, net: str) -> ast.FunctionDef | None:
+    """Return the method of the network's class, which may go by a second name (`Net = Tagger`)."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == net:
+            net = ast.unparse(node.value)
     classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == net]
     methods = [n for c in classes for n in c.body if isinstance(n, ast.FunctionDef)]
     return next((method for method in methods if method.name == "forward"), None)

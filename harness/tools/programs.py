@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
+
 from ..corpus import Case
 from ..diff import cause_lines
 from ..places import lines_of
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..corpus import Entry
+
+
+DEVICE = "cpu"  # on which tools meet the programs
 
 
 class Side(StrEnum):
@@ -77,6 +82,19 @@ def programs(
     ]  # fmt: skip
     random.Random(seed).shuffle(found)  # noqa: S311  (no secret: it must be repeatable)
     return found
+
+
+def is_here(entry: Entry, release: str) -> bool:
+    """Return whether an entry is about a release of torch: its case fails, its fix works.
+
+    Where no release is given, every entry is.
+    """
+    if not release:
+        return True
+    needed = entry.spec.torch
+    if needed and not SpecifierSet(needed).contains(release, prereleases=True):
+        return False
+    return not isinstance(entry, Case) or entry.spec.broken.on(DEVICE, release).fails
 
 
 def truth(case: Case, release: str, device: str) -> Truth:

@@ -1,7 +1,7 @@
 """What a tool is asked and what it answers: the protocol, version 1.
 
 One JSON request in, one JSON diagnosis out; both strict. `schema` gives them as JSON Schema,
-which `harness/tools/protocol.schema.json` holds for authors who do not read Python.
+which `protocol-1.schema.json` beside this file holds for authors who do not read Python.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Need(StrEnum):
 class Status(StrEnum):
     """What a tool makes of a program."""
 
-    FLAGGED = "flagged"  # something is wrong; the findings say what
-    CLEAN = "clean"  # nothing is wrong
+    FLAGGED = "flagged"  # something is wrong; a finding of severity error says what
+    CLEAN = "clean"  # nothing is wrong, though there may be warnings
     UNSUPPORTED = "unsupported"  # cannot say, by its own rules; `reason` says which
     ERROR = "error"  # the tool failed, or the program did before the tool saw it
 
@@ -77,7 +77,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     python: str
     seconds: float
     traceback: str | None = None
-    annotated: str | None = None  # a file beside `file`
+    annotated: str | None = None  # another file
     protocol: Literal[1] = 1
 
 
@@ -136,12 +136,11 @@ def read(answer: bytes) -> Diagnosis:
 
 def checked(found: Diagnosis) -> Diagnosis:
     """Return a diagnosis cut to the limits; raise ProtocolError where it contradicts itself."""
-    if found.status is Status.FLAGGED and not found.findings:
-        message = "no diagnosis: flagged, and no finding says what"
+    alarmed = any(finding.severity is Severity.ERROR for finding in found.findings)
+    if found.status is Status.FLAGGED and not alarmed:
+        message = "no diagnosis: flagged, and no finding of severity error says what"
         raise ProtocolError(message)
-    if found.status is not Status.FLAGGED and any(
-        finding.severity is Severity.ERROR for finding in found.findings
-    ):
+    if found.status is not Status.FLAGGED and alarmed:
         message = f"no diagnosis: {found.status}, and a finding of severity error"
         raise ProtocolError(message)
     kept = [
@@ -149,6 +148,12 @@ def checked(found: Diagnosis) -> Diagnosis:
         for finding in found.findings[:FINDINGS_LIMIT]
     ]
     return msgspec.structs.replace(found, findings=kept, reason=found.reason[:TEXT_LIMIT])
+
+
+def diagnosed(findings: list[Finding]) -> Diagnosis:
+    """Return the diagnosis that follows from findings: flagged where one is an error."""
+    alarmed = any(finding.severity is Severity.ERROR for finding in findings)
+    return Diagnosis(Status.FLAGGED if alarmed else Status.CLEAN, findings)
 
 
 def failed(reason: str) -> Diagnosis:

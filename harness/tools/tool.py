@@ -11,8 +11,6 @@ import pkgutil
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from .. import adapters
 from ..errors import UsageError
 from .protocol import Need
@@ -20,6 +18,7 @@ from .protocol import Need
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..facts import ToolRef
     from .protocol import Diagnosis, Request
 
 GROUP = "broken_convnets.tools"
@@ -52,25 +51,13 @@ class Tool:
         return [self.diagnose(request) for request in requests]
 
 
-class ToolRef(Struct, frozen=True):
-    """Which tool it is, in a form that another process can open.
+def opened(ref: ToolRef) -> Tool:
+    """Return the tool that is meant; raises UsageError where there is none of that name."""
+    if ref.argv:
+        from .executable import Executable  # noqa: PLC0415  (which needs this module)
 
-    `argv` is an executable that speaks the protocol; without it `name` is a bundled tool or
-    one that a distribution announces.
-    """
-
-    name: str
-    argv: list[str] = []
-    needs: list[Need] = []
-    batch: int = 1
-
-    def open(self) -> Tool:
-        """Return the tool; raises UsageError where there is none of that name."""
-        if self.argv:
-            from .executable import Executable  # noqa: PLC0415  (only where one is asked)
-
-            return Executable(self)
-        return find(self.name)
+        return Executable(ref)
+    return find(ref.name)
 
 
 def bundled() -> list[str]:
@@ -79,16 +66,22 @@ def bundled() -> list[str]:
                   if not module.name.startswith("_"))  # fmt: skip
 
 
+def check_known(name: str) -> None:
+    """Raise UsageError, with the names that there are, where no tool has this one."""
+    known = [*bundled(), *sorted(entry_points(group=GROUP).names)]
+    if name not in known:
+        message = (
+            f"there is no tool called {name!r}: choose from {', '.join(known)}, or give --exec"
+        )
+        raise UsageError(message)
+
+
 def find(name: str) -> Tool:
     """Return a bundled tool, or one that a distribution announces; raises UsageError for none."""
+    check_known(name)
     if name in bundled():
-        module = importlib.import_module(f"{adapters.__name__}.{name}")
-        made: Tool = module.tool()
-        return made
-    announced = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in announced:
-        known = ", ".join([*bundled(), *sorted(announced)])
-        message = f"there is no tool called {name!r}: choose from {known}, or give --exec"
-        raise UsageError(message)
-    made = announced[name].load()()
-    return made
+        make = importlib.import_module(f"{adapters.__name__}.{name}").tool
+    else:
+        make = entry_points(group=GROUP)[name].load()
+    found: Tool = make()
+    return found

@@ -1,0 +1,155 @@
+"""Programs with a known truth, and tools whose score is known beforehand: plain functions."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.tools.programs import Program, Side, Truth
+from harness.tools.protocol import Diagnosis, Finding, Location, Role, Severity, Status
+from harness.tools.result import Result
+from harness.vocabulary import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    FakeTool = Callable[[Program], Diagnosis]
+
+STAGES = (Stage.FORWARD, Stage.RUN, Stage.SILENT, Stage.BUILD)  # by turns
+TOPICS = ("shape", "loss", "none")
+CAUSE, SYMPTOM = 7, 12
+CLEAN = Diagnosis(Status.CLEAN)
+DECLINED = Diagnosis(Status.UNSUPPORTED, reason="not of its kind")
+FAILED = Diagnosis(Status.ERROR, reason="it broke down")
+
+
+def programs(cases: int, controls: int = 0, variants: int = 0) -> list[Program]:
+    """Return pairs and controls, each with its variants; a case's number gives its truth."""
+    return [
+        program
+        for variant in range(variants + 1)
+        for number in range(max(cases, controls))
+        for program in _entry(number, variant, paired=number < cases, control=number < controls)
+    ]
+
+
+def _entry(number: int, variant: int, *, paired: bool, control: bool) -> Iterable[Program]:
+    topic = TOPICS[number % len(TOPICS)]
+    if paired:
+        name = f"{topic}/case_{number:03}"
+        yield _program(name, Side.BROKEN, variant, truth(number, topic))
+        yield _program(name, Side.FIXED, variant)
+    if control:
+        yield _program(f"{topic}/control_{number:03}", Side.CONTROL, variant)
+
+
+def _program(entry: str, side: Side, variant: int, known: Truth | None = None) -> Program:
+    opaque = hashlib.blake2b(f"{entry}/{side}/{variant}".encode(), digest_size=6).hexdigest()
+    return Program(opaque, entry, side, variant, "", known)
+
+
+def truth(number: int, topic: str) -> Truth:
+    """Return what is known of a broken program."""
+    stage = STAGES[number % len(STAGES)]
+    raises = stage is not Stage.SILENT
+    return Truth(
+        stage=stage,
+        kinds=(f"{topic}/kind", f"{topic}/other_kind"),
+        cause=frozenset({CAUSE, CAUSE + 1}),
+        symptom=frozenset({SYMPTOM} if raises else ()),
+        layer="conv" if stage is Stage.FORWARD else None,
+    )
+
+
+def ask(tool: FakeTool, of: Iterable[Program]) -> list[Result]:
+    """Return what a tool answers; it mends a program where its fix is "right"."""
+    return [Result(program, found := tool(program), 0.5, _repaired(found)) for program in of]
+
+
+def _repaired(found: Diagnosis) -> bool | None:
+    fix = next((one.fix for one in found.findings if one.fix), None)
+    return None if fix is None else fix == "right"
+
+
+def finding(message: str = "no", line: int | None = None, **other: object) -> Finding:
+    """Return a finding, at a line if one is given."""
+    where = Location(line, Role.CAUSE) if line else None
+    return msgspec.structs.replace(Finding(message, location=where), **other)
+
+
+def flag(*found: Finding) -> Diagnosis:
+    """Return a diagnosis of something wrong."""
+    return Diagnosis(Status.FLAGGED, list(found) or [finding()])
+
+
+def always_yes(_: Program) -> Diagnosis:
+    """Flag everything, with the same words."""
+    return flag()
+
+
+def always_no(_: Program) -> Diagnosis:
+    """Flag nothing."""
+    return CLEAN
+
+
+def unsupported(_: Program) -> Diagnosis:
+    """Decline everything."""
+    return DECLINED
+
+
+def breaks_down(_: Program) -> Diagnosis:
+    """Fail on everything."""
+    return FAILED
+
+
+def line_one(_: Program) -> Diagnosis:
+    """Flag line 1 of everything, as a tool does that did not work out the place."""
+    return flag(finding(line=1))
+
+
+def warns(program: Program) -> Diagnosis:
+    """Warn of everything; flag nothing, though of broken programs it says so."""
+    found = [finding(severity=Severity.WARNING)]
+    return Diagnosis(Status.FLAGGED if program.truth else Status.CLEAN, found)
+
+
+def oracle(program: Program) -> Diagnosis:
+    """Know the answer key."""
+    known = program.truth
+    if known is None:
+        return CLEAN
+    return flag(
+        finding(line=min(known.cause), kind=known.kinds[0], module=known.layer, fix="right")
+    )
+
+
+def traceback(program: Program) -> Diagnosis:
+    """Flag what raises, where it raises."""
+    known = program.truth
+    if known is None or known.silent:
+        return CLEAN
+    return flag(finding(line=min(known.symptom), module=known.layer))
+
+
+def learned_by_heart(program: Program) -> Diagnosis:
+    """Know the answer key of the corpus' own programs, and of no variant."""
+    return CLEAN if program.variant else oracle(program)
+
+
+def coin(chance: float, seed: int) -> FakeTool:
+    """Return a tool that flags at random."""
+    draw = random.Random(seed)  # noqa: S311  (no secret)
+    return lambda _: flag() if draw.random() < chance else CLEAN
+
+
+def one_of_two(seed: int) -> FakeTool:
+    """Return a tool that flags one side of each pair, either one, and every other control."""
+
+    def tool(program: Program) -> Diagnosis:
+        heads = random.Random(f"{seed}/{program.entry}").random() < 0.5  # noqa: S311  (no secret)
+        return flag() if heads == (program.side is Side.BROKEN) else CLEAN
+
+    return tool

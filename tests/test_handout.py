@@ -1,0 +1,131 @@
+"""Programs that are handed out tell nothing of themselves, and are known again by the seed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from kit import BROKEN, HEALTHY, Pair, corpus_of, put
+
+from harness.corpus import load
+from harness.tools.folder import SETTINGS, lay_out, names_of
+from harness.tools.programs import programs
+from harness.tools.protocol import Names, Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Command
+
+
+def _requests(folder: Path) -> list[Request]:
+    lines = (folder / "requests.jsonl").read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=Request) for line in lines]
+
+
+def test_every_program_is_written_with_its_request(harness: Command, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "programs"
+    done = harness("programs", "--out", str(out), "--seed", "7")
+    assert done.code == 0
+    assert f"{out}: 3 programs" in done.out
+    assert "python -m harness score --seed 7 --sarif FILE" in done.out
+    found = _requests(out)
+    assert sorted(request.source for request in found) == sorted([BROKEN, HEALTHY, HEALTHY])
+    for request in found:
+        assert request.file == f"{request.id}/net_{request.id}.py"
+        assert (out / request.file).read_text() == request.source
+        assert {path.name for path in (out / request.id).iterdir()} == {
+            f"net_{request.id}.py", *SETTINGS}  # fmt: skip
+
+
+def test_the_same_seed_gives_the_ids_that_score_knows(harness: Command, tmp_path: Path) -> None:
+    entries = [(0, entry) for entry in load(harness.root).entries.values()]
+    harness("programs", "--out", str(tmp_path / "a"), "--seed", "7")
+    ids = [request.id for request in _requests(tmp_path / "a")]
+    assert ids == [program.id for program in programs(entries, 7, "2.14.1")]
+    harness("programs", "--out", str(tmp_path / "b"), "--seed", "8")
+    assert not set(ids) & {request.id for request in _requests(tmp_path / "b")}
+
+
+def test_nothing_tells_which_program_is_broken(harness: Command, tmp_path: Path) -> None:
+    corpus_of(harness.root, {f"loss/more{number}": Pair() for number in range(20)})
+    harness("programs", "--out", str(tmp_path / "out"))
+    folders = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
+    times = {path.stat().st_mtime_ns for folder in folders for path in (folder, *folder.iterdir())}
+    assert len(folders) == 43
+    assert len(times) == 1
+    sides = [request.source == BROKEN for request in _requests(tmp_path / "out")]
+    assert sum(one != other for one, other in pairwise(sides)) > 5
+    assert sides != sorted(sides)
+    texts = [path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not [text for text in texts if "loss/more" in text or "shape/pair" in text]
+
+
+def test_ids_are_chosen_as_elsewhere(harness: Command, tmp_path: Path) -> None:
+    document = harness.json("programs", "--out", str(tmp_path / "out"), "shape")
+    assert len(document["ids"]) == 2
+    assert document["requests"] == str(tmp_path / "out" / "requests.jsonl")
+    assert (harness("programs", "--out", str(tmp_path / "no"), "shape/pear").code) == 2
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_invalid_entry_is_left_out_with_a_note(harness: Command, tmp_path: Path) -> None:
+    put(harness.root / "cases/shape/pair.toml", "title = ")
+    done = harness("programs", "--out", str(tmp_path / "out"))
+    assert len(_requests(tmp_path / "out")) == 1
+    assert "note: 1 entries are left out" in done.err
+
+
+def test_what_is_there_is_never_overwritten(harness: Command, tmp_path: Path) -> None:
+    put(tmp_path / "out/mine.txt", "mine")
+    put(tmp_path / "file", "mine")
+    for name in ("out", "file", "file/inside"):
+        done = harness("programs", "--out", str(tmp_path / name))
+        assert done.code == 2
+        assert done.err.startswith(f"error: {tmp_path / name} ")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    (tmp_path / "out/mine.txt").unlink()
+    assert harness("programs", "--out", str(tmp_path / "out")).code == 0
+
+
+def test_an_interruption_leaves_nothing(
+    harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Names:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.tools.handout.names_of", interrupted)
+    before = set(tmp_path.iterdir())
+    assert harness("programs", "--out", str(tmp_path / "out")).code == 130
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_folder_is_made_once(tmp_path: Path) -> None:
+    path = lay_out("0123456789ab", HEALTHY, tmp_path)
+    assert path == tmp_path / "0123456789ab" / "net_0123456789ab.py"
+    assert json.loads((path.parent / "pyrightconfig.json").read_text()) == {}
+    with pytest.raises(FileExistsError):
+        lay_out("0123456789ab", BROKEN, tmp_path)
+    assert path.read_text() == HEALTHY
+
+
+def test_the_parts_of_a_program_are_named() -> None:
+    assert names_of(HEALTHY) == Names()
+    both = "def run(net, x, y):\n    pass\n\ndef example_targets():\n    pass\n"
+    assert names_of(both) == Names(targets="example_targets", run="run")
+
+
+def test_torch_is_not_needed(harness: Command, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from harness.cli import main\n"
+        f"sys.exit(main(['programs', '--out', {str(tmp_path / 'out')!r}, "
+        f"'--corpus', {str(harness.root)!r}]))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert len(_requests(tmp_path / "out")) == 3

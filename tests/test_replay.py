@@ -1,0 +1,138 @@
+"""A recorded transcript answers again, whatever the seed; what it does not know it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from kit import BROKEN, HEALTHY, Pair, case_of
+
+from harness.errors import UsageError
+from harness.tools import score
+from harness.tools.folder import names_of
+from harness.tools.patch import apply
+from harness.tools.programs import programs
+from harness.tools.protocol import Diagnosis, Request, Status, read
+from harness.tools.replay import Transcript, key, main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.tools.programs import Program
+
+EXAMPLE = Path(__file__).parent / "data/example_transcript.jsonl"
+CLEAN = {"status": "clean"}
+
+
+def _request(program: Program) -> Request:
+    return Request(program.id, "net.py", program.source, names_of(program.source), "python", 60)
+
+
+def _requests(seed: int) -> list[Request]:
+    return [_request(program) for program in programs([(0, case_of(Pair()))], seed)]
+
+
+@pytest.fixture
+def transcript(tmp_path: Path) -> Callable[..., Transcript]:
+    def written(*lines: Any) -> Transcript:
+        path = tmp_path / "said.jsonl"
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        path.write_text("\n".join(texts))
+        return Transcript(path)
+
+    return written
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_example_answers_under_any_seed(seed: int) -> None:
+    known = Transcript(EXAMPLE)
+    answers = {request.source: known.answer(request) for request in _requests(seed)}
+    assert answers[HEALTHY].status is Status.CLEAN
+    (finding,) = answers[BROKEN].findings
+    assert finding.fix is not None
+    assert apply(finding.fix, BROKEN) == HEALTHY
+    assert {answer.id for answer in answers.values()} == {item.id for item in _requests(seed)}
+
+
+def test_the_example_says_that_it_is_one() -> None:
+    lines = [json.loads(line) for line in EXAMPLE.read_text().splitlines()]
+    assert all("written by hand" in line["note"] for line in lines)
+    assert Transcript(EXAMPLE).models == ["example, no model"]
+
+
+def test_an_unknown_program_is_unsupported(transcript: Callable[..., Transcript]) -> None:
+    (one, other) = _requests(0)
+    known = transcript({"id": one.id, "diagnosis": CLEAN}, {"sha256": "0", "diagnosis": CLEAN})
+    assert known.answer(one) == Diagnosis(Status.CLEAN, id=one.id)
+    untold = known.answer(other)
+    assert (untold.status, untold.id) == (Status.UNSUPPORTED, other.id)
+    assert untold.reason == "the transcript has no answer for this program"
+
+
+def test_the_text_goes_before_the_id(transcript: Callable[..., Transcript]) -> None:
+    (one, _) = _requests(0)
+    failed = {"status": "error", "reason": "refused"}
+    known = transcript({"id": one.id, "diagnosis": failed},
+                       {"sha256": key(one.source), "diagnosis": CLEAN})  # fmt: skip
+    assert known.answer(one).status is Status.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("flagged", "line 2: .*malformed"),
+        ({"diagnosis": CLEAN}, 'line 2: neither "sha256" nor "id"'),
+        ({"sha256": "0"}, "line 2: .*missing required field `diagnosis`"),
+        ({"sha256": "0", "diagnosis": {"status": "flagged"}}, "line 2: no diagnosis: flagged"),
+        ({"sha256": "0", "diagnosis": CLEAN, "why": 1}, "line 2: .*unknown field `why`"),
+        ({"sha256": "1", "diagnosis": CLEAN}, "line 2: there is an answer for 1 already"),
+        ('{"sha256": ' + "[" * 100_000, "line 2: "),
+    ],
+)
+def test_a_line_that_is_none_is_refused(
+    line: object, reason: str, transcript: Callable[..., Transcript]
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        transcript({"sha256": "1", "diagnosis": CLEAN}, line)
+
+
+def _run(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness.tools.replay", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+def test_it_speaks_the_protocol_as_an_executable() -> None:
+    lines = [msgspec.json.encode(request).decode() for request in _requests(5)]
+    done = _run("\n".join(lines), str(EXAMPLE))
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = [read(line.encode()) for line in done.stdout.splitlines()]
+    assert [answer.id for answer in answers] == [request.id for request in _requests(5)]
+    assert {answer.status for answer in answers} == {Status.FLAGGED, Status.CLEAN}
+
+
+def test_it_names_the_model_as_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(EXAMPLE), "--version"]) == 0
+    assert capsys.readouterr().out == "example, no model\n"
+
+
+def test_bad_input_exits_2_in_one_sentence() -> None:
+    done = _run("{}", str(EXAMPLE))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: no request: ")
+    done = _run("", "nowhere.jsonl")
+    assert (done.returncode, done.stderr) == (
+        2, "error: nowhere.jsonl cannot be read: No such file or directory\n")  # fmt: skip
+
+
+def test_the_interpreter_of_an_environment_is_started_as_it_is(tmp_path: Path) -> None:
+    """Behind its link is the interpreter without what the environment has installed."""
+    (tmp_path / "python").symlink_to(sys.executable)
+    options = Namespace(tool=None, sarif=None, predictions=None, name=None, needs=["source"],
+                        batch=1, exec=f"{tmp_path / 'python'} -m x {EXAMPLE}")  # fmt: skip
+    assert score.named_tool(options).argv == [str(tmp_path / "python"), "-m", "x", str(EXAMPLE)]

@@ -1,0 +1,132 @@
+"""Intervals agree with published ones, and hold what they should as often as they say."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from harness.tools.intervals import Rate, clustered, difference, phi, rate, wilson
+
+
+def _rate(count: int, of: int) -> Rate:
+    return rate([1] * count + [0] * (of - count))
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (29, 29, 0.8830, 1),
+        (0, 0, 0, 1),
+    ],
+)
+def test_wilson_agrees_with_newcombe_1998_table_1(
+    count: int, of: int, low: float, high: float
+) -> None:
+    found = _rate(count, of)
+    assert (found.count, found.of) == (count, of)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((6, 7), (2, 7), 0.0582, 0.8062),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((0, 10), (0, 10), -0.2775, 0.2775),
+        ((10, 10), (0, 20), 0.6791, 1),
+        ((10, 10), (0, 10), 0.6075, 1),
+    ],
+)
+def test_differences_agree_with_newcombe_1998_method_10(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    found = difference(_rate(*first), _rate(*second))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+    assert found.value == pytest.approx(first[0] / first[1] - second[0] / second[1])
+
+
+def test_a_share_of_nothing_is_none_and_says_nothing() -> None:
+    assert rate([]).share is None
+    assert clustered([]) == rate([]) == clustered([[]])
+    assert difference(rate([]), _rate(3, 3)).value is None
+
+
+def test_halves_count_as_half() -> None:
+    found = rate([1, 0.5, 0, 0.5])
+    assert (found.count, found.share) == (2, 0.5)
+    assert (found.low, found.high) == wilson(0.5, 4)
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.1, 0.5, 0.95])
+def test_ninety_five_of_a_hundred_intervals_hold_the_true_share(chance: float) -> None:
+    draw = random.Random(1)  # noqa: S311  (repeatable)
+    found = [rate(draw.random() < chance for _ in range(60)) for _ in range(1_000)]
+    assert 0.91 <= sum(one.low <= chance <= one.high for one in found) / len(found) <= 0.99
+
+
+def _pair(draw: random.Random, agree: float) -> tuple[bool, bool]:
+    first = draw.random() < 0.5
+    return first, first if draw.random() < agree else not first
+
+
+@pytest.mark.parametrize("agree", [0, 0.5, 0.9])
+def test_pairs_that_go_together_or_apart_are_allowed_for(agree: float) -> None:
+    draw = random.Random(2)  # noqa: S311  (repeatable)
+    held = held_without = 0
+    for _ in range(1_000):
+        pairs = [_pair(draw, agree) for _ in range(50)]
+        first, second = (rate(pair[side] for pair in pairs) for side in (0, 1))
+        held += _holds_zero(first, second, phi(pairs))
+        held_without += _holds_zero(first, second, 0)
+    assert 0.93 <= held / 1_000 <= 0.99
+    if agree == 0:
+        assert held_without / 1_000 < 0.88
+
+
+def _holds_zero(first: Rate, second: Rate, correlation: float) -> bool:
+    found = difference(first, second, correlation)
+    return found.low <= 0 <= found.high
+
+
+def test_phi_runs_from_opposite_to_alike() -> None:
+    yes, no = (True, True), (False, False)
+    assert phi([yes, no] * 100) == pytest.approx(0.99)
+    assert phi([(True, False), (False, True)] * 100) == -1
+    assert phi([(True, True), (True, False), (False, True), (False, False)] * 9) == 0
+    assert phi([yes] * 5) == phi([]) == 0
+    assert phi([yes, no]) < 0.5  # two pairs are little evidence
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.7, 1.0])
+def test_groups_that_resemble_each_other_count_as_fewer(alike: float) -> None:
+    draw = random.Random(3)  # noqa: S311  (repeatable)
+    held = held_without = 0
+    for _ in range(1_000):
+        groups = [_group(draw, alike) for _ in range(40)]
+        found, plain = clustered(groups), rate(point for group in groups for point in group)
+        assert (found.count, found.of) == (plain.count, plain.of)
+        assert found.low <= plain.low + 1e-12
+        assert found.high >= plain.high - 1e-12
+        held += found.low <= 0.3 <= found.high
+        held_without += plain.low <= 0.3 <= plain.high
+    assert 0.92 <= held / 1_000 <= 0.99
+    if alike == 1:
+        assert held_without / 1_000 < 0.65
+
+
+def _group(draw: random.Random, alike: float) -> list[bool]:
+    first = draw.random() < 0.3
+    return [first if draw.random() < alike else draw.random() < 0.3 for _ in range(9)]
+
+
+def test_a_group_that_always_hits_counts_once() -> None:
+    assert clustered([[1] * 9] * 20).low == rate([1] * 20).low
+    assert clustered([[1] * 9]).low == rate([1]).low

@@ -1,0 +1,165 @@
+"""Scores as people read them: one tool in the terminal, several on a page, and no markup."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING
+
+import fake_tools as fake
+import msgspec
+import pytest
+from fake_tools import ask, finding, flag
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from harness.tools import book
+from harness.tools.protocol import Need, Severity
+from harness.tools.scoreboard import LISTED, lines
+from harness.tools.scoring import Score, score
+from harness.tools.standings import escaped, page
+
+if TYPE_CHECKING:
+    from harness.tools.programs import Program
+    from harness.tools.protocol import Diagnosis
+    from harness.tools.result import Result
+
+PROGRAMS = fake.programs(cases=48, controls=24, variants=1)
+SOURCE = frozenset({Need.SOURCE})
+EVIL = "a|b<script>alert(1)</script>`x`[y](https://evil.example)*_~\n\\| www.evil.example \x1b[2J"
+
+
+def _asked(tool: fake.FakeTool) -> tuple[Score, list[Result]]:
+    results = ask(tool, PROGRAMS)
+    return score(results, ask(fake.traceback, PROGRAMS), SOURCE), results
+
+
+def _screen(tool: fake.FakeTool, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    for line in lines(*_asked(tool)):
+        console.print(line)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def _named(tool: fake.FakeTool, name: str, version: str = "1.0") -> Score:
+    return msgspec.structs.replace(_asked(tool)[0], tool=name, version=version)
+
+
+def test_one_screen_says_what_a_tool_is_worth() -> None:
+    shown = _screen(fake.oracle)
+    for words in (
+        "+1.00 (+0.91 to +1.00)",
+        "48 of 48, 100% (93 to 100)",
+        "flags +12 -0, places +48 -0, names +48 -0",
+        "0 declined, 0 errors",
+    ):
+        assert words in shown
+    assert "missed" not in shown
+    assert len(shown.splitlines()) <= 24
+
+
+def test_misses_and_alarms_are_named_up_to_a_limit_with_a_hint() -> None:
+    shown = _screen(lambda program: fake.CLEAN if program.truth else flag(finding("it is\n bad")))
+    assert "missed: 48" in shown
+    assert "false alarms: 72" in shown
+    assert "and 38 more: --json names them all" in shown
+    assert "(fixed)  it is bad" in shown
+    assert "  loss/case_010  silent" in shown
+    assert shown.count("\n  loss/") == 2 * LISTED
+    assert "it broke down over: 120" in _screen(fake.breaks_down)
+
+
+def test_who_declines_everything_is_shown_without_a_rate() -> None:
+    shown = _screen(fake.unsupported)
+    assert "headline" in shown
+    assert "no rate" in shown
+    assert "0 of 48, 0%" in shown  # of all asked
+    assert "120 declined" in shown
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_words_of_a_tool_move_no_cursor_and_are_no_markup(width: int) -> None:
+    shown = _screen(lambda _: flag(finding("\x1b[2J[/b][red]\r" + "x" * 4_000)), width)
+    assert "\x1b" not in shown
+    assert "\r" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    if width > 100:
+        assert "[/b][red]" in shown
+
+
+def test_without_results_the_figures_are_still_there() -> None:
+    console = Console(file=io.StringIO())
+    for line in lines(score([])):
+        console.print(line)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("no rate") > 5
+
+
+def test_the_page_orders_by_what_is_sure_and_marks_the_baseline() -> None:
+    one = ask(fake.oracle, fake.programs(1, controls=1))
+    lucky = score(one, one, SOURCE, tool="lucky")
+    assert lucky.headline.value == 1
+    scores = [_named(fake.unsupported, "mute"), lucky, _named(fake.traceback, "traceback"),
+              _named(fake.oracle, "oracle"), _named(fake.always_yes, "yes")]  # fmt: skip
+    made = page(scores, "traceback")
+    table = made.split("## Who tells")[1].split("##")[0]
+    names = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+    assert names[2:] == [
+        "oracle 1.0", "**traceback 1.0** (baseline)", "lucky", "yes 1.0", "mute 1.0",
+    ]  # fmt: skip
+    assert "| shape | 16 of 16; 0 of 24 |" in made
+    assert "What this does not say" in made
+
+
+def test_nothing_that_a_tool_is_called_is_markup() -> None:
+    made = page([_named(fake.oracle, EVIL, EVIL), _named(fake.traceback, "traceback")], "traceback")
+    html = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(made)
+    assert "<script" not in html
+    assert "<a " not in html
+    assert "<code>x" not in html
+    assert html.count("<table>") == 4
+    tables = made.split("\n\n")
+    for table in (part for part in tables if part.startswith("| tool")):
+        assert len({row.count("|") for row in table.splitlines()}) == 1
+    assert "\x1b" not in made
+    assert "a|b&lt;script&gt;" in html  # it is shown to the letter
+
+
+def test_a_version_stays_readable() -> None:
+    assert escaped("2.14.1-rc 1") == "2.14.1-rc 1"
+    assert escaped("www.a") == "www&#46;a"
+    assert len(escaped("x" * 10_000)) < 200
+
+
+def _after_a_warning(program: Program) -> Diagnosis:
+    """Say a mild word first, then what the oracle says."""
+    found = fake.oracle(program)
+    mild = finding("perhaps", severity=Severity.WARNING)
+    return msgspec.structs.replace(found, findings=[mild, *found.findings])
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [fake.oracle, fake.traceback, fake.line_one, fake.always_yes, fake.warns, fake.breaks_down,
+     fake.unsupported, fake.coin(0.5, 2), _after_a_warning],
+)  # fmt: skip
+def test_what_a_book_keeps_is_enough_for_the_page(tool: fake.FakeTool) -> None:
+    text = "".join(f"line {number}\n" for number in range(30))
+    asked = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
+    results, base = ask(tool, asked), ask(fake.traceback, asked)
+    said = book.programs_said(results, SOURCE)
+    made = book.ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(said), said)
+    kept = book.results_of(made, asked)
+    scores = [score(one, base, SOURCE, tool="t") for one in (results, kept)]
+    if tool is not _after_a_warning:
+        assert page(scores[:1], "traceback") == page(scores[1:], "traceback")
+    # Of several findings a book keeps one.
+    scores = [msgspec.structs.replace(one, warned=scores[0].warned, seconds=None) for one in scores]
+    assert scores[0] == scores[1]
+
+
+def test_the_page_is_the_same_whenever_it_is_made() -> None:
+    scores = [_named(fake.oracle, "b"), _named(fake.traceback, "a")]
+    slower = [msgspec.structs.replace(one, seconds=None) for one in reversed(scores)]
+    assert page(scores, "a") == page(slower, "a")

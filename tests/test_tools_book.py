@@ -1,0 +1,125 @@
+"""What a tool said is kept, compared, and a loss is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from harness.errors import RecordError
+from harness.tools import book
+from harness.tools.book import Said, ToolBook
+from harness.tools.credit import Credit, credits_of
+from harness.tools.programs import Program, Side, Truth
+from harness.tools.protocol import (
+    Diagnosis,
+    Finding,
+    Location,
+    Need,
+    Role,
+    Severity,
+    Status,
+    failed,
+)
+from harness.tools.result import Result
+from harness.vocabulary import Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE = "one\ntwo\nthree\n"
+TRUTH = Truth(Stage.FORWARD, ("none/missing_return",), frozenset({2}), frozenset({3}), "fc")
+POINTS = Finding("2 is None at net.py", kind="none/missing_return", rule="N1", module="fc",
+                 location=Location(2, Role.CAUSE))  # fmt: skip
+
+
+def _result(side: Side, diagnosis: Diagnosis, stage: Stage = Stage.FORWARD) -> Result:
+    truth = Truth(stage, TRUTH.kinds, TRUTH.cause, TRUTH.symptom, TRUTH.layer)
+    known = truth if side is Side.BROKEN else None
+    return Result(Program("0" * 12, "none/a", side, 0, SOURCE, known), diagnosis, 0.1)
+
+
+def _said(*results: Result) -> dict[str, dict[Side, Said]]:
+    return book.programs_said(results, [Need.SOURCE])
+
+
+FOUND = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]))
+QUIET = _result(Side.FIXED, Diagnosis(Status.CLEAN))
+
+
+def test_credit_is_given_for_what_is_right_and_for_nothing_else() -> None:
+    assert credits_of(FOUND, {Need.SOURCE}) == {
+        Credit.ANSWERS, Credit.FLAGS, Credit.PLACES, Credit.MODULE, Credit.NAMES,
+    }  # fmt: skip
+    assert credits_of(QUIET, {Need.SOURCE}) == {Credit.ANSWERS, Credit.QUIET}
+    alarm = _result(Side.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
+    assert credits_of(alarm, {Need.SOURCE}) == {Credit.ANSWERS}
+    assert credits_of(_result(Side.FIXED, failed("died")), {Need.SOURCE}) == set()
+
+
+@pytest.mark.parametrize("stage", [Stage.IMPORT, Stage.BUILD, Stage.INPUTS])
+def test_no_credit_where_the_program_fails_before_the_tool_sees_it(stage: Stage) -> None:
+    early = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]), stage)
+    assert Credit.FLAGS not in credits_of(early, {Need.MODEL})
+    assert Credit.FLAGS in credits_of(early, {Need.SOURCE})
+    assert Credit.FLAGS in credits_of(early, {Need.RUN})
+
+
+def test_a_warning_is_no_alarm() -> None:
+    warning = msgspec.structs.replace(POINTS, severity=Severity.WARNING)
+    mild = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [warning]))
+    assert credits_of(mild, {Need.SOURCE}) == {Credit.ANSWERS}
+
+
+def test_a_book_is_read_as_it_was_written(tmp_path: Path) -> None:
+    now = _said(FOUND, QUIET)
+    made = ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(now), now)
+    path = tmp_path / "tools" / "t.toml"
+    book.write(path, made)
+    first = path.read_bytes()
+    assert book.read(path) == made
+    book.write(path, made)
+    assert path.read_bytes() == first
+    assert book.read(tmp_path / "none.toml") is None
+    path.write_text(path.read_text().replace("flagged", "perhaps"))
+    with pytest.raises(RecordError, match=r"t\.toml is not a tool's results .* record anew"):
+        book.read(path)
+
+
+def _recorded(now: dict[str, dict[Side, Said]]) -> ToolBook:
+    return ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(now), now)
+
+
+def test_a_loss_is_named_and_a_gain_is_none() -> None:
+    blind = _result(Side.BROKEN, Diagnosis(Status.CLEAN))
+    then, now = _recorded(_said(FOUND, QUIET)), _said(blind, QUIET)
+    assert [str(change) for change in book.lost(then, now)] == [
+        "none/a broken: no longer flags it",
+        "none/a broken: no longer names the layer",
+        "none/a broken: no longer names the kind of mistake",
+        "none/a broken: no longer points at the line to change",
+    ]
+    assert book.gained(then, now) == []
+    assert book.lost(_recorded(now), _said(FOUND, QUIET)) == []
+
+
+def test_a_new_false_alarm_is_a_loss() -> None:
+    loud = _result(Side.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
+    (change,) = book.lost(_recorded(_said(FOUND, QUIET)), _said(FOUND, loud))
+    assert str(change) == "none/a fixed: no longer is quiet about it"
+
+
+def test_an_expected_miss_that_is_found_is_stale_and_only_if_it_was_asked_about() -> None:
+    blind = _result(Side.BROKEN, Diagnosis(Status.CLEAN))
+    then = _recorded(_said(blind, QUIET))
+    assert then.misses == ["none/a broken"]
+    assert book.stale(then, _said(FOUND, QUIET)) == ["none/a broken"]
+    assert book.stale(then, _said(QUIET)) == []
+    assert book.stale(then, _said(blind, QUIET)) == []
+
+
+def test_what_a_book_keeps_gives_the_same_score() -> None:
+    results = [FOUND, QUIET, _result(Side.CONTROL, failed("died"))]
+    again = book.results_of(_recorded(_said(*results)), [result.program for result in results])
+    assert book.programs_said(again, [Need.SOURCE]) == _said(*results)

@@ -1,0 +1,162 @@
+"""The `score` command as the author of a tool meets it: figures, records, regressions, limits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import cache
+from harness.runner import ForkServer
+from harness.tools.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Command
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Path:
+    return tmp_path / "tool.py"
+
+
+@pytest.fixture
+def score(
+    harness: Command, server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Command:
+    monkeypatch.setattr("harness.tools.score.open_runner", lambda _: nullcontext(server))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return harness
+
+
+def _saying(tool: Path, status: str, when: str = "True") -> list[str]:
+    """Write a tool that gives one status for the programs that it is asked about, else clean."""
+    tool.write_text(
+        "import json, sys\n"
+        "request = json.load(sys.stdin)\n"
+        "source = request['source']\n"
+        f"status = {status!r} if {when} else 'clean'\n"
+        "finding = {'message': 'bad', 'location': {'line': 1, 'role': 'cause'}}\n"
+        "findings = [finding] if status == 'flagged' else []\n"
+        "print(json.dumps({'status': status, 'findings': findings}))\n"
+    )
+    return ["score", "--exec", f"{sys.executable} {tool}"]
+
+
+def test_who_always_says_yes_has_a_headline_of_nothing(score: Command, tool: Path) -> None:
+    told = score.json(*_saying(tool, "flagged"))
+    assert told["score"]["recall"]["all"]["count"] == 1
+    assert told["score"]["alarms"]["all"]["count"] == 2
+    assert told["score"]["headline"]["value"] == 0
+    assert told["score"]["twins"]["told_apart"]["count"] == 0
+
+
+def test_who_always_says_no_finds_nothing(score: Command, tool: Path) -> None:
+    told = score.json(*_saying(tool, "clean"))
+    assert told["score"]["recall"]["all"]["count"] == 0
+    assert told["score"]["headline"]["value"] == 0
+    assert told["score"]["missed"] == ["shape/pair"]
+
+
+def test_a_person_reads_who_what_and_what_was_missed(score: Command, tool: Path) -> None:
+    done = score(*_saying(tool, "clean"), "--name", "no[b]body")
+    assert done.code == 0
+    assert done.out.startswith("no[b]body unknown, torch ")
+    assert "missed: 1\n  shape/pair" in done.out
+    assert "asking no[b]body about 3 programs" in done.err
+
+
+def test_what_is_recorded_is_the_same_three_times_and_a_loss_is_named(
+    score: Command, tool: Path
+) -> None:
+    book = score.root / "results" / "tools" / "mine.toml"
+    told = [*_saying(tool, "flagged", "'x.relu()' not in source or True"), "--name", "mine"]
+    seen = set()
+    for _ in range(3):
+        assert score(*told, "--bless").code == 0
+        seen.add(book.read_bytes())
+    assert len(seen) == 1
+    assert (book.parent / "README.md").read_text().startswith("# How diagnostic tools do")
+    assert score(*told, "--fail-on-regression").code == 0
+    blind = [*_saying(tool, "clean"), "--name", "mine", "--fail-on-regression"]
+    done = score(*blind)
+    assert done.code == 1
+    assert "shape/pair broken: no longer flags it" in done.out
+    assert score(*blind[:-1]).code == 0
+
+
+def test_a_recorded_miss_that_is_found_fails_until_it_is_recorded(
+    score: Command, tool: Path
+) -> None:
+    assert score(*_saying(tool, "clean"), "--name", "mine", "--bless").code == 0
+    better = [*_saying(tool, "flagged"), "--name", "mine"]
+    done = score(*better, "--fail-on-regression", "--only", "shape")
+    assert done.code == 1
+    assert "shape/pair broken: listed as a miss and is none" in done.out
+
+
+def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
+    score: Command, tool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop:
+        left = 2
+
+    def stops(self: object, result: object) -> None:
+        keeps(self, result)  # type: ignore[arg-type]
+        Stop.left -= 1
+        if Stop.left == 0:
+            raise KeyboardInterrupt
+
+    keeps = Unfinished.add
+    monkeypatch.setattr(Unfinished, "add", stops)
+    monkeypatch.setattr("harness.tools.score.open_runner", ForkServer)  # one that may be left
+    first = score(*_saying(tool, "clean"))
+    assert first.code == 130
+    assert "the same command goes on from here" in first.err
+    (kept,) = cache.folder("score").iterdir()
+    kept.write_bytes(kept.read_bytes() + b'{"id": "cut o')
+    second = score(*_saying(tool, "clean"))
+    assert "going on, 2 of 3 programs are known" in second.err
+    assert second.code == 0
+    assert list(cache.folder("score").iterdir()) == []
+
+
+def test_a_changed_tool_is_not_taken_for_the_interrupted_one(
+    score: Command, tool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.tools.unfinished.Unfinished.finish", lambda _: None)
+    score(*_saying(tool, "clean"))
+    told = score.json(*_saying(tool, "flagged"), "--name", "other")
+    assert told["score"]["recall"]["all"]["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "name one tool, or give one of --exec, --sarif and --predictions"),
+        (["ruff", "--exec", "true"], "name one tool, or give one of"),
+        (["nobody"], "there is no tool called 'nobody': choose from"),
+        (["--exec", "no-such-program"], "--exec no-such-program: there is no such executable"),
+        (["--exec", "'"], "--exec ': No closing quotation"),
+        (["--exec", "true", "--only", "nothing"], "no case or control is called 'nothing'"),
+        (["--exec", "true", "--executor", "os:getcwd"], "gives a str, which has no submit()"),
+        (["--sarif", "no-such-file"], "no-such-file"),
+        (["--predictions", "no-such-file"], "no-such-file"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    score: Command, arguments: list[str], sentence: str
+) -> None:
+    done = score("score", *arguments)
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("error: ")
+    assert sentence in done.err
+    assert not (score.root / "results" / "tools").exists()
+
+
+def test_the_schema_is_printed_without_a_tool(score: Command) -> None:
+    assert json.loads(score("score", "--schema").out)["$defs"]["Request"]

@@ -1,0 +1,90 @@
+"""A tool's answers are the same wherever its processes run, a lost worker included."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from distributed import Client, LocalCluster
+from kit import Pair, Solo, corpus_of
+
+from harness.errors import UsageError
+from harness.facts import Limits, Told, ToolRef
+from harness.tools import spread
+from harness.tools.asking import Asking
+from harness.tools.programs import programs
+from harness.tools.protocol import Need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.runner import Runner
+    from harness.tools.programs import Program
+    from harness.tools.protocol import Diagnosis
+
+LIMITS = Limits(seconds=20, memory_bytes=1 << 30)
+COUNTS = """
+import json, sys, time
+request = json.loads(sys.stdin.readline())
+time.sleep(0.05)
+said = {"message": f"{len(request['source'])} characters", "location": {"line": 1, "role": "cause"}}
+print(json.dumps({"status": "flagged", "findings": [said]}))
+"""
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore"
+)  # Dask's own; the harness has nothing to do with it
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
+    pairs: dict[str, Pair | Solo] = {f"healthy/pair_{number}": Pair() for number in range(40)}
+    corpus = corpus_of(tmp_path_factory.mktemp("corpus"), pairs)
+    return programs([(0, entry) for entry in corpus.entries.values()], seed=0)
+
+
+def _answers(runner: Runner, asked: list[Program], folder: Path) -> dict[str, Diagnosis]:
+    script = folder / "tool.py"
+    script.write_text(COUNTS)
+    ref = ToolRef("counts", [sys.executable, str(script)], [Need.SOURCE])
+    results = Asking(runner, ref, Told(needs=[Need.SOURCE]), seconds=20).ask(asked)
+    return {result.program.id: result.diagnosis for result in results}
+
+
+def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
+    server: Runner, asked: list[Program], tmp_path: Path
+) -> None:
+    here = _answers(server, asked, tmp_path)
+    assert len(here) == 80
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        pids = list(client.run(os.getpid).values())
+        with spread.Spread(client.get_executor(retries=3), LIMITS) as runner:
+            killer = threading.Timer(1.0, os.kill, (pids[0], signal.SIGKILL))
+            killer.start()
+            there = _answers(runner, asked, tmp_path)
+            killer.join()
+        assert there == here
+        assert pids[0] not in client.run(os.getpid).values()
+
+
+def test_any_executor_will_do(server: Runner, asked: list[Program], tmp_path: Path) -> None:
+    with spread.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
+        assert runner.hello.torch == server.hello.torch
+        few = asked[:4]
+        assert _answers(runner, few, tmp_path) == _answers(server, few, tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["nonsense", "no_such_module:make", "os:no_such", "os:getcwd"])
+def test_what_gives_no_executor_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match=rf"^--executor {spec}: "):
+        spread.named(spec)

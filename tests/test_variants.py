@@ -1,0 +1,471 @@
+from __future__ import annotations
+
+import ast
+import random
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of, corpus_of, observations, patched
+
+from harness import corpus as corpora
+from harness.corpus import Case, Control, Corpus
+from harness.diff import hunks
+from harness.lint import GIVEAWAYS
+from harness.variants import (
+    idioms,
+    imports,
+    layout,
+    renaming,
+    sizes,
+    spelling,
+    steps,
+    structure,
+    words,
+)
+from harness.variants import session as sessions
+from harness.variants.draft import INTERFACE, Draft, draft
+from harness.variants.make import DIFF_LIMIT, TRANSFORMATIONS, Variant, variant
+from harness.variants.store import Store
+from harness.variants.verify import Checked, verified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Command
+    from kit import Remembering
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = (
+    "none/missing_return",
+    "shape/flatten_before_conv",
+    "module/layer_named_like_a_method",
+    "loss/softmax_before_cross_entropy",
+    "device/plain_tensor_attribute",
+    "state/state_of_a_deeper_network",
+    "data/mean_divided_in_place",
+    "none/conditional_return",
+)
+
+
+@pytest.fixture(scope="module")
+def real() -> Corpus:
+    return corpora.load(ROOT)
+
+
+@pytest.fixture(scope="module")
+def made(real: Corpus) -> list[Variant]:
+    """Give three variants of each entry of the sample."""
+    return [variant(real.entries[name], 7, number) for name in SAMPLE for number in range(1, 4)]
+
+
+def drawn_from(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311  (no secret)
+
+
+def changed(source: str, transform: str, seed: int = 0) -> str:
+    """Return a healthy program after one transformation."""
+    drawn = draft(control_of(Solo(source)))
+    assert TRANSFORMATIONS[transform][0](drawn, drawn_from(seed)), f"{transform} did nothing"
+    return drawn.texts()[0]
+
+
+def test_a_variant_is_the_same_in_every_process(real: Corpus) -> None:
+    name = "none/missing_return"
+    command = (
+        "from pathlib import Path; from harness import corpus; from harness.variants.make import"
+        f" variant; e = corpus.load(Path('.')).entries['{name}'];"
+        " print(variant(e, 5, 3).entry.broken, end='')"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        ).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    here = variant(real.entries[name], 5, 3).entry
+    assert isinstance(here, Case)
+    assert told == [here.broken, here.broken]
+
+
+def test_making_variants_needs_no_torch() -> None:
+    command = "import sys; import harness.variants.make; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_numbers_and_seeds_give_other_variants_and_zero_is_the_original(real: Corpus) -> None:
+    entry = real.entries["none/missing_return"]
+    programs = {variant(entry, seed, number).entry.programs()["broken"]
+                for seed in (1, 2) for number in range(1, 4)}  # fmt: skip
+    assert len(programs) == 6
+    assert variant(entry, 1, 0).entry == entry
+
+
+def test_the_twins_differ_in_the_fix_alone(real: Corpus, made: list[Variant]) -> None:
+    for each in made:
+        original, now = real.entries[each.id], each.entry
+        assert isinstance(original, Case)
+        assert isinstance(now, Case)
+        changes = hunks(now.broken, now.fixed)
+        assert len(changes) == len(hunks(original.broken, original.fixed)), each.key
+        assert 0 < sum(hunk.size for hunk in changes) <= DIFF_LIMIT, each.key
+
+
+def test_the_interface_stays(real: Corpus, made: list[Variant]) -> None:
+    for each in made:
+        before = real.entries[each.id].programs()
+        for side, source in each.entry.programs().items():
+            assert _defined(before[side]) & INTERFACE <= _defined(source), each.key
+            assert "batch_size=" in source
+            assert source.splitlines()[-2] == 'if __name__ == "__main__":' or "'" in source
+
+
+def _defined(source: str) -> set[str]:
+    names = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {ast.unparse(target) for target in node.targets}
+    return names
+
+
+def test_names_differ_and_give_nothing_away(made: list[Variant]) -> None:
+    for each in made:
+        assert all(old not in new for old, new in each.names.items())
+        assert not set(each.names) & {"example_inputs", "run", "forward", "batch_size", "self"}
+    every = [*words.NETWORKS, *(w for group in (words.CLASSES, words.LAYERS, words.VARIABLES)
+                                for many in group.values() for w in many)]  # fmt: skip
+    lower = [re.sub(r"([A-Z])", r"_\1", word).lower() for word in every]
+    parts = [part for word in lower for part in re.findall(r"[a-z]+", word)]
+    assert not [part for part in parts if GIVEAWAYS.fullmatch(part)]
+
+
+def test_a_layer_called_like_a_method_of_modules_keeps_its_name(real: Corpus) -> None:
+    entry = real.entries["module/layer_named_like_a_method"]
+    for number in range(1, 5):
+        now = variant(entry, 3, number).entry
+        assert isinstance(now, Case)
+        assert "self.half" in now.broken
+        assert "self.half" not in now.fixed
+
+
+def test_module_names_are_those_of_torch(runner: Remembering) -> None:
+    source = "from torch import nn\nraise ValueError(' '.join(dir(nn.Module)))\n"
+    raised = observations(runner, {"names": source})["names"].raised
+    assert raised is not None
+    own = {name for name in raised.message.split() if not name.startswith("_")}
+    assert len(own) > 50
+    assert own <= renaming.MODULE_NAMES
+
+
+def test_names_in_strings_follow_their_attributes() -> None:
+    source = patched(
+        ("self.conv = ", 'self.register_buffer("mean", torch.zeros(1))\n        self.conv = '),
+        ("self.conv(x)", "self.conv(x - self.mean)"),
+    )
+    for seed in range(12):
+        text = changed(source, "attributes", seed)
+        (name,) = re.findall(r"register_buffer\('(\w+)'", text)
+        assert f"x - self.{name}" in text
+
+
+def test_an_attribute_that_could_be_a_tensors_keeps_its_name() -> None:
+    source = patched(
+        ("self.conv = ", "self.mean = torch.zeros(1)\n        self.conv = "),
+        ("self.conv(x)", "self.conv(x - self.mean - x.mean())"),
+    )
+    assert all("self.mean - x.mean()" in changed(source, "attributes", s) for s in range(9))
+
+
+@pytest.mark.parametrize(
+    ("transform", "pattern"),
+    [
+        ("network", r"\nNet = \w+\n"),
+        ("variables", r"def forward\(self, (?!x\))\w+\)"),
+        ("imports", r"import torch\.nn as nn|torch\.nn\.Module"),
+        ("intent", r"^(?!.{3}Classify tiny images)"),
+        ("channels", r"Conv2d\(2, (?!4,)\d+"),
+        ("classes", r"Linear\(.*, (?!5\))\d+\)"),
+        ("batch", r"batch_size=[3568]\b"),
+        ("activations", r"\.relu\(\)|functional\.relu\("),
+        ("into-sequential", r"Sequential\(nn\.Conv2d\(2, 4, kernel_size=3\), nn\.ReLU\(\)\)"),
+        ("into-submodule", r"class \w+\(nn\.Module\):\n[^#]*return self\.\w+\(maps\)"),
+        ("into-factory", r"def \w+\(\):\n\s+return nn\."),
+        ("named-steps", r"\w+ = torch\.flatten\(x, 1\)\n\s+return self\.fc\(\w+\)"),
+        ("layers-for-functions", r"self\.\w+ = nn\.(ReLU|Flatten)\(\)"),
+        ("reorder", r"(?s)def example_inputs.*class Net"),
+    ],
+)
+def test_each_transformation_does_what_it_says(transform: str, pattern: str) -> None:
+    texts = []
+    for seed in range(20):
+        drawn = draft(control_of(Solo(HEALTHY)))
+        if TRANSFORMATIONS[transform][0](drawn, drawn_from(seed)):
+            texts += drawn.texts()
+    assert any(re.search(pattern, text) for text in texts), texts[:1]
+    for text in texts:
+        compile(text, "variant", "exec")
+
+
+def test_pixels_and_what_is_flattened_follow_each_other() -> None:
+    source = patched(("2, 4, 4)", "2, 8, 8)"), ("4 * 2 * 2", "4 * 6 * 6"))
+    text = changed(source, "pixels")
+    (side,) = set(re.findall(r"2, (\d+), \1\)", text))
+    assert int(side) > 8
+    assert f"4 * {int(side) - 2} * {int(side) - 2}" in text
+
+
+def test_pixels_written_out_in_one_number_follow_too() -> None:
+    source = patched(("2, 4, 4)", "2, 8, 8)"), ("4 * 2 * 2", "144"))
+    text = changed(source, "pixels")
+    (side,) = set(re.findall(r"2, (\d+), \1\)", text))
+    assert f"Linear({4 * (int(side) - 2) ** 2}, 5)" in text
+
+
+def test_layouts_differ_as_text_and_not_as_a_program(real: Corpus) -> None:
+    tree = ast.parse(real.entries["shape/flatten_before_conv"].programs()["broken"])
+    texts = {layout.render(tree, layout.draw(drawn_from(seed))) for seed in range(20)}
+    assert len(texts) > 3
+    assert {ast.dump(ast.parse(text)) for text in texts} == {ast.dump(tree)}
+    assert max(len(line) for text in texts for line in text.splitlines()) <= 100
+
+
+def test_a_comprehension_is_broken_without_another_comma() -> None:
+    source = "value = function(first_name + second_name for first_name, second_name in many)\n"
+    text = layout.render(ast.parse(source), layout.Style(width=40))
+    assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(source))
+    assert len(text.splitlines()) > 1
+
+
+def test_what_raises_is_spelled_as_it_was() -> None:
+    entry = case_of(Pair(patched(("x, 1", "x, 9")), declared={"at": "torch.flatten(x, 9)"}))
+    for seed in range(9):
+        drawn = draft(entry)
+        spelling.flattening(drawn, drawn_from(seed))
+        assert "torch.flatten(x, 9)" in drawn.texts()[0]
+
+
+def test_other_places_of_the_fix_are_found_again(real: Corpus, made: list[Variant]) -> None:
+    for each in made:
+        original, now = real.entries[each.id], each.entry
+        assert isinstance(original, Case)
+        assert isinstance(now, Case)
+        assert len(now.spec.also) == len(original.spec.also)
+        for place in now.spec.also:
+            assert place in now.broken
+
+
+def test_a_program_that_looks_at_all_layers_gets_no_other(real: Corpus) -> None:
+    drawn = draft(real.entries["module/children_without_their_forward"])
+    assert not spelling.layers_for_functions(drawn, drawn_from(1))
+
+
+def test_softmax_becomes_a_layer_where_every_side_asks_for_the_same() -> None:
+    one, other = (patched(("return self.fc(torch.flatten(x, 1))",
+                           f"return torch.softmax(self.fc(torch.flatten(x, 1)), dim={dim})"))
+                  for dim in (1, 0))  # fmt: skip
+
+    def layered(broken: str, fixed: str) -> set[int]:
+        counts = set()
+        for seed in range(12):
+            drawn = draft(case_of(Pair(broken, fixed)))
+            spelling.layers_for_functions(drawn, drawn_from(seed))
+            counts.add(sum("nn.Softmax(dim=1)" in text for text in drawn.texts()))
+        return counts
+
+    assert layered(one, one) == {0, 2}
+    assert layered(other, one) == {0}
+    assert layered(one, HEALTHY) == {0}, "the fixed side would have a layer that nobody calls"
+
+
+def test_nothing_to_do_is_said() -> None:
+    bare = Draft([ast.parse('"""Nothing."""\nclass Net:\n    pass\n')])
+    families = (structure.into_sequential, structure.into_submodule, steps.named_steps,
+                steps.reorder, idioms.losses, spelling.activations, sizes.channels,
+                sizes.classes, sizes.pixels, sizes.batch, imports.reimport,
+                renaming.variables, renaming.attributes)  # fmt: skip
+    for family in families:
+        assert not family(Draft.thawed(bare.frozen()), drawn_from(0)), family.__name__
+
+
+# Verification.
+
+
+def as_variant(entry: Case | Control, **changes: Any) -> Variant:
+    """Return a hand-made variant of an entry."""
+    return Variant(entry.id, 1, 0, replace(entry, **changes), ("layout",), {}, resized=True)
+
+
+def check(runner: Remembering, *variants: Variant, store: Store | None = None) -> list[Checked]:
+    found = {each.variant.number: each for each in verified(runner, variants, store=store)}
+    return [found[each.number] for each in variants]
+
+
+def test_good_variants_are_kept_with_their_own_place_and_layer(runner: Remembering) -> None:
+    entries: list[Case | Control] = [case_of(Pair()), control_of(Solo())]
+    drawn = [replace(variant(e, 1, n), number=10 * i + n)
+             for i, e in enumerate(entries) for n in (1, 2, 3)]  # fmt: skip
+    found = check(runner, *drawn)
+    assert [each.reason for each in found] == [""] * 6
+    for each in found[:3]:
+        now = each.variant.entry
+        assert isinstance(now, Case)
+        assert now.spec.broken.says is not None
+        assert "cannot be multiplied" in now.spec.broken.says
+        assert each.at
+        assert each.at in " ".join(now.broken.split())
+        assert each.layer
+
+
+RAISES = patched(("return self.fc", 'raise ValueError("no")\n        return self.fc'))
+
+
+@pytest.mark.parametrize(
+    ("sick", "reason"),
+    [
+        ({"broken": HEALTHY}, "no failure"),
+        ({"broken": RAISES}, "exception"),
+        ({"broken": patched(("self.fc = nn.Linear", "self.fc = nn.Line"))}, "stage"),
+        ({"broken": patched(("x, 1", "x, 4"))}, "exception"),
+        ({"broken": patched(("nn.Conv2d(2", "nn.Conv2d(3"))}, "message"),
+        ({"fixed": BROKEN}, "fix_failed"),
+        ({"fixed": patched(("torch.relu(self.conv(x))", "self.conv(x)"))}, "fix_failed"),
+        ({"fixed": patched(("return self.fc(torch.flatten(x, 1))",
+                            "return self.fc(torch.flatten(x, 1)).double()"))}, "output"),
+    ],
+)  # fmt: skip
+def test_a_sick_variant_is_discarded_with_its_reason(
+    runner: Remembering, sick: dict[str, str], reason: str
+) -> None:
+    (found,) = check(runner, as_variant(case_of(Pair()), **sick))
+    assert not found.kept
+    assert found.reason.partition(":")[0] == reason, found.reason
+
+
+def test_a_silent_mistake_that_is_gone_or_another_is_discarded(runner: Remembering) -> None:
+    untrained = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
+    entry = case_of(Pair(untrained, silent=("nonlinear",)))
+    other = patched(("torch.relu(self.conv(x))", "torch.relu(self.conv(x - x.mean()))"))
+    same, gone, moved = check(
+        runner,
+        as_variant(entry),
+        replace(as_variant(entry, broken=HEALTHY), number=2),
+        replace(as_variant(entry, broken=other), number=3),
+    )
+    assert same.kept, same.reason
+    assert gone.reason.startswith("not_reproduced")
+    assert moved.reason.startswith("wrong_symptom")
+
+
+def test_a_variant_whose_control_breaks_a_law_is_discarded(runner: Remembering) -> None:
+    flat = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
+    (found,) = check(runner, as_variant(control_of(Solo()), source=flat))
+    assert found.reason.startswith("control_failed: nonlinear")
+
+
+class Counting:
+    """A runner that counts what it is asked to run."""
+
+    def __init__(self, runner: Remembering) -> None:
+        self.hello = runner.hello
+        self.asked = 0
+        self._runner = runner
+
+    def run(self, jobs: list[object]) -> Iterator[object]:
+        self.asked += len(jobs)
+        yield from self._runner.run(jobs)  # type: ignore[arg-type]
+
+
+def test_a_verification_is_not_repeated_and_a_damaged_one_is_done_again(
+    runner: Remembering, tmp_path: Path
+) -> None:
+    counting = Counting(runner)
+    store = Store(tmp_path, runner.hello, "cpu")
+    drawn = variant(case_of(Pair()), 1, 1)
+
+    def once() -> tuple[bool, str, int]:
+        before = counting.asked
+        (found,) = verified(counting, [drawn], store=store)  # type: ignore[arg-type]
+        return found.kept, found.at, counting.asked - before
+
+    first = once()
+    assert first[2] > 0
+    assert once() == (*first[:2], 0)
+    (file,) = tmp_path.glob("*/*.json")
+    for damage in ("", "{", '{"kept": "yes"}', '{"kept": true, "more": 1}', "\x00"):
+        file.write_text(damage)
+        assert once() == first
+    file.write_bytes(b"\xff\xfe")
+    assert once() == first
+
+
+def test_another_release_declaration_or_program_is_another_verification(
+    runner: Remembering, tmp_path: Path
+) -> None:
+    newer = msgspec.structs.replace(runner.hello, torch="99.0")
+    store, other = Store(tmp_path, runner.hello, "cpu"), Store(tmp_path, newer, "cpu")
+    drawn = variant(case_of(Pair()), 1, 1)
+    list(verified(runner, [drawn], store=store))
+    assert store.get(drawn, 2) is not None
+    assert other.get(drawn, 2) is None
+    assert store.get(variant(case_of(Pair()), 1, 2), 2) is None
+    assert store.get(variant(case_of(Pair(declared={"says": "cannot"})), 1, 1), 2) is None
+
+
+# The command.
+
+
+@pytest.fixture
+def command(harness: Command, runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> Command:
+    from contextlib import nullcontext  # noqa: PLC0415  (here alone)
+
+    monkeypatch.setattr(sessions, "open_runner", lambda _: nullcontext(runner))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(harness.root / "cache"))
+    return harness
+
+
+def test_the_command_says_what_was_kept_and_writes_a_corpus(command: Command) -> None:
+    out = command.root / "out"
+    done = command("variants", "--count", "2", "--seed", "1", "--out", str(out))
+    assert done.code == 0, done.out + done.err
+    assert "4 of 4 variants kept (100.0%), seed 1" in done.out
+    written = corpora.load(out)
+    assert not written.problems
+    assert len(written.entries) == 4
+    again = command("variants", "--out", str(out))
+    assert (again.code, again.err) == (
+        2, f"error: --out {out} is not an empty folder: name a new one, or clear it\n",
+    )  # fmt: skip
+
+
+def test_the_command_fails_where_an_entry_cannot_be_varied(command: Command) -> None:
+    corpus_of(command.root, {"shape/pair": Pair(declared={"says": "something else"})})
+    document = command.json("variants", "shape/pair", "--count", "1", "--seed", "3")
+    assert document["too_few"] == ["shape/pair"]
+    assert [each["kept"] for each in document["variants"]] == [False, False]
+    assert command("variants", "shape/pair", "--count", "1", "--seed", "3").code == 1
+
+
+def test_an_interruption_keeps_what_is_known(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*asked: object) -> Iterator[Checked]:
+        assert asked
+        yield Checked(variant(case_of(Pair()), 0, 1), kept=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sessions, "drawn", interrupted)
+    done = command("variants", "--count", "3")
+    assert done.code == 130
+    assert "1 of 1 variants kept" in done.out
+    assert "interrupted: 1 variants are known" in done.err

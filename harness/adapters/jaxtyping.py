@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..tools.protocol import Diagnosis, Finding, Need, Status
 from ..tools.tool import Tool
-from ._opened import Opened, failed_before, torch_version
+from ._opened import Opened, failed_before
 from ._raised import brief, diagnosis, raised, unsupported
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ class Jaxtyping(Tool):
         return f"{' and '.join(absent)} cannot be imported: pip install -r tools/jaxtyping.txt"
 
     def version(self) -> str:
-        """Return the versions of the three that take part."""
-        parts = [f"{name} {version(name)}" for name in ("jaxtyping", "beartype")]
-        return ", ".join([*parts, torch_version()])
+        """Return the versions of the two that take part."""
+        return ", ".join(f"{name} {version(name)}" for name in ("jaxtyping", "beartype"))
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the annotated program under the import hook."""

@@ -303,7 +303,7 @@ def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
     ("None", "none/forward_missing_return"),
 ])  # fmt: skip
 def test_jaxtyping_names_what_an_annotation_was_broken_by(actual: str, kind: str) -> None:
-    expected = "<class 'Float32[Tensor, \"batch 3 8 8\"]'>"
+    expected = "<class 'Float32[Tensor, 'batch 3 8 8']'>"
     assert jaxtyping.kind(f"Actual value: {actual}\nExpected type: {expected}.") == kind
 
 

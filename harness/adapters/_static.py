@@ -28,7 +28,7 @@ class Found(NamedTuple):
 class StaticTool(Tool):
     """A command that reads files and prints what it found; several files at once are quicker."""
 
-    batch = 40
+    batch = 20  # far from the limit of time that one process has, on a busy machine too
     executable: str
     lock: str  # the file below tools/ that says what to install
     codes: frozenset[int] = frozenset({0, 1})  # exit codes that come with findings, or none

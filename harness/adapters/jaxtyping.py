@@ -15,14 +15,14 @@ from msgspec.structs import replace
 
 from ..tools.protocol import Diagnosis, Finding, Need, Status, diagnosed
 from ..tools.tool import Tool
-from ._opened import Opened, failed_before, torch_version
+from ._opened import Opened, failed_before
 from ._raised import brief, raised, unsupported
 
 if TYPE_CHECKING:
     from ..tools.protocol import Request
 
 ACTUAL = re.compile(r"Actual value: '?(?P<dtype>\w+?)\[(?P<sizes>[\d,]*)\]")
-EXPECTED = re.compile(r"Expected type: .*?(?P<dtype>[A-Z]\w+)\[\w+, \"(?P<sizes>[^\"]*)\"")
+EXPECTED = re.compile(r"Expected type: .*?(?P<dtype>[A-Z]\w+)\[\w+, ['\"](?P<sizes>[^'\"]*)")
 NAMES = {"f": "Float", "bf": "BFloat", "i": "Int", "u": "UInt", "b": "Bool", "c": "Complex"}
 
 
@@ -39,9 +39,8 @@ class Jaxtyping(Tool):
         return f"{' and '.join(absent)} cannot be imported: pip install -r tools/jaxtyping.txt"
 
     def version(self) -> str:
-        """Return the versions of the three that take part."""
-        parts = [f"{name} {version(name)}" for name in ("jaxtyping", "beartype")]
-        return ", ".join([*parts, torch_version()])
+        """Return the versions of the two that take part."""
+        return ", ".join(f"{name} {version(name)}" for name in ("jaxtyping", "beartype"))
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the annotated program under the import hook."""

@@ -40,6 +40,7 @@ class Pylint(StaticTool):
 
     executable = "pylint"
     lock = "pylint"
+    batch = 10
     codes = frozenset(code for code in range(32) if not code & 1)  # bits; 1 is a fatal message
 
     def command(self, request: Request) -> list[str]:  # noqa: ARG002  (no need of it)

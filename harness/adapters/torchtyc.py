@@ -24,7 +24,6 @@ from ..tools.protocol import (
 )
 from ..tools.tool import Tool
 from ._kinds import kind_of
-from ._opened import torch_version
 from ._process import run
 from ._raised import brief
 
@@ -49,8 +48,8 @@ class Torchtyc(Tool):
         return "torchtyc cannot be imported: `nox -s tools -- torchtyc` installs it"
 
     def version(self) -> str:
-        """Return its version and that of the torch it runs programs with."""
-        return f"torchtyc {version('torchtyc')}, {torch_version()}"
+        """Return its version."""
+        return f"torchtyc {version('torchtyc')}"
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program on meta tensors, in a process of its own."""

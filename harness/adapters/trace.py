@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..tools.protocol import Diagnosis, Finding, Need, Severity, diagnosed
 from ..tools.tool import Tool
 from ._kinds import OTHER
-from ._opened import Opened, torch_version
+from ._opened import Opened
 from ._raised import brief, place
 from .explain import best, own_version
 
@@ -27,8 +27,8 @@ class Trace(Tool):
     needs = frozenset({Need.RUN})
 
     def version(self) -> str:
-        """Return the versions of this package and of torch."""
-        return f"{own_version()}, {torch_version()}"
+        """Return the version of this package."""
+        return own_version()
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program once; then look for what fails only elsewhere."""

@@ -245,13 +245,18 @@ def _show(
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
         return
     console = report.console()
-    console.print(Text(f"{asked.ref.name} {asked.told.version}, torch {asked.torch}", style="bold"))
+    console.print(Text(f"{asked.ref.name} {_versions(asked)}", style="bold"))
     for line in lines(figures, asked.results):
         console.print(line)
     for change in [*lost, *gained]:
         console.print(str(change), markup=False)
     for name in stale:
         console.print(f"{name}: listed as a miss and is none: record it (--bless)", markup=False)
+
+
+def _versions(asked: Asked) -> str:
+    torch = f"torch {asked.torch}"
+    return torch if asked.told.version == torch else f"{asked.told.version}, {torch}".strip(", ")
 
 
 def _bless(

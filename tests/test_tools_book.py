@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from harness.corpus import default_root, load
 from harness.errors import RecordError
-from harness.tools import book
+from harness.tools import book, page, standings
 from harness.tools.book import Said, ToolBook
 from harness.tools.credit import Credit, credits_of
-from harness.tools.programs import Program, Side, Truth
+from harness.tools.programs import Program, Side, Truth, is_here, sides
 from harness.tools.protocol import (
     Diagnosis,
     Finding,
@@ -123,3 +124,22 @@ def test_what_a_book_keeps_gives_the_same_score() -> None:
     results = [FOUND, QUIET, _result(Side.CONTROL, failed("died"))]
     again = book.results_of(_recorded(_said(*results)), [result.program for result in results])
     assert book.programs_said(again, [Need.SOURCE]) == _said(*results)
+
+
+def test_the_page_is_what_the_books_of_the_corpus_make() -> None:
+    corpus = load(default_root())
+    books = sorted((corpus.root / "results" / "tools").glob("*.toml"))
+    kept = (corpus.root / standings.PAGE).read_text(encoding="utf-8")
+    assert kept == page.text(corpus), "record a tool anew: python -m harness score TOOL --bless"
+    assert len(books) > 10
+
+
+def test_a_book_speaks_of_every_program_that_is_there() -> None:
+    corpus = load(default_root())
+    for path in (corpus.root / "results" / "tools").glob("*.toml"):
+        kept = book.read(path)
+        assert kept is not None
+        here = {(entry.id, side) for entry in corpus.entries.values()
+                if is_here(entry, kept.torch) for side, _ in sides(entry)}  # fmt: skip
+        told = {(entry, side) for entry, both in kept.programs.items() for side in both}
+        assert told == here, f"{path.name}: record it anew"

@@ -78,7 +78,7 @@ def programs(
                 truth(entry, release, device)
                 if side is Side.BROKEN and isinstance(entry, Case) else None)
         for number, entry in entries
-        for side, source in _sides(entry)
+        for side, source in sides(entry)
     ]  # fmt: skip
     random.Random(seed).shuffle(found)  # noqa: S311  (no secret: it must be repeatable)
     return found
@@ -110,7 +110,8 @@ def truth(case: Case, release: str, device: str) -> Truth:
     )
 
 
-def _sides(entry: Entry) -> list[tuple[Side, str]]:
+def sides(entry: Entry) -> list[tuple[Side, str]]:
+    """Return the programs of an entry, each with which one it is."""
     if isinstance(entry, Case):
         return [(Side.BROKEN, entry.broken), (Side.FIXED, entry.fixed)]
     return [(Side.CONTROL, entry.source)]

@@ -134,7 +134,7 @@ def test_the_page_is_what_the_books_of_the_corpus_make() -> None:
     assert len(books) > 10
 
 
-def test_a_book_speaks_of_every_program_that_is_there() -> None:
+def test_no_book_speaks_of_a_program_that_is_not_there() -> None:
     corpus = load(default_root())
     for path in (corpus.root / "results" / "tools").glob("*.toml"):
         kept = book.read(path)
@@ -142,4 +142,4 @@ def test_a_book_speaks_of_every_program_that_is_there() -> None:
         here = {(entry.id, side) for entry in corpus.entries.values()
                 if is_here(entry, kept.torch) for side, _ in sides(entry)}  # fmt: skip
         told = {(entry, side) for entry, both in kept.programs.items() for side in both}
-        assert told == here, f"{path.name}: record it anew"
+        assert told <= here, f"{path.name}: record it anew"

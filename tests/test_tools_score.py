@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def tool(tmp_path: Path) -> Path:
 def score(
     harness: Command, server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    monkeypatch.setattr("harness.tools.score.open_runner", lambda _: nullcontext(server))
+    monkeypatch.setattr("harness.tools.survey.open_runner", lambda _: nullcontext(server))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return harness
 
@@ -99,6 +100,22 @@ def test_a_recorded_miss_that_is_found_fails_until_it_is_recorded(
     assert "shape/pair broken: listed as a miss and is none" in done.out
 
 
+def test_some_programs_are_recorded_anew_beside_the_others(score: Command, tool: Path) -> None:
+    book = score.root / "results" / "tools" / "mine.toml"
+    quiet = [*_saying(tool, "clean"), "--name", "mine", "--bless"]
+    assert score(*quiet).code == 0
+    whole = book.read_bytes()
+    assert score(*quiet, "--only", "shape").code == 0
+    assert book.read_bytes() == whole
+    loud = [*_saying(tool, "flagged"), "--name", "mine", "--bless", "--only", "dtype"]
+    assert score(*loud).code == 0
+    assert tomllib.loads(book.read_text())["misses"] == ["dtype/myth control", "shape/pair broken"]
+    book.write_text(book.read_text().replace('version = "unknown"', 'version = "1"'))
+    done = score(*loud)
+    assert done.code == 2
+    assert "recorded is 1 under torch" in done.err
+
+
 def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
     score: Command, tool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +130,7 @@ def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
 
     keeps = Unfinished.add
     monkeypatch.setattr(Unfinished, "add", stops)
-    monkeypatch.setattr("harness.tools.score.open_runner", ForkServer)  # one that may be left
+    monkeypatch.setattr("harness.tools.survey.open_runner", ForkServer)  # one that may be left
     first = score(*_saying(tool, "clean"))
     assert first.code == 130
     assert "the same command goes on from here" in first.err
@@ -144,6 +161,8 @@ def test_a_changed_tool_is_not_taken_for_the_interrupted_one(
         (["--exec", "'"], "--exec ': No closing quotation"),
         (["--exec", "true", "--only", "nothing"], "no case or control is called 'nothing'"),
         (["--exec", "true", "--executor", "os:getcwd"], "gives a str, which has no submit()"),
+        (["--exec", "true", "--name", "../mine"], "--name ../mine: is that of a bundled tool, or"),
+        (["--exec", "true", "--name", "ruff"], "--name ruff: is that of a bundled tool, or no"),
         (["--sarif", "no-such-file"], "no-such-file"),
         (["--predictions", "no-such-file"], "no-such-file"),
     ],

@@ -45,6 +45,9 @@ class Said(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     says: str = ""
 
 
+Programs = dict[str, dict[Side, Said]]  # by entry and side
+
+
 class OnVariants(Struct, frozen=True, forbid_unknown_fields=True):
     """How what a tool says held on fresh variants: how many of each program, from which seed."""
 
@@ -66,7 +69,7 @@ class ToolBook(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     argv: list[str]
     torch: str
     misses: list[str]
-    programs: dict[str, dict[Side, Said]]
+    programs: Programs
     variants: OnVariants | None = None
 
 
@@ -81,11 +84,11 @@ class Change(Struct, frozen=True):
         return f"{self.program}: {self.what}"
 
 
-def programs_said(results: Sequence[Result], needs: Iterable[Need]) -> dict[str, dict[Side, Said]]:
+def programs_said(results: Sequence[Result], needs: Iterable[Need]) -> Programs:
     """Return what is kept of the corpus' own programs, by entry and side; variants are not."""
     own = [result for result in results if result.program.variant == 0]
     answers = answered(own, needs)
-    found: dict[str, dict[Side, Said]] = {}
+    found: Programs = {}
     for result in sorted(own, key=lambda result: result.program.key):
         one = _said(answers[result.program.key], result.diagnosis)
         found.setdefault(result.program.entry, {})[result.program.side] = one
@@ -148,32 +151,30 @@ def _location(one: Said, program: Program) -> Location | None:
     return Location(min(lines), Role.SYMPTOM) if lines else None
 
 
-def misses(programs: dict[str, dict[Side, Said]]) -> list[str]:
+def misses(programs: Programs) -> list[str]:
     """Return the programs that a tool gets wrong, as `<entry> <side>`."""
     wanted = {Side.BROKEN: Credit.FLAGS, Side.FIXED: Credit.QUIET, Side.CONTROL: Credit.QUIET}
     return [f"{entry} {side}" for entry, sides in sorted(programs.items())
             for side, one in sorted(sides.items()) if wanted[side] not in one.credit]  # fmt: skip
 
 
-def lost(then: ToolBook, now: dict[str, dict[Side, Said]]) -> list[Change]:
+def lost(then: ToolBook, now: Programs) -> list[Change]:
     """Return what a tool knew of programs that were asked about, and knows no longer."""
     return _changes(then.programs, now, "no longer")
 
 
-def gained(then: ToolBook, now: dict[str, dict[Side, Said]]) -> list[Change]:
+def gained(then: ToolBook, now: Programs) -> list[Change]:
     """Return what a tool knows of programs, and did not."""
     return _changes(now, then.programs, "now")
 
 
-def stale(then: ToolBook, now: dict[str, dict[Side, Said]]) -> list[str]:
+def stale(then: ToolBook, now: Programs) -> list[str]:
     """Return the expected misses that are none any more, among programs asked about."""
     asked = {f"{entry} {side}" for entry, sides in now.items() for side in sides}
     return sorted((set(then.misses) & asked) - set(misses(now)))
 
 
-def _changes(
-    these: dict[str, dict[Side, Said]], those: dict[str, dict[Side, Said]], word: str
-) -> list[Change]:
+def _changes(these: Programs, those: Programs, word: str) -> list[Change]:
     return [
         Change(f"{entry} {side}", f"{word} {credit.meaning}")
         for entry, sides in sorted(these.items())

@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.markup import escape
-from rich.progress import track
 from rich.text import Text
 
 from .. import report
-from ..corpus import Case
 from ..errors import UsageError
-from ..facts import Limits, Told, ToolRef
-from ..runner import open_runner
-from . import book, page, predictions, sarif
-from .asking import Asking, describe, masked
-from .page import BASELINE
-from .programs import Side, is_here, programs
+from ..facts import ToolRef
+from . import book, page, sarif
 from .protocol import Need
-from .repair import repaired
-from .result import Result
 from .scoreboard import lines
 from .scoring import score as scored
-from .spread import Spread, named
-from .tool import check_known
-from .unfinished import Unfinished
+from .survey import survey
+from .tool import bundled, check_known
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
-    from ..corpus import Corpus, Entry
-    from ..runner import Runner
-    from .programs import Program
+    from ..corpus import Corpus
     from .scoring import Score
-
-MEMORY_BYTES = 4 << 30  # a type checker takes more than a network
-TOLD_NOTHING = Told(needs=[Need.SOURCE])  # of a tool whose answers come in a file
+    from .survey import Asked
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What one command asked, of what, and what came back."""
-
-    ref: ToolRef
-    told: Told
-    torch: str
-    results: list[Result]
-    baseline: list[Result] | None
+_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,99}")
 
 
 def score(corpus: Corpus, options: argparse.Namespace) -> int:
@@ -66,7 +42,7 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = book.read(path)
     try:
-        asked = _ask(corpus, ref, options)
+        asked = survey(corpus, ref, options)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         raise
@@ -82,7 +58,9 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     if options.sarif_out:
         sarif.write(options.sarif_out, asked.ref.name, asked.told.version, asked.results)
     if options.bless:
-        _bless(path, asked, now, figures, options)
+        made = _book(asked, now, figures, options)
+        book.write(path, _completed(made, then, corpus) if options.only and then else made)
+        print(f"blessed {path}", file=sys.stderr)
         if path.parent == corpus.root / "results" / "tools":
             print(f"wrote {page.write(corpus)}", file=sys.stderr)
     if then is None or not options.fail_on_regression:
@@ -100,6 +78,9 @@ def named_tool(options: argparse.Namespace) -> ToolRef:
     if options.tool:
         check_known(options.tool)
         return ToolRef(options.tool)
+    if options.name and (options.name in bundled() or not _NAME.fullmatch(options.name)):
+        message = f"--name {options.name}: is that of a bundled tool, or no name for a file"
+        raise UsageError(message)
     if file:
         return ToolRef(options.name or file.stem)
     try:
@@ -115,118 +96,12 @@ def named_tool(options: argparse.Namespace) -> ToolRef:
     return ToolRef(options.name or Path(argv[-1]).stem, argv, needs, options.batch)
 
 
-def _ask(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
-    limits = Limits(options.timeout, MEMORY_BYTES, workers=options.workers)
-    with report.console(stderr=True).status("loading torch"):
-        opened: Runner = (
-            Spread(named(options.executor), limits) if options.executor else open_runner(limits)
-        )
-    with opened as runner:
-        release = runner.hello.torch
-        entries = _entries(corpus, options, runner)
-        asked = programs(entries, options.seed, release)
-        if options.sarif or options.predictions:
-            told, results = TOLD_NOTHING, list(_from_file(corpus, asked, options))
-        else:
-            told = describe(runner, ref)
-            results = _run(runner, ref, told, asked, options)
-        baseline = None
-        if ref.name != BASELINE:
-            baseline = _recorded(corpus, release, asked) if not options.variants else []
-            if not baseline:
-                base = ToolRef(BASELINE)
-                baseline = _run(runner, base, describe(runner, base), asked, options)
-        results = _judge_fixes(runner, results, {(e.id, n): e for n, e in entries})
-    return Asked(ref, told, release, results, baseline)
-
-
-def _entries(
-    corpus: Corpus, options: argparse.Namespace, runner: Runner
-) -> list[tuple[int, Entry]]:
-    """Return the entries that are about this release of torch, and variants of them."""
-    chosen = [corpus.entries[name] for name in corpus.select(options.only)
-              if name in corpus.entries]  # fmt: skip
-    here = [entry for entry in chosen if is_here(entry, runner.hello.torch)]
-    own: list[tuple[int, Entry]] = [(0, entry) for entry in here]
-    if not options.variants:
-        return own
-    from ..variants import kept  # noqa: PLC0415  (only where they are asked for)
-
-    made = kept(runner, here, options.variants, options.seed)
-    return own + [(variant.number, variant.entry) for variant in made]
-
-
-def _recorded(corpus: Corpus, release: str, asked: list[Program]) -> list[Result]:
-    """Return what is recorded of the baseline under this release of torch; often nothing."""
-    known = book.read(corpus.root / "results" / "tools" / f"{BASELINE}.toml")
-    return book.results_of(known, asked) if known and known.torch == release else []
-
-
-def _from_file(
-    corpus: Corpus, asked: list[Program], options: argparse.Namespace
-) -> Iterator[Result]:
-    """Yield what a file says of the programs asked about; it may speak of the whole corpus."""
-    everyone = programs([(0, entry) for entry in corpus.entries.values()], options.seed)
-    reader = sarif.read if options.sarif else predictions.read
-    found = reader(options.sarif or options.predictions, everyone)
-    for program in asked:
-        if program.id in found:
-            yield Result(program, masked(found[program.id]), 0.0)
-
-
-def _run(
-    runner: Runner, ref: ToolRef, told: Told, asked: list[Program], options: argparse.Namespace
-) -> list[Result]:
-    files = [hashlib.sha256(Path(part).read_bytes()).hexdigest()
-             for part in ref.argv if Path(part).is_file()]  # fmt: skip
-    configuration = [ref, files, told.version, runner.hello.torch, options.timeout]
-    kept = Unfinished(configuration, asked)
-    results = kept.known()
-    known = {result.program.id for result in results}
-    console, name = report.console(stderr=True), escape(ref.name)
-    if known:
-        console.print(f"{name}: going on, {len(known)} of {len(asked)} programs are known")
-    rest = [program for program in asked if program.id not in known]
-    if not console.is_terminal:
-        console.print(f"asking {name} about {len(rest)} programs …")
-    for result in track(
-        Asking(runner, ref, told, options.timeout).ask(rest),
-        f"asking {name}",
-        len(rest),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ):
-        kept.add(result)
-        results.append(result)
-    kept.finish()
-    return sorted(results, key=lambda result: result.program.key)
-
-
-def _judge_fixes(
-    runner: Runner, results: list[Result], entries: dict[tuple[str, int], Entry]
-) -> list[Result]:
-    """Return the results with what became of each fix that was offered for a broken program."""
-    from ..learn.examine import Examiner  # noqa: PLC0415  (only where there are fixes)
-
-    examiner = Examiner(runner)
-    judged = []
-    for result in results:
-        case = entries[result.program.entry, result.program.variant]
-        if result.program.side is Side.BROKEN and isinstance(case, Case):
-            fixes = repaired(examiner, case, result.diagnosis)
-            judged.append(Result(result.program, result.diagnosis, result.seconds, fixes))
-        else:
-            judged.append(result)
-    return judged
-
-
 def _show(
     options: argparse.Namespace,
     asked: Asked,
     figures: Score,
     then: book.ToolBook | None,
-    now: dict[str, dict[Side, book.Said]],
+    now: book.Programs,
 ) -> None:
     lost = book.lost(then, now) if then else []
     gained = book.gained(then, now) if then else []
@@ -259,16 +134,11 @@ def _versions(asked: Asked) -> str:
     return torch if asked.told.version == torch else f"{asked.told.version}, {torch}".strip(", ")
 
 
-def _bless(
-    path: Path,
-    asked: Asked,
-    now: dict[str, dict[Side, book.Said]],
-    figures: Score,
-    options: argparse.Namespace,
-) -> None:
+def _book(
+    asked: Asked, now: book.Programs, figures: Score, options: argparse.Namespace
+) -> book.ToolBook:
     held = figures.robustness
-    varied = book.OnVariants(options.variants, options.seed, held) if held else None
-    made = book.ToolBook(
+    return book.ToolBook(
         tool=asked.ref.name,
         version=asked.told.version,
         needs=asked.told.needs,
@@ -276,7 +146,19 @@ def _bless(
         torch=asked.torch,
         misses=book.misses(now),
         programs=now,
-        variants=varied,
+        variants=book.OnVariants(options.variants, options.seed, held) if held else None,
     )
-    book.write(path, made)
-    print(f"blessed {path}", file=sys.stderr)
+
+
+def _completed(made: book.ToolBook, then: book.ToolBook, corpus: Corpus) -> book.ToolBook:
+    """Return a book of some programs with what is recorded of the others that are still there.
+
+    Raises UsageError where that is of another version, which would make one book of two tools.
+    """
+    if (then.version, then.torch) != (made.version, made.torch):
+        message = f"recorded is {then.version} under torch {then.torch}: record all, without --only"
+        raise UsageError(message)
+    others = {name: sides for name, sides in then.programs.items() if name in corpus.entries}
+    both = dict(sorted({**others, **made.programs}.items()))
+    varied = made.variants or then.variants
+    return msgspec.structs.replace(made, programs=both, misses=book.misses(both), variants=varied)

@@ -56,7 +56,7 @@ TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
 """
 
 
-PASTED = sorted((Path(__file__).parent / "data").glob("*.jsonl"))  # what people paste
+PASTED = [Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("foreign", "pasted")]
 # Texts at which two languages might part: other alphabets, spaces, line ends, logs, no class.
 ODD_TEXTS = [
     "",

@@ -163,3 +163,15 @@ def test_the_page_is_the_same_whenever_it_is_made() -> None:
     scores = [_named(fake.oracle, "b"), _named(fake.traceback, "a")]
     slower = [msgspec.structs.replace(one, seconds=None) for one in reversed(scores)]
     assert page(scores, "a") == page(slower, "a")
+
+
+@pytest.mark.parametrize(
+    ("tool", "version", "shown"),
+    [
+        ("ruff", "ruff 0.17.6", "| ruff 0.17.6 |"),
+        ("torch_preflight", "torch-preflight 0.5.0", "| torch-preflight 0.5.0 |"),
+        ("export", "torch 2.14.1", "| export torch 2.14.1 |"),
+    ],
+)
+def test_a_tool_is_named_once(tool: str, version: str, shown: str) -> None:
+    assert shown in page([_named(fake.always_no, tool, version)], "traceback")

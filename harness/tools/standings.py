@@ -101,7 +101,8 @@ def _rank(score: Score) -> tuple[bool, float, str]:
 
 
 def _name(score: Score, baseline: str) -> str:
-    text = escaped(f"{score.tool} {score.version}".strip())
+    named = score.version.startswith((f"{score.tool} ", f"{score.tool.replace('_', '-')} "))
+    text = escaped(score.version if named else f"{score.tool} {score.version}".strip())
     return f"**{text}** (baseline)" if score.tool == baseline else text
 
 

@@ -68,11 +68,12 @@ def bundled() -> list[str]:
 
 def check_known(name: str) -> None:
     """Raise UsageError, with the names that there are, where no tool has this one."""
-    known = [*bundled(), *sorted(entry_points(group=GROUP).names)]
-    if name not in known:
-        message = (
-            f"there is no tool called {name!r}: choose from {', '.join(known)}, or give --exec"
-        )
+    if name in bundled():  # to look through every distribution takes a while
+        return
+    announced = sorted(entry_points(group=GROUP).names)
+    if name not in announced:
+        known = ", ".join([*bundled(), *announced])
+        message = f"there is no tool called {name!r}: choose from {known}, or give --exec"
         raise UsageError(message)
 
 

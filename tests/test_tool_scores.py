@@ -239,7 +239,7 @@ def test_a_fix_that_does_not_hold_is_no_repair() -> None:
     ("broken", "fixed", "apart"),
     [
         ("got 2048, not 8192", "got 512, not 8192", False),
-        ("at 0x7f00aa in /tmp/a1/x.py:3", "at 0x7f11bb in /tmp/b2/x.py:9", False),
+        ("at 0x7f00aa in /srv/one/x.py:3", "at 0x7f11bb in /srv/two/x.py:9", False),
         ("\x1b[31mBad\x1b[0m  Net", "bad net", False),
         ("{id} is bad", "{id} is bad", False),
         ("bad shape", "bad type", True),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import msgspec
 import pytest
-from kit import BROKEN, Pair, corpus_of
+from kit import Pair, corpus_of
 
 from harness.errors import UsageError
 from harness.facts import Limits, Told, ToolRef
@@ -150,10 +150,14 @@ def test_a_tool_that_is_not_there_is_said_before_anything_runs(runner: ForkServe
         describe(runner, ToolRef("nobody"))
 
 
-def test_ids_and_order_follow_from_the_seed_and_tell_nothing(asked: list[Program]) -> None:
-    assert len({program.id for program in asked}) == len(asked)
-    assert all(len(program.id) == 12 for program in asked)
-    assert BROKEN in [program.source for program in asked]
+def test_ids_and_order_follow_from_the_seed_and_tell_nothing(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, {f"healthy/pair_{number}": Pair() for number in range(8)})
+    entries = [(0, entry) for entry in corpus.entries.values()]
+    one, again, other = (programs(entries, seed) for seed in (7, 7, 8))
+    assert one == again
+    assert not {program.id for program in one} & {program.id for program in other}
+    assert len({program.id for program in one}) == 16
+    assert [program.side for program in one] != [program.side for program in other]
 
 
 def test_requests_and_diagnoses_are_what_the_json_schema_says() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..mask import mask_error
 from ..tools.protocol import Diagnosis, Need, failed
 from ..tools.tool import Tool
 
@@ -47,14 +48,18 @@ class Opened:
         self.program.run(self.net, self.inputs, self.targets)
 
 
-class ModelTool(Tool):
-    """A tool of torch's own that works on the network and an example batch."""
-
-    needs = frozenset({Need.MODEL})
+class TorchTool(Tool):
+    """A tool that is part of torch."""
 
     def version(self) -> str:
         """Return the version of torch."""
-        return torch_version()
+        return f"torch {version('torch').partition('+')[0]}"
+
+
+class ModelTool(TorchTool):
+    """A tool of torch's own that works on the network and an example batch."""
+
+    needs = frozenset({Need.MODEL})
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Return what the tool says; an error where the program fails before it is asked."""
@@ -72,15 +77,8 @@ class ModelTool(Tool):
 
 def failed_before(opened: Opened, error: Exception) -> Diagnosis:
     """Return that a program raised before there was anything for the tool to judge."""
-    from ..mask import mask_error  # noqa: PLC0415  (with the rest of the running side)
-
     what = f"{opened.stage}: {type(error).__name__}: {mask_error(error)}"
     return failed(f"the program fails before the tool ran: {what}")
-
-
-def torch_version() -> str:
-    """Return what a tool that is part of torch is to be called."""
-    return f"torch {version('torch').partition('+')[0]}"
 
 
 def _program(file: Path, names: Names) -> Program:

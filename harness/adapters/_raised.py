@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..mask import mask_error
 from ..tools.protocol import Diagnosis, Finding, Location, Role, Status
 from ._kinds import kind_of
 
@@ -25,8 +26,6 @@ def raised(error: BaseException, request: Request, net: Any = None) -> Finding:
 
     The module is named within `net`, by default within the outermost one that was running.
     """
-    from ..mask import mask_error  # noqa: PLC0415  (with the rest of the running side)
-
     message = mask_error(error)
     return Finding(
         message=brief(message) or type(error).__name__,
@@ -74,8 +73,6 @@ def module_path(error: BaseException, net: Any = None) -> str | None:
 
 def unsupported(error: BaseException) -> Diagnosis:
     """Return that a tool cannot judge a program, for the reason that it gave itself."""
-    from ..mask import mask_error  # noqa: PLC0415  (with the rest of the running side)
-
     reason = f"{type(error).__name__}: {brief(mask_error(error))}"
     return Diagnosis(Status.UNSUPPORTED, reason=reason)
 

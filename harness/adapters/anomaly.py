@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ..tools.protocol import Diagnosis, Finding, Location, Need, Role, Status, diagnosed
-from ..tools.tool import Tool
-from ._opened import Opened, failed_before, torch_version
+from ._opened import Opened, TorchTool, failed_before
 from ._raised import last_frame, raised
 
 if TYPE_CHECKING:
@@ -25,14 +24,10 @@ if TYPE_CHECKING:
 FRAME = re.compile(r'^ +File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 
 
-class Anomaly(Tool):
+class Anomaly(TorchTool):
     """`torch.autograd.set_detect_anomaly(True)` around the run."""
 
     needs = frozenset({Need.RUN})
-
-    def version(self) -> str:
-        """Return the version of torch."""
-        return torch_version()
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program in anomaly mode."""

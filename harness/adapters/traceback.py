@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..tools.protocol import Diagnosis, Need, Status, diagnosed
-from ..tools.tool import Tool
-from ._opened import Opened, torch_version
+from ._opened import Opened, TorchTool
 from ._raised import raised
 
 if TYPE_CHECKING:
     from ..tools.protocol import Request
 
 
-class Traceback(Tool):
+class Traceback(TorchTool):
     """What anyone sees who runs the program."""
 
     needs = frozenset({Need.RUN})
-
-    def version(self) -> str:
-        """Return the version of torch."""
-        return torch_version()
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program; whatever it raises is the finding."""

@@ -40,7 +40,7 @@ def describe(runner: Runner, ref: ToolRef) -> Told:
     Raises UsageError where there is no such tool, or something must be installed first.
     """
     (ending,) = runner.run([Job(0, task=Task.DIAGNOSE, tool=ref)])
-    told = _told(ending)
+    told = _told(ending, [])
     if told is None:
         message = f"the tool {ref.name} cannot be opened: {ending.detail}"
         raise UsageError(message)
@@ -72,19 +72,12 @@ class Asking:
         chunks = [programs[at : at + size] for at in range(0, len(programs), size)]
         alone: list[Program] = []
         for chunk, ending in self._run(chunks, requests):
-            told = _told(ending)
-            if told is not None:
-                seconds = told.seconds / len(chunk)
-                for program, diagnosis in zip(chunk, told.diagnoses, strict=True):
-                    yield Result(program, masked(diagnosis), seconds)
-            elif len(chunk) > 1:
+            if len(chunk) > 1 and not _told(ending, chunk):
                 alone += chunk
             else:
-                yield Result(chunk[0], failed(mask(f"{ending.end}: {ending.detail}")), 0.0)
+                yield from _results(ending, chunk)
         for chunk, ending in self._run([[program] for program in alone], requests):
-            told = _told(ending)
-            diagnosis = told.diagnoses[0] if told else failed(f"{ending.end}: {ending.detail}")
-            yield Result(chunk[0], masked(diagnosis), told.seconds if told else 0.0)
+            yield from _results(ending, chunk)
 
     def _run(
         self, chunks: list[Sequence[Program]], requests: dict[str, Request]
@@ -155,8 +148,21 @@ class Asking:
         return found
 
 
-def _told(ending: Ending) -> Told | None:
-    return ending.observation.told if ending.observation else None
+def _told(ending: Ending, chunk: Sequence[Program]) -> Told | None:
+    """Return what came back, if it is an answer for each program; a tool may have written it."""
+    told = ending.observation.told if ending.observation else None
+    return told if told and len(told.diagnoses) == len(chunk) else None
+
+
+def _results(ending: Ending, chunk: Sequence[Program]) -> Iterator[Result]:
+    told = _told(ending, chunk)
+    if told is None:
+        reason = ending.detail or "it did not answer for each program"
+        for program in chunk:
+            yield Result(program, masked(failed(f"{ending.end}: {reason}")), 0.0)
+        return
+    for program, diagnosis in zip(chunk, told.diagnoses, strict=True):
+        yield Result(program, masked(diagnosis), told.seconds / len(chunk))
 
 
 def masked(diagnosis: Diagnosis) -> Diagnosis:

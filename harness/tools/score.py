@@ -41,6 +41,9 @@ def score(corpus: Corpus, options: argparse.Namespace) -> int:
     ref = named_tool(options)
     path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = book.read(path)
+    if options.fail_on_regression and then is None:
+        message = f"nothing is recorded of {ref.name}: record it first (--bless)"
+        raise UsageError(message)
     try:
         asked = survey(corpus, ref, options)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from .. import report
 from ..corpus import Case
+from ..environment import PACKAGE
 from ..facts import Limits, Told, ToolRef
 from ..runner import open_runner
 from . import book, predictions, sarif
@@ -120,8 +121,8 @@ def _from_file(
 def _run(
     runner: Runner, ref: ToolRef, told: Told, asked: list[Program], options: argparse.Namespace
 ) -> list[Result]:
-    files = [hashlib.sha256(Path(part).read_bytes()).hexdigest()
-             for part in ref.argv if Path(part).is_file()]  # fmt: skip
+    code = [*sorted(PACKAGE.rglob("*.py")), *(Path(part) for part in ref.argv)]
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in code if path.is_file()]
     configuration = [ref, files, told.version, runner.hello.torch, options.timeout]
     kept = Unfinished(configuration, asked)
     results = kept.known()

@@ -158,7 +158,7 @@ def _result(
         parameter = dict(net.named_parameters())[name]
         with torch.no_grad():
             parameter += step * torch.randn_like(parameter)
-    seed_everything(program.seed)
+    seed_everything(program.seed, program.device)
     data = (map_tensors(values, torch.clone) for values in (inputs, targets))
     result = program.run(net, *data)
     return tensors(result) or [torch.tensor(float(result))]

@@ -44,14 +44,14 @@ class Program:
         path = Path.cwd() / FILE_NAME
         path.write_text(source, encoding="utf-8")
         sys.path.insert(0, str(path.parent))
-        seed_everything(seed)
+        seed_everything(seed, device)
         with torch.device(device):
             module = importlib.import_module(path.stem)
         return cls(module, seed, device)
 
     def net(self, seed: int | None = None) -> torch.nn.Module:
         """Return a new network, the same for the same seed."""
-        seed_everything(self.seed if seed is None else seed)
+        seed_everything(self.seed if seed is None else seed, self.device)
         with self.device:
             net: torch.nn.Module = self._module.Net()
         return net
@@ -77,7 +77,7 @@ class Program:
 
     def call(self, name: str, *arguments: object) -> Any:
         """Call a function of the program by its name, seeded."""
-        seed_everything(self.seed + 2)
+        seed_everything(self.seed + 2, self.device)
         return getattr(self._module, name)(*arguments)
 
     def forward(self, net: torch.nn.Module, *inputs: object) -> Any:
@@ -86,7 +86,7 @@ class Program:
             return net(*inputs)
 
     def _make(self, name: str, batch_size: int | None) -> tuple[Any, ...]:
-        seed_everything(self.seed + 1)
+        seed_everything(self.seed + 1, self.device)
         maker: Callable[..., Any] = getattr(self._module, name)
         values = maker() if batch_size is None else maker(batch_size=batch_size)
         return tuple(move(values, self.device))
@@ -110,8 +110,14 @@ def tensors(values: object) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the generators of torch, NumPy and the standard library."""
-    torch.manual_seed(seed)
+def seed_everything(seed: int, device: torch.device | str = "cpu") -> None:
+    """Seed the generators of torch, NumPy and the standard library.
+
+    That of an accelerator only for a program that runs there: `torch.manual_seed` asks each to
+    be seeded once it is there, and formats the stack for every such request, which takes a
+    small network longer than a layer does.
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(seed)
     np.random.seed(seed)  # noqa: NPY002  (programs of the corpus may use the global one)
     random.seed(seed)

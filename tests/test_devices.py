@@ -8,10 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from kit import HEALTHY, TRAINED, Pair, Remembering, Solo, corpus_of, doing, outcome
 
 from harness.errors import DeviceError
 from harness.facts import Hello
+from harness.program import seed_everything
 from harness.reproduce import choose_devices
 from harness.vocabulary import Verdict
 
@@ -137,3 +139,20 @@ def test_a_poisoned_cuda_context_is_one_programs_own(server: ForkServer, tmp_pat
         "cuda/poison": Verdict.CONTROL_FAILED,
         "cuda/net": Verdict.WORKS,
     }
+
+
+def test_the_cpu_is_seeded_as_torch_does_it() -> None:
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    seed_everything(7)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_an_accelerator_is_seeded_for_a_program_that_runs_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch, "manual_seed", seeded.append)
+    seed_everything(1, "cpu")
+    seed_everything(2, "cuda")
+    assert seeded == [2]

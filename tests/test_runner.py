@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,9 +14,6 @@ from kit import importing
 from harness.errors import RunnerError
 from harness.facts import End, Job, Limits
 from harness.runner import ForkServer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STOPS = importing("os", "raise RuntimeError(os.getpid())")
 HANGS = importing("time", "time.sleep(86_400)")
@@ -85,3 +84,19 @@ def test_the_bound_of_memory_is_what_it_says() -> None:
         endings = list(runner.run([Job(0, modest, 0), Job(1, greedy, 0)]))
     assert [ending.end for ending in endings] == [End.OBSERVED, End.CRASHED]
     assert endings[1].detail == "took more than 0.25 GiB of memory"
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists()
+    or tuple(map(int, platform.release().split(".")[:2])) < (6, 1),
+    reason="this kernel cannot be asked for huge pages",
+)
+def test_a_program_begins_with_huge_pages(server: ForkServer) -> None:
+    look = "raise RuntimeError(Path('/proc/self/smaps_rollup').read_text())"
+    source = "from pathlib import Path\n" + importing("os", look)
+    (ending,) = server.run([Job(0, source, 0)])
+    assert ending.observation
+    assert ending.observation.raised
+    told = re.search(r"AnonHugePages: +(\d+) kB", ending.observation.raised.message)
+    assert told, ending.observation.raised.message
+    assert int(told[1]) > 50_000

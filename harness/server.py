@@ -76,8 +76,13 @@ class Server:
 
     def _start(self) -> None:
         while self._waiting and len(self._children) < self._limits.workers:
+            job = self._waiting.popleft()
+            if job.tool and not job.tool.argv:
+                from .tools.diagnosing import prepare  # noqa: PLC0415  (imports torch)
+
+                prepare(job.tool.name)
             scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-            child = Child(self._waiting.popleft(), self._limits, scratch)
+            child = Child(job, self._limits, scratch)
             self._children[child.pid] = child
             for descriptor in child.descriptors:
                 self._selector.register(descriptor, selectors.EVENT_READ, child)

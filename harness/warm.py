@@ -14,6 +14,7 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 
 import torch
 import torchvision
+from torch import nn
 
 from .facts import Hello
 
@@ -44,10 +45,7 @@ def preload() -> None:
 
     from . import counting, observe  # noqa: PLC0415, F401
 
-    nn = torch.nn
-    layers = [nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
-    net = nn.Sequential(*layers, nn.Linear(1, 2), nn.Softmax(dim=1)).eval()
-    inputs = (torch.zeros(3, 1, 2, 2),)
+    net, inputs = sample()
     with torch.no_grad():
         counting.count_forward(net, inputs)
     dimension: Any = getattr(getattr(torch, "export", None), "Dim", None)
@@ -55,6 +53,18 @@ def preload() -> None:
         shapes = ({0: dimension.DYNAMIC},)
         torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)
     net.to("meta")(*(tensor.to("meta") for tensor in inputs))
+    share()
+
+
+def sample() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    """Return a network of the commonest layers, to be evaluated, and inputs for it."""
+    layers = [nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    net = nn.Sequential(*layers, nn.Linear(1, 2), nn.Softmax(dim=1)).eval()
+    return net, (torch.zeros(3, 1, 2, 2),)
+
+
+def share() -> None:
+    """Have children begin with what this process has loaded, at as little cost as can be."""
     gc.collect()
     gc.freeze()
     _collapse()

@@ -15,7 +15,7 @@ from kit import Pair, corpus_of
 from harness.errors import UsageError
 from harness.facts import Limits, Told, ToolRef
 from harness.runner import ForkServer
-from harness.tools import protocol
+from harness.tools import diagnosing, protocol
 from harness.tools.asking import Asking, describe
 from harness.tools.programs import Program, Side, programs
 from harness.tools.protocol import (
@@ -29,6 +29,7 @@ from harness.tools.protocol import (
     read,
     schema,
 )
+from harness.tools.tool import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,3 +181,45 @@ def test_the_schema_in_the_package_is_the_protocol() -> None:
 def test_an_error_among_the_findings_of_a_clean_program_is_a_contradiction() -> None:
     with pytest.raises(ProtocolError, match="clean, and a finding of severity error"):
         checked(Diagnosis(Status.CLEAN, [Finding("no")]))
+
+
+@pytest.fixture
+def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Stand in for the bundled tools; return the names of those that were prepared."""
+    seen: list[str] = []
+
+    class Preparing(Tool):
+        name = ""
+
+        def prepare(self) -> None:
+            seen.append(self.name)
+            if self.name == "fails":
+                raise RuntimeError
+
+    class Missing(Preparing):
+        def missing(self) -> str:
+            return "install it"
+
+    def find(name: str) -> Tool:
+        tool = Missing() if name == "missing" else Preparing()
+        tool.name = name
+        return tool
+
+    monkeypatch.setattr(diagnosing, "bundled", lambda: ["works", "fails", "missing"])
+    monkeypatch.setattr(diagnosing, "find", find)
+    monkeypatch.setattr("harness.warm.share", lambda: None)
+    diagnosing.prepare.cache_clear()
+    yield seen
+    diagnosing.prepare.cache_clear()
+
+
+def test_a_bundled_tool_is_prepared_once(preparing: list[str]) -> None:
+    for name in ("works", "works", "fails", "fails"):
+        diagnosing.prepare(name)
+    assert preparing == ["works", "fails"]
+
+
+def test_no_other_code_is_let_into_the_process_that_forks(preparing: list[str]) -> None:
+    diagnosing.prepare("missing")
+    diagnosing.prepare("announced")
+    assert preparing == []

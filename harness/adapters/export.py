@@ -34,6 +34,15 @@ FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 class Export(ModelTool):
     """`torch.export.export(net, inputs, dynamic_shapes=..., strict=True)`."""
 
+    def prepare(self) -> None:
+        """Export a small network: the first time takes three times as long as the others."""
+        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+
+        from ..warm import sample  # noqa: PLC0415  (likewise)
+
+        net, inputs = sample()
+        torch.export.export(net, inputs, dynamic_shapes=any_batch(inputs), strict=True)
+
     def examine(self, opened: Opened) -> Diagnosis:
         """Export the network with any batch size."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)

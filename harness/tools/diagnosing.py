@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 import time
 from pathlib import Path
 
 import msgspec
 
+from .. import warm
 from ..errors import UsageError
 from ..facts import Job, Told
 from .folder import lay_out
 from .protocol import Diagnosis, ProtocolError, Request, checked, failed
-from .tool import opened
+from .tool import Tool, bundled, find, opened
+
+
+@functools.cache
+def prepare(name: str) -> None:
+    """Prepare a tool, once, in the process from which all are forked.
+
+    Only a bundled one: another's code is run in processes of its own and nowhere else. One that
+    cannot be prepared is asked all the same.
+    """
+    if name not in bundled():
+        return
+    tool = find(name)
+    if type(tool).prepare is Tool.prepare or tool.missing():
+        return
+    with contextlib.suppress(Exception):
+        tool.prepare()
+    warm.share()
 
 
 def tell(job: Job) -> Told:

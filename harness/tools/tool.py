@@ -42,6 +42,13 @@ class Tool:
         """Return the version of what diagnoses, as results are to name it."""
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Load what each process that diagnoses would otherwise load for itself.
+
+        Called for bundled tools only, in the process from which the others are forked: it may
+        run no program, and no backward pass, which would start threads.
+        """
+
     def diagnose(self, request: Request) -> Diagnosis:
         """Return what the tool says of one program."""
         raise NotImplementedError

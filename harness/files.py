@@ -9,8 +9,6 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psutil
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -51,6 +49,8 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 def _clear_drafts(folder: Path) -> None:
     """Delete what writers that are dead have left; put back a folder lost between two renames."""
+    import psutil  # noqa: PLC0415  (slow to load, and nobody else here needs it)
+
     for stale in folder.parent.glob(f".{folder.name}-*"):
         writer = int(stale.name.removesuffix(ASIDE).rpartition("-")[2])
         if writer != os.getpid() and psutil.pid_exists(writer):

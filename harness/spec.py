@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from . import toml
 from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ Kind = Annotated[str, Meta(pattern=r"^[a-z0-9_]+/[a-z0-9_]+$")]
 Level = Annotated[int, Meta(ge=1, le=3)]
 Schema = TypeVar("Schema")
 Sources = Annotated[list[Url], Meta(min_length=1)]
+_RELEASES = r"(?:[<>]=?|[!=]=)\d+(?:\.\d+)*"
+# Sure to be valid, without asking `packaging`: that takes longer to load than a corpus to check.
+_PLAIN = re.compile(rf"{_RELEASES}(?:,{_RELEASES})*", re.ASCII)
 
 
 class SpecError(Exception):
@@ -155,8 +159,8 @@ def read_control(path: Path) -> ControlSpec:
 
 def _read(path: Path, schema: type[Schema]) -> Schema:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = toml.loads(path.read_text(encoding="utf-8"))
+    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"not valid TOML: {error}; correct the syntax there"
         raise SpecError(message) from None
     try:
@@ -237,6 +241,8 @@ def _check_needed(torch: str | None) -> None:
 
 
 def _check_versions(key: str, versions: str) -> None:
+    if _PLAIN.fullmatch(versions):
+        return
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (likewise)
 
     try:

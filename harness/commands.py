@@ -7,6 +7,7 @@ Each takes the parsed options and returns the exit code; what it needs it import
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,7 @@ def list_(options: argparse.Namespace) -> int:
     if options.json:
         _print_json([_summary(corpus, name) for name in ids])
     else:
-        console = terminal.console()
-        console.print(listing(corpus, ids, console.width), soft_wrap=True, end="")
+        terminal.print_pieces(partial(listing, corpus, ids))
     return 0
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import CorpusError
 from .spec import CaseSpec, ControlSpec, Healthy, SpecError, read_case, read_control
@@ -130,11 +131,10 @@ def default_root() -> Path:
     return bundled if bundled.is_dir() else package.parent
 
 
-@dataclass(frozen=True)
-class _Survey:
+class _Survey(NamedTuple):
     """What the names of a corpus' files say, before one of them is read."""
 
-    root: Path
+    trees: dict[str, Path]
     files: dict[str, set[str]]  # by tree
     problems: list[Problem]
     programs: list[str]  # the ids of cases and controls, sorted
@@ -182,27 +182,28 @@ def find(root: Path, pattern: str) -> Entry:
 
 
 def _survey(root: Path) -> _Survey:
-    if not any((root / tree).is_dir() for tree in TREES):
+    trees = {tree: root / tree for tree in TREES}
+    if not any(folder.is_dir() for folder in trees.values()):
         message = f"{root} is no corpus: it has none of the folders {', '.join(TREES)}"
         raise CorpusError(message)
-    files = {tree: _files(root / tree) for tree in TREES}
+    files = {tree: _files(folder) for tree, folder in trees.items()}
     problems = [*_strays(files), *_halves(files), *_duplicates(files)]
     programs = _stems(files["cases"], ".py") | _stems(files["controls"], ".py")
-    return _Survey(root, files, problems, sorted(programs))
+    return _Survey(trees, files, problems, sorted(programs))
 
 
 def _read_entry(survey: _Survey, name: str) -> Entry | Problem:
-    root, paired = survey.root, f"{name}.py" in survey.files["cases"]
+    paired = f"{name}.py" in survey.files["cases"]
     tree = "cases" if paired else "controls"
+    declared = survey.trees[tree] / f"{name}.toml"
 
     def source(tree: str) -> str:
-        return (root / tree / f"{name}.py").read_text(encoding="utf-8")
+        return (survey.trees[tree] / f"{name}.py").read_text(encoding="utf-8")
 
     try:
         if paired:
-            case = read_case(root / tree / f"{name}.toml")
-            return Case(name, case, source("cases"), source("fixes"))
-        return Control(name, read_control(root / tree / f"{name}.toml"), source(tree))
+            return Case(name, read_case(declared), source("cases"), source("fixes"))
+        return Control(name, read_control(declared), source("controls"))
     except SpecError as error:
         return Problem(name, f"{tree}/{name}.toml", str(error))
     except UnicodeDecodeError as error:

@@ -20,10 +20,15 @@ RENAME_SWAP = 2  # macOS sys/stdio.h
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file by way of a temporary one beside it."""
+    """Write a text file, in UTF-8, by way of a temporary one beside it."""
+    write_bytes(path, text.replace("\n", os.linesep).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file by way of a temporary one beside it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -28,6 +28,11 @@ _LISTS = re.compile(r"^(?:holds|breaks|layers) = \[", re.MULTILINE)
 _FAILED = re.compile(r'^ *"(?:\S+ )?(\w+): .* -> ✗",$', re.MULTILINE)
 
 
+RESULTS = "results"
+BOOKS = "torch-*/*.toml"
+REPORTS = "evidence/reports.jsonl"
+
+
 class Message(Struct, frozen=True):
     """One wording of a case's failure, and where in the program it came up."""
 
@@ -46,13 +51,20 @@ class Kind(Struct):
 
 def known(corpus: Corpus) -> dict[str, list[Message]]:
     """Return each case's messages, each once, in the order of `ordered`; silent ones have none."""
-    recorded = read(corpus.root / "results")
-    met = reports(corpus.root / "evidence" / "reports.jsonl")
+    recorded = read(corpus.root / RESULTS)
+    met = reports(corpus.root / REPORTS)
     cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
     return {
         case.id: list(dict.fromkeys([*recorded.get(case.id, []), *_written(case)]))
         for case in ordered(cases, met)
     }
+
+
+def files(corpus: Corpus) -> list[Path]:
+    """Return the files that `known` reads."""
+    books = sorted((corpus.root / RESULTS).glob(BOOKS))
+    reports = corpus.root / REPORTS
+    return [*books, reports] if reports.is_file() else books
 
 
 def ordered(cases: list[Case], met: Counter[str]) -> list[Case]:
@@ -102,7 +114,7 @@ def read(results: Path) -> dict[str, list[Message]]:
     """
     parsed: dict[str, Message | None] = {}  # most parts are the same under every release
     found: dict[str, dict[Message, None]] = {}
-    for path in sorted(results.glob("torch-*/*.toml")):
+    for path in sorted(results.glob(BOOKS)):
         try:
             for name, part in _parts(path.read_text(encoding="utf-8")):
                 if part not in parsed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import sys
@@ -68,6 +67,8 @@ def _clear_drafts(folder: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> None:
     """Let two paths change names: atomically on Linux and macOS, nearly so elsewhere."""
+    import ctypes  # noqa: PLC0415  (likewise)
+
     first, second = os.fsencode(one), os.fsencode(other)
     failed = True
     if sys.platform == "linux":

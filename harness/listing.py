@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("id", "level", "stage", "title")
 GAP = "  "  # between columns
-TITLE_WIDTH = 20  # at least, however narrow the terminal
+TITLE_WIDTH = 12  # at least, however narrow the terminal
 INVALID = "invalid: see `python -m harness lint`"
 
 

@@ -53,7 +53,7 @@ def test_the_rows_are_those_of_a_table(width: int, tmp_path: Path) -> None:
     assert rows == _table(corpus, width)
 
 
-@pytest.mark.parametrize("width", [80, 132])
+@pytest.mark.parametrize("width", [90, 132])
 def test_so_are_those_of_the_corpus(width: int) -> None:
     corpus = load(default_root())
     rows = "".join(text for text, _ in listing(corpus, corpus.ids, width))

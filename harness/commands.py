@@ -94,7 +94,7 @@ def explain(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"matches": matches})
     else:
-        terminal.console().print(answer.answer(matches, corpus))
+        terminal.print_pieces(partial(answer.answer, matches, corpus))
     return 0 if matches else 1
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ def trace(options: argparse.Namespace, corpus: Corpus) -> int:
     else:
         _print(tracing, options, ending)
         if matches:
-            terminal.console(stderr=True).print(answer(matches, corpus))
+            terminal.print_pieces(partial(answer, matches, corpus), stderr=True)
     return code
 
 

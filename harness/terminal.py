@@ -23,15 +23,18 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
 
 
-def print_pieces(pieces: Callable[[int], Iterable[tuple[str, str]]]) -> None:
+def print_pieces(
+    pieces: Callable[[int], Iterable[tuple[str, str]]], *, stderr: bool = False
+) -> None:
     """Print what `pieces` gives for a width in characters: texts, each with its style.
 
-    Where standard output is no terminal, rich is not even loaded.
+    Where they go to no terminal, rich is not even loaded.
     """
-    if not sys.stdout.isatty() and not any(map(os.environ.get, STYLED)):
-        print("".join(text for text, _ in pieces(WIDTH)), end="")
+    stream = sys.stderr if stderr else sys.stdout
+    if not stream.isatty() and not any(map(os.environ.get, STYLED)):
+        print("".join(text for text, _ in pieces(WIDTH)), end="", file=stream)
         return
     from rich.text import Text  # noqa: PLC0415  (likewise)
 
-    shown = console()
+    shown = console(stderr=stderr)
     shown.print(Text.assemble(*pieces(shown.width)), soft_wrap=True, end="")

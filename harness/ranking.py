@@ -125,12 +125,13 @@ def build(messages: Mapping[str, Sequence[Message]]) -> Index:
     The beginning of a long message counts as a message too, since many quote no more. A message
     of which the place is not known is expected where the others of its case come up.
     """
+    told = cache(features)  # of cases that say the same
     usual = {name: sorted({place for message in known for place in _places(message)})
              for name, known in messages.items()}  # fmt: skip
     documents = [
         Document(
             name,
-            features(message.raises, says),
+            told(message.raises, says),
             _places(message) or usual[name],
             message.source != "seen",
         )

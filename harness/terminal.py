@@ -31,10 +31,18 @@ def print_pieces(
     Where they go to no terminal, rich is not even loaded.
     """
     stream = sys.stderr if stderr else sys.stdout
-    if not stream.isatty() and not any(map(os.environ.get, STYLED)):
+    if not _is_terminal(stream) and not any(map(os.environ.get, STYLED)):
         print("".join(text for text, _ in pieces(WIDTH)), end="", file=stream)
         return
     from rich.text import Text  # noqa: PLC0415  (likewise)
 
     shown = console(stderr=stderr)
     shown.print(Text.assemble(*pieces(shown.width)), soft_wrap=True, end="")
+
+
+def _is_terminal(stream: object) -> bool:
+    """Whether a stream is a terminal; a program that was traced may have put anything there."""
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):  # Value: it is closed
+        return False

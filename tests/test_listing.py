@@ -76,6 +76,23 @@ def test_what_is_invalid_is_red_and_the_headings_are_bold(tmp_path: Path) -> Non
         "", "bold"}  # fmt: skip
 
 
+def test_a_stream_that_cannot_say_what_it_is_gets_plain_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Odd:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    odd = Odd()
+    for name in terminal.STYLED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.stderr", odd)
+    terminal.print_pieces(lambda width: [(f"{width}\n", "bold")], stderr=True)
+    assert odd.text == f"{terminal.WIDTH}\n"
+
+
 @pytest.mark.parametrize("wish", ["", "FORCE_COLOR", "TTY_COMPATIBLE"])
 def test_a_style_is_shown_where_rich_would_show_it(
     wish: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

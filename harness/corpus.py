@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import CorpusError
+from .files import read
 from .spec import CaseSpec, ControlSpec, Healthy, SpecError, read_case, read_control
 
 TREES = ("cases", "fixes", "controls")
@@ -156,11 +157,11 @@ def load(root: Path) -> Corpus:
     for name in survey.programs:
         if name in unsound:
             continue
-        read = _read_entry(survey, name)
-        if isinstance(read, Problem):
-            problems.append(read)
+        found = _read_entry(survey, name)
+        if isinstance(found, Problem):
+            problems.append(found)
         else:
-            entries[name] = read
+            entries[name] = found
     return Corpus(root, entries, sorted(problems, key=lambda problem: (problem.id, problem.file)))
 
 
@@ -175,10 +176,10 @@ def find(root: Path, pattern: str) -> Entry:
         message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
         raise CorpusError(message)
     problems = sorted((p for p in survey.problems if p.id == name), key=lambda p: p.file)
-    read = None if problems else _read_entry(survey, name)
-    if isinstance(read, Case | Control):
-        return read
-    raise CorpusError("\n".join(map(str, [read] if read else problems)))
+    found = None if problems else _read_entry(survey, name)
+    if isinstance(found, Case | Control):
+        return found
+    raise CorpusError("\n".join(map(str, [found] if found else problems)))
 
 
 def _survey(root: Path) -> _Survey:
@@ -195,10 +196,10 @@ def _survey(root: Path) -> _Survey:
 def _read_entry(survey: _Survey, name: str) -> Entry | Problem:
     paired = f"{name}.py" in survey.files["cases"]
     tree = "cases" if paired else "controls"
-    declared = survey.trees[tree] / f"{name}.toml"
+    declared = f"{survey.trees[tree]}/{name}.toml"  # no Path: it would cost as much as reading
 
     def source(tree: str) -> str:
-        return (survey.trees[tree] / f"{name}.py").read_text(encoding="utf-8")
+        return read(f"{survey.trees[tree]}/{name}.py")
 
     try:
         if paired:

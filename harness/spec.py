@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from . import toml
+from .files import read
 from .vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
     torch: Text | None = None
 
 
-def read_case(path: Path) -> CaseSpec:
+def read_case(path: Path | str) -> CaseSpec:
     """Read and check a case's `.toml`; raise SpecError where it breaks the schema."""
     spec = _read(path, CaseSpec)
     _check_failure(spec.broken)
@@ -149,7 +150,7 @@ def read_case(path: Path) -> CaseSpec:
     return spec
 
 
-def read_control(path: Path) -> ControlSpec:
+def read_control(path: Path | str) -> ControlSpec:
     """Read and check a control's `.toml`; raise SpecError where it breaks the schema."""
     spec = _read(path, ControlSpec)
     _check_length("truth", spec.truth)
@@ -157,9 +158,9 @@ def read_control(path: Path) -> ControlSpec:
     return spec
 
 
-def _read(path: Path, schema: type[Schema]) -> Schema:
+def _read(path: Path | str, schema: type[Schema]) -> Schema:
     try:
-        data = toml.loads(path.read_text(encoding="utf-8"))
+        data = toml.loads(read(path))
     except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"not valid TOML: {error}; correct the syntax there"
         raise SpecError(message) from None

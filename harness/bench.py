@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.progress import Progress
 
-from . import report
+from . import report, terminal
 from .corpus import Case
 from .errors import UsageError
 from .revision import corpus_at
@@ -122,7 +122,7 @@ def _each(
 ) -> Findings:
     """Return a row for each name; an interruption keeps those that are complete."""
     old = options.against_python or sys.executable
-    console = report.console(stderr=True)
+    console = terminal.console(stderr=True)
     console.print(f"loading torch in {options.processes} processes …")
     with (
         open_bench(old, sys.executable, options.device, options.processes) as opened,
@@ -195,7 +195,7 @@ def _tell(findings: Findings, options: argparse.Namespace) -> None:
         document = _document(findings, options)
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
-        console = report.console()
+        console = terminal.console()
         if findings.rows:
             console.print(report.comparison_table(findings.rows))
         for line in _summary(findings, options):

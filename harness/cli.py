@@ -6,17 +6,16 @@ import argparse
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import commands, options
-from . import corpus as corpora
 from .errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Command = Callable[[argparse.Namespace], int]
+    Adder = Callable[[argparse.ArgumentParser], None]
 
 EXIT_USAGE = 2
 DESCRIPTION = """\
@@ -38,11 +37,41 @@ examples:
   python -m harness score --exec "my-linter"    what does a diagnostic tool see
   python -m harness trace train.py --epochs 1   run your own program: what did each layer give
 """
+COMMANDS: list[tuple[Command, str, tuple[Adder, ...]]] = [
+    (commands.reproduce, "run every program here: does it fail as declared, does its fix work",
+     (options.reproduce, options.devices, options.ids, options.json)),
+    (commands.cost, "count what forward passes ask of torch, and compare with the record",
+     (options.devices, options.ids, options.json)),
+    (commands.bench, "compare how long forward passes take, in one run: is this slower?",
+     (options.bench, options.ids, options.json)),
+    (commands.list_, "list the cases and controls", (options.ids, options.json)),
+    (commands.show, "show all about one case or control", (options.listed, options.json)),
+    (commands.explain, "name the mistake behind a message or a traceback",
+     (options.explain, options.json)),
+    (commands.lint, "hold the files to the corpus contract", (options.json,)),
+    (commands.trace, "run a program of your own and show what each layer did", (options.trace,)),
+    (commands.coverage, "hold the corpus against real reports of failing networks",
+     (options.coverage,)),
+    (commands.site, "write the corpus and its results as static pages",
+     (options.site, options.json)),
+    (commands.learn, "mend broken programs, one after another, judged as you save",
+     (options.learn, options.ids, options.json)),
+    (commands.export, "write a case as a notebook for a class",
+     (options.listed, options.export)),
+    (commands.score, "score a diagnostic tool on the programs of the corpus",
+     (options.score, options.json)),
+    (commands.programs, "write the programs for a diagnostic tool that runs elsewhere",
+     (options.programs, options.ids, options.json)),
+    (commands.variants, "make new variants of the corpus from a seed, each verified here",
+     (options.variants, options.ids, options.json)),
+    (commands.new, "write the skeleton of a new case", (options.begun,)),
+]  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 all as declared, 1 something is not, 2 usage."""
-    given = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = _parser(arguments).parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         code = int(given.command(given))
@@ -59,7 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows the options of those commands that `arguments` name.
+
+    All of them would take as long to make as the answer of a quick command.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m harness",
         description=DESCRIPTION,
@@ -67,61 +100,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def add(run: Command, text: str) -> argparse.ArgumentParser:
+    for run, text, adders in COMMANDS:
         name = run.__name__.strip("_")
-        added: argparse.ArgumentParser = subparsers.add_parser(
-            name, help=text, description=f"{text[:1].upper()}{text[1:]}."
-        )
+        added = subparsers.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
+        if name not in arguments:
+            continue
         added.set_defaults(command=run)
-        added.add_argument("--corpus", type=Path, default=corpora.default_root(), metavar="DIR",
-                           help="another tree with cases/, fixes/ and controls/")  # fmt: skip
-        return added
-
-    prove = add(
-        commands.reproduce, "run every program here: does it fail as declared, does its fix work"
-    )
-    options.reproduce(prove)
-    options.devices(prove)
-    costs = add(
-        commands.cost, "count what forward passes ask of torch, and compare with the record"
-    )
-    options.devices(costs)
-    times = add(commands.bench, "compare how long forward passes take, in one run: is this slower?")
-    options.bench(times)
-    listing = add(commands.list_, "list the cases and controls")
-    page = add(commands.show, "show all about one case or control")
-    page.add_argument("id", help="as `list` gives it")
-    explain = add(commands.explain, "name the mistake behind a message or a traceback")
-    options.explain(explain)
-    linter = add(commands.lint, "hold the files to the corpus contract")
-    options.trace(add(commands.trace, "run a program of your own and show what each layer did"))
-    coverage = add(commands.coverage, "hold the corpus against real reports of failing networks")
-    coverage.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
-    site = add(commands.site, "write the corpus and its results as static pages")
-    site.add_argument("--out", type=Path, default=Path("site"), metavar="DIR",
-                      help="the folder, made or replaced (default: site)")  # fmt: skip
-    course = add(commands.learn, "mend broken programs, one after another, judged as you save")
-    options.learn(course)
-    sheet = add(commands.export, "write a case as a notebook for a class")
-    sheet.add_argument("id", help="as `list` gives it")
-    sheet.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
-    sheet.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
-    scores = add(commands.score, "score a diagnostic tool on the programs of the corpus")
-    options.score(scores)
-    handed = add(commands.programs, "write the programs for a diagnostic tool that runs elsewhere")
-    handed.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    handed.add_argument("--seed", type=options.count, default=0, metavar="S",
-                        help="of ids and order; `score` needs it again (default 0)")  # fmt: skip
-    vary = add(commands.variants, "make new variants of the corpus from a seed, each verified here")
-    options.variants(vary)
-    begin = add(commands.new, "write the skeleton of a new case")
-    begin.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
-    for command in (prove, costs, times, listing, course, handed, vary):
-        command.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
-    with_json = (
-        prove, costs, times, listing, page, linter, explain, course, site, scores, handed, vary,
-    )  # fmt: skip
-    for command in with_json:
-        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        for add in (options.corpus, *adders):
+            add(added)
     return parser

@@ -7,6 +7,7 @@ Each takes the parsed options and returns the exit code; what it needs it import
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from .errors import CorpusError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from .corpus import Corpus, Entry
+    from .corpus import Corpus
 
 
 def _load(options: argparse.Namespace) -> Corpus:
@@ -46,14 +47,15 @@ def bench(options: argparse.Namespace) -> int:
 
 def list_(options: argparse.Namespace) -> int:
     """List the entries."""
-    from . import report
+    from . import terminal
+    from .listing import listing
 
     corpus = _load(options)
     ids = corpus.select(options.ids)
     if options.json:
         _print_json([_summary(corpus, name) for name in ids])
     else:
-        report.console().print(report.entry_table(corpus, ids))
+        terminal.print_pieces(partial(listing, corpus, ids))
     return 0
 
 
@@ -66,27 +68,25 @@ def _summary(corpus: Corpus, name: str) -> dict[str, object]:
 
 def show(options: argparse.Namespace) -> int:
     """Show all about one entry."""
-    from . import records, report
+    from . import records, terminal
+    from .page import page
     from .timing import stored
 
-    corpus = _load(options)
-    entry = _one_entry(corpus, options.id)
-    name = entry.id
-    books = records.read_all(corpus.root / "results")
-    book = next((book for book in books if name in book.entries), None)
-    record = book.entries[name] if book else None
+    entry = corpora.find(options.corpus, options.id)
+    name, results = entry.id, options.corpus / "results"
+    release, record = records.newest(results, name)
     if options.json:
         _print_json({"id": name, "kind": entry.kind, "spec": entry.spec,
                      "programs": entry.programs(), "record": record})  # fmt: skip
     else:
-        times = stored.sentence(stored.read(corpus.root / "results", "cpu"), name)
-        report.console().print(report.page(entry, record, book.torch if book else "", times))
+        times = stored.sentence(stored.read(results, "cpu"), name)
+        terminal.console().print(page(entry, record, release, times))
     return 0
 
 
 def explain(options: argparse.Namespace) -> int:
     """Name the cases that are like a text; 1 where none is."""
-    from . import answer, matching, report
+    from . import answer, matching, terminal
 
     text = _pasted(options)
     corpus = _load(options)
@@ -94,7 +94,7 @@ def explain(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"matches": matches})
     else:
-        report.console().print(answer.answer(matches, corpus))
+        terminal.print_pieces(partial(answer.answer, matches, corpus))
     return 0 if matches else 1
 
 
@@ -129,18 +129,6 @@ def trace(options: argparse.Namespace) -> int:
     from . import script
 
     return script.trace(options, _load(options))
-
-
-def _one_entry(corpus: Corpus, pattern: str) -> Entry:
-    """Return the one entry that a pattern names; raises CorpusError."""
-    name, *others = corpus.select([pattern])
-    if others:
-        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
-        raise CorpusError(message)
-    entry = corpus.entries.get(name)
-    if entry is None:
-        raise CorpusError("\n".join(str(p) for p in corpus.problems if p.id == name))
-    return entry
 
 
 def lint(options: argparse.Namespace) -> int:
@@ -200,7 +188,7 @@ def export(options: argparse.Namespace) -> int:
     from .learn.course import alias
     from .notebook import write_notebook
 
-    entry = _one_entry(_load(options), options.id)
+    entry = corpora.find(options.corpus, options.id)
     if not isinstance(entry, corpora.Case):
         message = f"{entry.id} is a control: only a pair has something to mend"
         raise CorpusError(message)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
+import os
+import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import CorpusError
+from .files import read
 from .spec import CaseSpec, ControlSpec, Healthy, SpecError, read_case, read_control
 
 TREES = ("cases", "fixes", "controls")
@@ -90,23 +94,30 @@ class Corpus:
         Raises CorpusError, with the nearest ids, for a pattern that names none, and where
         there is no entry at all: an empty run would pass.
         """
-        if not self.ids:
-            message = f"{self.root} holds no case and no control: nothing could be proven"
-            raise CorpusError(message)
-        if not patterns:
-            return self.ids
-        chosen: set[str] = set()
-        for pattern in patterns:
-            found = {name for name in self.ids if _names(pattern.removesuffix(".py"), name)}
-            if not found:
-                raise CorpusError(self._unknown(pattern))
-            chosen |= found
-        return sorted(chosen)
+        return _select(self.root, self.ids, patterns)
 
-    def _unknown(self, pattern: str) -> str:
-        near = difflib.get_close_matches(pattern, self.ids, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see `python -m harness list`"
-        return f"no case or control is called {pattern!r}: {hint}"
+
+def _select(root: Path, ids: list[str], patterns: list[str]) -> list[str]:
+    if not ids:
+        message = f"{root} holds no case and no control: nothing could be proven"
+        raise CorpusError(message)
+    if not patterns:
+        return ids
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in ids if _names(pattern.removesuffix(".py"), name)}
+        if not found:
+            raise CorpusError(_unknown(pattern, ids))
+        chosen |= found
+    return sorted(chosen)
+
+
+def _unknown(pattern: str, ids: list[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  (slow to load, and rarely needed)
+
+    near = get_close_matches(pattern, ids, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see `python -m harness list`"
+    return f"no case or control is called {pattern!r}: {hint}"
 
 
 def _names(pattern: str, name: str) -> bool:
@@ -121,60 +132,108 @@ def default_root() -> Path:
     return bundled if bundled.is_dir() else package.parent
 
 
+class _Survey(NamedTuple):
+    """What the names of a corpus' files say, before one of them is read."""
+
+    trees: dict[str, Path]
+    files: dict[str, set[str]]  # by tree
+    problems: list[Problem]
+    programs: list[str]  # the ids of cases and controls, sorted
+
+    def ids(self) -> list[str]:
+        """Return every id, of whole entries and of parts of one."""
+        return sorted({*self.programs, *(problem.id for problem in self.problems)})
+
+
 def load(root: Path) -> Corpus:
     """Read the corpus below `root`; never raises for a bad entry, lists its problems.
 
     Raises CorpusError where `root` holds none of the three trees.
     """
-    if not any((root / tree).is_dir() for tree in TREES):
-        message = f"{root} is no corpus: it has none of the folders {', '.join(TREES)}"
-        raise CorpusError(message)
-    files = {tree: _files(root / tree) for tree in TREES}
-    problems = [*_strays(root, files), *_halves(files), *_duplicates(files)]
-    entries: dict[str, Entry] = {}
+    survey = _survey(root)
+    problems = list(survey.problems)
     unsound = {problem.id for problem in problems}
-    for name in sorted(_stems(files["cases"], ".py") | _stems(files["controls"], ".py")):
+    entries: dict[str, Entry] = {}
+    for name in survey.programs:
         if name in unsound:
             continue
-        try:
-            entries[name] = _read_entry(root, name)
-        except SpecError as error:
-            tree = "cases" if f"{name}.py" in files["cases"] else "controls"
-            problems.append(Problem(name, f"{tree}/{name}.toml", str(error)))
-        except UnicodeDecodeError as error:
-            problems.append(Problem(name, name, f"not UTF-8 ({error}): save it as UTF-8"))
+        found = _read_entry(survey, name)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            entries[name] = found
     return Corpus(root, entries, sorted(problems, key=lambda problem: (problem.id, problem.file)))
 
 
-def _read_entry(root: Path, name: str) -> Entry:
+def find(root: Path, pattern: str) -> Entry:
+    """Read the one entry that `pattern` names, and no other.
+
+    Raises CorpusError where it names none or several, or the entry has a problem.
+    """
+    survey = _survey(root)
+    name, *others = _select(root, survey.ids(), [pattern])
+    if others:
+        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
+        raise CorpusError(message)
+    problems = sorted((p for p in survey.problems if p.id == name), key=lambda p: p.file)
+    found = None if problems else _read_entry(survey, name)
+    if isinstance(found, Case | Control):
+        return found
+    raise CorpusError("\n".join(map(str, [found] if found else problems)))
+
+
+def _survey(root: Path) -> _Survey:
+    trees = {tree: root / tree for tree in TREES}
+    if not any(folder.is_dir() for folder in trees.values()):
+        message = f"{root} is no corpus: it has none of the folders {', '.join(TREES)}"
+        raise CorpusError(message)
+    files = {tree: _files(folder) for tree, folder in trees.items()}
+    problems = [*_strays(files), *_halves(files), *_duplicates(files)]
+    programs = _stems(files["cases"], ".py") | _stems(files["controls"], ".py")
+    return _Survey(trees, files, problems, sorted(programs))
+
+
+def _read_entry(survey: _Survey, name: str) -> Entry | Problem:
+    paired = f"{name}.py" in survey.files["cases"]
+    tree = "cases" if paired else "controls"
+    declared = f"{survey.trees[tree]}/{name}.toml"  # no Path: it would cost as much as reading
+
     def source(tree: str) -> str:
-        return (root / tree / f"{name}.py").read_text(encoding="utf-8")
+        return read(f"{survey.trees[tree]}/{name}.py")
 
-    if (root / "cases" / f"{name}.py").is_file():
-        spec = read_case(root / "cases" / f"{name}.toml")
-        return Case(name, spec, source("cases"), source("fixes"))
-    return Control(name, read_control(root / "controls" / f"{name}.toml"), source("controls"))
+    try:
+        if paired:
+            return Case(name, read_case(declared), source("cases"), source("fixes"))
+        return Control(name, read_control(declared), source("controls"))
+    except SpecError as error:
+        return Problem(name, f"{tree}/{name}.toml", str(error))
+    except UnicodeDecodeError as error:
+        return Problem(name, name, f"not UTF-8 ({error}): save it as UTF-8")
 
 
-def _files(tree: Path) -> set[str]:
-    return {
-        path.relative_to(tree).as_posix()
-        for path in tree.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.name != ".gitkeep"
-    }
+def _files(folder: Path | str, below: str = "") -> set[str]:
+    """Return the files below a folder, as paths with slashes that begin with `below`."""
+    found: set[str] = set()
+    with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as items:
+        for item in items:
+            if item.is_dir(follow_symlinks=False) and item.name != "__pycache__":
+                found |= _files(item.path, f"{below}{item.name}/")
+            elif item.is_file() and item.name != ".gitkeep":
+                found.add(f"{below}{item.name}")
+    return found
 
 
 def _stems(files: set[str], suffix: str) -> set[str]:
     return {name.removesuffix(suffix) for name in files if name.endswith(suffix)}
 
 
-def _strays(root: Path, files: dict[str, set[str]]) -> list[Problem]:
+def _strays(files: dict[str, set[str]]) -> list[Problem]:
     problems = []
     for tree in TREES:
         allowed = {".py"} if tree == "fixes" else {".py", ".toml"}
+        fits = re.compile(rf"[^/]+/[^/]+(?:{'|'.join(map(re.escape, sorted(allowed)))})")
         for name in files[tree]:
-            path = root / tree / name
-            if len(Path(name).parts) != 2 or path.suffix not in allowed:  # noqa: PLR2004  (topic and file)
+            if not fits.fullmatch(name):
                 shape = f"{tree}/<topic>/<id>{'|'.join(sorted(allowed))}"
                 stem = Path(name).with_suffix("").as_posix()
                 message = f"does not belong here, only {shape} does: move or delete it"

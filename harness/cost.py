@@ -14,7 +14,7 @@ import msgspec
 import tomli_w
 from rich.progress import track
 
-from . import files, report
+from . import files, terminal
 from .corpus import Case
 from .costbook import CostBook, difference_lines, read
 from .facts import Ending, Job, Limits, Task
@@ -60,7 +60,7 @@ def cost(corpus: Corpus, options: argparse.Namespace) -> int:
     Raises UsageError where the options, the records or the environment do not allow it.
     """
     sides = sides_to_count(corpus, corpus.select(options.ids))
-    with report.console(stderr=True).status("loading torch"):
+    with terminal.console(stderr=True).status("loading torch"):
         opened = open_runner(Limits(workers=options.workers))
     with opened as runner:
         devices, missing = choose_devices(options.device, runner.hello)
@@ -104,7 +104,7 @@ def count(runner: Runner, sides: dict[str, str], device: str) -> Counts:
     jobs = [Job(number, sides[name], 0, device, task=Task.COUNT)
             for number, name in enumerate(names)]  # fmt: skip
     found: dict[str, list[Ending]] = {name: [] for name in sides}
-    console = report.console(stderr=True)
+    console = terminal.console(stderr=True)
     for ending in track(
         runner.run(jobs),
         f"counting on {device}",

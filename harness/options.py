@@ -10,6 +10,58 @@ import argparse
 import os
 from pathlib import Path
 
+from .corpus import default_root
+
+
+def corpus(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes."""
+    parser.add_argument("--corpus", type=Path, default=default_root(), metavar="DIR",
+                        help="another tree with cases/, fixes/ and controls/")  # fmt: skip
+
+
+def ids(parser: argparse.ArgumentParser) -> None:
+    """Add the entries to take; none are all."""
+    parser.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
+
+
+def listed(parser: argparse.ArgumentParser) -> None:
+    """Add the one entry to take."""
+    parser.add_argument("id", help="as `list` gives it")
+
+
+def begun(parser: argparse.ArgumentParser) -> None:
+    """Add what `new` takes."""
+    parser.add_argument("id", help="<topic>/<id>; the id names the mistake, never the remedy")
+
+
+def json(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a form that programs read."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def coverage(parser: argparse.ArgumentParser) -> None:
+    """Add what `coverage` takes."""
+    parser.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
+
+
+def site(parser: argparse.ArgumentParser) -> None:
+    """Add what `site` takes."""
+    parser.add_argument("--out", type=Path, default=Path("site"), metavar="DIR",
+                        help="the folder, made or replaced (default: site)")  # fmt: skip
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    """Add what `export` takes."""
+    parser.add_argument("--notebook", action="store_true", required=True, help="as Jupyter has it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: net_….ipynb, here")
+
+
+def programs(parser: argparse.ArgumentParser) -> None:
+    """Add what `programs` takes."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--seed", type=count, default=0, metavar="S",
+                        help="of ids and order; `score` needs it again (default 0)")  # fmt: skip
+
 
 def explain(parser: argparse.ArgumentParser) -> None:
     """Add what `explain` takes."""

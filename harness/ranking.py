@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from .reading import Candidate
 from .wording import SPELLINGS, TYPES, split, wording
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .messages import Message
     from .reading import Reading
@@ -124,12 +125,13 @@ def build(messages: Mapping[str, Sequence[Message]]) -> Index:
     The beginning of a long message counts as a message too, since many quote no more. A message
     of which the place is not known is expected where the others of its case come up.
     """
+    told = cache(features)  # of cases that say the same
     usual = {name: sorted({place for message in known for place in _places(message)})
              for name, known in messages.items()}  # fmt: skip
     documents = [
         Document(
             name,
-            features(message.raises, says),
+            told(message.raises, says),
             _places(message) or usual[name],
             message.source != "seen",
         )
@@ -170,11 +172,11 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
     for number, document in enumerate(index.documents):
         for feature in document.features:
             holders.setdefault(feature, []).append(number)
-    sizes = [_sizes(document, index, weights) for document in index.documents]
+    weigh = cache(partial(_weight, index=index, weights=weights))  # most features are shared
+    sizes = [_sizes(document, weigh) for document in index.documents]
     best: dict[str, Rank] = {}
     for candidate in reading.candidates:
-        told = {feature: _weight(feature, index, weights)
-                for feature in features(candidate.raises, candidate.says)}  # fmt: skip
+        told = {name: weigh(name) for name in features(candidate.raises, candidate.says)}
         total, shared = sum(told.values()), dict[int, float]()
         for feature, weight in told.items():
             for number in holders.get(feature, ()):
@@ -199,11 +201,11 @@ def elsewhere(document: Document, reading: Reading) -> bool:
     return known and not reading.places.intersection(document.places)
 
 
-def _sizes(document: Document, index: Index, weights: Weights) -> tuple[float, float]:
+def _sizes(document: Document, weigh: Callable[[str], float]) -> tuple[float, float]:
     """Return what a message's features weigh without the exception's class, and with it."""
-    found = {feature: _weight(feature, index, weights) for feature in document.features}
-    named = sum(found.values())
-    return named - sum(found[name] for name in found if name.startswith("class:")), named
+    named = sum(map(weigh, document.features))
+    of_class = sum(weigh(name) for name in document.features if name.startswith("class:"))
+    return named - of_class, named
 
 
 def _likeness(common: float, text: float, message: float, weights: Weights) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import tomli_w
 from msgspec import Struct
 
-from . import files, matrix
+from . import files, matrix, toml
 from .errors import RecordError
 from .vocabulary import Verdict
 
@@ -92,8 +91,8 @@ def book_path(results: Path, torch: str, device: str) -> Path:
 def read_book(path: Path) -> Book:
     """Read one book; raises RecordError where it is damaged."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Book)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), Book)
+    except (msgspec.ValidationError, toml.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
         raise RecordError(message) from None
 
@@ -102,6 +101,18 @@ def read_all(results: Path) -> list[Book]:
     """Read every book, the newest release first."""
     books = [read_book(path) for path in results.glob("torch-*/*.toml")]
     return sorted(books, key=lambda book: (_release(book.torch), book.device), reverse=True)
+
+
+def newest(results: Path, name: str) -> tuple[str, Record | None]:
+    """Return the newest record of an entry, after its release; ("", None) where there is none.
+
+    Books older than the one that has it are not read. Raises RecordError.
+    """
+    for path in sorted(results.glob("torch-*/*.toml"), key=_age, reverse=True):
+        book = read_book(path)
+        if name in book.entries:
+            return book.torch, book.entries[name]
+    return "", None
 
 
 def nearest(books: list[Book], torch: str, device: str) -> Book | None:
@@ -156,6 +167,11 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         return {prefix: "\n".join(value) if isinstance(value, list) else str(value)}
     items = [_flat(item, f"{prefix}.{key}".lstrip(".")) for key, item in value.items()]
     return {key: text for item in items for key, text in item.items()}
+
+
+def _age(path: Path) -> tuple[list[int], str]:
+    """Return what orders books by release and device, as `book_path` names them."""
+    return _release(path.parent.name.removeprefix("torch-")), path.stem
 
 
 def _release(version: str) -> list[int]:

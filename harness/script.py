@@ -9,13 +9,14 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import report
+from . import terminal
 from .answer import answer
 from .errors import UsageError
 from .matching import explain
@@ -62,7 +63,7 @@ def trace(options: argparse.Namespace, corpus: Corpus) -> int:
     else:
         _print(tracing, options, ending)
         if matches:
-            report.console(stderr=True).print(answer(matches, corpus))
+            terminal.print_pieces(partial(answer, matches, corpus), stderr=True)
     return code
 
 
@@ -166,7 +167,7 @@ def _exit_code(end: SystemExit) -> int:
 
 
 def _print(tracing: Tracing, options: argparse.Namespace, ending: str | None) -> None:
-    console = report.console(stderr=True)
+    console = terminal.console(stderr=True)
 
     def line(text: str, style: str = "") -> None:
         console.print(text, style=style or None, markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import records, report
+from . import records, report, terminal
 from .facts import Ending, Hello, Limits
 from .reproduce import (
     SEEDS,
@@ -68,7 +68,7 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     started = time.perf_counter()
     ids = corpus.select(options.ids)
     books = records.read_all(corpus.root / "results")
-    with report.console(stderr=True).status("loading torch"):
+    with terminal.console(stderr=True).status("loading torch"):
         opened = open_runner(Limits(seconds=options.timeout, workers=options.workers))
     with opened as runner:
         devices, missing = choose_devices(options.device, runner.hello)
@@ -86,7 +86,7 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
 
 
 def _collect(runner: Runner, layout: Plan) -> tuple[Results, int]:
-    console = report.console(stderr=True)
+    console = terminal.console(stderr=True)
     if not console.is_terminal:
         console.print(f"running {len(layout.jobs)} programs ({runner.hello.isolation}) …")
     columns = (
@@ -111,7 +111,7 @@ def _collect(runner: Runner, layout: Plan) -> tuple[Results, int]:
 
 
 def _print(session: Session) -> None:
-    console = report.console()
+    console = terminal.console()
     hello, outcomes = session.hello, session.outcomes
     nearest = {device: records.nearest(session.books, hello.torch, device)
                for device in session.layout.devices}  # fmt: skip

@@ -131,6 +131,35 @@ def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+# What takes long to load, by the commands that can do without it.
+NEEDLESS = {
+    "list": {"rich", "packaging", "psutil", "difflib", "harness.records", "harness.ranking"},
+    "show": {"rich.table", "packaging", "psutil", "harness.report", "harness.ranking"},
+    "explain": {"rich", "packaging", "psutil", "harness.report", "harness.records"},
+}
+LOADED = """
+import json, sys
+from harness.cli import main
+
+main(json.loads(sys.argv[1]))
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "pair"], ["explain", SAYS]])
+def test_a_quick_command_loads_nothing_that_it_does_without(
+    command: list[str], tmp_path: Path
+) -> None:
+    corpus_of(tmp_path, {"shape/pair": Pair(extra={"torch": ">=2.6,<3"}), "dtype/myth": Solo()})
+    question = json.dumps([*command, "--corpus", str(tmp_path)])
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, question], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stderr))
+    assert "harness.corpus" in loaded
+    assert not NEEDLESS[command[0]] & loaded
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, outcome, put
 
-from harness.corpus import default_root, load
+from harness.corpus import default_root, find, load
 from harness.errors import CorpusError
 from harness.vocabulary import Verdict
 
@@ -158,6 +158,50 @@ def test_an_unknown_pattern_is_answered_with_what_is_near(
     with pytest.raises(CorpusError) as caught:
         corpus_of(tmp_path, SOUND).select(["shape/pair", pattern])
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("pattern", ["shape/pair", "pair", "shape/pair.py", "*/p*"])
+def test_one_entry_is_found_and_no_other_is_read(pattern: str, tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, SOUND)
+    put(tmp_path / "cases/dtype/other.toml", "title =")
+    (tmp_path / "controls/dtype/myth.py").write_bytes(b"\xff")
+    assert find(tmp_path, pattern) == corpus.entries["shape/pair"]
+
+
+@pytest.mark.parametrize("file", ["cases/shape/pair.toml", "cases/shape/pair.py", "fixes/shape/pa"])
+def test_an_unsound_entry_is_found_with_all_its_problems(file: str, tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    put(tmp_path / file, "\x00 =")
+    if file.endswith(".py"):
+        (tmp_path / "cases/shape/pair.toml").unlink()
+    problems = [str(problem) for problem in load(tmp_path).problems]
+    assert problems
+    name = "shape/pa" if file.endswith("pa") else "shape/pair"
+    with pytest.raises(CorpusError) as caught:
+        find(tmp_path, name)
+    assert str(caught.value).splitlines() == problems
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("shape/pear", "no case or control is called 'shape/pear': did you mean shape/pair?"),
+        ("dtype", "'dtype' names several: choose one of dtype/myth, dtype/other"),
+    ],
+)
+def test_what_is_not_one_entry_is_not_found(pattern: str, sentence: str, tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    with pytest.raises(CorpusError) as caught:
+        find(tmp_path, pattern)
+    assert str(caught.value) == sentence
+
+
+def test_links_count_as_files_and_are_not_followed_to_folders(tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    (tmp_path / "cases/shape/link.py").symlink_to(tmp_path / "cases/shape/pair.py")
+    (tmp_path / "cases/shape/lost.py").symlink_to(tmp_path / "nowhere.py")
+    (tmp_path / "cases/more").symlink_to(tmp_path / "cases/shape", target_is_directory=True)
+    assert {problem.id for problem in load(tmp_path).problems} == {"shape/link"}
 
 
 def test_the_corpus_beside_the_harness_is_the_default() -> None:

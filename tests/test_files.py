@@ -36,6 +36,23 @@ for version in range(start, start + 1_000_000):
 """
 
 
+@pytest.mark.parametrize("content", [b"", b"a\n", b"a\r\nb\rc\n\r\n", "\ufeffä…\n".encode()])
+def test_a_text_is_read_as_read_text_reads_it(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(content)
+    assert files.read(path) == files.read(str(path)) == path.read_text(encoding="utf-8")
+
+
+def test_what_is_not_utf8_is_refused_in_the_same_words(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"caf\xe9 au lait")
+    with pytest.raises(UnicodeDecodeError) as theirs:
+        path.read_text(encoding="utf-8")
+    with pytest.raises(UnicodeDecodeError) as ours:
+        files.read(path)
+    assert str(ours.value) == str(theirs.value)
+
+
 def _folder(root: Path) -> Path:
     folder = root / "results"
     folder.mkdir()

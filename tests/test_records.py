@@ -16,6 +16,7 @@ from harness.records import (
     bless,
     drift,
     nearest,
+    newest,
     read_all,
     read_book,
     side,
@@ -139,6 +140,20 @@ def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
     (tmp_path / "torch-2.14.1/cpu.toml").write_text("torch =")
     with pytest.raises(RecordError, match=r"delete it"):
         read_all(tmp_path)
+
+
+def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Path) -> None:
+    for release in ("2.9.0", "2.10.0"):
+        hello = Hello("3.11", release, "0", {"cpu": ""}, "a fork")
+        bless(tmp_path, hello, NOW, {"shape/pair"})
+    bless(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one"})
+    (tmp_path / "torch-2.9.0/cpu.toml").write_text("torch =")
+    assert newest(tmp_path, "shape/pair") == ("2.10.0", RECORD)
+    assert newest(tmp_path, "a/one") == ("2.14.1", RECORD)
+    with pytest.raises(RecordError, match=r"torch-2\.9\.0/cpu\.toml: "):
+        newest(tmp_path, "a/two")
+    (tmp_path / "torch-2.9.0/cpu.toml").unlink()
+    assert newest(tmp_path, "a/two") == ("", None)
 
 
 def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli_w
-from kit import DECLARED, SOLO_PROSE, Pair, Solo
+from kit import DECLARED, SOLO_PROSE, Pair, Solo, put
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.spec import SpecError, read_case, read_control
 from harness.vocabulary import Law, Stage
@@ -159,3 +160,19 @@ def test_eighty_words_are_allowed(words: int, tmp_path: Path) -> None:
     path = tmp_path / "good.toml"
     path.write_text(tomli_w.dumps(Pair(extra={"why": "word " * words}).spec()))
     assert len(read_case(path).why.split()) == words
+
+
+@pytest.mark.parametrize("versions", ["<2.13", ">=2.6,<2.9", "!=2", "~=2.1", ">= 2.6", "==2.9.*"])
+def test_releases_are_named_as_packaging_has_it(versions: str, tmp_path: Path) -> None:
+    put(tmp_path / "case.toml", tomli_w.dumps(Pair(extra={"torch": versions}).spec()))
+    assert SpecifierSet(versions)
+    assert read_case(tmp_path / "case.toml").torch == versions
+
+
+@pytest.mark.parametrize("versions", ["<2.x", "=>2", "<2..1", "<2.", "2.6,<3", "<2.6 <3", "<٢"])
+def test_what_packaging_refuses_is_refused(versions: str, tmp_path: Path) -> None:
+    put(tmp_path / "case.toml", tomli_w.dumps(Pair(extra={"torch": versions}).spec()))
+    with pytest.raises(InvalidSpecifier):
+        SpecifierSet(versions)
+    with pytest.raises(SpecError, match="name releases as in"):
+        read_case(tmp_path / "case.toml")

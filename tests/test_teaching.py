@@ -13,8 +13,8 @@ from harness.corpus import Case, default_root, load
 from harness.diff import cause_lines
 from harness.learn.course import alias, course
 from harness.learn.examine import Examiner
+from harness.page import symptom_line
 from harness.records import read_all
-from harness.report import symptom_line
 
 if TYPE_CHECKING:
     from harness.runner import ForkServer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .. import report
+from .. import terminal
 from ..errors import UsageError
 from ..facts import Limits
 from ..runner import open_runner
@@ -54,7 +54,7 @@ def _list(cases: list[Case], workshop: Workshop, *, as_json: bool) -> int:
     if as_json:
         _print_json(workshop.progress.report([case.id for case in cases]))
     else:
-        report.console().print(screen.table(cases, workshop.progress))
+        terminal.console().print(screen.table(cases, workshop.progress))
     return 0
 
 
@@ -70,14 +70,14 @@ def _reset(cases: list[Case], workshop: Workshop) -> int:
 def _once(case: Case, workshop: Workshop, options: argparse.Namespace) -> int:
     workshop.begin(case)
     source = workshop.read(case)
-    with report.console(stderr=True).status("loading torch"):
+    with terminal.console(stderr=True).status("loading torch"):
         opened = open_runner(Limits(seconds=options.timeout, workers=WORKERS))
     with opened as runner:
         result = _judge(Examiner(runner), workshop, case, source)
     if options.json:
         _print_json(msgspec.to_builtins(result))
     else:
-        console = report.console()
+        console = terminal.console()
         console.print(screen.heading(case, _shown(workshop.path(case))))
         console.print(screen.verdict(result), crop=False)
         if result.solved:
@@ -87,7 +87,7 @@ def _once(case: Case, workshop: Workshop, options: argparse.Namespace) -> int:
 
 def _session(cases: list[Case], start: int, workshop: Workshop, options: argparse.Namespace) -> int:
     with Events() as events:
-        console = report.console()
+        console = terminal.console()
         with console.status("loading torch"):
             opened = open_runner(Limits(seconds=options.timeout, workers=WORKERS))
         with opened as runner:
@@ -122,7 +122,7 @@ class Session:
         self._workshop = workshop
         self._examiner = examiner
         self._events = events
-        self._console = report.console()
+        self._console = terminal.console()
         self._result: Result | None = None
         self._keys: dict[str, Callable[[], None]] = {
             "h": self._hint, "d": self._layers, "s": self._solution, "r": self._run,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..corpus import Case
 from ..diff import cause_lines
-from ..report import symptom_line
+from ..page import symptom_line
 from ..vocabulary import Law, Stage, Verdict
 from ..wording import split, wording
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from .. import matrix
 from ..corpus import Case, Control
+from ..page import symptom_line
 from ..records import read_all
-from ..report import symptom_line
 from ..timing import stored
 from . import code, entries, svg, timings
 from .journey import journey

@@ -6,14 +6,13 @@ history, held against nothing.
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING
 
 import msgspec
 import tomli_w
 from msgspec import Struct
 
-from .. import files
+from .. import files, toml
 from ..errors import RecordError
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def read(results: Path, device: str) -> BrokenTimes:
     if not path.is_file():
         return BrokenTimes(device)
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), BrokenTimes)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), BrokenTimes)
+    except (msgspec.ValidationError, toml.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; restore it, or delete it and measure anew"
         raise RecordError(message) from None
 

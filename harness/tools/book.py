@@ -5,14 +5,13 @@ Nothing in it varies from run to run: no time, path, id or line number.
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING
 
 import msgspec
 import tomli_w
 from msgspec import Struct
 
-from .. import files
+from .. import files, toml
 from ..errors import RecordError
 from ..places import lines_of
 from .answers import read as answered
@@ -187,10 +186,10 @@ def _changes(these: Programs, those: Programs, word: str) -> list[Change]:
 def read(path: Path) -> ToolBook | None:
     """Return a tool's book; None where there is none. Raises RecordError for a bad one."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ToolBook)
+        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), ToolBook)
     except FileNotFoundError:
         return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (toml.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         message = f"{path} is not a tool's results ({error}): delete it, or record anew (--bless)"
         raise RecordError(message) from None
 

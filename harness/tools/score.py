@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.text import Text
 
-from .. import report
+from .. import terminal
 from ..errors import UsageError
 from ..facts import ToolRef
 from . import book, page, sarif
@@ -122,7 +122,7 @@ def _show(
         }
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
         return
-    console = report.console()
+    console = terminal.console()
     console.print(Text(f"{asked.ref.name} {_versions(asked)}", style="bold"))
     for line in lines(figures, asked.results):
         console.print(line)

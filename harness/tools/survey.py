@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.markup import escape
 from rich.progress import track
 
-from .. import report
+from .. import terminal
 from ..corpus import Case
 from ..environment import PACKAGE
 from ..facts import Limits, Told, ToolRef
@@ -56,7 +56,7 @@ def survey(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
     Raises UsageError where there is no such tool, executor, entry or file.
     """
     limits = Limits(options.timeout, MEMORY_BYTES, workers=options.workers)
-    with report.console(stderr=True).status("loading torch"):
+    with terminal.console(stderr=True).status("loading torch"):
         opened: Runner = (
             Spread(named(options.executor), limits) if options.executor else open_runner(limits)
         )
@@ -129,7 +129,7 @@ def _run(
     known = {result.program.id for result in results}
     if known:
         note = f"{ref.name}: going on, {len(known)} of {len(asked)} programs are known"
-        report.console(stderr=True).print(note, markup=False)
+        terminal.console(stderr=True).print(note, markup=False)
     rest = [program for program in asked if program.id not in known]
     answers = Asking(runner, ref, told, options.timeout).ask(rest)
     for result in _tracked(answers, f"asking {ref.name} about {len(rest)} programs", len(rest)):
@@ -159,7 +159,7 @@ def _judge_fixes(
 
 def _tracked(some: Iterable[Found], text: str, total: int) -> Iterator[Found]:
     """Yield what comes, with a bar on a terminal and a line elsewhere."""
-    console = report.console(stderr=True)
+    console = terminal.console(stderr=True)
     if not console.is_terminal:
         console.print(f"{text} …", markup=False)
     yield from track(

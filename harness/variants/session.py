@@ -13,7 +13,7 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .. import report
+from .. import terminal
 from ..cache import folder
 from ..corpus import Case, Corpus, Entry
 from ..errors import UsageError
@@ -59,7 +59,7 @@ def variants(corpus: Corpus, options: argparse.Namespace) -> int:
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(_document(drawing, options))).decode())
     else:
-        console = report.console()
+        console = terminal.console()
         for part in _parts(drawing, options):
             console.print(part)
     if drawing.interrupted:
@@ -82,7 +82,7 @@ def _entries(corpus: Corpus, patterns: list[str]) -> list[Entry]:
 
 def _draw(entries: list[Entry], options: argparse.Namespace) -> Drawing:
     started = time.perf_counter()
-    console = report.console(stderr=True)
+    console = terminal.console(stderr=True)
     with console.status("loading torch"):
         opened = open_runner(Limits(workers=options.workers))
     checked: list[Checked] = []

@@ -1,0 +1,49 @@
+"""What `explain` shows keeps to the terminal's width and tears no word, path or line of code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from harness.answer import answer
+from harness.corpus import default_root, load
+from harness.matching import explain
+
+CORPUS = load(default_root())
+WIDTHS = (40, 80, 132)
+SHAPES = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x288 and 32x10)"
+
+
+def _page(text: str, width: int) -> str:
+    matches = explain(text, corpus=CORPUS)
+    return "".join(piece for piece, _ in answer(matches, CORPUS, width))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_prose_keeps_to_the_width_and_commands_are_not_torn(width: int) -> None:
+    rows = _page(SHAPES, width).splitlines()
+    assert "   More: python -m harness show shape/linear_for_another_image_size" in rows
+    prose = [row for row in rows if not re.match(r" {3}([-+ ] |More)|.*\(\w+/", row)]
+    assert len(prose) > 10
+    assert max(map(len, prose)) <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("text", [SHAPES, "nothing like it", f"RuntimeError: {'x' * 500} y"])
+def test_no_word_is_lost_whatever_the_width(text: str, width: int) -> None:
+    assert _page(text, width).split() == _page(text, 1000).split()
+
+
+def test_a_terminal_of_no_width_gets_lines_all_the_same() -> None:
+    assert _page(SHAPES, 0) == _page(SHAPES, 1)
+
+
+def test_headings_are_bold_and_the_fix_is_red_and_green() -> None:
+    matches = explain("Target 10 is out of bounds", top=1, corpus=CORPUS)
+    styles = {text.strip(): style for text, style in answer(matches, CORPUS, 132)}
+    assert styles["1. Ten classes counted from one"] == "bold"
+    assert styles["Ask:"] == "bold"
+    assert styles["-     return (numbers,)"] == "red"
+    assert styles["+     return (numbers - 1,)"] == "green"
+    assert styles["(loss/classes_counted_from_one)"] == "cyan"

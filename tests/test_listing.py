@@ -1,0 +1,106 @@
+"""The rows of `list` are those of a table, made without one."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from kit import HEALTHY, Pair, Solo, corpus_of, put
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness import terminal
+from harness.corpus import Case, default_root, load
+from harness.listing import HEADINGS, INVALID, listing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.corpus import Corpus
+
+LONG = "A title so long that it has to go on in the lines below its first one, twice at least"
+
+
+def _mixed(root: Path) -> Corpus:
+    put(root / "cases/loss/half.py", HEALTHY)
+    pairs = {"shape/pair": Pair(), "shape/long": Pair(extra={"title": LONG})}
+    return corpus_of(root, {**pairs, "dtype/myth": Solo(extra={"title": "A [red]title[/red]"})})
+
+
+def _table(corpus: Corpus, width: int) -> str:
+    """Return what rich makes of the same rows."""
+    table = Table(box=None, pad_edge=False)
+    for name in HEADINGS:
+        table.add_column(name, no_wrap=name != "title")
+    for name in corpus.ids:
+        entry = corpus.entries.get(name)
+        if entry is None:
+            table.add_row(name, "", "", INVALID)
+        else:
+            stage = entry.spec.broken.stage if isinstance(entry, Case) else "control"
+            table.add_row(name, str(entry.spec.level), stage, Text(entry.spec.title))
+    shown = io.StringIO()
+    Console(file=shown, width=width, highlight=False).print(table)
+    return shown.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 132, 300])
+def test_the_rows_are_those_of_a_table(width: int, tmp_path: Path) -> None:
+    corpus = _mixed(tmp_path)
+    rows = "".join(text for text, _ in listing(corpus, corpus.ids, width))
+    assert rows == _table(corpus, width)
+
+
+@pytest.mark.parametrize("width", [90, 132])
+def test_so_are_those_of_the_corpus(width: int) -> None:
+    corpus = load(default_root())
+    rows = "".join(text for text, _ in listing(corpus, corpus.ids, width))
+    assert rows == _table(corpus, width)
+
+
+def test_a_narrow_terminal_cuts_no_id_and_no_title(tmp_path: Path) -> None:
+    corpus = _mixed(tmp_path)
+    rows = "".join(text for text, _ in listing(corpus, corpus.ids, 10))
+    assert " ".join(rows.split()).endswith("pair 1 forward A network of a test")
+    assert max(map(len, rows.splitlines())) < 60
+
+
+def test_what_is_invalid_is_red_and_the_headings_are_bold(tmp_path: Path) -> None:
+    corpus = _mixed(tmp_path)
+    styles = {text.strip(): style for text, style in listing(corpus, corpus.ids, 132)}
+    assert styles[INVALID] == "red"
+    assert styles["title"] == "bold"
+    assert {style for text, style in styles.items() if text not in {INVALID, "title"}} <= {
+        "", "bold"}  # fmt: skip
+
+
+def test_a_stream_that_cannot_say_what_it_is_gets_plain_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Odd:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    odd = Odd()
+    for name in terminal.STYLED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.stderr", odd)
+    terminal.print_pieces(lambda width: [(f"{width}\n", "bold")], stderr=True)
+    assert odd.text == f"{terminal.WIDTH}\n"
+
+
+@pytest.mark.parametrize("wish", ["", "FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_a_style_is_shown_where_rich_would_show_it(
+    wish: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", *terminal.STYLED):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    if wish:
+        monkeypatch.setenv(wish, "1")
+    terminal.print_pieces(lambda _: [("a [b]\n", "red")])
+    assert capsys.readouterr().out == ("\x1b[31ma [b]\x1b[0m\n" if wish else "a [b]\n")

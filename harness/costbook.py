@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 from msgspec import Struct
 
-from . import toml
 from .errors import RecordError
 from .facts import Cost
 
@@ -30,8 +30,8 @@ def read(path: Path) -> CostBook | None:
     if not path.is_file():
         return None
     try:
-        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), CostBook)
-    except (msgspec.ValidationError, toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), CostBook)
+    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
         raise RecordError(message) from None
 

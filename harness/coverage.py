@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 from msgspec import Struct
 
-from . import toml
 from .corpus import Case, Corpus
 from .errors import CorpusError
 from .vocabulary import Stage
@@ -61,9 +61,9 @@ def read(corpus: Corpus) -> Coverage:
     folder = corpus.root / "evidence"
     try:
         lines = (folder / "reports.jsonl").read_bytes().splitlines()
-        uncovered = toml.loads((folder / "uncovered.toml").read_text(encoding="utf-8"))
+        uncovered = tomli.loads((folder / "uncovered.toml").read_text(encoding="utf-8"))
         known = [msgspec.json.decode(line, type=Report) for line in lines]
-    except (OSError, toml.TOMLDecodeError, msgspec.DecodeError) as error:
+    except (OSError, tomli.TOMLDecodeError, msgspec.DecodeError) as error:
         message = f"the evidence in {folder} cannot be read: {error}"
         raise CorpusError(message) from None
     reports, cases = defaultdict(list), defaultdict(list)

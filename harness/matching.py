@@ -44,8 +44,13 @@ def explain(text: str, *, top: int = TOP, corpus: Corpus | None = None) -> list[
     RecordError where the corpus or its records cannot be read.
     """
     known = corpus or corpora.load(corpora.default_root())
-    ranks = ranking.rank(index_of(known), reading.read(text), ranking.Weights())
-    return [_match(known, rank) for rank in ranks[:top]]
+    return ranked(known, index_of(known), text, top)
+
+
+def ranked(corpus: Corpus, index: ranking.Index, text: str, top: int) -> list[Match]:
+    """Return the `top` cases of a corpus that are like a text, by the index of its messages."""
+    ranks = ranking.rank(index, reading.read(text), ranking.Weights())
+    return [_match(corpus, rank) for rank in ranks[:top]]
 
 
 def index_of(corpus: Corpus) -> ranking.Index:

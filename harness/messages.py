@@ -7,9 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 from msgspec import Struct
 
-from . import toml
 from .corpus import Case
 from .errors import CorpusError, RecordError
 from .wording import split
@@ -121,7 +121,7 @@ def read(results: Path) -> dict[str, list[Message]]:
                     parsed[part] = _message(part)
                 if (message := parsed[part]) is not None:
                     found.setdefault(name, {})[message] = None
-        except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
             remedy = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
             raise RecordError(remedy) from None
     return {name: list(messages) for name, messages in found.items()}
@@ -136,7 +136,7 @@ def _parts(book: str) -> Iterable[tuple[str, str]]:
 
 def _message(part: str) -> Message | None:
     lists = _LISTS.search(part)
-    side = toml.loads(part[: lists.start()] if lists else part)
+    side = tomli.loads(part[: lists.start()] if lists else part)
     failed = _FAILED.findall(part)
     layer = failed[-1] if failed else ""
     if "raises" not in side:

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import tomli
 import tomli_w
 from msgspec import Struct
 
-from . import files, matrix, toml
+from . import files, matrix
 from .errors import RecordError
 from .vocabulary import Verdict
 
@@ -91,8 +92,8 @@ def book_path(results: Path, torch: str, device: str) -> Path:
 def read_book(path: Path) -> Book:
     """Read one book; raises RecordError where it is damaged."""
     try:
-        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), Book)
-    except (msgspec.ValidationError, toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), Book)
+    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
         raise RecordError(message) from None
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
+import tomli
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from . import toml
 from .files import read
 from .vocabulary import Law, Stage
 
@@ -160,8 +160,8 @@ def read_control(path: Path | str) -> ControlSpec:
 
 def _read(path: Path | str, schema: type[Schema]) -> Schema:
     try:
-        data = toml.loads(read(path))
-    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomli.loads(read(path))
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"not valid TOML: {error}; correct the syntax there"
         raise SpecError(message) from None
     try:

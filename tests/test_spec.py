@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tomli
 import tomli_w
 from kit import DECLARED, SOLO_PROSE, Pair, Solo, put
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.spec import SpecError, read_case, read_control
 from harness.vocabulary import Law, Stage
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GONE = object()
 WORDS = "word " * 81
@@ -176,3 +176,12 @@ def test_what_packaging_refuses_is_refused(versions: str, tmp_path: Path) -> Non
         SpecifierSet(versions)
     with pytest.raises(SpecError, match="name releases as in"):
         read_case(tmp_path / "case.toml")
+
+
+def test_any_reader_of_toml_reads_the_corpus_alike() -> None:
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in Path(__file__).parent.parent.glob("c*/*/*.toml")
+    ]
+    assert len(texts) > 100
+    assert [tomli.loads(text) for text in texts] == [tomllib.loads(text) for text in texts]

@@ -7,6 +7,7 @@ rules of all others, and detects nothing: a traceback is there, or it is not.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from ..tools.protocol import Diagnosis, Finding, Need, Status
@@ -15,6 +16,8 @@ from ._kinds import OTHER
 from ._raised import brief
 
 if TYPE_CHECKING:
+    from ..corpus import Corpus
+    from ..ranking import Index
     from ..tools.protocol import Request
 
 
@@ -26,6 +29,10 @@ class Explain(Tool):
     def version(self) -> str:
         """Return the version of this package."""
         return own_version()
+
+    def prepare(self) -> None:
+        """Read the corpus and the index of its messages."""
+        known()
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Return the best match; where nothing is like it, that there is a traceback."""
@@ -40,13 +47,21 @@ def best(text: str) -> Finding | None:
     """Return the case that a traceback is most like, as a finding without a place."""
     from .. import corpus, matching  # noqa: PLC0415  (reads the corpus: only where asked)
 
-    known = corpus.load(corpus.default_root())
-    matches = matching.explain(text, top=1, corpus=known)
+    matches = matching.ranked(*known(), text, top=1)
     if not matches:
         return None
-    case = known.entries[matches[0].id]
+    case = known()[0].entries[matches[0].id]
     kind = case.spec.covers[0] if isinstance(case, corpus.Case) else OTHER
     return Finding(brief(f"{matches[0].title}: {matches[0].why}"), kind=kind, rule=matches[0].id)
+
+
+@functools.cache
+def known() -> tuple[Corpus, Index]:
+    """Return the corpus and the index of its messages."""
+    from .. import corpus, matching  # noqa: PLC0415  (likewise)
+
+    found = corpus.load(corpus.default_root())
+    return found, matching.index_of(found)
 
 
 def own_version() -> str:

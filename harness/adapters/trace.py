@@ -13,7 +13,7 @@ from ..tools.tool import Tool
 from ._kinds import OTHER
 from ._opened import Opened
 from ._raised import brief, place
-from .explain import best, own_version
+from .explain import best, known, own_version
 
 if TYPE_CHECKING:
     from ..failure import Failure
@@ -29,6 +29,10 @@ class Trace(Tool):
     def version(self) -> str:
         """Return the version of this package."""
         return own_version()
+
+    def prepare(self) -> None:
+        """Read what `explain` knows."""
+        known()
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program once; then look for what fails only elsewhere."""
@@ -47,12 +51,12 @@ class Trace(Tool):
 def failed(seen: Tracing, error: Exception, request: Request) -> Finding:
     """Return what ended the run; the module is the one that `trace` says to look at first."""
     failure: Failure | None = seen.failure
-    known = best(failure.traceback) if failure else None
+    likest = best(failure.traceback) if failure else None
     layer = seen.suspect or seen.failed
     message = failure.message if failure else str(error)
     return Finding(
         message=brief(message) or type(error).__name__,
-        kind=known.kind if known else OTHER,
+        kind=likest.kind if likest else OTHER,
         rule=type(error).__name__,
         location=place(error, request.file),
         module=(layer.path or None) if layer else None,

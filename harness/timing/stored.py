@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 import tomli_w
 from msgspec import Struct
 
-from .. import files, toml
+from .. import files
 from ..errors import RecordError
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def read(results: Path, device: str) -> BrokenTimes:
     if not path.is_file():
         return BrokenTimes(device)
     try:
-        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), BrokenTimes)
-    except (msgspec.ValidationError, toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), BrokenTimes)
+    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; restore it, or delete it and measure anew"
         raise RecordError(message) from None
 

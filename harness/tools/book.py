@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 import tomli_w
 from msgspec import Struct
 
-from .. import files, toml
+from .. import files
 from ..errors import RecordError
 from ..places import lines_of
 from .answers import read as answered
@@ -186,10 +187,10 @@ def _changes(these: Programs, those: Programs, word: str) -> list[Change]:
 def read(path: Path) -> ToolBook | None:
     """Return a tool's book; None where there is none. Raises RecordError for a bad one."""
     try:
-        return msgspec.convert(toml.loads(path.read_text(encoding="utf-8")), ToolBook)
+        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), ToolBook)
     except FileNotFoundError:
         return None
-    except (toml.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (tomli.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         message = f"{path} is not a tool's results ({error}): delete it, or record anew (--bless)"
         raise RecordError(message) from None
 

@@ -20,7 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import psutil
 
@@ -54,7 +54,7 @@ AT_MOST = {
 }
 FLOORS = ("/ floor", "/ empty forks")
 CREDIBLE = 0.9  # of a ratio to a floor
-AT_LEAST = {"fresh / ours": 40.0}
+AT_LEAST = {"fresh / nothing": 40.0}
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ def observe(job: Job) -> None:
         look(job)
 
 
-def fresh_pair(number: int) -> None:
+def fresh(jobs: list[Job]) -> NoReturn:
     """Observe both programs of a pair in this process."""
     from harness import warm  # noqa: PLC0415  (imports torch)
     from harness.observe import observe as look  # noqa: PLC0415
 
     warm.calm()
-    for job in jobs_of(number + 1)[-2:]:
+    for job in jobs:
         with tempfile.TemporaryDirectory() as scratch:
             os.chdir(scratch)
             sys.modules.pop("program", None)
@@ -139,9 +139,16 @@ def whole() -> list[Job]:
     return reproduce.plan(found, found.ids, ["cpu"]).jobs
 
 
+def idle(pairs: int) -> list[Job]:
+    """Return both programs of as many pairs that do next to nothing."""
+    return [Job(number, NOTHING, 0) for number in range(2 * pairs)]
+
+
 WAYS: dict[str, Callable[[int], float]] = {
     "ours": lambda pairs: ours(jobs_of(pairs)),
-    "nothing": lambda pairs: ours([Job(number, NOTHING, 0) for number in range(2 * pairs)]),
+    "nothing": lambda pairs: ours(idle(pairs)),
+    "fresh": lambda number: fresh(jobs_of(number)[-2:]),
+    "fresh nothing": lambda _: fresh(idle(1)),
     "floor": lambda pairs: bare(jobs_of(pairs), observe),
     "empty": lambda pairs: bare(jobs_of(pairs), lambda _: None),
     "whole": lambda _: bare(whole(), observe),
@@ -150,8 +157,6 @@ WAYS: dict[str, Callable[[int], float]] = {
 
 def act(way: str, pairs: int) -> None:
     """Do what a timed process does, and say on standard output when it was ready."""
-    if way == "fresh":
-        fresh_pair(pairs)
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # programs print, too
     os.write(answer, json.dumps({"ready": WAYS[way](pairs)}).encode())
@@ -210,14 +215,14 @@ def tree_memory(pid: int) -> int:
     return total
 
 
-def fresh_pairs(sample: int) -> tuple[float, float]:
+def fresh_pairs(name: str, sample: int) -> tuple[float, float]:
     """Return the seconds of a pair in a fresh interpreter: on the wall, of the processors.
 
     As many run at a time as there are cores.
     """
     start, worked = time.perf_counter(), processor_seconds()
     with ThreadPoolExecutor(CORES) as pool:
-        list(pool.map(lambda number: way("fresh", number + 1), range(sample)))
+        list(pool.map(lambda number: way(name, number + 1), range(sample)))
     wall, work = time.perf_counter() - start, processor_seconds() - worked
     return wall / sample, work / sample
 
@@ -259,11 +264,16 @@ def by_size(sizes: tuple[int, ...]) -> dict[int, dict[str, Run]]:
 
 
 def figures(
-    rows: dict[int, dict[str, Run]], fresh: tuple[float, float], rounds: int
+    rows: dict[int, dict[str, Run]],
+    fresh: tuple[float, float],
+    isolated: tuple[float, float],
+    rounds: int,
 ) -> dict[str, float]:
     """Return every figure that has a bound, and the same ones in processor time."""
     at, last = rows[BOUND_AT], max(rows)
     found = {
+        "fresh / nothing": 1000 * isolated[0] / per_pair(rows, "nothing", BOUND_AT),
+        "fresh / nothing, loading torch once": BOUND_AT * isolated[0] / at["nothing"].seconds,
         "fresh / ours": BOUND_AT * fresh[0] / at["ours"].seconds,
         "fresh / ours, processor time": BOUND_AT * fresh[1] / at["ours"].processor,
         "nothing / empty forks": alternated("nothing", "empty"),
@@ -366,6 +376,10 @@ were taken in turn, but for those with *fresh* and those between numbers of pair
 - *fresh*: an interpreter for each pair, as many at a time as there are cores; a sample of them
   is measured, and the rest is multiplication
 
+What isolation alone costs is *fresh / nothing*, milliseconds a pair: both sides do next to
+nothing, and our server has loaded torch. With that, and with the work of the laws on both
+sides (*fresh / ours*), the ratio is smaller.
+
 | pairs | empty forks, ms a pair | nothing, ms a pair | floor, ms a pair | ours, ms a pair \
 | ours in all, s | fresh in all, s | peak memory, GB |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -400,9 +414,10 @@ def main() -> int:
     if options.act:
         act(options.act, options.pairs)
     rows = by_size(tuple(size for size in SIZES if size <= BOUND_AT or not options.quick))
-    fresh = fresh_pairs(options.sample)
+    fresh, isolated = (fresh_pairs(name, options.sample) for name in ("fresh", "fresh nothing"))
     say(f"a pair in a fresh interpreter: {fresh[0]:.2f} s, from {options.sample}")
-    found = figures(rows, fresh, options.rounds)
+    say(f"one that does next to nothing: {isolated[0]:.2f} s")
+    found = figures(rows, fresh, isolated, options.rounds)
     if options.json:
         print(json.dumps(found, indent=2))
     else:

@@ -43,6 +43,7 @@ PYTHON = (
     "TypeError: 'int' object is not callable",
     "TypeError: 'int' object is not iterable",
     "TypeError: 'int' object is not subscriptable",
+    'TypeError: can only concatenate str (not "int") to str',
     "TypeError: expected str, bytes or os.PathLike object, not int",
     "TypeError: f() got an unexpected keyword argument 'x'",
     "TypeError: f() missing 1 required positional argument: 'x'",
@@ -52,6 +53,13 @@ PYTHON = (
     "ValueError: The truth value of an array with more than one element is ambiguous.",
     "ValueError: could not convert string to float: 'x'",
     "ValueError: not enough values to unpack (expected 2, got 1)",
+)
+# What torch says, or people about it. No word of other libraries: they have tensors too, but an
+# answer needs more than one word.
+OURS = re.compile(
+    r"tensor|mat[12]\b|\bm[12]:|conv\w*\dd|batch_?norm|batch_size|state_dict|autograd|in-?place"
+    r"|backward|contiguous|criterion|log_softmax|cross_entropy|\bgrad\b|parameter list",
+    re.ASCII,
 )
 _OUTERMOST = re.compile(r"[\w.]*?(\w+)(?:\(|$)")
 _BEGINNING = re.compile(r"(?:.{40,}?(?=[.:]\s)|.*)")
@@ -70,6 +78,7 @@ class Weights(Struct, frozen=True):
     missing: float = 0.9  # what only the message has
     place: float = 0.1  # of the score, where it came up elsewhere
     threshold: float = 0.36  # below it, nothing is like the text
+    near: float = 0.25  # the same, where the text plainly speaks of torch
 
 
 class Document(Struct, frozen=True):
@@ -176,6 +185,7 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
         told = {feature: _weight(feature, index, weights)
                 for feature in features(candidate.raises, candidate.says)}  # fmt: skip
         total, shared = sum(told.values()), dict[int, float]()
+        least = weights.near if OURS.search(candidate.says.lower()) else weights.threshold
         for feature, weight in told.items():
             for number in holders.get(feature, ()):
                 shared[number] = shared.get(number, 0.0) + weight
@@ -186,11 +196,11 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
                 score *= 1 - weights.place
             score = round(score, DIGITS)
             former = best.get(document.id)
-            if former is None or (score, document.usual) > (former.score, former.usual):
+            better = former is None or (score, document.usual) > (former.score, former.usual)
+            if score >= least and better:
                 best[document.id] = Rank(document.id, score, document.usual, candidate)
     order = {document.id: place for place, document in enumerate(index.documents)}
-    chosen = [item for item in best.values() if item.score >= weights.threshold]
-    return sorted(chosen, key=lambda item: (-item.score, not item.usual, order[item.id]))
+    return sorted(best.values(), key=lambda item: (-item.score, not item.usual, order[item.id]))
 
 
 def elsewhere(document: Document, reading: Reading) -> bool:

@@ -4,6 +4,7 @@
 
 const COLOURS = CORPUS.limits.colours;
 const STAND_INS = new Set(CORPUS.limits.stand_ins);
+const TENSORS = new Set(CORPUS.limits.tensors);
 const METHODS = new Set(CORPUS.limits.methods);
 const [WHITE, PAIR] = [CORPUS.limits.white, CORPUS.limits.pair];
 const TYPES = new Map(Object.entries(CORPUS.types));
@@ -24,7 +25,8 @@ function pairOf(one, other) {
   return known.every(Boolean) ? [known.sort().join(" with ")] : [];
 }
 
-const typed = (kind) => [`a ${lastPart(kind)}`];
+const LAYER = new RegExp(CORPUS.patterns.layer, "u");
+const typed = (kind) => [LAYER.test(lastPart(kind)) ? "a layer" : `a ${lastPart(kind)}`];
 
 const READERS = {
   linear([, ...figures]) {
@@ -106,6 +108,7 @@ const READERS = {
   attribute([, path, attribute]) {
     const name = lastPart(path);
     if (STAND_INS.has(name)) return [`a ${name}`];
+    if (LAYER.test(name) && TENSORS.has(attribute)) return ["a layer"];
     return name === name.toLowerCase() && name !== name.toUpperCase() ? [`a ${name} without ${attribute}`] : [];
   },
   misused: ([, path, use]) => [`a ${lastPart(path)} not ${use}`],

@@ -31,6 +31,8 @@ SAID = [
      "possibly batch and channels changed places", ["grey"]),
     ("expected input[4, 4, 8, 8] to have 3 channels, but got 4 channels instead",
      "what a picture with transparency has", ["alpha"]),
+    (("Given groups=4, weight of size [8, 2, 3, 3], expected input[4, 6, 8, 8] to have 8 channels, "
+      "but got 6 channels instead"), "It cuts them into 4 groups.", ["groups"]),
     ("The size of tensor a (16) must match the size of tensor b (8) at non-singleton dimension 1",
      "(the channels, in a batch of images) one tensor has 16 entries and the other 8.",
      ["in the channels", "twice"]),

@@ -39,7 +39,8 @@ const READERS = {
     if (rows === parts) return ["one image"];
     return Number.isInteger(Math.sqrt(parts)) ? ["other features"] : ["parts as rows"];
   },
-  conv([, given, takes, has]) {
+  conv([, parts, given, takes, has]) {
+    if (Number(parts ?? 1) > 1) return ["groups"];
     const [shape, expected, got] = [numbersIn(given), Number(takes), Number(has)];
     const square = shape[1] === shape[2] || COLOURS.includes(expected);
     if (got !== expected && shape.at(-1) === expected && square) return ["channels last"];

@@ -54,11 +54,11 @@ PYTHON = (
     "ValueError: could not convert string to float: 'x'",
     "ValueError: not enough values to unpack (expected 2, got 1)",
 )
-# What torch says, or people about it. No word of other libraries: they have tensors too, but an
-# answer needs more than one word.
+# Words that only torch says, or people about it: TensorFlow and ONNX have tensors and layers too.
 OURS = re.compile(
-    r"tensor|mat[12]\b|\bm[12]:|conv\w*\dd|batch_?norm|batch_size|state_dict|autograd|in-?place"
-    r"|backward|contiguous|criterion|log_softmax|cross_entropy|\bgrad\b|parameter list",
+    r"torch\.|pytorch|[a-z]tensor\b|mat[12]\b|\bm[12]:|conv\w*\dd\(|batch_?norm|batch_size|state_dict"
+    r"|autograd|in-?place|backward|contiguous|criterion|log_softmax|cross_entropy|\bgrad\b"
+    r"|parameter list",
     re.ASCII,
 )
 _OUTERMOST = re.compile(r"[\w.]*?(\w+)(?:\(|$)")
@@ -77,8 +77,8 @@ class Weights(Struct, frozen=True):
     surplus: float = 0.5  # what only the text has
     missing: float = 0.9  # what only the message has
     place: float = 0.1  # of the score, where it came up elsewhere
-    threshold: float = 0.36  # below it, nothing is like the text
-    near: float = 0.25  # the same, where the text plainly speaks of torch
+    threshold: float = 0.4  # below it, nothing is like the text
+    near: float = 0.2  # the same, where the text plainly speaks of torch
 
 
 class Document(Struct, frozen=True):

@@ -68,8 +68,11 @@ def _parts(rows: int, arriving: int, parts: int) -> tuple[str, str]:
 
 def conv(match: re.Match[str]) -> Fact:
     """Read a convolution's channels."""
-    shape, expected, got = numbers(match[1]), int(match[2]), int(match[3])
+    parts, shape, expected, got = (
+        int(match[1] or 1), numbers(match[2]), int(match[3]), int(match[4]))  # fmt: skip
     sentence = f"The layer takes {expected} channels; what arrives, {shown(shape)}, has {got}."
+    if parts > 1:
+        return Fact(f"{sentence} It cuts them into {parts} groups.", ("groups",))
     square = shape[1:2] == shape[2:3] or expected in COLOURS
     if got != expected and shape[-1:] == [expected] and square:
         more = f" {expected} stands last in it: possibly the channels are in the last dimension."

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
 from .figures import Fact, numbers, shown
 from .wording import TYPES
 
-if TYPE_CHECKING:
-    import re
-
 # What comes where a tensor should.
-STAND_INS = {"NoneType", "tuple", "list", "ndarray", "builtin_function_or_method"}
+STAND_INS = {"NoneType", "tuple", "list", "ndarray", "Image", "builtin_function_or_method"}
+# A layer does where nobody has called it. `TENSORS` are attributes that no layer has.
+LAYER = re.compile(
+    "Conv|Linear|Pool|Norm|ReLU|ELU|Sigmoid|Tanh|Softmax|Dropout|Sequential|Flatten|Upsample|Loss$"
+)
+TENSORS = {
+    "argmax", "backward", "detach", "dim", "flatten", "item", "log_softmax", "max", "mean",
+    "ndim", "numpy", "permute", "reshape", "shape", "size", "softmax", "squeeze", "unsqueeze",
+    "view",
+}  # fmt: skip
 METHODS = {"forward", "train", "eval", "half", "float", "double", "to", "apply"}  # of a module
 PAIR = 2  # images and labels
 
@@ -65,7 +71,8 @@ def argument(match: re.Match[str]) -> Fact:
 
 def _typed(call: str, kind: str) -> Fact:
     name = kind.rpartition(".")[2]
-    return Fact(f"{call} got a {name} where a tensor should be.", (f"a {name}",))
+    tag = "a layer" if LAYER.search(name) else f"a {name}"
+    return Fact(f"{call} got a {name} where a tensor should be.", (tag,))
 
 
 def attribute(match: re.Match[str]) -> Fact:
@@ -74,6 +81,8 @@ def attribute(match: re.Match[str]) -> Fact:
     sentence = f"What should have had `{attribute}` is a {name}."
     if name in STAND_INS:
         return Fact(sentence, (f"a {name}",))
+    if LAYER.search(name) and attribute in TENSORS:
+        return Fact(sentence, ("a layer",))
     return Fact(sentence, (f"a {name} without {attribute}",) if name.islower() else ())
 
 

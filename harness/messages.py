@@ -70,13 +70,12 @@ def files(corpus: Corpus) -> list[Path]:
 def ordered(cases: list[Case], met: Counter[str]) -> list[Case]:
     """Put first the cases that people meet most, and of each kind one before its others.
 
-    `met` is the number of reports of each kind, which the cases of one kind share. Whoever reads
-    three answers to one message should see three kinds of mistake.
+    `met` is the number of reports of each kind. Whoever reads three answers to one message should
+    see three kinds of mistake.
     """
-    shares = Counter(kind for case in cases for kind in case.spec.covers)
 
-    def often(case: Case) -> float:
-        return sum(met[kind] / shares[kind] for kind in case.spec.covers)
+    def often(case: Case) -> int:
+        return sum(met[kind] for kind in case.spec.covers)
 
     found: Counter[str] = Counter()
     rounds: list[tuple[int, Case]] = []

@@ -36,7 +36,8 @@ DTYPE = r"([\w.]+)"
 PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
     rf"mat1 and mat2 shapes cannot be multiplied \({N}x{N} and {N}x{N}\)": figures.linear,
     rf"size mismatch, m1: \[{N} x {N}\s*\], m2: \[{N} x {N}\s*\]": figures.linear,
-    rf"expected input\s?{LIST} to have {N} channels, but got {N} channels": figures.conv,
+    rf"(?:groups={N}, .{{1,60}}, )?expected input\s?{LIST} to have {N} channels, "
+    rf"but got {N} channels": figures.conv,
     rf"size of tensor a \({N}\) must match the size of tensor b \({N}\) "
     rf"at non-singleton dimension {N}": figures.elementwise,
     rf"must match except in dimension {N}\.\s+Expected size {N} but got size {N}": figures.cat,

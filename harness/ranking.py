@@ -44,6 +44,7 @@ PYTHON = (
     "TypeError: 'int' object is not callable",
     "TypeError: 'int' object is not iterable",
     "TypeError: 'int' object is not subscriptable",
+    'TypeError: can only concatenate str (not "int") to str',
     "TypeError: expected str, bytes or os.PathLike object, not int",
     "TypeError: f() got an unexpected keyword argument 'x'",
     "TypeError: f() missing 1 required positional argument: 'x'",
@@ -53,6 +54,13 @@ PYTHON = (
     "ValueError: The truth value of an array with more than one element is ambiguous.",
     "ValueError: could not convert string to float: 'x'",
     "ValueError: not enough values to unpack (expected 2, got 1)",
+)
+# Words that only torch says, or people about it: TensorFlow and ONNX have tensors and layers too.
+OURS = re.compile(
+    r"torch\.|pytorch|[a-z]tensor\b|mat[12]\b|\bm[12]:|conv\w*\dd\(|batch_?norm|batch_size|state_dict"
+    r"|autograd|in-?place|backward|contiguous|criterion|log_softmax|cross_entropy|\bgrad\b"
+    r"|parameter list",
+    re.ASCII,
 )
 _OUTERMOST = re.compile(r"[\w.]*?(\w+)(?:\(|$)")
 _BEGINNING = re.compile(r"(?:.{40,}?(?=[.:]\s)|.*)")
@@ -70,7 +78,8 @@ class Weights(Struct, frozen=True):
     surplus: float = 0.5  # what only the text has
     missing: float = 0.9  # what only the message has
     place: float = 0.1  # of the score, where it came up elsewhere
-    threshold: float = 0.36  # below it, nothing is like the text
+    threshold: float = 0.4  # below it, nothing is like the text
+    near: float = 0.2  # the same, where the text plainly speaks of torch
 
 
 class Document(Struct, frozen=True):
@@ -178,6 +187,7 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
     for candidate in reading.candidates:
         told = {name: weigh(name) for name in features(candidate.raises, candidate.says)}
         total, shared = sum(told.values()), dict[int, float]()
+        least = weights.near if OURS.search(candidate.says.lower()) else weights.threshold
         for feature, weight in told.items():
             for number in holders.get(feature, ()):
                 shared[number] = shared.get(number, 0.0) + weight
@@ -188,11 +198,11 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
                 score *= 1 - weights.place
             score = round(score, DIGITS)
             former = best.get(document.id)
-            if former is None or (score, document.usual) > (former.score, former.usual):
+            better = former is None or (score, document.usual) > (former.score, former.usual)
+            if score >= least and better:
                 best[document.id] = Rank(document.id, score, document.usual, candidate)
     order = {document.id: place for place, document in enumerate(index.documents)}
-    chosen = [item for item in best.values() if item.score >= weights.threshold]
-    return sorted(chosen, key=lambda item: (-item.score, not item.usual, order[item.id]))
+    return sorted(best.values(), key=lambda item: (-item.score, not item.usual, order[item.id]))
 
 
 def elsewhere(document: Document, reading: Reading) -> bool:

@@ -57,6 +57,7 @@ TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
 
 
 PASTED = [Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("foreign", "pasted")]
+HELD_OUT = Path(__file__).parent / "data" / "held_out.jsonl"
 # Texts at which two languages might part: other alphabets, spaces, line ends, logs, no class.
 ODD_TEXTS = [
     "",
@@ -181,6 +182,7 @@ def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
     texts += [
         json.loads(line)["text"] for path in PASTED for line in path.read_bytes().splitlines()
     ]
+    texts += [json.loads(line)["error"] for line in HELD_OUT.read_bytes().splitlines()]
     here = [
         [
             [found.id, found.score]

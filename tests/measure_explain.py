@@ -204,7 +204,7 @@ def main() -> int:
                 print(f"{ranker}, {mode}, {group}: {figures}")
             if rank is ours and mode == "rebuilt":
                 by_kind(verbatim, covers)
-    for use in ("choose", "check"):
+    for use in ("choose", "check", "late"):
         found_foreign = foreign(use)
         wrong = {name: answer[0] for name, answer in found_foreign if answer}
         print(f"not ours, {use}: {len(wrong)} false of {len(found_foreign)} {wrong or ''}")

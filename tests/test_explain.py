@@ -15,7 +15,7 @@ from kit import Pair, case_of, corpus_of
 
 import harness as package
 from harness import messages, ranking, reading
-from harness.corpus import default_root, load
+from harness.corpus import Case, default_root, load
 from harness.facts import Hello
 from harness.matching import explain
 from harness.messages import Message
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CORPUS = load(default_root())
 KNOWN = messages.known(CORPUS)
 INDEX = ranking.build(KNOWN)
+COVERS = {entry.id: entry.spec.covers
+          for entry in CORPUS.entries.values() if isinstance(entry, Case)}  # fmt: skip
 
 
 def _lines(name: str) -> list[dict[str, str]]:
@@ -82,6 +84,20 @@ def test_there_are_enough_errors_that_are_not_ours() -> None:
     uses = [item["use"] for item in FOREIGN]
     assert min(uses.count("choose"), uses.count("check")) >= 30
     assert len({item["id"] for item in FOREIGN}) == len(FOREIGN)
+
+
+HELD_OUT = _lines("held_out.jsonl")  # never read for a `seen`, nor for the weights
+
+
+def test_real_failures_that_nothing_was_made_from_find_their_case() -> None:
+    places = []
+    for report in HELD_OUT:
+        found = [item.id for item in answer(report["error"])]
+        right = [index for index, name in enumerate(found, 1) if report["kind"] in COVERS[name]]
+        places.append(right[0] if right else 0)
+    assert len({report["error"] for report in HELD_OUT}) > 60
+    assert sum(place == 1 for place in places) >= 0.8 * len(places)
+    assert sum(1 <= place <= 3 for place in places) >= 0.95 * len(places)
 
 
 LAST = (
@@ -138,6 +154,14 @@ def test_the_frames_tell_layers_apart() -> None:
         '  File "net.py", line 3, in forward\n    y = torch.cat([a, b], 1)\nRuntimeError: x is bad'
     )
     assert ranking.rank(index, reading.read(called), Weights())[0].id == "a/cat"
+
+
+def test_the_bar_is_lower_where_the_text_speaks_of_torch() -> None:
+    index = Index([Document("a/b", ["red", "green"], [])], {"red": 1.0, "green": 2.0}, 3.0)
+    weights = Weights(surplus=0.0, missing=1.0, threshold=0.4, near=0.3)
+    for says, answered in (("red tensor", []), ("red state_dict", ["a/b"])):
+        found = ranking.rank(index, Reading([Candidate("", says, 1.0)], frozenset()), weights)
+        assert [item.id for item in found] == answered
 
 
 def test_the_score_is_as_specified() -> None:

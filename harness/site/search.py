@@ -77,6 +77,8 @@ def _patterns() -> dict[str, Any]:
         "called": javascript(reading._CALLED),
         "shape": javascript(ranking._SHAPE),
         "word": javascript(ranking._WORD),
+        "ours": javascript(ranking.OURS),
+        "layer": javascript(kinds.LAYER),
     }
 
 
@@ -100,6 +102,7 @@ def _limits() -> dict[str, Any]:
         "prose": reading.PROSE,
         "digits": ranking.DIGITS,
         "stand_ins": sorted(kinds.STAND_INS),
+        "tensors": sorted(kinds.TENSORS),
         "methods": sorted(kinds.METHODS),
         "colours": sorted(figures.COLOURS),
         "white": figures.WHITE,

@@ -4,6 +4,7 @@
 
 const COLOURS = CORPUS.limits.colours;
 const STAND_INS = new Set(CORPUS.limits.stand_ins);
+const TENSORS = new Set(CORPUS.limits.tensors);
 const METHODS = new Set(CORPUS.limits.methods);
 const [WHITE, PAIR] = [CORPUS.limits.white, CORPUS.limits.pair];
 const TYPES = new Map(Object.entries(CORPUS.types));
@@ -24,7 +25,8 @@ function pairOf(one, other) {
   return known.every(Boolean) ? [known.sort().join(" with ")] : [];
 }
 
-const typed = (kind) => [`a ${lastPart(kind)}`];
+const LAYER = new RegExp(CORPUS.patterns.layer, "u");
+const typed = (kind) => [LAYER.test(lastPart(kind)) ? "a layer" : `a ${lastPart(kind)}`];
 
 const READERS = {
   linear([, ...figures]) {
@@ -37,7 +39,8 @@ const READERS = {
     if (rows === parts) return ["one image"];
     return Number.isInteger(Math.sqrt(parts)) ? ["other features"] : ["parts as rows"];
   },
-  conv([, given, takes, has]) {
+  conv([, parts, given, takes, has]) {
+    if (Number(parts ?? 1) > 1) return ["groups"];
     const [shape, expected, got] = [numbersIn(given), Number(takes), Number(has)];
     const square = shape[1] === shape[2] || COLOURS.includes(expected);
     if (got !== expected && shape.at(-1) === expected && square) return ["channels last"];
@@ -106,6 +109,7 @@ const READERS = {
   attribute([, path, attribute]) {
     const name = lastPart(path);
     if (STAND_INS.has(name)) return [`a ${name}`];
+    if (LAYER.test(name) && TENSORS.has(attribute)) return ["a layer"];
     return name === name.toLowerCase() && name !== name.toUpperCase() ? [`a ${name} without ${attribute}`] : [];
   },
   misused: ([, path, use]) => [`a ${lastPart(path)} not ${use}`],

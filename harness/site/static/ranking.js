@@ -5,6 +5,7 @@
 const { weights: WEIGHTS, index: INDEX } = CORPUS;
 const SHAPE = new RegExp(CORPUS.patterns.shape, "gu");
 const WORD = new RegExp(CORPUS.patterns.word, "gu");
+const OURS = new RegExp(CORPUS.patterns.ours, "u");
 const SPELLINGS = CORPUS.patterns.spellings.map(([source, put]) => [new RegExp(source, "gu"), put]);
 const RARITY = new Map(INDEX.names.map((name, number) => [name, INDEX.rarity[number]]));
 
@@ -60,6 +61,7 @@ function elsewhere(known, reading) {
 function rank(reading) {
   const best = new Map();
   for (const { raises, says, trust } of reading.candidates) {
+    const least = OURS.test(says.toLowerCase()) ? WEIGHTS.near : WEIGHTS.threshold;
     const told = new Map([...featuresOf(raises, says)].map((feature) => [feature, weightOf(feature)]));
     const weight = total([...told.values()]);
     const shared = new Map();
@@ -70,6 +72,7 @@ function rank(reading) {
       let score = trust * likeness(common, weight, raises ? known.named : known.unnamed);
       if (elsewhere(known, reading)) score *= 1 - WEIGHTS.place;
       score = Number(score.toFixed(CORPUS.limits.digits));
+      if (score < least) continue;
       const former = best.get(known.id);
       const better = !former || score > former.score || (score === former.score && known.usual > former.usual);
       if (better) best.set(known.id, { score, usual: known.usual });
@@ -77,7 +80,6 @@ function rank(reading) {
   }
   const order = new Map(DOCUMENTS.map(({ id, place }) => [id, place]));
   return [...best]
-    .filter(([, { score }]) => score >= WEIGHTS.threshold)
     .sort(([one, a], [other, b]) => b.score - a.score || b.usual - a.usual || order.get(one) - order.get(other))
     .map(([id, { score }]) => [id, score]);
 }

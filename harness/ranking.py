@@ -187,9 +187,7 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
     for candidate in reading.candidates:
         told = {name: weigh(name) for name in features(candidate.raises, candidate.says)}
         total, shared = sum(told.values()), dict[int, float]()
-        # Only of what is surely a message: lines of source text have torch's words as well.
-        ours = candidate.raises and OURS.search(candidate.says.lower())
-        least = weights.near if ours else weights.threshold
+        least = weights.near if OURS.search(candidate.says.lower()) else weights.threshold
         for feature, weight in told.items():
             for number in holders.get(feature, ()):
                 shared[number] = shared.get(number, 0.0) + weight

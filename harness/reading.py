@@ -6,6 +6,7 @@ that somebody wrote around one of them.
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from msgspec import Struct, structs
 from .wording import split
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 LIMIT = 200_000  # characters that are looked at, from the end
@@ -152,7 +154,7 @@ def _asserted(lines: list[str]) -> list[Candidate]:
 
 def _prose(lines: list[str]) -> list[Candidate]:
     """Return lines, pairs of lines and their parts: no class of exception was named."""
-    told = [line.strip() for line in lines if line.strip()][-PROSE_LINES:]
+    told = [line.strip() for line in _said(lines) if line.strip()][-PROSE_LINES:]
     pairs = [f"{one} {two}" for one, two in pairwise(told)]
     parts = [line[match.end() :] for line in told for match in re.finditer(r"[:\"`>]\s*", line)]
     return [
@@ -160,6 +162,18 @@ def _prose(lines: list[str]) -> list[Candidate]:
         for text in (*told, *pairs, *parts[:PROSE_LINES])
         if text
     ]
+
+
+def _said(lines: list[str]) -> Iterator[str]:
+    """Yield all lines but a traceback's frames with the source text below: programs wrote those."""
+    depth = math.inf
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if _FRAMES[0].match(line.strip()):
+            depth = indent
+        elif indent <= depth:
+            depth = math.inf
+            yield line
 
 
 def _places(lines: list[str]) -> frozenset[str]:

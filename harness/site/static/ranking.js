@@ -61,7 +61,7 @@ function elsewhere(known, reading) {
 function rank(reading) {
   const best = new Map();
   for (const { raises, says, trust } of reading.candidates) {
-    const least = raises && OURS.test(says.toLowerCase()) ? WEIGHTS.near : WEIGHTS.threshold;
+    const least = OURS.test(says.toLowerCase()) ? WEIGHTS.near : WEIGHTS.threshold;
     const told = new Map([...featuresOf(raises, says)].map((feature) => [feature, weightOf(feature)]));
     const weight = total([...told.values()]);
     const shared = new Map();

@@ -118,10 +118,20 @@ function assertedIn(lines) {
 }
 
 function proseIn(lines) {
-  const told = lines.map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
+  const told = saidIn(lines).map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
   const pairs = told.slice(1).map((line, index) => `${told[index]} ${line}`);
   const parts = told.flatMap((line) => [...line.matchAll(PARTS)].map((at) => line.slice(at.index + at[0].length)));
   return [...told, ...pairs, ...parts.slice(0, LIMITS.prose_lines)].filter(Boolean).map((text) => candidate("", text, LIMITS.prose));
+}
+
+function saidIn(lines) {
+  let depth = Infinity;
+  return lines.filter((line) => {
+    const indent = line.length - lstrip(line).length;
+    if (strip(line).search(FRAMES[0]) === 0) depth = indent;
+    else if (indent <= depth) depth = Infinity;
+    return depth === Infinity;
+  });
 }
 
 function placesIn(lines) {

@@ -101,9 +101,12 @@ def tools(session: nox.Session) -> None:
     named = list(itertools.takewhile(lambda word: not word.startswith("-"), session.posargs))
     if unknown := sorted(set(named) - set(bundled)):
         session.error(f"no bundled tool: {', '.join(unknown)}; choose from {', '.join(bundled)}")
-    for name in named or bundled:
-        options = session.posargs[len(named) :]
-        env = _tool_environment(session, name) if (TOOLS / f"{name}.txt").is_file() else {}
+    chosen, options = named or bundled, session.posargs[len(named) :]
+    apart = [name for name in chosen if (TOOLS / f"{name}.txt").is_file()]
+    if together := [name for name in chosen if name not in apart]:
+        _borrow(session, "-m", "harness", "score", *together, *options)
+    for name in apart:
+        env = _tool_environment(session, name)
         _borrow(session, "-m", "harness", "score", name, *options, **env)
 
 

@@ -201,8 +201,10 @@ def bench(parser: argparse.ArgumentParser) -> None:
 
 def score(parser: argparse.ArgumentParser) -> None:
     """Add what `score` takes."""
-    parser.usage = "%(prog)s (TOOL | --exec COMMAND | --sarif FILE | --predictions FILE) [options]"
-    parser.add_argument("tool", nargs="?", metavar="TOOL", help="a bundled or an installed tool")
+    parser.usage = (
+        "%(prog)s (TOOL... | --exec COMMAND | --sarif FILE | --predictions FILE) [options]"
+    )
+    parser.add_argument("tools", nargs="*", metavar="TOOL", help="bundled or installed tools")
     parser.add_argument(
         "--exec", metavar="COMMAND", help="an executable that speaks the protocol (docs/tools.md)"
     )

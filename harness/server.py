@@ -77,7 +77,7 @@ class Server:
     def _start(self) -> None:
         while self._waiting and len(self._children) < self._limits.workers:
             job = self._waiting.popleft()
-            if job.tool and not job.tool.argv:
+            if job.tool and job.requests and not job.tool.argv:
                 from .tools.diagnosing import prepare  # noqa: PLC0415  (imports torch)
 
                 prepare(job.tool.name)

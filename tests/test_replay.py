@@ -133,6 +133,7 @@ def test_bad_input_exits_2_in_one_sentence() -> None:
 def test_the_interpreter_of_an_environment_is_started_as_it_is(tmp_path: Path) -> None:
     """Behind its link is the interpreter without what the environment has installed."""
     (tmp_path / "python").symlink_to(sys.executable)
-    options = Namespace(tool=None, sarif=None, predictions=None, name=None, needs=["source"],
+    options = Namespace(tools=[], sarif=None, predictions=None, name=None, needs=["source"],
                         batch=1, exec=f"{tmp_path / 'python'} -m x {EXAMPLE}")  # fmt: skip
-    assert score.named_tool(options).argv == [str(tmp_path / "python"), "-m", "x", str(EXAMPLE)]
+    (tool,) = score.named_tools(options)
+    assert tool.argv == [str(tmp_path / "python"), "-m", "x", str(EXAMPLE)]

@@ -141,6 +141,41 @@ def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
     assert list(cache.folder("score").iterdir()) == []
 
 
+def test_several_tools_are_asked_in_one_go(
+    score: Command, monkeypatch: pytest.MonkeyPatch, server: ForkServer
+) -> None:
+    opened = []
+    monkeypatch.setattr(
+        "harness.tools.survey.open_runner",
+        lambda _: nullcontext(opened.append(1) or server),  # type: ignore[func-returns-value]
+    )
+    both = score.json("score", "traceback", "anomaly", "traceback")
+    assert [one["score"]["tool"] for one in both] == ["traceback", "anomaly"]
+    assert len(opened) == 1
+    for one in both:
+        assert score.json("score", one["score"]["tool"])["programs"] == one["programs"]
+
+
+def test_an_interruption_in_the_second_tool_keeps_the_first(
+    score: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeps, left = Unfinished.add, [3 + 1]
+
+    def stops(self: object, result: object) -> None:
+        keeps(self, result)  # type: ignore[arg-type]
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Unfinished, "add", stops)
+    monkeypatch.setattr("harness.tools.survey.open_runner", ForkServer)  # one that may be left
+    assert score("score", "traceback", "anomaly").code == 130
+    second = score("score", "traceback", "anomaly")
+    assert "traceback: going on, 3 of 3 programs are known" in second.err
+    assert "anomaly: going on, 1 of 3 programs are known" in second.err
+    assert list(cache.folder("score").iterdir()) == []
+
+
 def test_a_changed_tool_is_not_taken_for_the_interrupted_one(
     score: Command, tool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,8 +188,9 @@ def test_a_changed_tool_is_not_taken_for_the_interrupted_one(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name one tool, or give one of --exec, --sarif and --predictions"),
-        (["ruff", "--exec", "true"], "name one tool, or give one of"),
+        ([], "name tools, or give one of --exec, --sarif and --predictions"),
+        (["ruff", "--exec", "true"], "name tools, or give one of"),
+        (["traceback", "anomaly", "--book", "x"], "--book and --sarif-out are for one tool"),
         (["nobody"], "there is no tool called 'nobody': choose from"),
         (["--exec", "no-such-program"], "--exec no-such-program: there is no such executable"),
         (["--exec", "'"], "--exec ': No closing quotation"),

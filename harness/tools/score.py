@@ -1,4 +1,4 @@
-"""The `score` command: ask a tool about the corpus, score what it says, compare, record."""
+"""The `score` command: ask tools about the corpus, score what they say, compare, record."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from . import book, page, sarif
 from .protocol import Need
 from .scoreboard import lines
 from .scoring import score as scored
-from .survey import survey
+from .survey import surveyed
 from .tool import bundled, check_known
 
 if TYPE_CHECKING:
     import argparse
 
     from ..corpus import Corpus
-    from .scoring import Score
     from .survey import Asked
 
 
@@ -34,53 +33,89 @@ _NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,99}")
 
 
 def score(corpus: Corpus, options: argparse.Namespace) -> int:
-    """Score the tool that the options name; return 1 where it lost something and that is to fail.
+    """Score the tools that the options name; return 1 where one lost something that is to fail.
 
-    Raises UsageError where the options, the tool or the records do not allow it.
+    Raises UsageError where the options, a tool or the records do not allow it.
     """
-    ref = named_tool(options)
+    tools = [(ref, *_recorded(ref, corpus, options)) for ref in named_tools(options)]
+    documents, code = [], 0
+    try:
+        with surveyed(corpus, options) as survey:
+            for ref, path, then in tools:
+                said = _Said(survey.ask(ref), then)
+                documents.append(_document(said, options))
+                if not options.json:
+                    _show(said)
+                code |= _keep(said, path, corpus, options)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        raise
+    if options.json:
+        shown = documents if len(documents) > 1 else documents[0]
+        print(msgspec.json.format(msgspec.json.encode(shown)).decode())
+    return code
+
+
+class _Said:
+    """What a tool said, what that is worth, and what is recorded of it."""
+
+    def __init__(self, asked: Asked, then: book.ToolBook | None) -> None:
+        needs = asked.told.needs
+        self.asked = asked
+        self.then = then
+        self.now = book.programs_said(asked.results, needs)
+        self.figures = scored(asked.results, asked.baseline, needs=frozenset(needs),
+                              tool=asked.ref.name, version=asked.told.version)  # fmt: skip
+        self.lost = book.lost(then, self.now) if then else []
+        self.gained = book.gained(then, self.now) if then else []
+        self.stale = book.stale(then, self.now) if then else []
+
+
+def _recorded(
+    ref: ToolRef, corpus: Corpus, options: argparse.Namespace
+) -> tuple[Path, book.ToolBook | None]:
+    """Return a tool's book and what it says; raises UsageError where it is wanted and not there."""
     path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = book.read(path)
     if options.fail_on_regression and then is None:
         message = f"nothing is recorded of {ref.name}: record it first (--bless)"
         raise UsageError(message)
-    try:
-        asked = survey(corpus, ref, options)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        raise
-    figures = scored(
-        asked.results,
-        asked.baseline,
-        needs=frozenset(asked.told.needs),
-        tool=ref.name,
-        version=asked.told.version,
-    )
-    now = book.programs_said(asked.results, asked.told.needs)
-    _show(options, asked, figures, then, now)
+    return path, then
+
+
+def _keep(said: _Said, path: Path, corpus: Corpus, options: argparse.Namespace) -> int:
+    """Write and record what the options ask for; return 1 where it is to fail."""
     if options.sarif_out:
+        asked = said.asked
         sarif.write(options.sarif_out, asked.ref.name, asked.told.version, asked.results)
     if options.bless:
-        made = _book(asked, now, figures, options)
-        book.write(path, _completed(made, then, corpus) if options.only and then else made)
+        made = _book(said, options)
+        whole = _completed(made, said.then, corpus) if options.only and said.then else made
+        book.write(path, whole)
         print(f"blessed {path}", file=sys.stderr)
         if path.parent == corpus.root / "results" / "tools":
             print(f"wrote {page.write(corpus)}", file=sys.stderr)
-    if then is None or not options.fail_on_regression:
-        return 0
-    return int(bool(book.lost(then, now) or book.stale(then, now)))
+    return int(options.fail_on_regression and bool(said.lost or said.stale))
 
 
-def named_tool(options: argparse.Namespace) -> ToolRef:
-    """Return which tool is meant; raises UsageError where that is none or two."""
+def named_tools(options: argparse.Namespace) -> list[ToolRef]:
+    """Return which tools are meant; raises UsageError where that is none, or not clear."""
     file = options.sarif or options.predictions
-    given = [bool(options.tool), bool(options.exec), bool(file)]
+    given = [bool(options.tools), bool(options.exec), bool(file)]
     if sum(given) != 1:
-        message = "name one tool, or give one of --exec, --sarif and --predictions"
+        message = "name tools, or give one of --exec, --sarif and --predictions"
         raise UsageError(message)
-    if options.tool:
-        check_known(options.tool)
-        return ToolRef(options.tool)
+    if len(options.tools) > 1 and (options.book or options.sarif_out):
+        message = "--book and --sarif-out are for one tool: ask them one at a time"
+        raise UsageError(message)
+    for name in options.tools:
+        check_known(name)
+    return [ToolRef(name) for name in dict.fromkeys(options.tools)] or [_own_tool(options)]
+
+
+def _own_tool(options: argparse.Namespace) -> ToolRef:
+    """Return the user's own tool: an executable, or a file of what one said."""
+    file = options.sarif or options.predictions
     if options.name and (options.name in bundled() or not _NAME.fullmatch(options.name)):
         message = f"--name {options.name}: is that of a bundled tool, or no name for a file"
         raise UsageError(message)
@@ -99,36 +134,27 @@ def named_tool(options: argparse.Namespace) -> ToolRef:
     return ToolRef(options.name or Path(argv[-1]).stem, argv, needs, options.batch)
 
 
-def _show(
-    options: argparse.Namespace,
-    asked: Asked,
-    figures: Score,
-    then: book.ToolBook | None,
-    now: book.Programs,
-) -> None:
-    lost = book.lost(then, now) if then else []
-    gained = book.gained(then, now) if then else []
-    stale = book.stale(then, now) if then else []
-    if options.json:
-        document: dict[str, Any] = {
-            "torch": asked.torch,
-            "seed": options.seed,
-            "variants": options.variants,
-            "score": figures,
-            "programs": now,
-            "lost": lost,
-            "gained": gained,
-            "stale": stale,
-        }
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
-        return
+def _document(said: _Said, options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "torch": said.asked.torch,
+        "seed": options.seed,
+        "variants": options.variants,
+        "score": said.figures,
+        "programs": said.now,
+        "lost": said.lost,
+        "gained": said.gained,
+        "stale": said.stale,
+    }
+
+
+def _show(said: _Said) -> None:
     console = terminal.console()
-    console.print(Text(f"{asked.ref.name} {_versions(asked)}", style="bold"))
-    for line in lines(figures, asked.results):
+    console.print(Text(f"{said.asked.ref.name} {_versions(said.asked)}", style="bold"))
+    for line in lines(said.figures, said.asked.results):
         console.print(line)
-    for change in [*lost, *gained]:
+    for change in [*said.lost, *said.gained]:
         console.print(str(change), markup=False)
-    for name in stale:
+    for name in said.stale:
         console.print(f"{name}: listed as a miss and is none: record it (--bless)", markup=False)
 
 
@@ -137,18 +163,16 @@ def _versions(asked: Asked) -> str:
     return torch if asked.told.version == torch else f"{asked.told.version}, {torch}".strip(", ")
 
 
-def _book(
-    asked: Asked, now: book.Programs, figures: Score, options: argparse.Namespace
-) -> book.ToolBook:
-    held = figures.robustness
+def _book(said: _Said, options: argparse.Namespace) -> book.ToolBook:
+    asked, held = said.asked, said.figures.robustness
     return book.ToolBook(
         tool=asked.ref.name,
         version=asked.told.version,
         needs=asked.told.needs,
         argv=[Path(part).name for part in asked.ref.argv],
         torch=asked.torch,
-        misses=book.misses(now),
-        programs=now,
+        misses=book.misses(said.now),
+        programs=said.now,
         variants=book.OnVariants(options.variants, options.seed, held) if held else None,
     )
 

@@ -1,7 +1,9 @@
-"""Ask one tool about all that the options name: the corpus, variants, or what a file answers."""
+"""Ask tools about all that the options name: the corpus, variants, or what a file answers."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from ..corpus import Corpus, Entry
     from ..runner import Runner
-    from .programs import Program
 
 Found = TypeVar("Found")
 
@@ -41,7 +42,7 @@ TOLD_NOTHING = Told(needs=[Need.SOURCE])  # of a tool whose answers come in a fi
 
 @dataclass(frozen=True)
 class Asked:
-    """What one command asked, of what, and what came back."""
+    """A tool, and what came of asking it."""
 
     ref: ToolRef
     told: Told
@@ -50,10 +51,81 @@ class Asked:
     baseline: list[Result] | None
 
 
-def survey(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
-    """Ask what the options want to know, and return what came back.
+class Survey:
+    """The programs that one command asks about, and the tools that it has asked so far."""
 
-    Raises UsageError where there is no such tool, executor, entry or file.
+    def __init__(self, corpus: Corpus, runner: Runner, options: argparse.Namespace) -> None:
+        """Choose the programs; makes the variants, once for all tools."""
+        self._corpus = corpus
+        self._runner = runner
+        self._options = options
+        self._release = runner.hello.torch
+        entries = _entries(corpus, options, runner)
+        self._entries = {(entry.id, number): entry for number, entry in entries}
+        self._programs = programs(entries, options.seed, self._release)
+        self._unfinished: list[Unfinished] = []
+
+    def ask(self, ref: ToolRef) -> Asked:
+        """Return what came of asking a tool; raises UsageError where there is none, or no file."""
+        if self._options.sarif or self._options.predictions:
+            told, results = TOLD_NOTHING, list(self._from_file())
+        else:
+            told, results = self._answers(ref)
+        baseline = None if ref.name == BASELINE else self._baseline
+        judged = _judge_fixes(self._runner, results, self._entries)
+        return Asked(ref, told, self._release, judged, baseline)
+
+    def finish(self) -> None:
+        """Forget what was kept in case of an interruption."""
+        for kept in self._unfinished:
+            kept.finish()
+
+    @functools.cached_property
+    def _baseline(self) -> list[Result]:
+        """What the baseline says, as it is recorded; asked where that is not all of it."""
+        path = self._corpus.root / "results" / "tools" / f"{BASELINE}.toml"
+        known = None if self._options.variants else book.read(path)
+        here = known and known.torch == self._release
+        found = book.results_of(known, self._programs) if known and here else []
+        if len(found) == len(self._programs):
+            return found
+        return self._answers(ToolRef(BASELINE))[1]
+
+    def _from_file(self) -> Iterator[Result]:
+        """Yield what a file says of the programs; it may speak of the whole corpus."""
+        everyone = programs(
+            [(0, entry) for entry in self._corpus.entries.values()], self._options.seed
+        )
+        reader = sarif.read if self._options.sarif else predictions.read
+        found = reader(self._options.sarif or self._options.predictions, everyone)
+        for program in self._programs:
+            if program.id in found:
+                yield Result(program, masked(found[program.id]), 0.0)
+
+    def _answers(self, ref: ToolRef) -> tuple[Told, list[Result]]:
+        """Return what a tool says of itself and of the programs; an interrupted run goes on."""
+        told = describe(self._runner, ref)
+        configuration = [ref, _code(ref), told.version, self._release, self._options.timeout]
+        kept = Unfinished(configuration, self._programs)
+        self._unfinished.append(kept)
+        results = kept.known()
+        known = {result.program.id for result in results}
+        if known:
+            note = f"{ref.name}: going on, {len(known)} of {len(self._programs)} programs are known"
+            terminal.console(stderr=True).print(note, markup=False)
+        rest = [program for program in self._programs if program.id not in known]
+        answers = Asking(self._runner, ref, told, self._options.timeout).ask(rest)
+        for result in _tracked(answers, f"asking {ref.name} about {len(rest)} programs", len(rest)):
+            kept.add(result)
+            results.append(result)
+        return told, sorted(results, key=lambda result: result.program.key)
+
+
+@contextlib.contextmanager
+def surveyed(corpus: Corpus, options: argparse.Namespace) -> Iterator[Survey]:
+    """Give a survey of what the options name; an interrupted one is gone on with next time.
+
+    Raises UsageError where there is no such executor or entry.
     """
     limits = Limits(options.timeout, MEMORY_BYTES, workers=options.workers)
     with terminal.console(stderr=True).status("loading torch"):
@@ -61,22 +133,15 @@ def survey(corpus: Corpus, ref: ToolRef, options: argparse.Namespace) -> Asked:
             Spread(named(options.executor), limits) if options.executor else open_runner(limits)
         )
     with opened as runner:
-        release = runner.hello.torch
-        entries = _entries(corpus, options, runner)
-        asked = programs(entries, options.seed, release)
-        if options.sarif or options.predictions:
-            told, results = TOLD_NOTHING, list(_from_file(corpus, asked, options))
-        else:
-            told = describe(runner, ref)
-            results = _run(runner, ref, told, asked, options)
-        baseline = None
-        if ref.name != BASELINE:
-            baseline = _recorded(corpus, release, asked) if not options.variants else []
-            if not baseline:
-                base = ToolRef(BASELINE)
-                baseline = _run(runner, base, describe(runner, base), asked, options)
-        results = _judge_fixes(runner, results, {(e.id, n): e for n, e in entries})
-    return Asked(ref, told, release, results, baseline)
+        survey = Survey(corpus, runner, options)
+        yield survey
+        survey.finish()
+
+
+def _code(ref: ToolRef) -> list[str]:
+    """Return a hash of each file that may change what a tool says: the harness and its own."""
+    files = [*sorted(PACKAGE.rglob("*.py")), *(Path(part) for part in ref.argv)]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
 
 
 def _entries(
@@ -97,46 +162,6 @@ def _entries(
         len(here) * options.variants,
     )
     return own + [(variant.number, variant.entry) for variant in made]
-
-
-def _recorded(corpus: Corpus, release: str, asked: list[Program]) -> list[Result]:
-    """Return what is recorded of the baseline, if that is all and under this release of torch."""
-    known = book.read(corpus.root / "results" / "tools" / f"{BASELINE}.toml")
-    found = book.results_of(known, asked) if known and known.torch == release else []
-    return found if len(found) == len(asked) else []
-
-
-def _from_file(
-    corpus: Corpus, asked: list[Program], options: argparse.Namespace
-) -> Iterator[Result]:
-    """Yield what a file says of the programs asked about; it may speak of the whole corpus."""
-    everyone = programs([(0, entry) for entry in corpus.entries.values()], options.seed)
-    reader = sarif.read if options.sarif else predictions.read
-    found = reader(options.sarif or options.predictions, everyone)
-    for program in asked:
-        if program.id in found:
-            yield Result(program, masked(found[program.id]), 0.0)
-
-
-def _run(
-    runner: Runner, ref: ToolRef, told: Told, asked: list[Program], options: argparse.Namespace
-) -> list[Result]:
-    code = [*sorted(PACKAGE.rglob("*.py")), *(Path(part) for part in ref.argv)]
-    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in code if path.is_file()]
-    configuration = [ref, files, told.version, runner.hello.torch, options.timeout]
-    kept = Unfinished(configuration, asked)
-    results = kept.known()
-    known = {result.program.id for result in results}
-    if known:
-        note = f"{ref.name}: going on, {len(known)} of {len(asked)} programs are known"
-        terminal.console(stderr=True).print(note, markup=False)
-    rest = [program for program in asked if program.id not in known]
-    answers = Asking(runner, ref, told, options.timeout).ask(rest)
-    for result in _tracked(answers, f"asking {ref.name} about {len(rest)} programs", len(rest)):
-        kept.add(result)
-        results.append(result)
-    kept.finish()
-    return sorted(results, key=lambda result: result.program.key)
 
 
 def _judge_fixes(

@@ -39,9 +39,9 @@ examples:
 """
 COMMANDS: list[tuple[Command, str, tuple[Adder, ...]]] = [
     (commands.reproduce, "run every program here: does it fail as declared, does its fix work",
-     (options.reproduce, options.devices, options.ids, options.json)),
+     (options.reproduce, options.devices, options.workers, options.ids, options.json)),
     (commands.cost, "count what forward passes ask of torch, and compare with the record",
-     (options.devices, options.ids, options.json)),
+     (options.devices, options.workers, options.ids, options.json)),
     (commands.bench, "compare how long forward passes take, in one run: is this slower?",
      (options.bench, options.ids, options.json)),
     (commands.list_, "list the cases and controls", (options.ids, options.json)),
@@ -59,11 +59,11 @@ COMMANDS: list[tuple[Command, str, tuple[Adder, ...]]] = [
     (commands.export, "write a case as a notebook for a class",
      (options.listed, options.export)),
     (commands.score, "score a diagnostic tool on the programs of the corpus",
-     (options.score, options.json)),
+     (options.score, options.workers, options.json)),
     (commands.programs, "write the programs for a diagnostic tool that runs elsewhere",
      (options.programs, options.ids, options.json)),
     (commands.variants, "make new variants of the corpus from a seed, each verified here",
-     (options.variants, options.ids, options.json)),
+     (options.variants, options.workers, options.ids, options.json)),
     (commands.new, "write the skeleton of a new case", (options.begun,)),
 ]  # fmt: skip
 

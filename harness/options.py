@@ -1,16 +1,12 @@
-"""What each command takes, and what its values may be.
-
-The last functions turn a word into a value; they raise ArgumentTypeError, or ValueError, for
-what is none.
-"""
+"""What each command takes."""
 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from .corpus import default_root
+from .values import cores, count, needs, positive, seconds, share
 
 
 def corpus(parser: argparse.ArgumentParser) -> None:
@@ -90,20 +86,19 @@ def reproduce(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def workers(parser: argparse.ArgumentParser) -> None:
+    """Add how many processes run at a time."""
+    parser.add_argument("--workers", type=positive, default=cores(), metavar="N",
+                        help="programs at a time (default: the cores)")  # fmt: skip
+
+
 def devices(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that runs programs takes."""
+    """Add on which devices programs run, and whether what happens there is recorded."""
     parser.add_argument(
         "--device",
         default="auto",
         metavar="NAMES",
         help="cpu, cuda, or cpu,cuda; auto takes what is there (default)",
-    )
-    parser.add_argument(
-        "--workers",
-        type=positive,
-        default=cores(),
-        metavar="N",
-        help="programs at a time (default: the cores)",
     )
     parser.add_argument(
         "--bless", action="store_true", help="record what happens in the corpus' results/"
@@ -158,8 +153,6 @@ def variants(parser: argparse.ArgumentParser) -> None:
                         help="another seed gives other variants (default 0)")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="write those that are kept, as a tree like the corpus")  # fmt: skip
-    parser.add_argument("--workers", type=positive, default=cores(), metavar="N",
-                        help="programs at a time (default: the cores)")  # fmt: skip
 
 
 def bench(parser: argparse.ArgumentParser) -> None:
@@ -192,7 +185,7 @@ def bench(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--margin",
-        type=margin,
+        type=share,
         default=0.01,
         metavar="SHARE",
         help="what is still the same (default 0.01)",
@@ -240,9 +233,6 @@ def score(parser: argparse.ArgumentParser) -> None:
         help="time limit of one process of the tool (default 60)",
     )
     parser.add_argument(
-        "--workers", type=positive, default=cores(), metavar="N", help="processes at a time"
-    )
-    parser.add_argument(
         "--executor", metavar="MODULE:CALLABLE", help="run on a concurrent.futures executor"
     )
     parser.add_argument(
@@ -261,56 +251,3 @@ def score(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit 1 where something recorded is lost, or a recorded miss is none any more",
     )
-
-
-def needs(text: str) -> list[str]:
-    """Return the names of what a tool works from."""
-    from .tools.protocol import Need  # noqa: PLC0415  (only where it is asked for)
-
-    names = text.split(",")
-    for name in names:
-        if name not in set(Need):
-            message = f"{name!r} is none of {', '.join(Need)}"
-            raise argparse.ArgumentTypeError(message)
-    return names
-
-
-def count(text: str) -> int:
-    """Return a number from 0 on."""
-    number = int(text)
-    if number < 0:
-        message = f"{number} is negative"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
-def margin(text: str) -> float:
-    """Return a share between 0 and 1."""
-    number = float(text)
-    if not 0 < number < 1:
-        message = f"{number:g} is no share between 0 and 1"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
-def seconds(text: str) -> float:
-    """Return a limit of time."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        message = f"{number:g} is no time limit"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
-def positive(text: str) -> int:
-    """Return a number from 1 on."""
-    number = int(text)
-    if number < 1:
-        message = f"{number} is not positive"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -75,6 +75,31 @@ def run(net, x, labels):
 if __name__"""
 
 
+# What is recorded of a pair that fails as it declares.
+BOOK = """\
+torch = "2.14.1"
+torchvision = "0.29.1"
+python = "3.11"
+device = "cpu"
+
+[entries."shape/pair"]
+verdict = "reproduced"
+
+[entries."shape/pair".broken]
+stage = "forward"
+raises = "RuntimeError"
+says = '''
+mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)
+[entries]'''
+at = "self.fc(torch.flatten(x, 2))"
+layer = "fc"
+layers = [
+    "Net: float32[4, 2, 4, 4] -> …",
+    "fc Linear: float32[4, 4, 4] -> ✗",
+]
+"""
+
+
 def patched(*changes: tuple[str, str], source: str = HEALTHY) -> str:
     """Return `source` with each old text, which must be there, replaced once."""
     for old, new in changes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kit import Pair, Solo, corpus_of, put
+from kit import BOOK, Pair, Solo, corpus_of, put
 
 from harness import cache, matching, messages, ranking
 from harness.corpus import load
@@ -25,23 +25,9 @@ CHANGES = {
         "cannot be multiplier",
     ),
     "the order of answers": ("cases/shape/pair.toml", "level = 1", "level = 2"),
-    "what was recorded": ("results/torch-2.0.0/cpu.toml", "shapes", "shaped"),
+    "what was recorded": ("results/torch-2.14.1/cpu.toml", "shapes", "shaped"),
     "what people report": ("evidence/reports.jsonl", "shape/flatten", "shape/flattes"),
 }
-BOOK = """\
-torch = "2.0.0"
-torchvision = "0.15.0"
-python = "3.11"
-device = "cpu"
-
-[entries."shape/pair"]
-verdict = "reproduced"
-
-[entries."shape/pair".broken]
-stage = "forward"
-raises = "RuntimeError"
-says = "mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"
-"""
 
 
 @pytest.fixture
@@ -66,7 +52,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _corpus(root: Path) -> Corpus:
-    put(root / "results/torch-2.0.0/cpu.toml", BOOK)
+    put(root / "results/torch-2.14.1/cpu.toml", BOOK)
     put(root / "evidence/reports.jsonl", '{"kind": "shape/flatten"}\n')
     return corpus_of(root, {"shape/pair": Pair(), "dtype/myth": Solo()})
 

@@ -259,7 +259,7 @@ def test_the_text_may_be_a_file_or_piped(
         ([MINE, "--file", "x"], "give the text or --file, not both"),
         (["--file", "no/such/file"], "no/such/file cannot be read: No such file"),
         (["--file", "."], ". cannot be read: Is a directory"),
-        ([MINE, "--top", "0"], "argument --top: 0 is not positive"),
+        ([MINE, "--top", "0"], "argument --top: '0' is no whole number from 1 on"),
         ([MINE, "--top", "x"], "argument --top"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kit import Pair, case_of, corpus_of
+from kit import BOOK, Pair, case_of, corpus_of
 
 from harness.corpus import default_root, load
 from harness.lint import lint
@@ -37,30 +37,6 @@ def test_a_seen_with_it_is_refused(what: str, tmp_path: Path) -> None:
     seen, message = SICK[what]
     corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"seen": seen})})
     assert [problem.message[: len(message)] for problem in corpus.problems] == [message]
-
-
-BOOK = """\
-torch = "2.14.1"
-torchvision = "0.29.1"
-python = "3.11"
-device = "cpu"
-
-[entries."shape/pair"]
-verdict = "reproduced"
-
-[entries."shape/pair".broken]
-stage = "forward"
-raises = "RuntimeError"
-says = '''
-mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)
-[entries]'''
-at = "self.fc(torch.flatten(x, 2))"
-layer = "fc"
-layers = [
-    "Net: float32[4, 2, 4, 4] -> …",
-    "fc Linear: float32[4, 4, 4] -> ✗",
-]
-"""
 
 
 @pytest.mark.parametrize(

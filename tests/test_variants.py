@@ -16,11 +16,12 @@ from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of, corpus_of, obs
 from harness import corpus as corpora
 from harness.corpus import Case, Control, Corpus
 from harness.diff import hunks
-from harness.lint import GIVEAWAYS
+from harness.rules import GIVEAWAYS
 from harness.variants import (
     idioms,
     imports,
     layout,
+    naming,
     renaming,
     sizes,
     spelling,
@@ -165,7 +166,7 @@ def test_module_names_are_those_of_torch(runner: Remembering) -> None:
     assert raised is not None
     own = {name for name in raised.message.split() if not name.startswith("_")}
     assert len(own) > 50
-    assert own <= renaming.MODULE_NAMES
+    assert own <= naming.MODULE_NAMES
 
 
 def test_names_in_strings_follow_their_attributes() -> None:

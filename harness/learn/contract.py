@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..lint import forbidden_imports
+from ..rules import forbidden_imports
 
 if TYPE_CHECKING:
     from ..corpus import Case

@@ -13,7 +13,7 @@ from ..corpus import Case, Control
 from ..page import symptom_line
 from ..records import read_all
 from ..timing import stored
-from . import code, entries, svg, timings
+from . import code, entries, releases, svg, timings
 from .journey import journey
 from .prose import Prose, page_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..corpus import Corpus
-    from ..records import Book, Record, Side
+    from ..records import Side
 
 MESSAGE = 140  # characters of a message in a list
 ALIKE = 8  # cases that a page lists as alike
@@ -132,7 +132,8 @@ def pages(library: Library) -> Iterator[Page]:
         context = {"name": name, "title": _title(text, name), "text": text}
         yield Page(f"{name}.html", "document.html", context)
     if library.books:
-        yield Page("releases.html", "releases.html", _releases(library))
+        shown = releases.context(library.books, library.corpus.entries)
+        yield Page("releases.html", "releases.html", shown)
     if library.timings:
         yield Page("timings.html", "timings.html", _timings(library))
 
@@ -224,49 +225,6 @@ def _download(tree: str, name: str, source: str, side: str) -> dict[str, str]:
     """Return a link that holds the program itself: `download` works from a file, too."""
     return {f"{side}_file": f"{tree}/{name}.py",
             f"{side}_data": f"data:text/x-python;charset=utf-8,{quote(source)}"}  # fmt: skip
-
-
-def _releases(library: Library) -> dict[str, Any]:
-    books = library.books
-    reference: dict[str, Book] = {}
-    for book in books:
-        reference.setdefault(book.device, book)
-    rows = {
-        name: [_cell(name, book, reference[book.device]) for book in books]
-        for name in library.corpus.entries
-    }
-    return {
-        "books": books,
-        "names": [entries.release_name(book) for book in books],
-        "declared": [_declared(book) for book in books],
-        "differing": {name: cells for name, cells in rows.items() if any(c[1] for c in cells)},
-        "rows": rows,
-        "untried": [d for d in matrix.DEVICES if d not in {book.device for book in books}],
-    }
-
-
-def _declared(book: Book) -> tuple[int, int]:
-    good = sum(record.verdict.as_declared for record in book.entries.values())
-    return good, len(book.entries)
-
-
-def _cell(name: str, book: Book, newest: Book) -> tuple[str, bool]:
-    """Return what a table shows of an entry under a release, and whether it differs."""
-    record, reference = book.entries.get(name), newest.entries.get(name)
-    if record is None:
-        return "not tried", False
-    if book is newest or reference is None:
-        return _short(record), False
-    differences = matrix.differences(reference, record)
-    words = ", ".join(differences).replace("_", " ")
-    return words or "same", bool(differences)
-
-
-def _short(record: Record) -> str:
-    side = record.broken
-    if side is None:
-        return record.verdict.value
-    return side.raises or ("silent" if side.breaks else record.verdict.value)
 
 
 def _timings(library: Library) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import builtins
-import keyword
 import re
 from typing import TYPE_CHECKING
 
 from . import words
-from .draft import INTERFACE, Draft, dotted, identifiers
+from .draft import INTERFACE, Draft, dotted
+from .naming import MODULE_NAMES, choose, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from random import Random
 
 KEPT = INTERFACE | {"self", "cls", "batch_size", "_"}
@@ -25,28 +25,12 @@ STRINGS = {
     "startswith",
 }
 
-# The names that nn.Module has itself: a layer called so may be the mistake.
-MODULE_NAMES = frozenset(  # with those of other releases, and what layers call their own
-    """
-    T_destination add_module apply bfloat16 bias buffers call_super_init children compile cpu
-    cuda data device double dtype dump_patches eval extra_repr float forward get_buffer
-    get_extra_state get_parameter get_submodule grad half in_channels ipu load_state_dict
-    modules mtia named_buffers named_children named_modules named_parameters out_channels
-    parameters register_backward_hook register_buffer register_forward_hook
-    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
-    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad
-    requires_grad_ running_mean running_var set_extra_state set_submodule shape share_memory
-    state_dict to to_empty train training type weight xpu zero_grad
-    """.split()  # noqa: SIM905  (a hundred names are read better so)
-)
-
 
 def variables(draft: Draft, rng: Random) -> bool:
     """Rename arguments, variables and comprehension variables."""
     taken = _untouchable(draft)
     names = sorted(_bound(draft.nodes()) - taken - _keywords_of_methods(draft))
-    chosen = _choose(draft, rng, names, share=0.7)
+    chosen = choose(draft, rng, names, share=0.7)
     if chosen:
         draft.replace(_Variables(chosen, callables(draft)))
         draft.note(chosen)
@@ -113,51 +97,6 @@ def _keywords_of_methods(draft: Draft) -> set[str]:
     return arguments & given
 
 
-def _choose(
-    draft: Draft, rng: Random, names: list[str], share: float, role: dict[str, str] | None = None
-) -> dict[str, str]:
-    """Draw new names for a share of the old ones, at least one; none is in use already.
-
-    `conv1` and `conv2` stay a family: they become `stage1` and `stage2`.
-    """
-    used = identifiers(draft.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
-    used |= {word for text in _strings(draft) for word in re.findall(r"\w+", text)}
-    families: dict[str, list[str]] = {}
-    for name in names:
-        families.setdefault(_stem(name), []).append(name)
-    picked = [stem for stem in families if rng.random() < share] or list(families)[:1]
-    chosen: dict[str, str] = {}
-    for stem in picked:
-        family = families[stem]
-        numbers = [name[len(stem) :] for name in family]
-        candidates = _candidates(stem, family[0], (role or {}).get(family[0], ""))
-        free = [word for word in candidates if not {f"{word}{n}" for n in numbers} & used]
-        if free:
-            word = rng.choice(free)
-            chosen |= {name: f"{word}{n}" for name, n in zip(family, numbers, strict=True)}
-            used |= set(chosen.values())
-    return chosen
-
-
-def _stem(name: str) -> str:
-    return name.rstrip("0123456789") or name
-
-
-def _candidates(stem: str, name: str, role: str) -> list[str]:
-    known = words.LAYERS.get(role, ()) or words.VARIABLES.get(name, words.VARIABLES.get(stem, ()))
-    fallback = words.FALLBACK_CONSTANT if stem.isupper() else words.FALLBACK
-    return [*known] or [form.format(stem) for form in fallback]
-
-
-def _strings(draft: Draft) -> Iterator[str]:
-    for side in draft.sides:
-        intent = side.body[0]
-        for node in ast.walk(side):
-            is_intent = isinstance(intent, ast.Expr) and node is intent.value
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not is_intent:
-                yield node.value
-
-
 class _Variables(ast.NodeTransformer):
     """Renames variables, and keywords in calls of the program's own functions and classes."""
 
@@ -191,7 +130,7 @@ def attributes(draft: Draft, rng: Random) -> bool:
     everywhere = methods[0].intersection(*methods)
     own = (stored | everywhere) - MODULE_NAMES - (methods[0].union(*methods) - everywhere)
     names = sorted(_plain(draft, {name for name in own if not name.startswith("_")}))
-    chosen = _choose(draft, rng, names, share=0.7, role=roles)
+    chosen = choose(draft, rng, names, share=0.7, role=roles)
     if chosen:
         draft.replace(_Attributes(chosen))
         draft.note(chosen)
@@ -240,7 +179,7 @@ def _plain(draft: Draft, names: set[str]) -> set[str]:
         for node in draft.nodes()
         if isinstance(node, ast.Attribute) and dotted(node.value).partition(".")[0] not in handles
     }
-    spoken = [text for text in _strings(draft) if text.partition(".")[0] not in names]
+    spoken = [text for text in strings(draft) if text.partition(".")[0] not in names]
     unclear |= {word for text in spoken for word in re.findall(r"\w+", text)}
     return names - unclear
 

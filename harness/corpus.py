@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .contents import Contents, Problem, contents_of
+from .declared import SpecError, read_case, read_control
 from .errors import CorpusError
 from .files import read
-from .spec import CaseSpec, ControlSpec, Healthy, SpecError, read_case, read_control
+
+if TYPE_CHECKING:
+    from .spec import CaseSpec, ControlSpec, Healthy
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ TOOLS = ROOT / "tools"  # a file for each tool that needs installing: all of it,
 OVERLAYS = {"jaxtyping", "torchtyc"}  # run inside the environment with torch
 BROWSERS = ("chromium", "chromium-browser")
 RELEASES = {  # of torch, with what each needs beside it
+    "2.15.0": ["torchvision==0.29.2"],
     "2.13.0": ["torchvision==0.28.0"],
     "2.9.1": ["torchvision==0.24.1"],
     "2.6.0": ["torchvision==0.21.0"],

@@ -129,9 +129,12 @@ SEEDS = 10
 WELL = {
     "forward": HEALTHY,
     "tiny outputs": patched((SCORED, f"{SCORED} * 1e-6")),
+    "images much alike": patched(("torch.randn(batch_size", "0.5 + 0.1 * torch.rand(batch_size"),
+                                 ("torch.relu(", "nn.functional.leaky_relu("),
+                                 ("(2, 4,", "(2, 1,"), ("4 * 2 * 2", "2 * 2")),
     "training": TRAINED,
     **HEALTHY_RUNS,
-}
+}  # fmt: skip
 AS_DECLARED = {Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS_DECLARED}
 
 

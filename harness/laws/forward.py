@@ -6,6 +6,7 @@ import copy
 import operator
 
 import torch
+from torch.utils import _pytree as pytree
 
 from ..program import Program, map_tensors, tensors
 from ..vocabulary import Law
@@ -68,23 +69,33 @@ def _inputs_untouched(program: Program) -> None:
 
 @law(Law.NONLINEAR)
 def _nonlinear(program: Program) -> None:
-    """Compare f(a) + f(b) - f(0) with f(a + b): for an affine f they are equal."""
+    """Compare f(a) + f(b) - f(0) with f(a + b): for an affine f they are equal.
+
+    `b` is a random direction as large as `a`: two images, never negative and much alike, can
+    leave each ReLU on one side.
+    """
     net, first = program.net().eval(), program.inputs()
     if not all(tensor.is_floating_point() for tensor in tensors(first)):
         message = "the inputs are not floating point"
         raise NotApplicableError(message)
+    second = map_tensors(first, lambda x: torch.randn_like(x) * x.abs().max())
     a, b, zero, both = (
         outputs(program, net, inputs)
         for inputs in (
             first,
-            map_tensors(first, lambda x: x.flip(-1)),
+            second,
             map_tensors(first, torch.zeros_like),
-            map_tensors(first, lambda x: x + x.flip(-1)),
+            pytree.tree_map(_sum, first, second),
         )
     )
     if all(map(_affine, a, b, zero, both)):
         message = "f(a) + f(b) - f(0) equals f(a + b)"
         raise LawBrokenError(message)
+
+
+def _sum(one: object, other: object) -> object:
+    """Add two tensors; of what is none, the same stands in both."""
+    return one + other if isinstance(one, torch.Tensor) else one
 
 
 def _affine(a: torch.Tensor, b: torch.Tensor, zero: torch.Tensor, both: torch.Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,27 +16,29 @@ from .registry import LawBrokenError, NotApplicableError, law
 if TYPE_CHECKING:
     from torch import nn
 
-LEARNING_STEPS = 200
+LEARNING_STEPS = 500  # of 150 seeds, a last layer on random features took 244 at most
 
 
 @law(Law.ONE_BATCH_CAN_BE_LEARNED)
 def _one_batch_can_be_learned(program: Program) -> None:
-    """Adam with a rate of 0.01 and no decay, at most 200 steps, in train mode.
+    """Adam with a rate of 0.01 and no decay, at most LEARNING_STEPS, in train mode.
 
-    Twice in a row, since a loss without a floor passes there on its way below zero.
+    Twice in a row, since a loss without a floor passes there on its way below zero. NaN is the
+    end: from there Adam makes every parameter NaN.
     """
     net, inputs, targets = program.net(), program.inputs(), program.targets()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     first = loss = _loss(program, net, inputs, targets)
-    learned = 0
-    for _ in range(LEARNING_STEPS):
+    learned = steps = 0
+    while steps < LEARNING_STEPS and not math.isnan(loss):
         learned = learned + 1 if 0 <= loss < first / 10 else 0
         if learned > 1:
             return
         optimizer.step()
         optimizer.zero_grad()
         loss = _loss(program, net, inputs, targets)
-    message = f"{LEARNING_STEPS} steps take the loss from {first:.3g} to {loss:.3g} only"
+        steps += 1
+    message = f"{steps} steps take the loss from {first:.3g} to {loss:.3g} only"
     raise LawBrokenError(message)
 
 

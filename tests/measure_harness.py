@@ -43,7 +43,6 @@ SIZES = (10, 100, 1000)
 BOUND_AT = 100  # pairs
 AT_MOST = {
     "reproduce, s": 60.0,
-    "reproduce, s a pair": 0.06,
     "reproduce / floor": 1.5,
     "nothing / empty forks": 2.0,
     "ours / floor": 1.5,

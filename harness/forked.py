@@ -51,7 +51,6 @@ class Child:
         os.close(printed_write)
         # What to wait on: the end of the process, its facts, its output.
         self.descriptors = (os.pidfd_open(self.pid), facts_read, printed_read)
-        self._process = psutil.Process(self.pid)
         for pipe in (facts_read, printed_read):
             os.set_blocking(pipe, False)
 
@@ -66,7 +65,7 @@ class Child:
         try:
             total = unnamed_pages(self.pid)
             if child_pids(self.pid):  # rarely; a look at all processes is slow
-                children = self._process.children(recursive=True)
+                children = psutil.Process(self.pid).children(recursive=True)
                 total += sum(child.memory_full_info().uss for child in children)
         except (psutil.NoSuchProcess, OSError):
             return 0

@@ -136,10 +136,14 @@ def failing_text(error: BaseException, file: Path, source: str) -> str:
 
     Empty where no frame of `file`, whose text was `source`, is in the traceback.
     """
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-    if isinstance(error, SyntaxError) or not frames:
+    if isinstance(error, SyntaxError):
         return ""
-    return expression(frames[-1], source)
+    inner, step = None, error.__traceback__
+    while step is not None:  # all entries at once would read the source files of torch
+        if step.tb_frame.f_code.co_filename == str(file):
+            inner = step
+        step = step.tb_next
+    return expression(traceback.extract_tb(inner, limit=1)[0], source) if inner else ""
 
 
 def _given(program: Program) -> Given:

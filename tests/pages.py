@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,18 @@ def site(root: Path) -> dict[str, Read]:
         path.relative_to(root).as_posix(): read(path.read_text(encoding="utf-8"))
         for path in root.rglob("*.html")
     }
+
+
+def reached(pages: dict[str, Read], first: str) -> set[str]:
+    """Return the pages that links lead to, from the first one on."""
+    found, waiting = {first}, [first]
+    while waiting:
+        path = waiting.pop()
+        targets = {urljoin(path, unquote(urlsplit(link).path)) for link in pages[path].links}
+        new = (targets & set(pages)) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def dead_links(root: Path, pages: dict[str, Read]) -> list[str]:

@@ -62,6 +62,16 @@ def test_no_link_leads_nowhere(site: Path, read: dict[str, pages.Read]) -> None:
     assert pages.dead_links(site, read) == []
 
 
+def test_links_lead_from_the_front_page_to_every_page(read: dict[str, pages.Read]) -> None:
+    assert set(read) - pages.reached(read, "index.html") == set()
+
+
+def test_the_check_for_pages_that_nothing_leads_to_finds_them() -> None:
+    read = {"a.html": pages.Read(["b/c.html#x"]), "b/c.html": pages.Read(["../a.html"]),
+            "b/d.html": pages.Read(["c.html"])}  # fmt: skip
+    assert pages.reached(read, "a.html") == {"a.html", "b/c.html"}
+
+
 def test_nothing_is_fetched_from_elsewhere(read: dict[str, pages.Read]) -> None:
     loads = {load for page in read.values() for load in page.loads}
     assert {load.partition("static/")[0] for load in loads if not load.startswith("data:")} == {
@@ -197,7 +207,7 @@ def test_a_corpus_without_results_has_pages(tmp_path: Path) -> None:
     built = build(corpus, tmp_path / "site")
     assert built.pages == 4
     assert not (tmp_path / "site/releases.html").exists()
-    assert not (tmp_path / "site/tools.html").exists()
+    assert not (tmp_path / "site/scoreboard.html").exists()
     assert "cannot be multiplied" in (tmp_path / "site/shape/pair.html").read_text()
 
 
@@ -205,8 +215,8 @@ def test_tools_have_a_page_where_they_have_scores(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
     put(corpus.root / "results/tools/README.md", "# Tools\n\nSee shape/pair.")
     build(corpus, tmp_path / "site")
-    assert 'href="tools.html"' in (tmp_path / "site/index.html").read_text()
-    assert 'href="shape/pair.html"' in (tmp_path / "site/tools.html").read_text()
+    assert 'href="scoreboard.html"' in (tmp_path / "site/index.html").read_text()
+    assert 'href="shape/pair.html"' in (tmp_path / "site/scoreboard.html").read_text()
 
 
 def test_a_rebuilt_site_keeps_no_page_of_a_case_that_is_gone(tmp_path: Path) -> None:

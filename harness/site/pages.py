@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 MESSAGE = 140  # characters of a message in a list
 ALIKE = 8  # cases that a page lists as alike
-TOOLS = "results/tools/README.md"  # their scores, where there are any
-TAKEN = {"index", "myths", "releases", "timings", "tools"}  # names of pages of our own
+SCOREBOARD = "results/tools/README.md"  # what tools score, where that is recorded
+TAKEN = {"index", "myths", "releases", "timings", "scoreboard"}  # names of pages of our own
+NAMED = {"why-none", "scoreboard", "verification"}  # documents that base.html links by itself
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class Library:
         return {
             "levels": entries.LEVELS,
             "documents": self.documents,
+            "below": sorted(
+                (_title(text, name), name)
+                for name, text in self.documents.items()
+                if name not in NAMED
+            ),
             "has_timings": bool(self.timings),
             "has_releases": bool(self.books),
             "page_of": page_of,
@@ -115,8 +121,8 @@ def _documents(root: Path) -> dict[str, str]:
     """Return the Markdown that becomes pages, by their names."""
     written = {path.stem: path for path in sorted((root / "docs").glob("*.md"))}
     found = {name: path for name, path in written.items() if name not in TAKEN}
-    if (root / TOOLS).is_file():
-        found["tools"] = root / TOOLS
+    if (root / SCOREBOARD).is_file():
+        found["scoreboard"] = root / SCOREBOARD
     return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import operator
+from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
 from ..program import Program, map_tensors, tensors
 from ..vocabulary import Law
@@ -71,21 +71,20 @@ def _inputs_untouched(program: Program) -> None:
 def _nonlinear(program: Program) -> None:
     """Compare f(a) + f(b) - f(0) with f(a + b): for an affine f they are equal.
 
-    `b` is a random direction as large as `a`: two images, never negative and much alike, can
-    leave each ReLU on one side.
+    `b` is random and as large as `a`: two images, never negative and much alike, can leave each
+    ReLU on one side.
     """
     net, first = program.net().eval(), program.inputs()
     if not all(tensor.is_floating_point() for tensor in tensors(first)):
         message = "the inputs are not floating point"
         raise NotApplicableError(message)
-    second = map_tensors(first, lambda x: torch.randn_like(x) * x.abs().max())
     a, b, zero, both = (
         outputs(program, net, inputs)
         for inputs in (
             first,
-            second,
+            _strewn(first, share=0),
             map_tensors(first, torch.zeros_like),
-            pytree.tree_map(_sum, first, second),
+            _strewn(first, share=1),
         )
     )
     if all(map(_affine, a, b, zero, both)):
@@ -93,9 +92,15 @@ def _nonlinear(program: Program) -> None:
         raise LawBrokenError(message)
 
 
-def _sum(one: object, other: object) -> object:
-    """Add two tensors; of what is none, the same stands in both."""
-    return one + other if isinstance(one, torch.Tensor) else one
+def _strewn(inputs: tuple[Any, ...], share: int) -> Any:
+    """Return `share` of each tensor plus random values as large as its own, always the same."""
+    generator = torch.Generator().manual_seed(0)
+
+    def strewn(tensor: torch.Tensor) -> torch.Tensor:
+        noise = torch.randn(tensor.shape, generator=generator).to(tensor)
+        return share * tensor + noise * tensor.abs().max()
+
+    return map_tensors(inputs, strewn)
 
 
 def _affine(a: torch.Tensor, b: torch.Tensor, zero: torch.Tensor, both: torch.Tensor) -> bool:

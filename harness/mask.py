@@ -12,8 +12,8 @@ _RULES = [
     (re.compile(r"0x[0-9a-fA-F]{4,}"), "0x…"),
     (re.compile(r"/[^\s'\":,()]*/site-packages/"), "…/site-packages/"),
     (re.compile(r"/[^\s'\":,()]*/program\.py"), "program.py"),
-    # The folder that a run has to itself.
-    (re.compile(r"/[^\s'\":,()]*/broken-convnets-\w+(/tmp\w+)?"), "…"),
+    # What Python's tempfile has named, and the folder that a run has to itself.
+    (re.compile(r"/[^\s'\":,()]*/(?:tmp[a-z0-9_]{8}\b|broken-convnets-\w+)"), "…"),
     (re.compile(r"\bline \d+"), "line …"),
 ]
 

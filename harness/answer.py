@@ -21,7 +21,10 @@ NARROWEST = 20  # characters of a line, however narrow the terminal
 NOTHING = """\
 Nothing here is like it.
 What is known are failures of convolutional networks in PyTorch: see `python -m harness list`.
-Does the text hold the last line of the traceback, with the name of the exception?"""
+Messages are compared, not questions: does the text hold the last line of the traceback, with the \
+name of the exception?
+If nothing was raised, `python -m harness trace your_program.py` shows what each layer took and \
+gave, and where the first None or NaN came up."""
 
 
 def answer(matches: list[Match], corpus: Corpus, width: int) -> Pieces:

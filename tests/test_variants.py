@@ -233,6 +233,17 @@ def test_pixels_written_out_in_one_number_follow_too() -> None:
     assert f"Linear({4 * (int(side) - 2) ** 2}, 5)" in text
 
 
+def test_channels_that_are_two_outputs_joined_follow_both() -> None:
+    convolved = "x = torch.relu(self.conv(x))"
+    joined = f"{convolved}\n        x = self.last(torch.cat([x, x], dim=1))"
+    layers = "self.last = nn.Conv2d(8, 4, kernel_size=1)\n        self.fc ="
+    source = patched((convolved, joined), ("self.fc =", layers))
+    for seed in range(9):
+        text = changed(source, "channels", seed)
+        (size,) = set(re.findall(r"Conv2d\(2, (\d+),", text))
+        assert f"nn.Conv2d({2 * int(size)}, {size}, kernel_size=1)" in text
+
+
 def test_layouts_differ_as_text_and_not_as_a_program(real: Corpus) -> None:
     tree = ast.parse(real.entries["shape/flatten_before_conv"].programs()["broken"])
     texts = {layout.render(tree, layout.draw(drawn_from(seed))) for seed in range(20)}

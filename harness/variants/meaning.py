@@ -18,6 +18,8 @@ LEAST_SIDE = 8
 CHANNELS = re.compile(r"(Conv|ConvTranspose|BatchNorm)\dd$|Linear$")
 HALVING = re.compile(r"(?<!daptive_avg_)(?<!daptive_max_)pool2d$|^(Max|Avg)Pool2d$")
 LABELS = frozenset({"randint", "arange", "one_hot"})
+JOINS = frozenset({"cat", "concat", "concatenate"})
+INPUTS = frozenset({"in_features", "in_channels"})
 OUTPUTS = frozenset({"out_features", "out_channels"})
 HALF = 2
 
@@ -41,9 +43,10 @@ def layer_class(node: ast.Call) -> str:
 
 
 def channels(draft: Draft) -> set[int]:
-    """Return the numbers of channels that layers give.
+    """Return the numbers of channels that layers give, or take where two outputs are joined.
 
-    A number that a layer only takes comes from the images: colours, or what is joined to them.
+    Any other number that a layer only takes comes from the images: colours, or what is joined
+    to them.
     """
     found: set[int] = set()
     for side in draft.sides:
@@ -52,7 +55,18 @@ def channels(draft: Draft) -> set[int]:
             if isinstance(node, ast.Call):
                 found |= set(numbers(_outputs(node, own)))
         found |= set(numbers(_listed(side)))
+    found |= {size for size in _taken_after_cat(draft) if any(size - one in found for one in found)}
     return {size for size in found if size >= LEAST} - labels(draft)
+
+
+def _taken_after_cat(draft: Draft) -> set[int]:
+    """Return the numbers of channels that layers take, if the program joins tensors at all."""
+    calls = [node for node in draft.nodes() if isinstance(node, ast.Call)]
+    if not any(dotted(node.func).rpartition(".")[2] in JOINS for node in calls):
+        return set()
+    layers = [node for node in calls if layer_class(node)]
+    words = [word.value for node in layers for word in node.keywords if word.arg in INPUTS]
+    return set(numbers([*words, *(value for node in layers for value in node.args[:1])]))
 
 
 def labels(draft: Draft) -> set[int]:

@@ -16,7 +16,7 @@ from .registry import LawBrokenError, NotApplicableError, law
 if TYPE_CHECKING:
     from torch import nn
 
-LEARNING_STEPS = 500  # of 150 seeds, a last layer on random features took 244 at most
+LEARNING_STEPS = 500  # a last layer on random features can need more than 200
 
 
 @law(Law.ONE_BATCH_CAN_BE_LEARNED)

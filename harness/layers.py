@@ -6,6 +6,7 @@ import sys
 import threading
 import traceback
 import weakref
+from collections import OrderedDict
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -71,7 +72,7 @@ class Trace(AbstractContextManager["Trace"]):
         self._step = step
         self._on_raise = on_raise
         self._thread = _Thread()
-        self._networks: dict[int, Network] = {}
+        self._networks: OrderedDict[int, Network] = OrderedDict()
         self._hooks = ExitStack()
 
     def __enter__(self) -> Self:
@@ -162,8 +163,8 @@ class Trace(AbstractContextManager["Trace"]):
         return self._net if any(part is module for part in self._net.modules()) else None
 
     def _begin(self, root: nn.Module, row: Row) -> Pass:
-        """Begin a pass with its first call, so that Ctrl-C never finds it without one."""
-        network = self._networks.pop(id(root), None)
+        """Begin a pass with its first call; wherever Ctrl-C comes, there is one to show."""
+        network = self._networks.get(id(root))
         if network is None or network.module() is not root:
             network = Network(root)
         begun = Pass(root, network.passes + 1, self._limit)
@@ -173,8 +174,9 @@ class Trace(AbstractContextManager["Trace"]):
         if network.passes == self._step:
             network.chosen = begun
         self._networks[id(root)] = network
+        self._networks.move_to_end(id(root))
         while len(self._networks) > NETWORK_LIMIT:
-            self._networks.pop(next(iter(self._networks)), None)
+            self._networks.popitem(last=False)
         return begun
 
 

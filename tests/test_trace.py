@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 import random
+import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -20,16 +22,19 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import harness
+from harness import layers, passes
 from harness.describe import all_finite, describe
 from harness.layers import Trace
 from harness.records import layer_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from harness.tracing import Tracing
 
 IMAGES = torch.zeros(2, 3, 8, 8)
+TRACING = {layers.__file__, passes.__file__}
 KEYS: dict[str, int] = {}
 
 
@@ -303,6 +308,43 @@ def test_a_call_that_is_interrupted_leaves_nothing_behind() -> None:
     with pytest.raises(KeyboardInterrupt):
         harness.trace(Calling(raising(KeyboardInterrupt())), IMAGES)
     assert hooks_left() == before
+
+
+def interrupted_at(line: int) -> tuple[Tracing, bool]:
+    """Trace two passes; Ctrl-C comes at a line that the tracing runs for the second one."""
+    net, lines = nn.Sequential(nn.ReLU()), itertools.count()
+
+    def follow(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename not in TRACING:
+            return None
+        if event == "line" and next(lines) == line:
+            raise KeyboardInterrupt
+        return follow
+
+    before, tracing = sys.gettrace(), harness.trace(net)
+    try:
+        with tracing:
+            net(IMAGES)
+            sys.settrace(follow)
+            net(IMAGES[:1])
+            sys.settrace(before)
+    except KeyboardInterrupt:
+        return tracing, True
+    finally:
+        sys.settrace(before)
+    return tracing, False
+
+
+def test_wherever_an_interrupt_comes_the_table_is_kept() -> None:
+    before = hooks_left()
+    for line in itertools.count():
+        tracing, interrupted = interrupted_at(line)
+        assert [row.type for row in tracing.rows][:1] == ["Sequential"], line
+        assert tracing.networks[0].shown in {1, 2}
+        assert hooks_left() == before
+        if not interrupted:
+            break
+    assert line > 50  # so many lines were tried
 
 
 def test_outputs_gradients_and_generators_are_bit_identical() -> None:

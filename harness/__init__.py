@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .matching import explain
-    from .preflight import check
-    from .tracing import trace
+    from .explaining.matching import explain
+    from .tracing.preflight import check
+    from .tracing.trace import trace
 
 # Imported on first use: `check` and `trace` load torch, and much of the package does without.
-_FUNCTIONS = {"check": "preflight", "explain": "matching", "trace": "tracing"}
+_FUNCTIONS = {
+    "check": "tracing.preflight",
+    "explain": "explaining.matching",
+    "trace": "tracing.trace",
+}
 
 __all__ = ["check", "explain", "trace"]
 

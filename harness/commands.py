@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import corpus as corpora
+from .corpus import entries as corpora
 from .errors import CorpusError, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from .corpus import Corpus
+    from .corpus.entries import Corpus
 
 
 def _load(options: argparse.Namespace) -> Corpus:
@@ -26,21 +26,21 @@ def _load(options: argparse.Namespace) -> Corpus:
 
 def reproduce(options: argparse.Namespace) -> int:
     """Run every program, and judge."""
-    from . import session
+    from .proof import session
 
     return session.reproduce(_load(options), options)
 
 
 def cost(options: argparse.Namespace) -> int:
     """Count what forward passes ask of torch."""
-    from . import cost
+    from .cost import session as cost
 
     return cost.cost(_load(options), options)
 
 
 def bench(options: argparse.Namespace) -> int:
     """Compare times in one run."""
-    from . import bench
+    from .timing import bench
 
     return bench.bench(_load(options), options)
 
@@ -48,7 +48,7 @@ def bench(options: argparse.Namespace) -> int:
 def list_(options: argparse.Namespace) -> int:
     """List the entries."""
     from . import terminal
-    from .listing import listing
+    from .corpus.listing import listing
 
     corpus = _load(options)
     ids = corpus.select(options.ids)
@@ -68,8 +68,9 @@ def _summary(corpus: Corpus, name: str) -> dict[str, object]:
 
 def show(options: argparse.Namespace) -> int:
     """Show all about one entry."""
-    from . import records, terminal
-    from .page import page
+    from . import terminal
+    from .corpus.page import page
+    from .results import records
     from .timing import stored
 
     entry = corpora.find(options.corpus, options.id)
@@ -86,7 +87,8 @@ def show(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Name the cases that are like a text; 1 where none is."""
-    from . import answer, matching, terminal
+    from . import terminal
+    from .explaining import answer, matching
 
     text = _pasted(options)
     corpus = _load(options)
@@ -100,7 +102,7 @@ def explain(options: argparse.Namespace) -> int:
 
 def _pasted(options: argparse.Namespace) -> str:
     """Return the text to explain, from wherever it was given; raise UsageError for none."""
-    from .reading import tail
+    from .explaining.reading import tail
 
     if options.file and options.text is not None:
         message = "give the text or --file, not both"
@@ -126,14 +128,14 @@ def _pasted(options: argparse.Namespace) -> str:
 
 def trace(options: argparse.Namespace) -> int:
     """Run a program of the user and show what its layers did."""
-    from . import script
+    from .tracing import script
 
     return script.trace(options, _load(options))
 
 
 def lint(options: argparse.Namespace) -> int:
     """Hold the files to the contract."""
-    from . import lint
+    from .contract import lint
 
     corpus = _load(options)
     problems = lint.lint(corpus)
@@ -154,7 +156,7 @@ def lint(options: argparse.Namespace) -> int:
 
 def coverage(options: argparse.Namespace) -> int:
     """Hold the corpus against real reports."""
-    from .coverage import write_or_compare
+    from .contract.coverage import write_or_compare
 
     problems = write_or_compare(_load(options), write=options.write)
     print("\n".join([*problems, f"{len(problems)} problems"]))
@@ -186,7 +188,7 @@ def learn(options: argparse.Namespace) -> int:
 def export(options: argparse.Namespace) -> int:
     """Write a case as a notebook."""
     from .learn.course import alias
-    from .notebook import write_notebook
+    from .learn.notebook import write_notebook
 
     entry = corpora.find(options.corpus, options.id)
     if not isinstance(entry, corpora.Case):
@@ -224,7 +226,7 @@ def variants(options: argparse.Namespace) -> int:
 
 def new(options: argparse.Namespace) -> int:
     """Write the skeleton of a case."""
-    from .skeleton import write_skeleton
+    from .contract.skeleton import write_skeleton
 
     for path in write_skeleton(options.corpus, options.id):
         print(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .corpus import default_root
+from .corpus.entries import default_root
 from .values import cores, count, needs, positive, seconds, share
 
 

@@ -97,7 +97,7 @@ def control_convnet(
 
 def _chosen(config: pytest.Config) -> dict[str, dict[str, Program]]:
     """Return the programs of each chosen entry, by the fixture that gives them."""
-    from .corpus import default_root, load  # noqa: PLC0415  (most suites never come here)
+    from .corpus.entries import default_root, load  # noqa: PLC0415  (most suites never come here)
     from .errors import UsageError  # noqa: PLC0415
     from .tools.programs import is_here, programs  # noqa: PLC0415
 

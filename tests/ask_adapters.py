@@ -17,7 +17,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from harness import warm
+from harness.isolation import warm
 from harness.tools.protocol import Names, Request, failed
 from harness.tools.tool import find
 

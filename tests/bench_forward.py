@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import corpus, warm
-from harness.program import FILE_NAME, Program, tensors
-from harness.timing.calls import forward_call
+from harness.corpus import entries as corpora
+from harness.isolation import warm
+from harness.observation.calls import forward_call
+from harness.observation.program import FILE_NAME, Program, tensors
 from harness.timing.cuda import CudaDevice, gpu_state, measure_on
 from harness.timing.inputs import Size, inputs_of
 from harness.timing.steady import hold_steady
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from pytest_benchmark.fixture import BenchmarkFixture
 
-CORPUS = corpus.load(corpus.default_root())
+CORPUS = corpora.load(corpora.default_root())
 DEVICES = warm.hello("in process").devices
 THERE = [device for device, reason in DEVICES.items() if not reason]
 

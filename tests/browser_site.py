@@ -15,8 +15,8 @@ from axe_playwright_python.sync_playwright import Axe
 from kit import Pair, corpus_of, put
 from playwright.sync_api import expect, sync_playwright
 
-from harness import messages, ranking, reading
-from harness.corpus import default_root, load
+from harness.corpus.entries import default_root, load
+from harness.explaining import messages, ranking, reading
 from harness.site.build import build
 
 if TYPE_CHECKING:

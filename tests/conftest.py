@@ -20,7 +20,7 @@ from kit import Pair, Remembering, Solo, corpus_of
 from harness.cli import main
 from harness.errors import UsageError
 from harness.facts import Limits
-from harness.runner import ForkServer
+from harness.isolation.runner import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +92,8 @@ def harness(
     """Give the command line on a corpus of a pair and a control, on a machine without CUDA."""
     no_cuda = msgspec.structs.replace(runner.hello, devices={"cpu": "", "cuda": "no CUDA device"})
     monkeypatch.setattr(runner, "hello", no_cuda)
-    for command in ("session", "cost"):
-        monkeypatch.setattr(f"harness.{command}.open_runner", lambda _: nullcontext(runner))
+    for command in ("proof", "cost"):
+        monkeypatch.setattr(f"harness.{command}.session.open_runner", lambda _: nullcontext(runner))
     monkeypatch.setenv("NO_COLOR", "1")
     former = signal.getsignal(signal.SIGTERM)
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
@@ -123,7 +123,7 @@ def pytest_benchmark_update_commit_info(commit_info: dict[str, object]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     """Give a device that is not there a row without a figure; say what all rows share once."""
-    from harness import warm  # noqa: PLC0415  (likewise)
+    from harness.isolation import warm  # noqa: PLC0415  (likewise)
 
     output_json["unavailable"] = [
         {"device": device, "reason": f"unavailable: {reason}"}

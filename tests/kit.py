@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import tomli_w
 
-from harness.corpus import Case, Control, Corpus, load
+from harness.corpus.entries import Case, Control, Corpus, load
+from harness.corpus.spec import CaseSpec, ControlSpec
 from harness.facts import Ending, Job
-from harness.reproduce import Outcome, collect, plan
-from harness.spec import CaseSpec, ControlSpec
+from harness.proof.reproduce import Outcome, collect, plan
 from harness.timing.workers import CannotTime
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.facts import Observation
-    from harness.runner import Runner
+    from harness.isolation.runner import Runner
     from harness.timing.protocol import Target
 
 HEALTHY = '''\

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harness import corpus, messages, ranking, reading  # noqa: E402  (a script)
-from harness.wording import split, wording  # noqa: E402
+from harness.corpus import entries as corpora  # noqa: E402  (a script)
+from harness.explaining import messages, ranking, reading  # noqa: E402
+from harness.explaining.wording import split, wording  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,7 +60,7 @@ class Held:
     def __init__(
         self,
         known: Known,
-        cases: dict[str, corpus.Case],
+        cases: dict[str, corpora.Case],
         reports: list[dict[str, Any]],
         probed: list[str],
     ) -> None:
@@ -167,7 +168,7 @@ def by_kind(
 
 def foreign(use: str) -> list[tuple[str, list[str]]]:
     """Return the errors that are none of ours, kept for a use, with what they are taken for."""
-    known = messages.known(corpus.load(ROOT))
+    known = messages.known(corpora.load(ROOT))
     return [(item["id"], ours(known, item["text"])) for item in read_lines(FOREIGN)
             if item["use"] == use]  # fmt: skip
 
@@ -179,8 +180,8 @@ def main() -> int:
     parser.add_argument("--probes", type=Path, help="messages measured on other releases, JSONL")
     parser.add_argument("--no-baseline", action="store_true")
     options = parser.parse_args()
-    cases = {name: entry for name, entry in corpus.load(ROOT).entries.items()
-             if isinstance(entry, corpus.Case)}  # fmt: skip
+    cases = {name: entry for name, entry in corpora.load(ROOT).entries.items()
+             if isinstance(entry, corpora.Case)}  # fmt: skip
     covers = {name: case.spec.covers for name, case in cases.items()}
     covering: dict[str, set[str]] = defaultdict(set)
     for name, kinds in covers.items():
@@ -190,7 +191,7 @@ def main() -> int:
     reports = [report for report in everything if report["kind"] in covering]
     probed = [str(result["result"]) for probe in read_lines(options.probes)
               for result in probe["by_version"].values()] if options.probes else []  # fmt: skip
-    held = Held(messages.known(corpus.load(ROOT)), cases, everything, probed)
+    held = Held(messages.known(corpora.load(ROOT)), cases, everything, probed)
     print(f"{len(everything)} reports, {len(everything) - len(reports)} of kinds without a case")
     crashes = [r for r in reports if r["symptom"] == "crash" and r["verbatim"]]
     rankers = {"explain": ours} if options.no_baseline else {"explain": ours, "difflib": nearest}

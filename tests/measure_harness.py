@@ -27,10 +27,12 @@ import psutil
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harness import corpus, files, reproduce  # noqa: E402  (a script: its own folder comes first)
-from harness.corpus import Case  # noqa: E402
+from harness import files  # noqa: E402  (a script: its own folder comes first)
+from harness.corpus import entries as corpora  # noqa: E402
+from harness.corpus.entries import Case  # noqa: E402
 from harness.facts import Job, Limits  # noqa: E402
-from harness.runner import ForkServer  # noqa: E402
+from harness.isolation.runner import ForkServer  # noqa: E402
+from harness.proof import reproduce  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +75,7 @@ class Run:
 
 def jobs_of(pairs: int) -> list[Job]:
     """Return both programs of as many pairs, over and over the corpus."""
-    entries = [e for e in corpus.load(ROOT).entries.values() if isinstance(e, Case)]
+    entries = [e for e in corpora.load(ROOT).entries.values() if isinstance(e, Case)]
     chosen = itertools.islice(itertools.cycle(entries), pairs)
     sources = (source for case in chosen for source in case.programs().values())
     return [Job(number, source, 0, first=False) for number, source in enumerate(sources)]
@@ -90,7 +92,7 @@ def ours(jobs: list[Job]) -> float:
 
 def bare(jobs: list[Job], act: Callable[[Job], object]) -> float:
     """Run `act` of each job in a bare fork of a warm process; return when that was ready."""
-    from harness import warm  # noqa: PLC0415  (imports torch)
+    from harness.isolation import warm  # noqa: PLC0415  (imports torch)
 
     warm.calm()
     warm.preload()
@@ -111,8 +113,8 @@ def bare(jobs: list[Job], act: Callable[[Job], object]) -> float:
 
 def observe(job: Job) -> None:
     """Observe a program in a folder of its own."""
-    from harness import warm  # noqa: PLC0415  (loaded before the fork)
-    from harness.observe import observe as look  # noqa: PLC0415
+    from harness.isolation import warm  # noqa: PLC0415  (loaded before the fork)
+    from harness.observation.observe import observe as look  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
@@ -122,8 +124,8 @@ def observe(job: Job) -> None:
 
 def fresh(jobs: list[Job]) -> NoReturn:
     """Observe both programs of a pair in this process."""
-    from harness import warm  # noqa: PLC0415  (imports torch)
-    from harness.observe import observe as look  # noqa: PLC0415
+    from harness.isolation import warm  # noqa: PLC0415  (imports torch)
+    from harness.observation.observe import observe as look  # noqa: PLC0415
 
     warm.calm()
     for job in jobs:
@@ -136,7 +138,7 @@ def fresh(jobs: list[Job]) -> NoReturn:
 
 def whole() -> list[Job]:
     """Return the jobs of a whole `reproduce` on the CPU."""
-    found = corpus.load(ROOT)
+    found = corpora.load(ROOT)
     return reproduce.plan(found, found.ids, ["cpu"]).jobs
 
 

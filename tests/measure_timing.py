@@ -31,10 +31,11 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402  (a script: its own folder comes first)
 
-from harness import corpus, cost  # noqa: E402
-from harness.costbook import difference_lines  # noqa: E402
+from harness.corpus import entries as corpora  # noqa: E402
+from harness.cost import session as cost  # noqa: E402
+from harness.cost.book import difference_lines  # noqa: E402
 from harness.facts import Cost, Limits  # noqa: E402
-from harness.runner import open_runner  # noqa: E402
+from harness.isolation.runner import open_runner  # noqa: E402
 from harness.timing.compare import AGAIN, NEW, OLD, Effort, open_bench, rounds  # noqa: E402
 from harness.timing.protocol import Target  # noqa: E402
 from harness.timing.verdict import CONFIDENCE, MARGIN, Speed, judge  # noqa: E402
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from harness.timing.compare import Bench
     from harness.timing.verdict import Round
 
-CORPUS = corpus.load(ROOT)
+CORPUS = corpora.load(ROOT)
 SLOWER = 0.05
 MARGINS = (0.01, 0.015, 0.02, 0.03)
 CONFIDENCES = (0.9, 0.95, 0.99)
@@ -206,8 +207,9 @@ def counting_ms() -> str:
     """Return how long counting takes once torch is loaded, in this process."""
     import torch  # noqa: PLC0415  (takes seconds)
 
-    from harness import counting, warm  # noqa: PLC0415  (likewise)
-    from harness.program import FILE_NAME, Program  # noqa: PLC0415  (likewise)
+    from harness.isolation import warm  # noqa: PLC0415  (likewise)
+    from harness.observation import counting  # noqa: PLC0415  (likewise)
+    from harness.observation.program import FILE_NAME, Program  # noqa: PLC0415  (likewise)
 
     warm.calm()
     warm.preload()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
 
-from harness import corpus
 from harness.adapters import (
     _kinds,
     jaxtyping,
@@ -24,6 +23,7 @@ from harness.adapters import (
     torch_preflight,
     torchtyc,
 )
+from harness.corpus import entries as corpora
 from harness.tools.annotate import AnnotationError, annotated, contract
 from harness.tools.protocol import Names, Request, Role, Severity, Status
 from harness.tools.tool import bundled
@@ -162,8 +162,8 @@ def test_a_list_of_the_tools_loads_no_torch() -> None:
 
 
 def test_every_kind_of_the_tables_is_one_of_the_corpus() -> None:
-    known = {kind for entry in corpus.load(ROOT).entries.values()
-             if isinstance(entry, corpus.Case) for kind in entry.spec.covers}  # fmt: skip
+    known = {kind for entry in corpora.load(ROOT).entries.values()
+             if isinstance(entry, corpora.Case) for kind in entry.spec.covers}  # fmt: skip
     known |= set(tomllib.loads((ROOT / "evidence/uncovered.toml").read_text()))
     known |= {kind.partition("/")[0] for kind in known}
     tables = [_kinds.PATTERNS, *(module.KINDS for module in

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from harness.answer import answer
-from harness.corpus import default_root, load
-from harness.matching import explain
+from harness.corpus.entries import default_root, load
+from harness.explaining.answer import answer
+from harness.explaining.matching import explain
 
 CORPUS = load(default_root())
 WIDTHS = (40, 80, 132)

@@ -64,7 +64,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
         team = Team(dict.fromkeys(SIDES, cast("Worker", made)))
         yield Bench([team] * processes, HERE, HERE)
 
-    monkeypatch.setattr("harness.bench.open_bench", open_bench)
+    monkeypatch.setattr("harness.timing.bench.open_bench", open_bench)
     return made
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BOOK, Pair, Solo, corpus_of, put
 
-from harness import cache, matching, messages, ranking
-from harness.corpus import load
+from harness import cache
+from harness.corpus.entries import load
+from harness.explaining import matching, messages, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.corpus import Corpus
+    from harness.corpus.entries import Corpus
 
 CHANGES = {
     "what a case declares": (

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812  (its name everywhere)
 from torch.utils.data import default_collate
 from torchvision.transforms import PILToTensor, ToTensor
 
-from harness.corpus import default_root, load
+from harness.corpus.entries import default_root, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

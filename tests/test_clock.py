@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 torch = pytest.importorskip("torch")
 
@@ -270,17 +271,25 @@ def test_a_gpu_that_is_not_there_has_no_state(monkeypatch: pytest.MonkeyPatch) -
     assert gpu_state() == {}
 
 
-@pytest.mark.parametrize(("said", "state"), [
-    ("NVIDIA H100, 580.1, 1980 MHz, 1980 MHz, 0x0, 31, P0\n", {"name": "NVIDIA H100",
-     "driver_version": "580.1", "clocks.sm": "1980 MHz", "clocks.max.sm": "1980 MHz",
-     "clocks_throttle_reasons.active": "0x0", "temperature.gpu": "31", "pstate": "P0"}),
-    ("No devices were found\n", {}),
-    ("", {}),
+ANSWER = "NVIDIA H100, 580.1, 1980 MHz, 1980 MHz, 31, P0, 0x0"
+STATE = {"name": "NVIDIA H100", "driver_version": "580.1", "clocks.sm": "1980 MHz",
+         "clocks.max.sm": "1980 MHz", "temperature.gpu": "31", "pstate": "P0",
+         "clocks_event_reasons.active": "0x0"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("knows", "said", "state"), [
+    ("clocks_event_reasons", ANSWER, STATE),
+    ("clocks_throttle_reasons", ANSWER, STATE),  # a driver before 535
+    ("clocks", "No devices were found", {}),
+    ("clocks", "", {}),
+    ("nothing", ANSWER, {}),
 ])  # fmt: skip
 def test_the_state_of_a_gpu_is_what_nvidia_smi_says(
-    said: str, state: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    knows: str, said: str, state: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.timing.cuda.shutil.which", lambda _: "nvidia-smi")
-    answer = subprocess.CompletedProcess([], 0, stdout=said)
-    monkeypatch.setattr("harness.timing.cuda.subprocess.run", lambda *_, **__: answer)
+    program = tmp_path / "nvidia-smi"
+    answers = f'case "$1" in *{knows}*) echo "{said}" ;; *) exit 2 ;; esac'
+    program.write_text(f"#!/bin/sh\n{answers}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr("harness.timing.cuda.shutil.which", lambda _: str(program))
     assert gpu_state() == state

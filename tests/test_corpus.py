@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, outcome, put
 
-from harness.corpus import default_root, find, load
+from harness.corpus.entries import default_root, find, load
 from harness.errors import CorpusError
 from harness.vocabulary import Verdict
 

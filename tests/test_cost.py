@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import HEALTHY, Pair, corpus_of, doing, patched, put
 
-from harness.cost import Counts, compare, count
-from harness.costbook import difference_lines
+from harness.cost.book import difference_lines
+from harness.cost.session import Counts, compare, count
 from harness.facts import Cost, Job, Task
 
 if TYPE_CHECKING:
     from conftest import Command
 
-    from harness.runner import ForkServer
+    from harness.isolation.runner import ForkServer
 
 HEAD = "self.fc(torch.flatten(x, 1))"
 WHOLE = Cost(85_760, 31_008, 7, 9_344, ["1 aten.relu.default float32 -> float32"])
@@ -125,7 +125,7 @@ def test_without_a_book_nothing_is_compared() -> None:
 def test_cost_compares_with_what_was_blessed(harness: Command) -> None:
     first = harness("cost")
     assert first.code == 0
-    assert "2 programs counted, nothing is recorded for this release" in first.out
+    assert "programs counted: 2, nothing is recorded for this release" in first.out
     assert "cuda: not tried (no CUDA device)" in first.out
     assert harness("cost", "--bless").code == 0
     (book,) = harness.root.glob("results/torch-*/cost/cpu.toml")

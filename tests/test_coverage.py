@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import Pair, corpus_of
 
-from harness import corpus
-from harness.coverage import PAGE, read, write_or_compare
+from harness.contract.coverage import PAGE, read, write_or_compare
+from harness.contract.lint import lint
+from harness.corpus import entries as corpora
 from harness.errors import CorpusError
-from harness.lint import lint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_damaged_evidence_is_refused(line: str, tmp_path: Path) -> None:
 
 
 def test_this_corpus_covers_what_it_says() -> None:
-    assert write_or_compare(corpus.load(corpus.default_root()), write=False) == []
+    assert write_or_compare(corpora.load(corpora.default_root()), write=False) == []
 
 
 def test_a_case_that_repeats_another_is_refused(tmp_path: Path) -> None:

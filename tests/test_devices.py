@@ -13,14 +13,14 @@ from kit import HEALTHY, TRAINED, Pair, Remembering, Solo, corpus_of, doing, out
 
 from harness.errors import DeviceError
 from harness.facts import Hello
-from harness.program import seed_everything
-from harness.reproduce import choose_devices
+from harness.observation.program import seed_everything
+from harness.proof.reproduce import choose_devices
 from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.runner import ForkServer
+    from harness.isolation.runner import ForkServer
 
 
 def _hello(why_no_cuda: str) -> Hello:

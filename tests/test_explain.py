@@ -14,16 +14,16 @@ import pytest
 from kit import Pair, case_of, corpus_of
 
 import harness as package
-from harness import messages, ranking, reading
-from harness.corpus import Case, default_root, load
+from harness.corpus.entries import Case, default_root, load
+from harness.explaining import messages, ranking, reading
+from harness.explaining.matching import explain
+from harness.explaining.messages import Message
+from harness.explaining.ranking import Document, Index, Weights
+from harness.explaining.reading import Candidate, Reading
+from harness.explaining.wording import wording
 from harness.facts import Hello
-from harness.matching import explain
-from harness.messages import Message
-from harness.ranking import Document, Index, Weights
-from harness.reading import Candidate, Reading
-from harness.records import Record, Side, bless
+from harness.results.records import Record, Side, bless
 from harness.vocabulary import Verdict
-from harness.wording import wording
 
 if TYPE_CHECKING:
     from conftest import Command

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import HEALTHY, doing, importing
 
-from harness import fresh
 from harness.facts import End, Ending, Job, Limits
-from harness.fresh import FreshInterpreters
+from harness.isolation import fresh
+from harness.isolation.fresh import FreshInterpreters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

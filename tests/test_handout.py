@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from kit import BROKEN, HEALTHY, Pair, corpus_of, put
 
-from harness.corpus import load
+from harness.corpus.entries import load
 from harness.tools.folder import SETTINGS, lay_out, names_of
 from harness.tools.programs import programs
 from harness.tools.protocol import Names, Request

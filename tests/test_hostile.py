@@ -21,8 +21,8 @@ from kit import (
 from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
-    from harness.corpus import Corpus
-    from harness.runner import ForkServer
+    from harness.corpus.entries import Corpus
+    from harness.isolation.runner import ForkServer
 
 LONG_NAP = 86_413  # seconds; also the mark by which a test finds the process
 
@@ -239,7 +239,7 @@ def test_a_healthy_pair_after_the_hostile_is_unharmed(
 
 @pytest.mark.usefixtures("zoo")
 def test_no_process_of_a_program_is_left() -> None:
-    servers = [p for p in psutil.Process().children() if "harness.server" in p.cmdline()]
+    servers = [p for p in psutil.Process().children() if "harness.isolation.server" in p.cmdline()]
     assert servers
     assert [child for server in servers for child in server.children(recursive=True)] == []
     assert [p for p in psutil.process_iter(["cmdline"])

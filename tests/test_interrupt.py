@@ -16,9 +16,9 @@ import psutil
 import pytest
 from kit import Pair, Solo, corpus_of, importing, put, wait_for
 
-from harness import matrix
 from harness.facts import Limits
-from harness.records import read_all
+from harness.results import matrix
+from harness.results.records import read_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,7 +188,7 @@ def test_a_server_whose_other_end_has_gone_ends_without_a_word(said: bytes) -> N
     ours.close()
     with theirs:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.server", str(theirs.fileno())],
+            [sys.executable, "-m", "harness.isolation.server", str(theirs.fileno())],
             pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

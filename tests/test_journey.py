@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.corpus import default_root
-from harness.records import Record, Side, read_all
+from harness.corpus.entries import default_root
+from harness.results.records import Record, Side, read_all
 from harness.site.journey import (
     FOLD,
     Enter,

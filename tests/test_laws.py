@@ -8,9 +8,9 @@ import pytest
 from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
 from sick_runs import HEALTHY_RUNS, REPLACED, SICK_RUNS
 
+from harness.corpus.spec import Healthy
 from harness.facts import Job
-from harness.spec import Healthy
-from harness.verify import broken_laws
+from harness.proof.verify import broken_laws
 from harness.vocabulary import Law
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit import HEALTHY, RAISES, Pair, case_of, corpus_of, doing, put
 
-from harness.corpus import default_root, load
+from harness.corpus.entries import default_root, load
 from harness.learn import progress
 from harness.learn.course import alias, course, first
 from harness.learn.keys import SAVED

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
 
-from harness.corpus import Case, default_root, load
+from harness.corpus.entries import Case, default_root, load
 from harness.learn.check import DATA, FOLLOWS, IMPORTS, LAYERS, PROMISES, WORK
 from harness.learn.contract import closed_parts, judged
 from harness.learn.examine import Examiner
 from harness.vocabulary import Law
 
 if TYPE_CHECKING:
+    from harness.isolation.runner import ForkServer
     from harness.learn.check import Result
-    from harness.runner import ForkServer
 
 CORPUS = load(default_root())
 NAME = "work/net.py"

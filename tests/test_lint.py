@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, Pair, Solo, case_of, corpus_of, importing, patched
 
-from harness.lint import check, lint, unformatted
-from harness.rules import LINE_LIMIT
+from harness.contract.lint import check, lint, unformatted
+from harness.contract.rules import LINE_LIMIT
 
 if TYPE_CHECKING:
     from pathlib import Path

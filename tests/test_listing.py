@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import terminal
-from harness.corpus import Case, default_root, load
-from harness.listing import HEADINGS, INVALID, listing
+from harness.corpus.entries import Case, default_root, load
+from harness.corpus.listing import HEADINGS, INVALID, listing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.corpus import Corpus
+    from harness.corpus.entries import Corpus
 
 LONG = "A title so long that it has to go on in the lines below its first one, twice at least"
 

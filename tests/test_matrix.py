@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.matrix import differences, page
-from harness.records import Book, Record, Side
+from harness.results.matrix import differences, page
+from harness.results.records import Book, Record, Side
 from harness.vocabulary import Verdict
 
 FAILS = Side(stage="forward", raises="RuntimeError", says="4 and 5", at="f(x)", layer="fc")

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 from kit import SAYS, Pair, corpus_of, patched
 
-from harness.corpus import Case, default_root, load
-from harness.notebook import RAISES, write_notebook
+from harness.corpus.entries import Case, default_root, load
+from harness.learn.notebook import RAISES, write_notebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ SECONDS = 120  # for a cell: the first one loads torch, on a busy machine
 
 @pytest.fixture(autouse=True)
 def _no_second_server(runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.notebook.open_runner", lambda _: nullcontext(runner))
+    monkeypatch.setattr("harness.learn.notebook.open_runner", lambda _: nullcontext(runner))
 
 
 def _written(name: str, folder: Path) -> Any:

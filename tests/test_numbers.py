@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.numbers import facts, tags
+from harness.explaining.numbers import facts, tags
 
 SAID = [
     ("mat1 and mat2 shapes cannot be multiplied (4x2704 and 400x10)",

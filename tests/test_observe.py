@@ -18,15 +18,15 @@ from kit import (
     patched,
 )
 
+from harness.corpus.spec import Healthy
 from harness.facts import Job
-from harness.records import layer_line
-from harness.spec import Healthy
-from harness.verify import broken_laws
+from harness.proof.verify import broken_laws
+from harness.results.records import layer_line
 from harness.vocabulary import Law, Stage
 
 if TYPE_CHECKING:
     from harness.facts import Observation
-    from harness.runner import ForkServer
+    from harness.isolation.runner import ForkServer
 
 BUILT = "super().__init__()"
 NESTED = patched(

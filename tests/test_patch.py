@@ -7,7 +7,7 @@ import re
 import pytest
 from kit import BROKEN, HEALTHY, patched
 
-from harness.corpus import Case, default_root, load
+from harness.corpus.entries import Case, default_root, load
 from harness.tools.patch import LIMIT, PatchError, apply, difference
 
 PATCH = difference(BROKEN, HEALTHY, "net.py")

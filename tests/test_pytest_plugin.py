@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.corpus import Case, default_root, load
+from harness.corpus.entries import Case, default_root, load
 
 pytest_plugins = ["pytester"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.corpus import Case, default_root, load
-from harness.diff import hunks, without_hunk
+from harness.contract.lint import lint
+from harness.corpus.diff import hunks, without_hunk
+from harness.corpus.entries import Case, default_root, load
 from harness.facts import Ending, Job
-from harness.lint import lint
-from harness.records import Book, read_all
-from harness.verify import judge
+from harness.proof.verify import judge
+from harness.results.records import Book, read_all
 from harness.vocabulary import STRUCTURAL, Law, Verdict
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import RecordError
+from harness.explaining.mask import mask
 from harness.facts import Finding, Hello, Layer, Observation, Raised
-from harness.mask import mask
-from harness.records import (
+from harness.results.records import (
     Book,
     Record,
     Side,

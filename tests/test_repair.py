@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import BROKEN, HEALTHY, Pair, case_of, patched
 
-from harness.corpus import Case, default_root, load
+from harness.corpus.entries import Case, default_root, load
 from harness.learn.examine import Examiner
 from harness.tools.patch import PatchError, difference
 from harness.tools.protocol import Diagnosis, Finding, Status

@@ -13,14 +13,14 @@ from kit import importing
 
 from harness.errors import RunnerError
 from harness.facts import End, Job, Limits
-from harness.runner import ForkServer
+from harness.isolation.runner import ForkServer
 
 STOPS = importing("os", "raise RuntimeError(os.getpid())")
 HANGS = importing("time", "time.sleep(86_400)")
 
 
 def _servers() -> set[psutil.Process]:
-    return {p for p in psutil.Process().children() if "harness.server" in p.cmdline()}
+    return {p for p in psutil.Process().children() if "harness.isolation.server" in p.cmdline()}
 
 
 def test_every_job_is_answered_once_by_a_process_of_its_own(server: ForkServer) -> None:

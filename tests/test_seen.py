@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kit import BOOK, Pair, case_of, corpus_of
 
-from harness.corpus import default_root, load
-from harness.lint import lint
-from harness.messages import Message, known, read
-from harness.records import read_all
-from harness.spec import SAYS_LIMIT
+from harness.contract.lint import lint
+from harness.corpus.entries import default_root, load
+from harness.corpus.spec import SAYS_LIMIT
+from harness.explaining.messages import Message, known, read
+from harness.explaining.wording import split, wording
+from harness.results.records import read_all
 from harness.vocabulary import Verdict
-from harness.wording import split, wording
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ from harness.vocabulary import Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.corpus import Corpus
+    from harness.corpus.entries import Corpus
 
 
 @dataclass(frozen=True)

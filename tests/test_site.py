@@ -14,8 +14,8 @@ import tomli_w
 from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, put
 
 from harness.cli import main
-from harness.corpus import Case, default_root, load
-from harness.records import Book, Record, Side
+from harness.corpus.entries import Case, default_root, load
+from harness.results.records import Book, Record, Side
 from harness.site.build import MARK, build
 from harness.timing import stored
 from harness.vocabulary import Verdict
@@ -23,7 +23,7 @@ from harness.vocabulary import Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.corpus import Corpus
+    from harness.corpus.entries import Corpus
 
 LARGEST = 100_000  # bytes of a page
 SLOWEST = 10.0  # seconds

@@ -13,7 +13,7 @@ import tomli_w
 from kit import DECLARED, SOLO_PROSE, Pair, Solo, put
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from harness.declared import SpecError, read_case, read_control
+from harness.corpus.declared import SpecError, read_case, read_control
 from harness.vocabulary import Law, Stage
 
 GONE = object()

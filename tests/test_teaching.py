@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import patched
 
-from harness.corpus import Case, default_root, load
-from harness.diff import cause_lines
+from harness.corpus.diff import cause_lines
+from harness.corpus.entries import Case, default_root, load
+from harness.corpus.page import symptom_line
 from harness.learn.course import alias, course
 from harness.learn.examine import Examiner
-from harness.page import symptom_line
-from harness.records import read_all
+from harness.results.records import read_all
 
 if TYPE_CHECKING:
-    from harness.runner import ForkServer
+    from harness.isolation.runner import ForkServer
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.diff import Hunk, cause_lines, hunks, without_hunk
-from harness.mask import LENGTH, mask
+from harness.corpus.diff import Hunk, cause_lines, hunks, without_hunk
+from harness.explaining.mask import LENGTH, mask
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from kit import Pair, corpus_of
 
 from harness.errors import UsageError
 from harness.facts import Limits, Told, ToolRef
-from harness.runner import ForkServer
+from harness.isolation.runner import ForkServer
 from harness.tools import diagnosing, protocol
 from harness.tools.asking import Asking, describe
 from harness.tools.programs import Program, Side, programs
@@ -207,7 +207,7 @@ def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(diagnosing, "bundled", lambda: ["works", "fails", "missing"])
     monkeypatch.setattr(diagnosing, "find", find)
-    monkeypatch.setattr("harness.warm.share", lambda: None)
+    monkeypatch.setattr("harness.isolation.warm.share", lambda: None)
     diagnosing.prepare.cache_clear()
     yield seen
     diagnosing.prepare.cache_clear()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness.corpus import default_root, load
+from harness.corpus.entries import default_root, load
 from harness.errors import RecordError
 from harness.tools import book, page, standings
 from harness.tools.book import Said, ToolBook

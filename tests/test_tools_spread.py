@@ -23,7 +23,7 @@ from harness.tools.protocol import Need
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.runner import Runner
+    from harness.isolation.runner import Runner
     from harness.tools.programs import Program
     from harness.tools.protocol import Diagnosis
 

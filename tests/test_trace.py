@@ -22,16 +22,16 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import harness
-from harness import layers, passes
-from harness.describe import all_finite, describe
-from harness.layers import Trace
-from harness.records import layer_line
+from harness.results.records import layer_line
+from harness.tracing import layers, passes
+from harness.tracing.describe import all_finite, describe
+from harness.tracing.layers import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from harness.tracing import Tracing
+    from harness.tracing.trace import Tracing
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 TRACING = {layers.__file__, passes.__file__}
@@ -367,7 +367,7 @@ def test_outputs_gradients_and_generators_are_bit_identical() -> None:
 
 def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that draws a random number, and one that forgets a hook, fail the tests above."""
-    monkeypatch.setattr("harness.layers.describe", lambda *_: str(torch.rand(1)))
+    monkeypatch.setattr("harness.tracing.layers.describe", lambda *_: str(torch.rand(1)))
     with pytest.raises(AssertionError):
         test_outputs_gradients_and_generators_are_bit_identical()
     monkeypatch.undo()

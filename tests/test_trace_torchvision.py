@@ -12,12 +12,13 @@ import torchvision
 from torch import nn
 
 import harness
-from harness import layers, tracing
+from harness.tracing import layers
+from harness.tracing import trace as tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.tracing import Tracing
+    from harness.tracing.trace import Tracing
 
 NETWORKS = [
     "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2",

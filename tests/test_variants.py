@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of, corpus_of, observations, patched
 
-from harness import corpus as corpora
-from harness.corpus import Case, Control, Corpus
-from harness.diff import hunks
-from harness.rules import GIVEAWAYS
+from harness.contract.rules import GIVEAWAYS
+from harness.corpus import entries as corpora
+from harness.corpus.diff import hunks
+from harness.corpus.entries import Case, Control, Corpus
 from harness.variants import (
     idioms,
     imports,

@@ -8,7 +8,7 @@ import pytest
 from kit import DECLARED, OUTPUT, RAISES, SAYS, Pair, Solo, case_of, control_of
 
 from harness.facts import End, Ending, Finding, Layer, Observation, Raised
-from harness.verify import Runs, judge
+from harness.proof.verify import Runs, judge
 from harness.vocabulary import Law, Stage, Verdict
 
 FAILS = Raised(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..mask import mask_error
+from ..explaining.mask import mask_error
 from ..tools.protocol import Diagnosis, Need, failed
 from ..tools.tool import Tool
 
 if TYPE_CHECKING:
-    from ..program import Program
+    from ..observation.program import Program
     from ..tools.protocol import Names, Request
 
 SEED = 0
@@ -82,7 +82,7 @@ def failed_before(opened: Opened, error: Exception) -> Diagnosis:
 
 
 def _program(file: Path, names: Names) -> Program:
-    from ..program import Program, seed_everything  # noqa: PLC0415  (imports torch)
+    from ..observation.program import Program, seed_everything  # noqa: PLC0415  (imports torch)
 
     seed_everything(SEED)
     return Program(_view(_module(file), names), SEED, "cpu")

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..mask import mask_error
+from ..explaining.mask import mask_error
 from ..tools.protocol import Diagnosis, Finding, Location, Role, Status
 from ._kinds import kind_of
 
@@ -61,7 +61,7 @@ def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) 
 
 def module_path(error: BaseException, net: Any = None) -> str | None:
     """Return the path of the innermost module that was running; None for the network itself."""
-    from ..layers import running_modules  # noqa: PLC0415  (imports torch)
+    from ..tracing.layers import running_modules  # noqa: PLC0415  (imports torch)
 
     running = running_modules(error)
     if not running:

@@ -16,8 +16,8 @@ from ._kinds import OTHER
 from ._raised import brief
 
 if TYPE_CHECKING:
-    from ..corpus import Corpus
-    from ..ranking import Index
+    from ..corpus.entries import Corpus
+    from ..explaining.ranking import Index
     from ..tools.protocol import Request
 
 
@@ -45,22 +45,24 @@ class Explain(Tool):
 
 def best(text: str) -> Finding | None:
     """Return the case that a traceback is most like, as a finding without a place."""
-    from .. import corpus, matching  # noqa: PLC0415  (reads the corpus: only where asked)
+    from ..corpus.entries import Case  # noqa: PLC0415  (the corpus is read only where asked)
+    from ..explaining import matching  # noqa: PLC0415  (likewise)
 
     matches = matching.ranked(*known(), text, top=1)
     if not matches:
         return None
     case = known()[0].entries[matches[0].id]
-    kind = case.spec.covers[0] if isinstance(case, corpus.Case) else OTHER
+    kind = case.spec.covers[0] if isinstance(case, Case) else OTHER
     return Finding(brief(f"{matches[0].title}: {matches[0].why}"), kind=kind, rule=matches[0].id)
 
 
 @functools.cache
 def known() -> tuple[Corpus, Index]:
     """Return the corpus and the index of its messages."""
-    from .. import corpus, matching  # noqa: PLC0415  (likewise)
+    from ..corpus.entries import default_root, load  # noqa: PLC0415  (likewise)
+    from ..explaining import matching  # noqa: PLC0415  (likewise)
 
-    found = corpus.load(corpus.default_root())
+    found = load(default_root())
     return found, matching.index_of(found)
 
 

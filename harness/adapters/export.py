@@ -38,7 +38,7 @@ class Export(ModelTool):
         """Export a small network: the first time takes three times as long as the others."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
-        from ..warm import sample  # noqa: PLC0415  (likewise)
+        from ..isolation.warm import sample  # noqa: PLC0415  (likewise)
 
         net, inputs = sample()
         torch.export.export(net, inputs, dynamic_shapes=any_batch(inputs), strict=True)

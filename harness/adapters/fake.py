@@ -30,7 +30,7 @@ class Fake(ModelTool):
         """Make the network and run it, all of it without values."""
         from torch._subclasses import FakeTensorMode  # noqa: PLC0415  (only where it is asked)
 
-        from ..program import map_tensors  # noqa: PLC0415  (likewise)
+        from ..observation.program import map_tensors  # noqa: PLC0415  (likewise)
 
         logging.getLogger("torch._subclasses.fake_tensor").disabled = True
         try:

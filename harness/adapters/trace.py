@@ -16,9 +16,9 @@ from ._raised import brief, place
 from .explain import best, known, own_version
 
 if TYPE_CHECKING:
-    from ..failure import Failure
     from ..tools.protocol import Request
-    from ..tracing import Tracing
+    from ..tracing.failure import Failure
+    from ..tracing.trace import Tracing
 
 
 class Trace(Tool):
@@ -36,7 +36,7 @@ class Trace(Tool):
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program once; then look for what fails only elsewhere."""
-        from ..tracing import trace  # noqa: PLC0415  (imports torch)
+        from ..tracing.trace import trace  # noqa: PLC0415  (imports torch)
 
         opened = Opened(request)
         try:
@@ -74,7 +74,7 @@ def marked(seen: Tracing) -> list[Finding]:
 
 def hazards(opened: Opened) -> list[Finding]:
     """Return what `check` says would fail on another device."""
-    from ..preflight import check  # noqa: PLC0415  (imports torch)
+    from ..tracing.preflight import check  # noqa: PLC0415  (imports torch)
 
     found = check(opened.net, *opened.inputs).hazards
     return [Finding(text, kind="device", severity=Severity.WARNING, rule="hazard")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..program import Program, tensors
+from ..observation.program import Program, tensors
 from ..vocabulary import Law
 from .registry import LawBrokenError, NotApplicableError, law
 

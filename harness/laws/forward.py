@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..program import Program, map_tensors, tensors
+from ..observation.program import Program, map_tensors, tensors
 from ..vocabulary import Law
 from .registry import (
     TOLERANCE,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..explaining.mask import mask_error
 from ..facts import Finding
-from ..mask import mask_error
-from ..program import Program, tensors
+from ..observation.program import Program, tensors
 from ..vocabulary import STRUCTURAL, Law
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ..mask import mask_error
-from ..program import Program, map_tensors, move, tensors
+from ..explaining.mask import mask_error
+from ..observation.program import Program, map_tensors, move, tensors
 from ..vocabulary import Law
 from .registry import LawBrokenError, NotApplicableError, all_close, law, outputs
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..program import Program, map_tensors, tensors
+from ..observation.program import Program, map_tensors, tensors
+from ..observation.watch import Call, Watch, is_frozen, modal_layers
 from ..vocabulary import Law
-from ..watch import Call, Watch, is_frozen, modal_layers
 from .registry import LawBrokenError, NotApplicableError, law
 
 if TYPE_CHECKING:

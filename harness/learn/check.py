@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ..verify import against, broken_laws, unsteady
+from ..proof.verify import against, broken_laws, unsteady
 from ..vocabulary import Law
 from .contract import dropped_calls, is_kept
 
 if TYPE_CHECKING:
-    from ..corpus import Case
+    from ..corpus.entries import Case
     from ..facts import Ending, Lesson, Observation
     from .contract import Judged
 

@@ -6,10 +6,10 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..rules import forbidden_imports
+from ..contract.rules import forbidden_imports
 
 if TYPE_CHECKING:
-    from ..corpus import Case
+    from ..corpus.entries import Case
 
 MODULES = {"Module", "Sequential"}
 RUN = "run"

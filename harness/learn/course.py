@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ..corpus import Case
+from ..corpus.entries import Case
 from ..errors import CorpusError
 from .progress import Progress, State
 
 if TYPE_CHECKING:
-    from ..corpus import Corpus
+    from ..corpus.entries import Corpus
 
 
 def alias(case: Case) -> str:

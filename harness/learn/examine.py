@@ -8,15 +8,15 @@ from packaging.specifiers import SpecifierSet
 
 from ..errors import RunnerError
 from ..facts import Job
-from ..records import layer_line
-from ..reproduce import SEEDS
+from ..proof.reproduce import SEEDS
+from ..results.records import layer_line
 from .check import Result, breaches, failure, is_advice, not_here
 from .contract import judged
 
 if TYPE_CHECKING:
-    from ..corpus import Case
+    from ..corpus.entries import Case
     from ..facts import Ending, Observation
-    from ..runner import Runner
+    from ..isolation.runner import Runner
 
 DEVICE = "cpu"
 

@@ -18,7 +18,7 @@ from .progress import State
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..corpus import Case
+    from ..corpus.entries import Case
     from .check import Breach, Result
     from .progress import Progress
 

@@ -12,7 +12,7 @@ import msgspec
 from .. import terminal
 from ..errors import UsageError
 from ..facts import Limits
-from ..runner import open_runner
+from ..isolation.runner import open_runner
 from . import screen
 from .course import course, first
 from .examine import Examiner
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from ..corpus import Case, Corpus
+    from ..corpus.entries import Case, Corpus
     from .check import Result
 
 WORKERS = 2  # the seeds after the first

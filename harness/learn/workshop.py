@@ -12,7 +12,7 @@ from .course import alias
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..corpus import Case
+    from ..corpus.entries import Case
 
 SIZE = 256 << 10  # bytes; a case has two thousand
 

@@ -21,7 +21,7 @@ from .pages import Library, pages
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..corpus import Corpus
+    from ..corpus.entries import Corpus
     from .pages import Page
 
 HERE = Path(__file__).parent

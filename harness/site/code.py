@@ -10,7 +10,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from ..diff import cause_lines, hunks
+from ..corpus.diff import cause_lines, hunks
 
 Run = tuple[bool, slice, slice]  # whether lines differ, and where they are in case and fix
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..corpus import Case
-from ..diff import cause_lines
-from ..page import symptom_line
+from ..corpus.diff import cause_lines
+from ..corpus.entries import Case
+from ..corpus.page import symptom_line
+from ..explaining.wording import split, wording
 from ..vocabulary import Law, Stage, Verdict
-from ..wording import split, wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..corpus import Corpus
-    from ..records import Book, Record
+    from ..corpus.entries import Corpus
+    from ..results.records import Book, Record
 
 LEVELS = {1: "first week", 2: "first project", 3: "surprises experts"}
 

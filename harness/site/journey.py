@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..records import Side
+    from ..results.records import Side
 
 FAILED = "✗"
 NEVER_CAME = "…"

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .. import matrix
-from ..corpus import Case, Control
-from ..page import symptom_line
-from ..records import read_all
+from ..corpus.entries import Case, Control
+from ..corpus.page import symptom_line
+from ..results import matrix
+from ..results.records import read_all
 from ..timing import stored
 from . import code, entries, releases, svg, timings
 from .journey import journey
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ..corpus import Corpus
-    from ..records import Side
+    from ..corpus.entries import Corpus
+    from ..results.records import Side
 
 MESSAGE = 140  # characters of a message in a list
 ALIKE = 8  # cases that a page lists as alike

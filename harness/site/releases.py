@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import matrix
+from ..results import matrix
 from .entries import release_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..records import Book, Record
+    from ..results.records import Book, Record
 
 
 def context(books: list[Book], names: Iterable[str]) -> dict[str, Any]:

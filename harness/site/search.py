@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .. import figures, kinds, mask, messages, numbers, ranking, reading, wording
+from ..explaining import figures, kinds, mask, messages, numbers, ranking, reading, wording
 from ..vocabulary import Verdict
 from . import entries
 from .patterns import javascript
 
 if TYPE_CHECKING:
-    from ..records import Book
+    from ..results.records import Book
     from .pages import Library
 
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 RESOLUTION_NS = 500  # of an event
 SHORTEST_EVENTS_NS = 20 * RESOLUTION_NS
-STATE = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_throttle_reasons.active",
-         "temperature.gpu", "pstate")  # fmt: skip
+STATE = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "temperature.gpu", "pstate")
+# What holds the clocks down: its name since driver 535, and the one before.
+REASONS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
 QUERY_SECONDS = 10
 
 
@@ -101,11 +102,19 @@ def gpu_state() -> dict[str, str]:
     command = shutil.which("nvidia-smi")
     if command is None:
         return {}
-    query = [command, f"--query-gpu={','.join(STATE)}", "--format=csv,noheader"]
+    for reasons in REASONS:  # a driver refuses a question with a name that it does not know
+        values = _ask(command, (*STATE, reasons))
+        if values:
+            return dict(zip((*STATE, REASONS[0]), values, strict=True))
+    return {}
+
+
+def _ask(command: str, fields: tuple[str, ...]) -> list[str]:
+    query = [command, f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(
             query, capture_output=True, text=True, timeout=QUERY_SECONDS, check=True
         )
         rows = [line.split(", ") for line in done.stdout.splitlines()]
-        return dict(zip(STATE, rows[0], strict=True)) if rows and len(rows[0]) == len(STATE) else {}
-    return {}
+        return rows[0] if rows and len(rows[0]) == len(fields) else []
+    return []

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..program import map_tensors, tensors
+from ..observation.program import map_tensors, tensors
 
 if TYPE_CHECKING:
-    from ..program import Program
+    from ..observation.program import Program
 
 IMAGE_DIMENSIONS = 4  # at least: (N, C, H, W), or (N, C, T, H, W)
 BATCH = 32

@@ -23,7 +23,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from ..corpus import Corpus
+    from ..corpus.entries import Corpus
 
 TOTALS = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 NO_VALGRIND = (

@@ -36,7 +36,7 @@ def _count(source: str) -> bool:
     """Dump the counts of one forward pass; return whether there was one."""
     import torch  # noqa: PLC0415  (loaded by now)
 
-    from ..program import FILE_NAME, Program  # noqa: PLC0415
+    from ..observation.program import FILE_NAME, Program  # noqa: PLC0415
 
     os.chdir(tempfile.mkdtemp(dir="."))
     sys.modules.pop(Path(FILE_NAME).stem, None)

@@ -50,7 +50,7 @@ class Pipes:
 def main() -> None:
     """Answer requests until there are none."""
     pipes = _take_streams()
-    from .. import warm  # noqa: PLC0415  (imports torch: only once the streams are safe)
+    from ..isolation import warm  # noqa: PLC0415  (imports torch: only once the streams are safe)
     from .fingerprint import fingerprint  # noqa: PLC0415
     from .steady import hold_steady  # noqa: PLC0415
 
@@ -97,7 +97,7 @@ def _serve(request: Open, pipes: Pipes) -> None:
 
 def _session(request: Open, pipes: Pipes) -> None:
     """Time the programs of one request until they are closed."""
-    from .. import warm  # noqa: PLC0415  (loaded before the fork)
+    from ..isolation import warm  # noqa: PLC0415  (loaded before the fork)
 
     warm.settle()
     with tempfile.TemporaryDirectory(prefix="broken-convnets-") as scratch:
@@ -140,7 +140,7 @@ def _warm(clock: Clock, call: Callable[[], object]) -> float:
 
 def _call(target: Target, folder: Path) -> Callable[[], object]:
     """Load a program in a folder of its own and return what is timed of it."""
-    from ..program import FILE_NAME, Program  # noqa: PLC0415  (imports torch)
+    from ..observation.program import FILE_NAME, Program  # noqa: PLC0415  (imports torch)
     from .inputs import Size, inputs_of  # noqa: PLC0415
 
     folder.mkdir()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import UsageError
+from ..explaining.mask import mask
 from ..facts import Job, Task, Told, ToolRef
-from ..mask import mask
-from ..records import layer_line
+from ..results.records import layer_line
 from .annotate import AnnotationError, annotated, contract
 from .folder import names_of
 from .programs import Side
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..facts import Ending
-    from ..runner import Runner
+    from ..isolation.runner import Runner
     from .programs import Program
 
 FILE = re.compile(r"(?:[^\s'\"(),]*/)?(?:net_)?[0-9a-f]{12}a?(?:\.py)?\b")

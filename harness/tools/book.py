@@ -13,8 +13,8 @@ import tomli_w
 from msgspec import Struct
 
 from .. import files
+from ..corpus.places import lines_of
 from ..errors import RecordError
-from ..places import lines_of
 from .answers import read as answered
 from .credit import Credit, first_module
 from .programs import Side

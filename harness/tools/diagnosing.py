@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from .. import warm
 from ..errors import UsageError
 from ..facts import Job, Told
+from ..isolation import warm
 from .folder import lay_out
 from .protocol import Diagnosis, ProtocolError, Request, checked, failed
 from .tool import Tool, bundled, find, opened

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from ..corpus import Corpus
+    from ..corpus.entries import Corpus
     from .programs import Program
 
 REQUESTS = "requests.jsonl"

@@ -14,7 +14,7 @@ from .scoring import Score, score
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..corpus import Corpus
+    from ..corpus.entries import Corpus
     from .book import ToolBook
     from .result import Result
 

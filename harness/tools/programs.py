@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from ..corpus import Case
-from ..diff import cause_lines
-from ..places import lines_of
+from ..corpus.diff import cause_lines
+from ..corpus.entries import Case
+from ..corpus.places import lines_of
 from ..vocabulary import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..corpus import Entry
+    from ..corpus.entries import Entry
 
 
 DEVICE = "cpu"  # on which tools meet the programs

@@ -9,7 +9,7 @@ from .folder import file_name
 from .patch import PatchError, apply
 
 if TYPE_CHECKING:
-    from ..corpus import Case
+    from ..corpus.entries import Case
     from ..learn.check import Result
     from ..learn.examine import Examiner
     from .protocol import Diagnosis

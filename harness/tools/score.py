@@ -25,7 +25,7 @@ from .tool import bundled, check_known
 if TYPE_CHECKING:
     import argparse
 
-    from ..corpus import Corpus
+    from ..corpus.entries import Corpus
     from .survey import Asked
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from ..table import printable
+from ..tracing.table import printable
 from .answers import name
 from .protocol import Severity
 

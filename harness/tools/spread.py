@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from ..errors import UsageError
-from ..runner import open_runner
+from ..isolation.runner import open_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from ..facts import Ending, Hello, Job, Limits
-    from ..runner import Runner
+    from ..isolation.runner import Runner
 
 CHUNK = 20  # jobs that a worker is given at a time
 

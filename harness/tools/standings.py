@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..table import printable
+from ..tracing.table import printable
 from .intervals import NO_RATE
 from .scoreboard import change_text
 

@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.progress import track
 
 from .. import terminal
-from ..corpus import Case
+from ..corpus.entries import Case
 from ..environment import PACKAGE
 from ..facts import Limits, Told, ToolRef
-from ..runner import open_runner
+from ..isolation.runner import open_runner
 from . import book, predictions, sarif
 from .asking import Asking, describe, masked
 from .page import BASELINE
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
-    from ..corpus import Corpus, Entry
-    from ..runner import Runner
+    from ..corpus.entries import Corpus, Entry
+    from ..isolation.runner import Runner
 
 Found = TypeVar("Found")
 

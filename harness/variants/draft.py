@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from ..corpus import Case, Entry
-from ..diff import hunks
+from ..corpus.diff import hunks
+from ..corpus.entries import Case, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

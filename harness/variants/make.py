@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..corpus import Case, Entry
-from ..diff import hunks
+from ..corpus.diff import hunks
+from ..corpus.entries import Case, Entry
 from . import definitions, idioms, imports, layout, renaming, sizes, spelling, steps, structure
 from .draft import ALSO, Draft, draft, marks
 

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from .. import terminal
 from ..cache import folder
-from ..corpus import Case, Corpus, Entry
+from ..corpus.entries import Case, Corpus, Entry
 from ..errors import UsageError
 from ..facts import Limits
-from ..runner import open_runner
+from ..isolation.runner import open_runner
 from .make import TRANSFORMATIONS
 from .store import Store
 from .verify import DEVICE, Checked, drawn

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from .. import files
+from ..corpus.spec import Broken, Healthy
 from ..environment import PACKAGE
-from ..spec import Broken, Healthy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,8 @@ class Store:
 def _harness() -> str:
     """Return a digest of what judges: a law that has changed may judge otherwise."""
     digest = hashlib.sha256()
-    judges = ("*.py", "laws/*.py", "timing/calls.py", "variants/verify.py")
+    folders = ("corpus", "explaining", "isolation", "laws", "observation", "proof", "tracing")
+    judges = ("*.py", "variants/verify.py", *(f"{folder}/*.py" for folder in folders))
     for path in sorted(path for pattern in judges for path in PACKAGE.glob(pattern)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..cache import folder
-from ..corpus import Case, Control, Entry
+from ..corpus.entries import Case, Control, Entry
 from ..facts import Ending, Job
-from ..verify import Runs, judge
+from ..proof.verify import Runs, judge
 from ..vocabulary import STRUCTURAL, Stage, Verdict
 from .make import NAMES_ONLY, Variant, variant
 from .store import Result, Store
@@ -21,9 +21,9 @@ from .store import Result, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from ..corpus.spec import Broken, Healthy
     from ..facts import Observation
-    from ..runner import Runner
-    from ..spec import Broken, Healthy
+    from ..isolation.runner import Runner
 
 DEVICE = "cpu"  # a mistake is the same one on every device
 SEEDS = 2  # runs of each side

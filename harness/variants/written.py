@@ -8,7 +8,7 @@ import msgspec
 import tomli_w
 
 from .. import files
-from ..corpus import Case
+from ..corpus.entries import Case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,5 +1,5 @@
 // What a message's figures say, as tags to rank by: the twin of
-// harness/figures.py and kinds.py; the patterns come with the index.
+// harness/explaining/figures.py and kinds.py; the patterns come with the index.
 "use strict";
 
 const COLOURS = CORPUS.limits.colours;

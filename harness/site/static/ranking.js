@@ -1,5 +1,5 @@
 // Rank cases by how much their messages have in common with a text: the twin of
-// harness/ranking.py. A browser test holds the two to the same answers.
+// harness/explaining/ranking.py. A browser test holds the two to the same answers.
 "use strict";
 
 const { weights: WEIGHTS, index: INDEX } = CORPUS;

@@ -1,4 +1,4 @@
-// What a pasted text says: the twin of harness/reading.py, whose patterns come with the index.
+// What a pasted text says: the twin of harness/explaining/reading.py, whose patterns come with the index.
 "use strict";
 
 const { patterns: PATTERNS, limits: LIMITS } = CORPUS;

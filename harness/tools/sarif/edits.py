@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...diff import hunks
+from ...corpus.diff import hunks
 from ..patch import LIMIT
 from .log import Content
 

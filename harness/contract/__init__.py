@@ -1,0 +1,1 @@
+"""What the contract asks of the files of a corpus, and how far the corpus reaches."""

@@ -1,0 +1,1 @@
+"""What forward passes ask of torch, in counts: read, compared with what is recorded, recorded."""

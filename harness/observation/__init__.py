@@ -1,0 +1,1 @@
+"""What happens inside the process of a job: run one program, and say what it did."""

@@ -1,0 +1,1 @@
+"""What really happened, kept per torch release and device."""

@@ -1,0 +1,1 @@
+"""Follow the values through a network, layer by layer, to the one that failed."""

@@ -46,3 +46,8 @@ def _is_terminal(stream: object) -> bool:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError):  # Value: it is closed
         return False
+
+
+def microseconds(nanoseconds: float | None) -> str:
+    """Return a time in words; nothing where there is none."""
+    return "" if nanoseconds is None else f"{nanoseconds / 1000:,.0f} µs"

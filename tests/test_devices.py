@@ -64,10 +64,10 @@ def test_an_unknown_device_is_refused_with_the_known_ones(wanted: str) -> None:
 # Forks a child per question, as the server does, since a program is imported once per process.
 ASK = """
 import json, os, sys, tempfile
-from harness import warm
+from harness.isolation import warm
 warm.calm()
 from harness.facts import Job
-from harness.observe import observe
+from harness.observation.observe import observe
 
 def ask(source, bad):
     calls = []

@@ -142,7 +142,8 @@ def source(body: str) -> str:
 # Loads torch once, then runs each command of a list in a fork, with files for its output.
 FORKS = """
 import json, os, sys, traceback
-from harness import cli, script
+from harness import cli
+from harness.tracing import script
 for folder, arguments in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:

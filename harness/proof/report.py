@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..terminal import microseconds
 from ..vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from ..facts import Hello
     from ..results.records import Record
-    from ..timing.bench import Row
     from .reproduce import Outcome
     from .verify import Mismatch
 
@@ -43,7 +43,7 @@ def outcome_table(outcomes: list[Outcome], width: int) -> Table:
             Text(outcome.record.broken.layer if outcome.record.broken else "")
             for outcome in outcomes
         ],
-        "forward": [Text(_microseconds(outcome.forward_ns)) for outcome in outcomes],
+        "forward": [Text(microseconds(outcome.forward_ns)) for outcome in outcomes],
     }
     if len({outcome.device for outcome in outcomes}) == 1:
         del rows["device"]
@@ -70,10 +70,6 @@ def short_message(record: Record) -> str:
     if broken.raises:
         return f"{broken.raises}: {broken.says.strip()}".splitlines()[0]
     return f"silent: breaks {', '.join(broken.breaks) or 'no law'}" if broken.output else ""
-
-
-def _microseconds(nanoseconds: float | None) -> str:
-    return "" if nanoseconds is None else f"{nanoseconds / 1000:,.0f} µs"
 
 
 def failures(outcomes: list[Outcome]) -> RenderableType:
@@ -148,27 +144,3 @@ def summary(outcomes: list[Outcome], seconds: float, runs: int) -> Text:
     parts += [f"{count} {verdict}" for verdict, count in sorted(counts.items())]
     text = f"\n{', '.join(parts)}: {runs} runs in {seconds:.1f} s"
     return Text(text, style="bold green" if good else "bold red")
-
-
-def comparison_table(rows: list[Row]) -> Table:
-    """Return a row per entry: how the sides compare, or why nothing can be said."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("case", "verdict", "new / old", "interval", "old / old", "note"):
-        table.add_column(name, no_wrap=name != "note")
-    for row in rows:
-        found = row.comparison
-        if found is None:
-            failure = "" if row.failure_ns is None else _microseconds(row.failure_ns)
-            note = f"fails within {failure}" if failure else row.reason
-            table.add_row(row.id, *[""] * 4, Text(note))
-            continue
-        style = {"slower": "bold red", "faster": "green"}.get(found.speed, "")
-        table.add_row(
-            row.id,
-            Text(found.speed, style=style),
-            f"{found.ratio.median:.3f}",
-            f"{found.ratio.low:.3f} to {found.ratio.high:.3f}",
-            f"{found.self_check.low:.3f} to {found.self_check.high:.3f}",
-            Text(found.reason),
-        )
-    return table

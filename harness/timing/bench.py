@@ -6,7 +6,6 @@ import datetime as dt
 import signal
 import statistics
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,12 +15,12 @@ from .. import terminal
 from ..corpus.entries import Case
 from ..corpus.revision import corpus_at
 from ..errors import UsageError
-from ..proof import report
 from ..vocabulary import Stage
 from . import stored
 from .compare import AGAIN, NEW, OLD, Bench, Effort, open_bench, rounds
+from .findings import Findings, Row, comparison_table
 from .protocol import Call, Target
-from .verdict import CONFIDENCE, Comparison, Speed, judge
+from .verdict import CONFIDENCE, Speed, judge
 from .workers import CannotTime
 
 if TYPE_CHECKING:
@@ -31,37 +30,6 @@ if TYPE_CHECKING:
     from ..corpus.entries import Corpus
 
 FAILURE_SAMPLES = 10
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was found of one entry: a comparison, a time to failure, or why there is neither."""
-
-    id: str
-    comparison: Comparison | None = None
-    failure_ns: float | None = None
-    reason: str = ""
-
-
-@dataclass
-class Findings:
-    """What one command found, as far as it came."""
-
-    bench: Bench
-    rows: list[Row] = field(default_factory=list)
-    wanted: int = 0
-    exit_code: int = 0  # of an interruption
-
-    @property
-    def noise(self) -> float | None:
-        """The typical half-width of the interval of a program against itself."""
-        widths = [row.comparison.self_check.half_width for row in self.rows if row.comparison]
-        return statistics.median(widths) if widths else None
-
-    @property
-    def slower(self) -> bool:
-        """Whether any entry is slower."""
-        return any(row.comparison and row.comparison.speed is Speed.SLOWER for row in self.rows)
 
 
 def bench(corpus: Corpus, options: argparse.Namespace) -> int:
@@ -198,7 +166,7 @@ def _tell(findings: Findings, options: argparse.Namespace) -> None:
     else:
         console = terminal.console()
         if findings.rows:
-            console.print(report.comparison_table(findings.rows))
+            console.print(comparison_table(findings.rows))
         for line in _summary(findings, options):
             console.print(line)
     if findings.exit_code:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
+import psutil
 import tomli_w
 
 from harness.corpus.entries import Case, Control, Corpus, load
@@ -264,6 +265,18 @@ def observations(runner: Runner, sources: dict[str, str], seed: int = 0) -> dict
         assert ending.observation is not None, f"{names[ending.job]}: {ending.detail}"
         seen[names[ending.job]] = ending.observation
     return seen
+
+
+def servers() -> set[psutil.Process]:
+    """Return the fork servers that this process has started and that still run."""
+    return {p for p in psutil.Process().children() if "harness.isolation.server" in _command(p)}
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # it has just ended
+        return []
 
 
 def wait_for(true: Callable[[], bool], seconds: float) -> bool:

@@ -16,6 +16,7 @@ from kit import (
     importing,
     outcome,
     run_all,
+    servers,
 )
 
 from harness.vocabulary import Verdict
@@ -239,9 +240,8 @@ def test_a_healthy_pair_after_the_hostile_is_unharmed(
 
 @pytest.mark.usefixtures("zoo")
 def test_no_process_of_a_program_is_left() -> None:
-    servers = [p for p in psutil.Process().children() if "harness.isolation.server" in p.cmdline()]
-    assert servers
-    assert [child for server in servers for child in server.children(recursive=True)] == []
+    assert servers()
+    assert [child for server in servers() for child in server.children(recursive=True)] == []
     assert [p for p in psutil.process_iter(["cmdline"])
             if p.info["cmdline"] == ["sleep", str(LONG_NAP)]] == []  # fmt: skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kit import importing
+from kit import importing, servers
 
 from harness.errors import RunnerError
 from harness.facts import End, Job, Limits
@@ -17,10 +17,6 @@ from harness.isolation.runner import ForkServer
 
 STOPS = importing("os", "raise RuntimeError(os.getpid())")
 HANGS = importing("time", "time.sleep(86_400)")
-
-
-def _servers() -> set[psutil.Process]:
-    return {p for p in psutil.Process().children() if "harness.isolation.server" in p.cmdline()}
 
 
 def test_every_job_is_answered_once_by_a_process_of_its_own(server: ForkServer) -> None:
@@ -40,9 +36,9 @@ def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed server leaves its folder behind
-    before = _servers()
+    before = servers()
     with ForkServer(Limits(seconds=60, workers=2)) as runner:
-        (mine,) = _servers() - before
+        (mine,) = servers() - before
         endings = runner.run([Job(0, STOPS, 0), *(Job(n, HANGS, 0) for n in range(1, 9))])
         assert next(endings).job == 0
         programs = mine.children(recursive=True)
@@ -56,9 +52,9 @@ def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
 
 def test_the_time_for_which_the_machine_stood_still_is_not_the_programs() -> None:
     naps = importing("time", "for _ in range(20): time.sleep(0.1)")
-    before = _servers()
+    before = servers()
     with ForkServer(Limits(seconds=4, workers=1)) as runner:
-        (server,) = _servers() - before
+        (server,) = servers() - before
         endings = runner.run([Job(0, STOPS, 0), Job(1, naps, 0)])
         assert next(endings).job == 0
         time.sleep(0.5)  # the naps have begun

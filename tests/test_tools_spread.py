@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from distributed import Client, LocalCluster
-from kit import Pair, Solo, corpus_of
+from kit import Pair, Solo, corpus_of, wait_for
 
 from harness.errors import UsageError
 from harness.facts import Limits, Told, ToolRef
@@ -82,6 +84,19 @@ def test_any_executor_will_do(server: Runner, asked: list[Program], tmp_path: Pa
         assert runner.hello.torch == server.hello.torch
         few = asked[:4]
         assert _answers(runner, few, tmp_path) == _answers(server, few, tmp_path)
+
+
+def test_a_runner_is_closed_when_its_thread_is_gone(
+    server: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = threading.Event()
+    opened = SimpleNamespace(hello=server.hello, close=closed.set)
+    monkeypatch.setattr(spread, "open_runner", lambda _: opened)
+    with spread.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
+        assert runner.hello is server.hello
+        assert not closed.is_set()
+    del runner
+    assert wait_for(lambda: gc.collect() >= 0 and closed.is_set(), 20)
 
 
 @pytest.mark.parametrize("spec", ["nonsense", "no_such_module:make", "os:no_such", "os:getcwd"])

@@ -79,8 +79,8 @@ def changed(source: str, transform: str, seed: int = 0) -> str:
 def test_a_variant_is_the_same_in_every_process(real: Corpus) -> None:
     name = "none/missing_return"
     command = (
-        "from pathlib import Path; from harness import corpus; from harness.variants.make import"
-        f" variant; e = corpus.load(Path('.')).entries['{name}'];"
+        "from pathlib import Path; from harness.corpus.entries import load; "
+        f"from harness.variants.make import variant; e = load(Path('.')).entries['{name}'];"
         " print(variant(e, 5, 3).entry.broken, end='')"
     )
     told = [

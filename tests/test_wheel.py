@@ -38,7 +38,7 @@ def test_the_wheel_is_one_package_with_the_corpus_inside(installed: Path) -> Non
     tops = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert tops == {"broken_convnets"}
     sources = {path.relative_to(ROOT / "cases") for path in (ROOT / "cases").rglob("*.py")}
-    corpus = installed / "broken_convnets" / "corpus"
+    corpus = installed / "broken_convnets" / "bundled"
     assert {path.relative_to(corpus / "cases") for path in corpus.glob("cases/*/*.py")} == sources
 
 

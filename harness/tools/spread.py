@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import weakref
 from concurrent.futures import Executor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -86,8 +87,10 @@ def named(spec: str) -> Executor:
 
 
 def _runner(limits: Limits) -> Runner:
+    """Return this thread's runner, which is closed when the thread is gone."""
     if getattr(_here, "limits", None) != limits:
         _here.runner, _here.limits = open_runner(limits), limits
+        weakref.finalize(threading.current_thread(), _here.runner.close)
     runner: Runner = _here.runner
     return runner
 

@@ -181,7 +181,7 @@ def bench(parser: argparse.ArgumentParser) -> None:
         "--processes", type=positive, default=5, metavar="N", help="to pool (default 5)"
     )
     parser.add_argument(
-        "--seconds", type=seconds, default=3.0, metavar="S", help="for each entry (default 3)"
+        "--seconds", type=seconds, default=2.8, metavar="S", help="for each entry (default 2.8)"
     )
     parser.add_argument(
         "--margin",

@@ -106,12 +106,17 @@ def programs(count: int) -> dict[str, str]:
 
 def take(bench: Bench, source: str, slower: float, effort: Effort) -> list[list[Round]]:
     """Return rounds of a program against itself, the new side slower by a share of its time."""
-    worker = bench.teams[0].workers[OLD]
-    least = worker.open({OLD: Target(source + WAIT.format(ns=0))})[OLD]
-    worker.close_programs()
     old = Target(source + WAIT.format(ns=0))
-    new = Target(source + WAIT.format(ns=int(least * slower)))
+    new = Target(source + WAIT.format(ns=int(slower and least_ns(bench, old) * slower)))
     return rounds(bench.teams, {OLD: old, NEW: new, AGAIN: old}, effort)
+
+
+def least_ns(bench: Bench, target: Target) -> float:
+    """Return about how long a program takes."""
+    worker = bench.teams[0].workers[OLD]
+    least = worker.open({OLD: target})[OLD]
+    worker.close_programs()
+    return least
 
 
 def tune(options: argparse.Namespace) -> dict[str, Any]:

@@ -71,6 +71,13 @@ def test_apart_each_request_is_for_one_side() -> None:
     assert blocks == blocks[::-1]
 
 
+def test_a_round_that_would_end_too_late_is_not_begun() -> None:
+    machine = Machine(dict.fromkeys(SIDES, 1e6))
+    taken = _rounds(machine, seconds=2.8)
+    assert min(map(len, taken)) > LEAST_ROUNDS
+    assert 2.6 < machine.now <= 2.8
+
+
 def test_a_slow_program_gets_its_least_number_of_rounds() -> None:
     machine = Machine(dict.fromkeys(SIDES, 1e9))
     found = _rounds(machine, seconds=0.01)

@@ -20,7 +20,7 @@ from kit import Pair, Remembering, Solo, corpus_of
 from harness.cli import main
 from harness.errors import UsageError
 from harness.facts import Limits
-from harness.isolation.runner import ForkServer
+from harness.isolation.client import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
@@ -14,6 +14,7 @@ import tomli_w
 from harness.corpus.entries import Case, Control, Corpus, load
 from harness.corpus.spec import CaseSpec, ControlSpec
 from harness.facts import Ending, Job
+from harness.isolation.runner import Runner
 from harness.proof.reproduce import Outcome, collect, plan
 from harness.timing.workers import CannotTime
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.facts import Observation
-    from harness.isolation.runner import Runner
     from harness.timing.protocol import Target
 
 HEALTHY = '''\
@@ -215,7 +215,7 @@ def control_of(solo: Solo, name: str = "shape/solo") -> Control:
     return Control(name, msgspec.convert(solo.spec(), ControlSpec), solo.source)
 
 
-class Remembering:
+class Remembering(Runner):
     """A runner that runs each program once per seed and device; a second time it remembers."""
 
     def __init__(self, runner: Runner) -> None:
@@ -233,11 +233,7 @@ class Remembering:
         for job in jobs:
             yield msgspec.structs.replace(self._known[_plain(job)], job=job.number)
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Stay open: the session closes the runner."""
 
 

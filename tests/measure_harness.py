@@ -31,7 +31,7 @@ from harness import files  # noqa: E402  (a script: its own folder comes first)
 from harness.corpus import entries as corpora  # noqa: E402
 from harness.corpus.entries import Case  # noqa: E402
 from harness.facts import Job, Limits  # noqa: E402
-from harness.isolation.runner import ForkServer  # noqa: E402
+from harness.isolation.client import ForkServer  # noqa: E402
 from harness.proof import reproduce  # noqa: E402
 
 if TYPE_CHECKING:

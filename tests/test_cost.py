@@ -15,7 +15,7 @@ from harness.facts import Cost, Job, Task
 if TYPE_CHECKING:
     from conftest import Command
 
-    from harness.isolation.runner import ForkServer
+    from harness.isolation.client import ForkServer
 
 HEAD = "self.fc(torch.flatten(x, 1))"
 WHOLE = Cost(85_760, 31_008, 7, 9_344, ["1 aten.relu.default float32 -> float32"])

@@ -20,7 +20,7 @@ from harness.vocabulary import Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.isolation.runner import ForkServer
+    from harness.isolation.client import ForkServer
 
 
 def _hello(why_no_cuda: str) -> Hello:

@@ -10,6 +10,7 @@ from kit import HEALTHY, doing, importing
 from harness.facts import End, Ending, Job, Limits
 from harness.isolation import fresh
 from harness.isolation.fresh import FreshInterpreters
+from harness.isolation.runner import open_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,3 +70,13 @@ def test_a_program_that_hangs_is_stopped(endings: dict[str, Ending]) -> None:
 def test_a_program_that_exits_has_crashed(endings: dict[str, Ending]) -> None:
     assert endings["exits"].end is End.CRASHED
     assert "without a result" in endings["exits"].detail
+
+
+def test_where_no_fork_is_possible_each_job_gets_an_interpreter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr("os.pidfd_open")
+    opened: list[Limits] = []
+    monkeypatch.setattr(fresh, "FreshInterpreters", opened.append)
+    open_runner(Limits(workers=3))
+    assert opened == [Limits(workers=3)]

@@ -23,7 +23,7 @@ from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from harness.corpus.entries import Corpus
-    from harness.isolation.runner import ForkServer
+    from harness.isolation.client import ForkServer
 
 LONG_NAP = 86_413  # seconds; also the mark by which a test finds the process
 

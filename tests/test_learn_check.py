@@ -15,7 +15,7 @@ from harness.learn.examine import Examiner
 from harness.vocabulary import Law
 
 if TYPE_CHECKING:
-    from harness.isolation.runner import ForkServer
+    from harness.isolation.client import ForkServer
     from harness.learn.check import Result
 
 CORPUS = load(default_root())

@@ -26,7 +26,7 @@ from harness.vocabulary import Law, Stage
 
 if TYPE_CHECKING:
     from harness.facts import Observation
-    from harness.isolation.runner import ForkServer
+    from harness.isolation.client import ForkServer
 
 BUILT = "super().__init__()"
 NESTED = patched(

@@ -13,7 +13,7 @@ from kit import importing, servers
 
 from harness.errors import RunnerError
 from harness.facts import End, Job, Limits
-from harness.isolation.runner import ForkServer
+from harness.isolation.client import ForkServer
 
 STOPS = importing("os", "raise RuntimeError(os.getpid())")
 HANGS = importing("time", "time.sleep(86_400)")

@@ -17,7 +17,7 @@ from harness.learn.examine import Examiner
 from harness.results.records import read_all
 
 if TYPE_CHECKING:
-    from harness.isolation.runner import ForkServer
+    from harness.isolation.client import ForkServer
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from kit import Pair, corpus_of
 
 from harness.errors import UsageError
 from harness.facts import Limits, Told, ToolRef
-from harness.isolation.runner import ForkServer
+from harness.isolation.client import ForkServer
 from harness.tools import diagnosing, protocol
 from harness.tools.asking import Asking, describe
 from harness.tools.programs import Program, Side, programs

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import cache
-from harness.isolation.runner import ForkServer
+from harness.isolation.client import ForkServer
 from harness.tools.unfinished import Unfinished
 
 if TYPE_CHECKING:

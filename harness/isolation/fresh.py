@@ -9,7 +9,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 import psutil
@@ -17,16 +17,16 @@ import psutil
 from ..environment import environment
 from ..errors import RunnerError
 from ..facts import End, Ending, Hello, Job, Limits, Observation
+from .runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
 STARTUP_SECONDS = 30.0  # a fresh interpreter loads torch within its time limit
 TORCH_BYTES = 1 << 30  # and within its memory limit
 
 
-class FreshInterpreters:
+class FreshInterpreters(Runner):
     """A new interpreter for each job (`child.py`): seconds each, but it works anywhere.
 
     What a program prints is dropped.
@@ -106,16 +106,7 @@ class FreshInterpreters:
             time.sleep(0.02)
         return None
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let running children be killed."""
         self._stopped = True
 

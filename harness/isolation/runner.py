@@ -1,44 +1,37 @@
-"""Start what runs jobs, each in a process of its own with limits; by preference a fork server."""
+"""What runs jobs, each in a process of its own with limits; by preference a fork server."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Protocol, Self
-
-import msgspec
-
-from ..environment import environment
-from ..errors import RunnerError
-from ..facts import Ending, Hello, Job, Limits
-from .fresh import FreshInterpreters
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
+
+    from ..facts import Ending, Hello, Job, Limits
 
 
-class Runner(Protocol):
+class Runner(ABC):
     """Runs jobs in isolation; a context manager, usable for one `run` after another."""
 
     hello: Hello
 
+    @abstractmethod
     def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
         """Yield an ending for each job, in the order in which they end."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Kill what still runs."""
+
     def __enter__(self) -> Self:
         """Return itself."""
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Kill what still runs."""
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
 
 
 def open_runner(limits: Limits) -> Runner:
@@ -46,79 +39,7 @@ def open_runner(limits: Limits) -> Runner:
 
     Raises RunnerError where torch cannot be loaded.
     """
-    if hasattr(os, "pidfd_open"):
-        return ForkServer(limits)
-    return FreshInterpreters(limits)
+    from .client import ForkServer  # noqa: PLC0415  (it is a Runner)
+    from .fresh import FreshInterpreters  # noqa: PLC0415  (likewise)
 
-
-class ForkServer:
-    """A warm process that forks one child per job (`server.py`)."""
-
-    def __init__(self, limits: Limits) -> None:
-        """Start the server and wait until it has loaded torch: seconds."""
-        self._limits = limits
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", f"{__package__}.server", str(theirs.fileno())]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,  # Ctrl-C in the terminal is for us alone
-        )
-        theirs.close()
-        self._channel = ours
-        self._lines = ours.makefile("rb")
-        try:
-            self._send([limits])
-            self.hello = msgspec.json.decode(self._receive(), type=Hello)
-        except BaseException:
-            self._process.terminate()  # while it loads torch it does not watch the socket
-            self.close()
-            raise
-
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
-        """Yield an ending for each job; raises RunnerError if the server dies."""
-        # A full queue ahead keeps every worker busy; all at once could fill both sockets.
-        ahead, rest = jobs[: 8 * self._limits.workers], iter(jobs[8 * self._limits.workers :])
-        self._send(ahead)
-        for _ in range(len(jobs)):
-            ending = msgspec.json.decode(self._receive(), type=Ending)
-            following = next(rest, None)
-            if following is not None:
-                self._send([following])
-            yield ending
-
-    def close(self) -> None:
-        """Close the socket, at which the server kills its children, and wait for its end."""
-        self._lines.close()
-        self._channel.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _send(self, messages: Sequence[msgspec.Struct]) -> None:
-        with contextlib.suppress(BrokenPipeError):  # _receive says what happened
-            self._channel.sendall(b"".join(msgspec.json.encode(m) + b"\n" for m in messages))
-
-    def _receive(self) -> bytes:
-        line = self._lines.readline()
-        if not line:
-            message = f"the fork server ended (exit {self._process.wait()}); its words are above"
-            raise RunnerError(message)
-        return line
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the server."""
-        self.close()
+    return (ForkServer if hasattr(os, "pidfd_open") else FreshInterpreters)(limits)

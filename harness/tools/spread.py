@@ -12,26 +12,24 @@ import threading
 import weakref
 from concurrent.futures import Executor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..errors import UsageError
-from ..isolation.runner import open_runner
+from ..isolation.runner import Runner, open_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from ..facts import Ending, Hello, Job, Limits
-    from ..isolation.runner import Runner
 
 CHUNK = 20  # jobs that a worker is given at a time
 
 _here = threading.local()  # a runner is for one thread
 
 
-class Spread:
+class Spread(Runner):
     """A runner (`runner.py`) whose processes are started by an executor's workers."""
 
     def __init__(self, executor: Executor, limits: Limits) -> None:
@@ -51,16 +49,7 @@ class Spread:
             for future in futures:
                 future.cancel()
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let the executor's workers go."""
         self._executor.shutdown(wait=False)
 
@@ -89,10 +78,11 @@ def named(spec: str) -> Executor:
 def _runner(limits: Limits) -> Runner:
     """Return this thread's runner, which is closed when the thread is gone."""
     if getattr(_here, "limits", None) != limits:
-        _here.runner, _here.limits = open_runner(limits), limits
-        weakref.finalize(threading.current_thread(), _here.runner.close)
-    runner: Runner = _here.runner
-    return runner
+        runner = open_runner(limits)
+        weakref.finalize(threading.current_thread(), runner.close)
+        _here.runner, _here.limits = runner, limits
+    kept: Runner = _here.runner
+    return kept
 
 
 def _hello(limits: Limits) -> Hello:

@@ -18,6 +18,7 @@ from ..facts import End, Ending, Job, Limits, Observation
 
 FACTS_BYTES = 4 << 20  # of one observation; what is longer is no valid one
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+LIBC = ctypes.CDLL(None, use_errno=True)  # opened once: a child pays for what it opens
 
 
 def unnamed_pages(pid: int) -> int:
@@ -106,7 +107,7 @@ def _become_child(job: Job, scratch: Path, facts: int, printed: int) -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         facts = _wire(facts, printed)
         os.chdir(scratch)
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+        Path("/proc/self/oom_score_adj").write_bytes(b"1000")  # text would load a codec
         from ..observation.observe import observe  # noqa: PLC0415  (likewise)
         from . import warm  # noqa: PLC0415  (the server has imported both)
 
@@ -156,6 +157,5 @@ def child_pids(pid: int) -> set[int]:
 
 def prctl(option: int, value: int) -> None:
     """Set an attribute of this process; raises OSError where the kernel refuses."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
+    if LIBC.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")

@@ -70,20 +70,10 @@ def explain(parser: argparse.ArgumentParser) -> None:
 
 def reproduce(parser: argparse.ArgumentParser) -> None:
     """Add what `reproduce` takes."""
-    parser.add_argument(
-        "--repeat",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="run the three seeds N times over, new seeds each time",
-    )
-    parser.add_argument(
-        "--timeout",
-        type=seconds,
-        default=10.0,
-        metavar="SECONDS",
-        help="time limit of one program (default 10)",
-    )
+    parser.add_argument("--repeat", type=positive, default=1, metavar="N",
+                        help="run the three seeds N times over, new seeds each time")  # fmt: skip
+    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS",
+                        help="time limit of one program (default 10)")  # fmt: skip
 
 
 def workers(parser: argparse.ArgumentParser) -> None:

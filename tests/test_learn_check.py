@@ -279,9 +279,9 @@ def test_a_syntax_error_is_shown_as_python_shows_it(examiner: Examiner) -> None:
     [("while True: pass", "timeout: still running"), ("os._exit(3)", "crashed: the process ended")],
 )
 def test_a_program_that_gives_no_facts_is_unsolved(
-    line: str, failure: str, examiner: Examiner
+    line: str, failure: str, strict_runner: ForkServer
 ) -> None:
-    result = examiner.examine(case_of(Pair()), doing(line, needs="os"), NAME)
+    result = Examiner(strict_runner).examine(case_of(Pair()), doing(line, needs="os"), NAME)
     assert not result.solved
     assert failure in result.failure
 

@@ -70,6 +70,13 @@ class Line:
         return bool(self.style)
 
 
+def heading(network: NetworkTable) -> str:
+    """Return the line above one network's table."""
+    text = f"{printable(network.type)}, forward pass {network.shown} of {network.passes}"
+    text += f", in thread {printable(network.thread)}" if network.thread else ""
+    return f"{text}; {network.omitted} calls were not kept" if network.omitted else text
+
+
 def table(
     network: NetworkTable, depth: int | None = None, *, everything: bool = False
 ) -> list[Line]:

@@ -15,7 +15,7 @@ from .blame import suspect, where
 from .failure import Failure, failure
 from .layers import Trace, running_modules
 from .operators import Operators
-from .table import NetworkTable, aligned, printable, table
+from .table import NetworkTable, aligned, heading, printable, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ class Tracing(AbstractContextManager["Tracing"]):
             lines.append((f"{hidden} networks that ran earlier are left out", "dim"))
         for network in self.networks[hidden:]:
             lines += [("", "")] if lines else []
-            lines.append((_heading(network), "bold"))
+            lines.append((heading(network), "bold"))
             rows = aligned(table(network, depth, everything=everything))
             lines += [(f"  {text}".rstrip(), style) for text, style in rows]
         lines += [(note, "yellow") for note in self.notes]
@@ -239,12 +239,6 @@ def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkT
         omitted=shown.calls - len(layers),
         omitted_after=shown.omitted_after,
     )
-
-
-def _heading(network: NetworkTable) -> str:
-    text = f"{printable(network.type)}, forward pass {network.shown} of {network.passes}"
-    text += f", in thread {printable(network.thread)}" if network.thread else ""
-    return f"{text}; {network.omitted} calls were not kept" if network.omitted else text
 
 
 def _compiled() -> int:

@@ -19,9 +19,10 @@ from ..corpus.entries import Case, Corpus, Entry
 from ..errors import UsageError
 from ..facts import Limits
 from ..isolation.runner import open_runner
+from .declaring import DEVICE
 from .make import TRANSFORMATIONS
 from .store import Store
-from .verify import DEVICE, Checked, drawn
+from .verify import Checked, drawn
 from .written import write_all
 
 if TYPE_CHECKING:

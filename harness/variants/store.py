@@ -65,7 +65,9 @@ def _harness() -> str:
     """Return a digest of what judges: a law that has changed may judge otherwise."""
     digest = hashlib.sha256()
     folders = ("corpus", "explaining", "isolation", "laws", "observation", "proof", "tracing")
-    judges = ("*.py", "variants/verify.py", *(f"{folder}/*.py" for folder in folders))
+    own = ("declaring", "verify")
+    judges = ("*.py", *(f"{folder}/*.py" for folder in folders),
+              *(f"variants/{name}.py" for name in own))  # fmt: skip
     for path in sorted(path for pattern in judges for path in PACKAGE.glob(pattern)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

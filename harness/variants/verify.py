@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -11,21 +10,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..cache import folder
-from ..corpus.entries import Case, Control, Entry
+from ..corpus.entries import Case, Entry
 from ..facts import Ending, Job
-from ..proof.verify import Runs, judge
-from ..vocabulary import STRUCTURAL, Stage, Verdict
+from ..vocabulary import STRUCTURAL
+from .declaring import DEVICE, declaring, result_of
 from .make import NAMES_ONLY, Variant, variant
 from .store import Result, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..corpus.spec import Broken, Healthy
-    from ..facts import Observation
     from ..isolation.runner import Runner
 
-DEVICE = "cpu"  # a mistake is the same one on every device
 SEEDS = 2  # runs of each side
 AT_A_TIME = 32  # variants that are made before the first of them runs
 TRIES = 2  # times as many variants are drawn as are wanted, before an entry is given up
@@ -133,7 +129,7 @@ def _run(
         each = variants[which]
         if sum(map(len, sides.values())) == SEEDS * len(each.entry.programs()):
             runs = {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in sides.items()}
-            result = _result(each, runs, runner.hello.torch)
+            result = result_of(each, runs, runner.hello.torch)
             if store:
                 store.put(each, SEEDS, result)
             yield _checked(each, result)
@@ -162,92 +158,5 @@ def _needs_structure(each: Variant, side: str) -> bool:
 def _checked(each: Variant, result: Result) -> Checked:
     if not result.kept or result.healthy is None:
         return Checked(each, kept=False, reason=result.reason)
-    entry = _declaring(each.entry, result.broken, result.healthy)
+    entry = declaring(each.entry, result.broken, result.healthy)
     return Checked(replace(each, entry=entry), kept=True)
-
-
-def _declaring(entry: Entry, broken: Broken | None, healthy: Healthy) -> Entry:
-    if isinstance(entry, Control):
-        return replace(entry, spec=msgspec.structs.replace(entry.spec, works=healthy))
-    spec = msgspec.structs.replace(
-        entry.spec, broken=broken or entry.spec.broken, fixed=healthy, seen=[]
-    )
-    return replace(entry, spec=spec)
-
-
-def _result(each: Variant, runs: Runs, release: str) -> Result:
-    """Judge the runs of a variant by its original's declaration, as far as that can hold."""
-    entry = each.entry
-    healthy, reason = _healthy(each, runs["fixed"][0].observation)
-    broken = None
-    if not reason and isinstance(entry, Case):
-        declared = entry.spec.broken.on(DEVICE, release)
-        broken, reason = _broken(each, declared, runs["broken"][0].observation)
-    if reason:
-        return Result(kept=False, reason=reason)
-    judgement = judge(_declaring(entry, broken, healthy), runs, DEVICE, release)
-    if judgement.verdict in {Verdict.REPRODUCED, Verdict.WORKS}:
-        return Result(kept=True, broken=broken, healthy=healthy)
-    told = "; ".join(f"{wrong.what}: {wrong.happened}" for wrong in judgement.mismatches)
-    return Result(kept=False, reason=f"{judgement.verdict}: {told}")
-
-
-def _healthy(each: Variant, seen: Observation | None) -> tuple[Healthy, str]:
-    """Return what the fixed side declares: of other sizes where these were changed, else the same.
-
-    The structure, the dtypes and the number of dimensions stay.
-    """
-    declared = each.entry.healthy
-    if not each.resized or seen is None or seen.raised or seen.given is None:
-        return declared, ""
-    if _unsized(seen.output or "") != _unsized(declared.output):
-        return declared, f"output: {declared.output} became {seen.output}"
-    inputs = seen.given.inputs if declared.inputs else None
-    if inputs is not None and _unsized(inputs) != _unsized(declared.inputs or ""):
-        return declared, f"inputs: {declared.inputs} became {inputs}"
-    parameters = seen.given.parameters if declared.parameters else None
-    frozen = [
-        total == trained for trained, total in filter(None, (parameters, declared.parameters))
-    ]
-    if len(set(frozen)) > 1:
-        return declared, f"parameters: {declared.parameters} became {parameters}"
-    own = {"output": seen.output, "inputs": inputs, "parameters": parameters}
-    return msgspec.structs.replace(declared, **own), ""
-
-
-def _unsized(text: str) -> str:
-    return re.sub(r"(?<=[\[ ])\d+(?=[,\]])", "#", text)
-
-
-def _broken(each: Variant, declared: Broken, seen: Observation | None) -> tuple[Broken, str]:
-    """Return the declaration of the broken side in the variant's words, or why it has none."""
-    if declared.stage is Stage.SILENT or not declared.fails or seen is None:
-        return declared, ""
-    raised = seen.raised
-    if raised is None:
-        return declared, "no failure: the broken side works"
-    for what, want, got in (("stage", declared.stage, raised.stage),
-                            ("exception", declared.raises, raised.type)):  # fmt: skip
-        if want != got:
-            return declared, f"{what}: {want} became {got}, {raised.message[:200]}"
-    says = re.search(_kind(declared.says or "", each.names), raised.message)
-    if says is None or not raised.at:
-        return declared, f"message: {declared.says!r} became {raised.message[:200]!r}"
-    if declared.layer and not raised.layer:
-        return declared, f"layer: {declared.layer} became none"
-    return msgspec.structs.replace(
-        declared, says=says[0], at=raised.at, layer=raised.layer or None
-    ), ""
-
-
-def _kind(says: str, names: dict[str, tuple[str, ...]]) -> str:
-    """Return a pattern for a message of one kind: other numbers, and the new names for the old."""
-    parts = re.findall(r"\d+(?:x\d+)*|[A-Za-z_]\w*|.", says, re.DOTALL)
-    return "".join(
-        re.sub(r"\d+", r"\\d+", part)
-        if part[0].isdigit()
-        else f"(?:{'|'.join(map(re.escape, (part, *names[part])))})"
-        if part in names
-        else re.escape(part)
-        for part in parts
-    )

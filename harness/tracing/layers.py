@@ -7,7 +7,7 @@ import threading
 import traceback
 import weakref
 from collections import OrderedDict
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -174,7 +174,8 @@ class Trace(AbstractContextManager["Trace"]):
         if network.passes == self._step:
             network.chosen = begun
         self._networks[id(root)] = network
-        self._networks.move_to_end(id(root))
+        with suppress(KeyError):  # other threads may have begun so many that it is gone again
+            self._networks.move_to_end(id(root))
         while len(self._networks) > NETWORK_LIMIT:
             self._networks.popitem(last=False)
         return begun

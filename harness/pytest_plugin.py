@@ -98,8 +98,8 @@ def control_convnet(
 def _chosen(config: pytest.Config) -> dict[str, dict[str, Program]]:
     """Return the programs of each chosen entry, by the fixture that gives them."""
     from .corpus.entries import default_root, load  # noqa: PLC0415  (most suites never come here)
-    from .errors import UsageError  # noqa: PLC0415
-    from .tools.programs import is_here, programs  # noqa: PLC0415
+    from .errors import UsageError  # noqa: PLC0415  (likewise)
+    from .tools.programs import is_here, programs  # noqa: PLC0415  (likewise)
 
     if CHOSEN not in config.stash:
         corpus, release = load(default_root()), _release()
@@ -120,8 +120,8 @@ def _chosen(config: pytest.Config) -> dict[str, dict[str, Program]]:
 
 def _laid_out(program: Program, folders: pytest.TempPathFactory) -> ConvNet:
     """Write a program where not even the path, which a test's own would, names the case."""
-    from .tools.folder import lay_out, names_of  # noqa: PLC0415
-    from .tools.protocol import Request  # noqa: PLC0415
+    from .tools.folder import lay_out, names_of  # noqa: PLC0415  (as above)
+    from .tools.protocol import Request  # noqa: PLC0415  (likewise)
 
     path = lay_out(program.id, program.source, folders.mktemp("convnets"))
     request = Request(program.id, str(path), program.source, names_of(program.source),

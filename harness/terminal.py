@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,10 +40,10 @@ def print_pieces(
     shown.print(Text.assemble(*pieces(shown.width)), soft_wrap=True, end="")
 
 
-def _is_terminal(stream: object) -> bool:
+def _is_terminal(stream: Any) -> bool:
     """Whether a stream is a terminal; a program that was traced may have put anything there."""
     try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]
+        return bool(stream.isatty())
     except (AttributeError, ValueError):  # Value: it is closed
         return False
 

@@ -315,7 +315,7 @@ class Machine:
     def _sample(self, name: str) -> float:
         for side in self.takes:
             self.takes[side] *= 1 + self.slowing
-        ns = self.takes[name] * (10 if random.random() < self.disturbed else 1)  # noqa: S311
+        ns = self.takes[name] * (10 if random.random() < self.disturbed else 1)  # noqa: S311  (no secret)
         self.now += ns / 1e9
         return ns
 

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from harness.corpus import entries as corpora  # noqa: E402  (a script)
-from harness.explaining import messages, ranking, reading  # noqa: E402
-from harness.explaining.wording import split, wording  # noqa: E402
+from harness.explaining import messages, ranking, reading  # noqa: E402  (likewise)
+from harness.explaining.wording import split, wording  # noqa: E402  (likewise)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

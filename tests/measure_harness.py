@@ -28,11 +28,11 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from harness import files  # noqa: E402  (a script: its own folder comes first)
-from harness.corpus import entries as corpora  # noqa: E402
-from harness.corpus.entries import Case  # noqa: E402
-from harness.facts import Job, Limits  # noqa: E402
-from harness.isolation.client import ForkServer  # noqa: E402
-from harness.proof import reproduce  # noqa: E402
+from harness.corpus import entries as corpora  # noqa: E402  (likewise)
+from harness.corpus.entries import Case  # noqa: E402  (likewise)
+from harness.facts import Job, Limits  # noqa: E402  (likewise)
+from harness.isolation.client import ForkServer  # noqa: E402  (likewise)
+from harness.proof import reproduce  # noqa: E402  (likewise)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def bare(jobs: list[Job], act: Callable[[Job], object]) -> float:
 def observe(job: Job) -> None:
     """Observe a program in a folder of its own."""
     from harness.isolation import warm  # noqa: PLC0415  (loaded before the fork)
-    from harness.observation.observe import observe as look  # noqa: PLC0415
+    from harness.observation.observe import observe as look  # noqa: PLC0415  (likewise)
 
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
@@ -125,7 +125,7 @@ def observe(job: Job) -> None:
 def fresh(jobs: list[Job]) -> NoReturn:
     """Observe both programs of a pair in this process."""
     from harness.isolation import warm  # noqa: PLC0415  (imports torch)
-    from harness.observation.observe import observe as look  # noqa: PLC0415
+    from harness.observation.observe import observe as look  # noqa: PLC0415  (likewise)
 
     warm.calm()
     for job in jobs:

@@ -31,14 +31,14 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec  # noqa: E402  (a script: its own folder comes first)
 
-from harness.corpus import entries as corpora  # noqa: E402
-from harness.cost import session as cost  # noqa: E402
-from harness.cost.book import difference_lines  # noqa: E402
-from harness.facts import Cost, Limits  # noqa: E402
-from harness.isolation.runner import open_runner  # noqa: E402
-from harness.timing.compare import AGAIN, NEW, OLD, Effort, open_bench, rounds  # noqa: E402
-from harness.timing.protocol import Target  # noqa: E402
-from harness.timing.verdict import CONFIDENCE, MARGIN, Speed, judge  # noqa: E402
+from harness.corpus import entries as corpora  # noqa: E402  (likewise)
+from harness.cost import session as cost  # noqa: E402  (likewise)
+from harness.cost.book import difference_lines  # noqa: E402  (likewise)
+from harness.facts import Cost, Limits  # noqa: E402  (likewise)
+from harness.isolation.runner import open_runner  # noqa: E402  (likewise)
+from harness.timing.compare import AGAIN, NEW, OLD, Effort, open_bench, rounds  # noqa: E402  (likewise)
+from harness.timing.protocol import Target  # noqa: E402  (likewise)
+from harness.timing.verdict import CONFIDENCE, MARGIN, Speed, judge  # noqa: E402  (likewise)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

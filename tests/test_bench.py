@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from kit import HEALTHY, Machine, Pair, corpus_of, doing, put
 
+from harness import options
 from harness.errors import RecordError, UsageError
 from harness.timing import instructions, stored
-from harness.timing.compare import AGAIN, NEW, OLD, SIDES, Bench, Team
+from harness.timing.compare import AGAIN, NEW, OLD, SIDES, Bench, Effort, Team
 from harness.timing.fingerprint import differences, processor, refuse_others
 from harness.timing.protocol import Call, Target
 from harness.timing.stored import BrokenTimes, FixCost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from conftest import Command
 
@@ -250,8 +252,7 @@ def test_instructions_are_those_of_each_programs_own_dump(
         assert f"--callgrind-out-file={folder}/counts" in command
         put_dump = "desc: Trigger: Client Request\nsummary: {}\n"
         for number, count in ((1, 9_999), (2, 100), (3, 250)):
-            with open(f"{folder}/counts.{number}", "w", encoding="utf-8") as dump:  # noqa: PTH123
-                dump.write(put_dump.format(count))
+            Path(folder, f"counts.{number}").write_text(put_dump.format(count), encoding="utf-8")
         return subprocess.CompletedProcess(command, 0, b'{"a/b": 2, "c/d": null, "e/f": 3}', b"")
 
     monkeypatch.setattr("harness.timing.instructions.subprocess.run", run)
@@ -264,3 +265,10 @@ def test_a_valgrind_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("harness.timing.instructions.subprocess.run", lambda *_, **__: failed)
     with pytest.raises(UsageError, match="illegal instruction"):
         instructions.count({"a/b": HEALTHY})
+
+
+def test_the_command_makes_the_effort_that_the_experiment_measures() -> None:
+    parser = argparse.ArgumentParser()
+    options.bench(parser)
+    given = parser.parse_args([])
+    assert Effort(given.processes, given.seconds) == Effort()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch")
 
 from harness.timing import steady  # noqa: E402  (after torch is known to be there)
-from harness.timing.clock import (  # noqa: E402
+from harness.timing.clock import (  # noqa: E402  (likewise)
     SHORTEST_NS,
     EventClock,
     Figures,
@@ -25,7 +25,7 @@ from harness.timing.clock import (  # noqa: E402
     measure,
     repeat_for,
 )
-from harness.timing.cuda import RESOLUTION_NS, gpu_state, measure_on  # noqa: E402
+from harness.timing.cuda import RESOLUTION_NS, gpu_state, measure_on  # noqa: E402  (likewise)
 
 MICRO = 1_000
 
@@ -195,7 +195,7 @@ class Ticking:
 
 def test_a_host_clock_gives_the_samples_in_the_order_of_the_calls() -> None:
     slow, quick = Ticking(9), Ticking(4)
-    quick.call = lambda: setattr(slow, "now", slow.now + 4)  # type: ignore[method-assign]
+    quick.call = lambda: setattr(slow, "now", slow.now + 4)  # type: ignore[method-assign]  # made slower
     reading = HostClock(slow.timer).read([slow.call, quick.call, slow.call])
     assert reading.ns == reading.host_ns == [9, 4, 9]
 

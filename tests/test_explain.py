@@ -199,7 +199,7 @@ def test_python_gets_matches_too() -> None:
         "Entry 0 has shape [1, 8, 8], entry 1 has [3, 8, 8]. They differ in number 1."
     ]
     with pytest.raises(AttributeError, match="no attribute 'explian'"):
-        package.explian  # noqa: B018
+        package.explian  # noqa: B018  (the access is what is tested)
 
 
 MINE = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"

@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_written_stays(tmp_path: Path) -> None:
 
 def test_a_writer_killed_at_any_moment_leaves_one_version(tmp_path: Path) -> None:
     folder = tmp_path / "results"
-    chance, seen = random.Random(0), set()  # noqa: S311
+    chance, seen = random.Random(0), set()  # noqa: S311  (no secret)
     for kill in range(KILLS):
         with _writer(folder, kill * 1_000_000):
             time.sleep(chance.uniform(0, 0.03))  # the moment, not a wait for anything

@@ -37,7 +37,7 @@ class Terminal:
                    "--work", str(folder / "work")]  # fmt: skip
         self.pid, self.master = pty.fork()
         if self.pid == 0:
-            os.execve(sys.executable, command, {**os.environ, "COLUMNS": "80", "TERM": "xterm"})  # noqa: S606
+            os.execve(sys.executable, command, {**os.environ, "COLUMNS": "80", "TERM": "xterm"})  # noqa: S606  (no shell is wanted)
         self.before = termios.tcgetattr(self.master)
         self.seen = ""
 

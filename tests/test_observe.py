@@ -94,7 +94,7 @@ def seen(runner: Remembering) -> dict[str, Observation]:
         ("no Net", Stage.BUILD, "AttributeError", "", ""),
     ],
 )
-def test_an_exception_is_placed(  # noqa: PLR0913, PLR0917
+def test_an_exception_is_placed(  # noqa: PLR0913, PLR0917  (a row of the table each)
     name: str, stage: Stage, kind: str, at: str, layer: str, seen: dict[str, Observation]
 ) -> None:
     raised = seen[name].raised

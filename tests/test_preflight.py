@@ -17,7 +17,7 @@ import harness
 IMAGES = torch.zeros(2, 3, 8, 8)
 
 
-class Net(nn.Module):  # type: ignore[misc]
+class Net(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
     """A network with everything that a pass could change."""
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class Net(nn.Module):  # type: ignore[misc]
         self.calls += 1
         self.seen.append(x)
         x = self.drop(torch.relu(self.norm(self.conv(x - self.mean))))
-        random.random()  # noqa: S311
-        np.random.rand()  # noqa: NPY002
+        random.random()  # noqa: S311  (no secret)
+        np.random.rand()  # noqa: NPY002  (the global generator is what is tested)
         return self.fc(torch.flatten(x, 1)) + torch.rand(5)
 
 
@@ -97,8 +97,8 @@ def test_nothing_is_touched_and_no_number_drawn() -> None:
     net, images = Net(), torch.randn(2, 3, 8, 8)
     before = copy.deepcopy(net.state_dict()), images.clone()
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002  (the global generator is what is tested)
+    state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002  (the global generator is what is tested)
     attributes = {name: id(value) for name, value in vars(net).items()}
     found = harness.check(net, images)
     assert found.ok
@@ -110,7 +110,7 @@ def test_nothing_is_touched_and_no_number_drawn() -> None:
     assert torch.equal(images, before[1])
     assert torch.equal(torch.get_rng_state(), state[0])
     assert random.getstate() == state[1]
-    assert np.random.get_state()[1].tolist() == state[2]  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == state[2]  # noqa: NPY002  (the global generator is what is tested)
 
 
 def test_no_real_work_is_done() -> None:
@@ -120,7 +120,7 @@ def test_no_real_work_is_done() -> None:
     assert harness.check(nn.Sequential(nn.ReLU(), nn.Tanh()), images).ok
 
 
-class Looking(nn.Module):  # type: ignore[misc]
+class Looking(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
     def __init__(self, look: Any) -> None:
         super().__init__()
         self.look = look
@@ -146,9 +146,9 @@ def test_what_depends_on_values_is_said_to_be_unknown(look: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_what_cannot_be_copied_is_said_to_be_unknown() -> None:
-    class Locked(nn.Module):  # type: ignore[misc]
+    class Locked(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
         def __deepcopy__(self, memo: object) -> None:
-            raise TypeError("locked")  # noqa: EM101
+            raise TypeError("locked")  # noqa: EM101  (as people write it)
 
     found = harness.check(nn.Sequential(Locked()), IMAGES)
     assert found.unknown == ["the network cannot be copied (TypeError: locked)"]
@@ -173,7 +173,7 @@ def test_a_sick_check_would_be_caught() -> None:
     """The dtypes that pretended tensors let through are what OneDtype is for."""
     assert math.isfinite(harness.check(Net(), IMAGES).tracing.output.dim())
     layer = nn.Linear(8, 2).double()
-    from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: PLC0415
+    from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: PLC0415  (private: only here)
 
     with FakeTensorMode(allow_non_fake_inputs=True):
         assert nn.Linear(8, 2)(torch.ones(1, 8, dtype=torch.float64)).shape == (1, 2)

@@ -55,7 +55,7 @@ def test_a_machine_that_slows_down_or_is_disturbed_tells_the_same() -> None:
 
 
 def test_in_a_round_every_side_is_timed_equally_often_and_forth_as_back() -> None:
-    generator = random.Random(0)  # noqa: S311
+    generator = random.Random(0)  # noqa: S311  (no secret)
     (names,) = order(TURNS, generator, together=True)
     assert Counter(names) == dict.fromkeys(SIDES, 2 * TURNS)
     for turn in range(TURNS):
@@ -65,7 +65,7 @@ def test_in_a_round_every_side_is_timed_equally_often_and_forth_as_back() -> Non
 
 
 def test_apart_each_request_is_for_one_side() -> None:
-    blocks = order(4, random.Random(0), together=False)  # noqa: S311
+    blocks = order(4, random.Random(0), together=False)  # noqa: S311  (no secret)
     assert [len(set(block)) for block in blocks] == [1] * 6
     assert Counter(name for block in blocks for name in block) == dict.fromkeys(SIDES, 8)
     assert blocks == blocks[::-1]

@@ -261,7 +261,7 @@ def test_words_that_twins_have_in_common_tell_nothing_apart(
 
 def test_another_rule_or_kind_tells_twins_apart() -> None:
     for other in ({"rule": "R2"}, {"kind": "loss"}):
-        found = _score(lambda program, other=other: flag(  # type: ignore[misc]
+        found = _score(lambda program, other=other: flag(  # type: ignore[misc]  # mypy infers no default
             finding("no", **(other if program.truth else {}))))  # fmt: skip
         assert found.twins.told_apart.share == 1
 

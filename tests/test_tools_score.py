@@ -122,7 +122,7 @@ def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
         left = 2
 
     def stops(self: object, result: object) -> None:
-        keeps(self, result)  # type: ignore[arg-type]
+        keeps(self, result)  # type: ignore[arg-type]  # it is patched in as a method
         Stop.left -= 1
         if Stop.left == 0:
             raise KeyboardInterrupt
@@ -147,7 +147,7 @@ def test_several_tools_are_asked_in_one_go(
     opened = []
     monkeypatch.setattr(
         "harness.tools.survey.open_runner",
-        lambda _: nullcontext(opened.append(1) or server),  # type: ignore[func-returns-value]
+        lambda _: nullcontext(opened.append(1) or server),  # type: ignore[func-returns-value]  # counts, too
     )
     both = score.json("score", "traceback", "anomaly", "traceback")
     assert [one["score"]["tool"] for one in both] == ["traceback", "anomaly"]
@@ -162,7 +162,7 @@ def test_an_interruption_in_the_second_tool_keeps_the_first(
     keeps, left = Unfinished.add, [3 + 1]
 
     def stops(self: object, result: object) -> None:
-        keeps(self, result)  # type: ignore[arg-type]
+        keeps(self, result)  # type: ignore[arg-type]  # it is patched in as a method
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt

@@ -38,7 +38,7 @@ TRACING = {layers.__file__, passes.__file__}
 KEYS: dict[str, int] = {}
 
 
-class Calling(nn.Module):  # type: ignore[misc]
+class Calling(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
     """A network whose forward is a function of a test."""
 
     def __init__(self, forward: Callable[..., Any], **layers: nn.Module) -> None:
@@ -68,8 +68,8 @@ def raising(error: BaseException) -> Callable[..., Any]:
 
 def hooks_left() -> list[object]:
     """Return all that a tracer could have left behind in this process."""
-    states = (hooks._global_forward_pre_hooks, hooks._global_forward_hooks,  # noqa: SLF001
-              hooks._global_forward_hooks_always_called)  # noqa: SLF001  # fmt: skip
+    states = (hooks._global_forward_pre_hooks, hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
+              hooks._global_forward_hooks_always_called)  # noqa: SLF001  (likewise)  # fmt: skip
     return [*(key for state in states for key in state), *_get_current_function_mode_stack()]
 
 
@@ -177,7 +177,7 @@ def test_a_sum_that_overflows_is_no_infinity() -> None:
 
 
 def test_values_are_looked_at_in_plain_tensors_only() -> None:
-    class Other(torch.Tensor):  # type: ignore[misc]
+    class Other(torch.Tensor):  # type: ignore[misc]  # torch is not there for mypy
         pass
 
     bad = torch.tensor([math.nan])
@@ -278,7 +278,7 @@ def test_any_error_of_a_forward_is_kept(error: Exception) -> None:
 
 
 def test_an_error_whose_text_raises_is_kept() -> None:
-    class Sick(Exception):  # noqa: N818
+    class Sick(Exception):  # noqa: N818  (someone's)
         def __str__(self) -> str:
             raise Own
 
@@ -296,7 +296,7 @@ def test_nothing_is_left_behind(error: type[BaseException] | None) -> None:
         with harness.trace(net):
             assert hooks_left() != before
             net(IMAGES)
-    except BaseException as raised:  # noqa: BLE001
+    except BaseException as raised:  # noqa: BLE001  (of any kind)
         assert error is not None
         assert isinstance(raised, error)  # noqa: PT017  (of any kind)
     assert hooks_left() == before
@@ -350,13 +350,13 @@ def test_wherever_an_interrupt_comes_the_table_is_kept() -> None:
 def test_outputs_gradients_and_generators_are_bit_identical() -> None:
     def run(*, traced: bool) -> list[torch.Tensor]:
         torch.manual_seed(1)
-        np.random.seed(1)  # noqa: NPY002
+        np.random.seed(1)  # noqa: NPY002  (the global generator is what is tested)
         random.seed(1)
         net = chain()
         x = torch.randn(2, 3, 8, 8, requires_grad=True)
         output = harness.trace(net, x).output if traced else net(x)
         output.sum().backward()
-        drawn = torch.tensor([np.random.rand(), random.random()])  # noqa: NPY002, S311
+        drawn = torch.tensor([np.random.rand(), random.random()])  # noqa: NPY002, S311  (the global generators are what is tested)
         buffers = [buffer.clone() for buffer in net.buffers()]
         return [output, x.grad, torch.get_rng_state(), drawn, *buffers]
 
@@ -375,14 +375,14 @@ def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     before = hooks_left()
     with pytest.raises(AssertionError):
         test_nothing_is_left_behind(Own)
-    for state in (hooks._global_forward_pre_hooks, hooks._global_forward_hooks,  # noqa: SLF001
-                  hooks._global_forward_hooks_always_called):  # noqa: SLF001  # fmt: skip
+    for state in (hooks._global_forward_pre_hooks, hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
+                  hooks._global_forward_hooks_always_called):  # noqa: SLF001  (likewise)  # fmt: skip
         for key in [key for key in state if key not in before]:
             del state[key]
 
 
 def test_operators_of_the_tracer_are_not_seen_by_the_modes_of_a_program() -> None:
-    class Counting(TorchDispatchMode):  # type: ignore[misc]
+    class Counting(TorchDispatchMode):  # type: ignore[misc]  # torch is not there for mypy
         count = 0
 
         def __torch_dispatch__(
@@ -414,7 +414,7 @@ def test_nothing_lives_longer_because_it_is_traced() -> None:
 
 def test_a_context_lets_the_exception_through_and_has_the_table() -> None:
     net = chain()
-    with pytest.raises(Own), harness.trace(net) as t:  # noqa: PT012
+    with pytest.raises(Own), harness.trace(net) as t:  # noqa: PT012  (what runs before, too)
         net(IMAGES)
         raise Own
     assert isinstance(t.error, Own)
@@ -438,7 +438,7 @@ def test_a_context_with_a_network_follows_that_one_alone() -> None:
 
 def test_several_networks_have_a_table_each_the_one_that_failed_is_the_rows() -> None:
     maker, judge = nn.Sequential(nn.Linear(2, 3)), nn.Sequential(nn.Linear(4, 1))
-    with pytest.raises(RuntimeError, match="cannot be multiplied"), harness.trace() as t:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="cannot be multiplied"), harness.trace() as t:  # noqa: PT012  (what runs before, too)
         for _ in range(3):
             judge(torch.ones(1, 4))
             judge(maker(torch.ones(1, 2)))

@@ -28,7 +28,7 @@ EXTRA: dict[str, dict[str, Any]] = {"googlenet": {"init_weights": False, "aux_lo
 AT_LEAST = 28  # of 30
 
 
-class GivesNothing(nn.Module):  # type: ignore[misc]
+class GivesNothing(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
@@ -66,7 +66,7 @@ def broken_in_three_ways(name: str) -> list[tuple[str, str, Tracing]]:
     images = torch.randn(2, 3, 64, 64)
     found = []
     for number, (break_it, fits) in enumerate(BREAKS):
-        chosen = random.Random(f"{name} {number}")  # noqa: S311
+        chosen = random.Random(f"{name} {number}")  # noqa: S311  (no secret)
         paths = [path for path, layer in net.named_modules() if path and fits(layer)]
         path = chosen.choice(paths)
         healthy = net.get_submodule(path)

@@ -17,6 +17,7 @@ from harness.contract.rules import GIVEAWAYS
 from harness.corpus import entries as corpora
 from harness.corpus.diff import hunks
 from harness.corpus.entries import Case, Control, Corpus
+from harness.isolation.runner import Runner
 from harness.variants import (
     idioms,
     imports,
@@ -36,10 +37,12 @@ from harness.variants.store import Store
 from harness.variants.verify import Checked, verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from conftest import Command
     from kit import Remembering
+
+    from harness.facts import Ending, Job
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = (
@@ -385,7 +388,7 @@ def test_a_variant_whose_control_breaks_a_law_is_discarded(runner: Remembering) 
     assert found.reason.startswith("control_failed: nonlinear")
 
 
-class Counting:
+class Counting(Runner):
     """A runner that counts what it is asked to run."""
 
     def __init__(self, runner: Remembering) -> None:
@@ -393,9 +396,12 @@ class Counting:
         self.asked = 0
         self._runner = runner
 
-    def run(self, jobs: list[object]) -> Iterator[object]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
         self.asked += len(jobs)
-        yield from self._runner.run(jobs)  # type: ignore[arg-type]
+        yield from self._runner.run(jobs)
+
+    def close(self) -> None:
+        self._runner.close()
 
 
 def test_a_verification_is_not_repeated_and_a_damaged_one_is_done_again(
@@ -407,7 +413,7 @@ def test_a_verification_is_not_repeated_and_a_damaged_one_is_done_again(
 
     def once() -> tuple[bool, str, int]:
         before = counting.asked
-        (found,) = verified(counting, [drawn], store=store)  # type: ignore[arg-type]
+        (found,) = verified(counting, [drawn], store=store)
         return found.kept, found.at, counting.asked - before
 
     first = once()

@@ -31,7 +31,7 @@ class ShapeProp(ModelTool):
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
         from torch.fx.passes import shape_prop  # noqa: PLC0415  (likewise)
 
-        class Reached(shape_prop.ShapeProp):  # type: ignore[misc]
+        class Reached(shape_prop.ShapeProp):  # type: ignore[misc]  # torch is not there for mypy
             """Remembers the node it has come to."""
 
             node: Any = None

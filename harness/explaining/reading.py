@@ -114,7 +114,7 @@ def _named(lines: list[str]) -> list[Candidate]:
         found += [
             Candidate(raises, "\n".join([says, *more]).strip()[:LENGTH], NAMED)
             for more in (
-                _continued(lines[index + 1 : index + 1 + CONTINUATION], blank)
+                _continued(lines[index + 1 : index + 1 + CONTINUATION], blank=blank)
                 for blank in (True, False)
             )
         ]
@@ -122,7 +122,7 @@ def _named(lines: list[str]) -> list[Candidate]:
     return found[::-1]
 
 
-def _continued(lines: list[str], blank: bool) -> list[str]:  # noqa: FBT001
+def _continued(lines: list[str], *, blank: bool) -> list[str]:
     """Return the lines that may go on with a message, over blank ones or up to the first."""
     more = []
     for line in lines:

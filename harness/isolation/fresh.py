@@ -78,7 +78,7 @@ class FreshInterpreters(Runner):
                     cwd=scratch,
                     env=environment(),
                 )
-            with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # type: ignore[union-attr]
+            with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # type: ignore[union-attr]  # a pipe, as asked for
                 pipe.write(question)
             reason = self._watch(child, seconds + STARTUP_SECONDS)
             if reason is not None:

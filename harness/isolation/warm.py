@@ -40,10 +40,10 @@ def preload() -> None:
 
     Forward passes only: the first backward pass starts one thread per CUDA device.
     """
-    import PIL.Image  # noqa: PLC0415, F401
-    import torchvision.transforms.v2  # noqa: PLC0415, F401
+    import PIL.Image  # noqa: PLC0415, F401  (for the children)
+    import torchvision.transforms.v2  # noqa: PLC0415, F401  (likewise)
 
-    from ..observation import counting, observe  # noqa: PLC0415, F401
+    from ..observation import counting, observe  # noqa: PLC0415, F401  (likewise)
 
     net, inputs = sample()
     with torch.no_grad():

@@ -16,11 +16,11 @@ try:
     import termios
     import tty
 except ImportError:  # Windows
-    termios = tty = None  # type: ignore[assignment]
+    termios = tty = None  # type: ignore[assignment]  # modules elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import FrameType, TracebackType
+    from types import FrameType
 
 SAVED = ""  # the event of a file; no key is empty
 QUIT = "q"  # also Ctrl-D, and an input that has closed
@@ -86,12 +86,7 @@ class Events(AbstractContextManager["Events"]):
         self._unbuffered()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the terminal back as it was."""
         signal.signal(signal.SIGCONT, self._continued)
         termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)

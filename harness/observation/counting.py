@@ -38,7 +38,7 @@ def count_forward(net: torch.nn.Module, inputs: tuple[Any, ...]) -> Cost:
     return cost
 
 
-class Count(TorchDispatchMode):  # type: ignore[misc]
+class Count(TorchDispatchMode):  # type: ignore[misc]  # torch is not there for mypy
     """Sees every operator that runs while it is active, and follows the storages made."""
 
     def __init__(self) -> None:

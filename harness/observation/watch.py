@@ -5,14 +5,11 @@ from __future__ import annotations
 import functools
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._hook_parameters()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop watching."""
         for handle in self._handles:
             handle.remove()
@@ -99,7 +91,7 @@ def _is_left(parameter: torch.Tensor) -> bool:
 
 def modal_layers(net: nn.Module) -> list[nn.Module]:
     """Return the layers that train mode changes, frozen normalisation excepted."""
-    dropout, norm = nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase  # noqa: SLF001
+    dropout, norm = nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase  # noqa: SLF001  (they have no public base)
     return [
         layer
         for layer in net.modules()

@@ -162,4 +162,4 @@ def duration(microseconds: float) -> str:
     """Return a time in words: `340 µs`, `1.2 ms`."""
     if microseconds < 1000:  # noqa: PLR2004  (a millisecond)
         return f"{microseconds:.0f} µs"
-    return f"{microseconds / 1000:.2g} ms" if microseconds < 1e5 else f"{microseconds / 1e6:.2g} s"  # noqa: PLR2004
+    return f"{microseconds / 1000:.2g} ms" if microseconds < 1e5 else f"{microseconds / 1e6:.2g} s"  # noqa: PLR2004  (a tenth of a second)

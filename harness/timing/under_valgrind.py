@@ -36,7 +36,7 @@ def _count(source: str) -> bool:
     """Dump the counts of one forward pass; return whether there was one."""
     import torch  # noqa: PLC0415  (loaded by now)
 
-    from ..observation.program import FILE_NAME, Program  # noqa: PLC0415
+    from ..observation.program import FILE_NAME, Program  # noqa: PLC0415  (likewise)
 
     os.chdir(tempfile.mkdtemp(dir="."))
     sys.modules.pop(Path(FILE_NAME).stem, None)
@@ -49,7 +49,7 @@ def _count(source: str) -> bool:
                 net(*inputs)
             torch._C._valgrind_toggle()  # noqa: SLF001  (what torch's own Timer uses)
             net(*inputs)
-            torch._C._valgrind_toggle_and_dump_stats()  # noqa: SLF001
+            torch._C._valgrind_toggle_and_dump_stats()  # noqa: SLF001  (likewise)
     except Exception:  # noqa: BLE001  (whatever the program raises)
         return False
     return True

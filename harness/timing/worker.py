@@ -51,8 +51,8 @@ def main() -> None:
     """Answer requests until there are none."""
     pipes = _take_streams()
     from ..isolation import warm  # noqa: PLC0415  (imports torch: only once the streams are safe)
-    from .fingerprint import fingerprint  # noqa: PLC0415
-    from .steady import hold_steady  # noqa: PLC0415
+    from .fingerprint import fingerprint  # noqa: PLC0415  (likewise)
+    from .steady import hold_steady  # noqa: PLC0415  (likewise)
 
     warm.calm()
     steadied = hold_steady()
@@ -121,7 +121,7 @@ def _answer(request: Open, pipes: Pipes, scratch: Path) -> None:
 
 def _clock(targets: dict[str, Target]) -> Clock:
     from .clock import EventClock, HostClock  # noqa: PLC0415  (imports torch)
-    from .cuda import CudaDevice  # noqa: PLC0415
+    from .cuda import CudaDevice  # noqa: PLC0415  (likewise)
 
     first = next(iter(targets.values()))
     if first.call is not Call.FORWARD:
@@ -141,7 +141,7 @@ def _warm(clock: Clock, call: Callable[[], object]) -> float:
 def _call(target: Target, folder: Path) -> Callable[[], object]:
     """Load a program in a folder of its own and return what is timed of it."""
     from ..observation.program import FILE_NAME, Program  # noqa: PLC0415  (imports torch)
-    from .inputs import Size, inputs_of  # noqa: PLC0415
+    from .inputs import Size, inputs_of  # noqa: PLC0415  (likewise)
 
     folder.mkdir()
     os.chdir(folder)

@@ -124,10 +124,10 @@ class Worker:
 
     def _send(self, request: Request) -> None:
         with suppress(BrokenPipeError):  # _receive says what happened
-            self._process.stdin.write(msgspec.json.encode(request) + b"\n")  # type: ignore[union-attr]
+            self._process.stdin.write(msgspec.json.encode(request) + b"\n")  # type: ignore[union-attr]  # a pipe, as asked for
 
     def _receive(self, seconds: float) -> Reply:
-        stdout = self._process.stdout.fileno()  # type: ignore[union-attr]
+        stdout = self._process.stdout.fileno()  # type: ignore[union-attr]  # likewise
         deadline = time.monotonic() + seconds
         while b"\n" not in self._partial:
             ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
@@ -149,7 +149,7 @@ class Worker:
         return reply
 
     def _last_words(self) -> str:
-        said = self._process.stderr.read() if self._process.poll() is not None else b""  # type: ignore[union-attr]
+        said = self._process.stderr.read() if self._process.poll() is not None else b""  # type: ignore[union-attr]  # likewise
         lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import dataclasses
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,7 +47,7 @@ def _describe(value: object, device: str, depth: int) -> str:
 
 def _describe_collection(value: object, device: str, depth: int) -> str:
     def inside(items: Iterable[object], size: int) -> str:
-        texts = [_describe(item, device, depth - 1) for item, _ in zip(items, range(ITEMS))]  # noqa: B905
+        texts = [_describe(item, device, depth - 1) for item in islice(items, ITEMS)]
         return ", ".join(texts) + (f", … {size - ITEMS} more" if size > ITEMS else "")
 
     def named(items: Mapping[Any, object], sign: str) -> str:

@@ -25,7 +25,7 @@ class DtypeDisagreementError(RuntimeError):
     """Tensors of different dtypes where PyTorch takes one."""
 
 
-class OneDtype(TorchDispatchMode):  # type: ignore[misc]
+class OneDtype(TorchDispatchMode):  # type: ignore[misc]  # torch is not there for mypy
     """Look at the dtypes that operators are given, after autocast has had its say."""
 
     def __torch_dispatch__(
@@ -36,7 +36,7 @@ class OneDtype(TorchDispatchMode):  # type: ignore[misc]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call `func` where the dtypes agree; raises DtypeDisagreementError elsewhere."""
-        name = func._schema.name.partition("::")[2]  # noqa: SLF001
+        name = func._schema.name.partition("::")[2]  # noqa: SLF001  (the name has no public way)
         given = [value.dtype for value in args if isinstance(value, torch.Tensor)]
         if name in ONE_DTYPE:
             agree = len(set(given)) <= 1

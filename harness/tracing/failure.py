@@ -98,7 +98,7 @@ def shown(error: BaseException) -> str:
 
 def _clean(told: traceback.TracebackException) -> None:
     frames = _without_ours(list(told.stack or ()))
-    told.stack = traceback.StackSummary.from_list(frames) if frames else None  # type: ignore[assignment]
+    told.stack = traceback.StackSummary.from_list(frames) if frames else None  # type: ignore[assignment]  # None where there are none
     for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
         if other is not None:
             _clean(other)

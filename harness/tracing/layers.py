@@ -19,7 +19,6 @@ from .passes import Pass, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from ..facts import Layer
 
@@ -83,12 +82,7 @@ class Trace(AbstractContextManager["Trace"]):
             self._hooks = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop recording."""
         self._hooks.close()
 
@@ -129,7 +123,7 @@ class Trace(AbstractContextManager["Trace"]):
             root, above = self._root(module), None
             if root is None:
                 return
-        takes, named = _takes(inputs, sys._getframe(1).f_locals.get("kwargs"))  # noqa: SLF001
+        takes, named = _takes(inputs, sys._getframe(1).f_locals.get("kwargs"))  # noqa: SLF001  (the only way to them)
         row = Row(module, takes, named, above)
         if root is not None:
             thread.open, thread.current = [], self._begin(root, row)
@@ -137,7 +131,7 @@ class Trace(AbstractContextManager["Trace"]):
             thread.current.begin(row)
         thread.open.append(row)
 
-    def _leave(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002
+    def _leave(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002  (a hook is given all)
         thread = self._thread
         if _compiling() or not any(row.module() is module for row in thread.open):
             return
@@ -207,9 +201,9 @@ def _takes(inputs: tuple[object, ...], named: Any) -> tuple[str, str]:
 @contextmanager
 def unseen() -> Iterator[str]:
     """Give the default device; what runs inside is seen by no mode that a program set."""
-    with torch._C._DisableTorchDispatch():  # noqa: SLF001
+    with torch._C._DisableTorchDispatch():  # noqa: SLF001  (no public one)
         device = default_device()
-        with torch._C.DisableTorchFunction():  # noqa: SLF001
+        with torch._C.DisableTorchFunction():  # noqa: SLF001  (likewise)
             yield device
 
 

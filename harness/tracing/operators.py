@@ -17,7 +17,7 @@ TEXT_LENGTH = 40
 LITERAL = (int, float, bool, str)
 
 
-class Operators(TorchFunctionMode):  # type: ignore[misc]
+class Operators(TorchFunctionMode):  # type: ignore[misc]  # torch is not there for mypy
     """Stand in the path of every torch function, so that tracebacks hold what each one took.
 
     It changes nothing and remembers nothing. Only the thread that enters it is followed.

@@ -110,7 +110,7 @@ def _fake(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
 
 
 def _tensors_of(owner: nn.Module) -> list[torch.Tensor]:
-    registered = [*owner._parameters.values(), *owner._buffers.values()]  # noqa: SLF001
+    registered = [*owner._parameters.values(), *owner._buffers.values()]  # noqa: SLF001  (those of this module alone)
     attributes = [tensor for _, tensor in _attributes(owner)]
     return [t for t in (*registered, *attributes) if isinstance(t, torch.Tensor)]
 
@@ -138,8 +138,8 @@ def _devices(net: nn.Module) -> list[str]:
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(map(printable, names[:3]))
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"  # noqa: PLR2004
+    shown, rest = ", ".join(map(printable, names[:3])), names[3:]
+    return f"{shown} and {len(rest)} more" if rest else shown
 
 
 def _plain_tensors(net: nn.Module) -> list[str]:
@@ -171,7 +171,7 @@ def _unknown(tracing: Tracing) -> list[str]:
 def _undisturbed() -> Iterator[None]:
     """Keep the random generators as they are, and torch's log silent."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
-    former, numbers, state = log.disabled, np.random.get_state(), random.getstate()  # noqa: NPY002
+    former, numbers, state = log.disabled, np.random.get_state(), random.getstate()  # noqa: NPY002  (the global generator)
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.callback(random.setstate, state)

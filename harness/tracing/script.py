@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,6 @@ def _command(options: argparse.Namespace) -> list[str]:
 
 
 def _require_module(name: str) -> None:
-    from importlib.util import find_spec  # noqa: PLC0415
-
     with _path_first(str(Path.cwd())):
         try:
             found = find_spec(name)
@@ -112,7 +111,7 @@ def _run_file(path: Path) -> None:
     former = sys.modules["__main__"]
     sys.modules["__main__"] = module
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102  (it is the user's own)
     finally:
         sys.modules["__main__"] = former
 

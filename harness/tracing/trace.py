@@ -19,7 +19,6 @@ from .table import NetworkTable, aligned, heading, printable, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from ..facts import Layer
     from .layers import Network
@@ -115,12 +114,7 @@ class Tracing(AbstractContextManager["Tracing"]):
         self._active = self._following()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Stop following, and make the tables."""
         self._active.close()
         if isinstance(error, Exception):
@@ -223,7 +217,7 @@ def _unwarned() -> Iterator[None]:
         yield
     finally:
         if ours in warnings.filters:
-            warnings.filters.remove(ours)  # type: ignore[attr-defined]
+            warnings.filters.remove(ours)  # type: ignore[attr-defined]  # a list, typed as a sequence
 
 
 def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkTable:

@@ -39,8 +39,8 @@ def draw(rng: Random) -> Style:
         quote=rng.choice('""\''),
         between=rng.choice((1, 2, 2)),
         one_per_line=rng.random() < 0.7,  # noqa: PLR2004  (most people's formatter does)
-        after_init=rng.random() < 0.4,  # noqa: PLR2004
-        before_return=rng.random() < 0.3,  # noqa: PLR2004
+        after_init=rng.random() < 0.4,  # noqa: PLR2004  (fewer than half)
+        before_return=rng.random() < 0.3,  # noqa: PLR2004  (fewer still)
     )
 
 

@@ -123,7 +123,7 @@ class _Resize(ast.NodeVisitor):
             self._set(factors[0], self._sizes.channels)
             for factor in factors[1:]:
                 self._set(factor, self._sizes.maps)
-        elif len(factors) == 2 and self._inside:  # noqa: PLR2004
+        elif len(factors) == 2 and self._inside:  # noqa: PLR2004  (a plain product)
             for factor in factors:
                 self._set(factor, self._sizes.channels | self._sizes.classes)
         if len(factors) > 1:

@@ -18,7 +18,7 @@ nox.options.sessions = ["reproduce", "tests", "lint"]
 
 ROOT = Path(__file__).parent
 OWNER = "torch"
-TOOLS = ROOT / "tools"  # a file for each tool that needs installing: all of it, pinned
+TOOLS = ROOT / "requirements/tools"  # a file for each tool that needs installing: all of it, pinned
 OVERLAYS = {"jaxtyping", "torchtyc"}  # run inside the environment with torch
 BROWSERS = ("chromium", "chromium-browser")
 RELEASES = {  # of torch, with what each needs beside it
@@ -47,15 +47,16 @@ def torch_environment(session: nox.Session) -> None:
 def _borrow(session: nox.Session, *arguments: str, **env: str) -> None:
     """Run the owner's interpreter, on its own terms: no path of the caller's leaks in."""
     folder = ROOT / ".nox" / OWNER
-    python = next(path for path in (folder / "bin/python", folder / "Scripts/python.exe")
-                  if path.exists())  # fmt: skip
+    python = next(
+        path for path in (folder / "bin/python", folder / "Scripts/python.exe") if path.exists()
+    )
     session.run(python, *arguments, external=True, env={"PYTHONPATH": None, **env})
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def reproduce(session: nox.Session) -> None:
     """Prove the corpus: `nox -s reproduce -- none/missing_return --device cpu`."""
-    _borrow(session, "-m", "harness", "reproduce", *session.posargs)
+    _borrow(session, "-m", "broken_convnets", "reproduce", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
@@ -67,7 +68,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=[OWNER])
 def cost(session: nox.Session) -> None:
     """Count what forward passes ask of torch; fail where it is not as recorded."""
-    _borrow(session, "-m", "harness", "cost", *session.posargs)
+    _borrow(session, "-m", "broken_convnets", "cost", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
@@ -75,14 +76,16 @@ def bench(session: nox.Session) -> None:
     """Time the forward pass of every fix, and keep the figures in results/timing/."""
     store = ["--benchmark-storage=file://./results/timing", "--benchmark-save=forward"]
     short = ["--benchmark-max-time=0.2", "--benchmark-columns=median,iqr,rounds"]
-    _borrow(session, "-m", "pytest", "tests/bench_forward.py", *store, *short, *session.posargs)
+    _borrow(
+        session, "-m", "pytest", "experiments/bench_forward.py", *store, *short, *session.posargs
+    )
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def selfcheck(session: nox.Session) -> None:
     """Measure the harness against its floor, and a trace against the plain forward pass."""
-    _borrow(session, "tests/measure_harness.py", *session.posargs)
-    _borrow(session, "tests/measure_trace.py")
+    _borrow(session, "experiments/measure_harness.py", *session.posargs)
+    _borrow(session, "experiments/measure_trace.py")
 
 
 @nox.session(default=False)
@@ -91,24 +94,27 @@ def matrix(session: nox.Session, torch: str) -> None:
     """Record the corpus under another release: `nox -s "matrix(torch='2.9.1')"`, 5 to 7 GB."""
     # Three signs: the release to the letter, not a local build of it such as 2.13.0+cpu.
     session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
-    session.run("python", "-m", "harness", "reproduce", "--bless", *session.posargs)
-    session.run("python", "-m", "harness", "cost", "--bless")
+    session.run("python", "-m", "broken_convnets", "reproduce", "--bless", *session.posargs)
+    session.run("python", "-m", "broken_convnets", "cost", "--bless")
 
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])
 def tools(session: nox.Session) -> None:
     """Score diagnostic tools, all or some: `nox -s tools -- ruff pyrefly --seed 1`."""
-    bundled = sorted(path.stem for path in (ROOT / "harness/adapters").glob("[!_]*.py"))
+    bundled = sorted(
+        path.stem
+        for path in (ROOT / "harness/broken_convnets/commands/score/adapters").glob("[!_]*.py")
+    )
     named = list(itertools.takewhile(lambda word: not word.startswith("-"), session.posargs))
     if unknown := sorted(set(named) - set(bundled)):
         session.error(f"no bundled tool: {', '.join(unknown)}; choose from {', '.join(bundled)}")
     chosen, options = named or bundled, session.posargs[len(named) :]
     apart = [name for name in chosen if (TOOLS / f"{name}.txt").is_file()]
     if together := [name for name in chosen if name not in apart]:
-        _borrow(session, "-m", "harness", "score", *together, *options)
+        _borrow(session, "-m", "broken_convnets", "score", *together, *options)
     for name in apart:
         env = _tool_environment(session, name)
-        _borrow(session, "-m", "harness", "score", name, *options, **env)
+        _borrow(session, "-m", "broken_convnets", "score", name, *options, **env)
 
 
 def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
@@ -122,8 +128,18 @@ def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
     if not stamp.is_file() or stamp.read_text() != wanted:
         session.run(sys.executable, "-m", "virtualenv", "--clear", str(folder), external=True)
         target = ["--target", str(overlay)] if name in OVERLAYS else []
-        session.run(str(programs / "python"), "-m", "pip", "install", "--quiet", "--no-deps",
-                    *target, "-r", str(lock), external=True)  # fmt: skip
+        session.run(
+            str(programs / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            *target,
+            "-r",
+            str(lock),
+            external=True,
+        )
         stamp.write_text(wanted)
     if name in OVERLAYS:
         return {"PYTHONPATH": str(overlay)}
@@ -134,7 +150,7 @@ def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
 def site(session: nox.Session) -> None:
     """Write the corpus and its results as static pages: `nox -s site`, without torch."""
     session.install(*nox.project.dependency_groups(nox.project.load_toml(), "torchless"))
-    session.run("python", "-m", "harness", "site", *session.posargs)
+    session.run("python", "-m", "broken_convnets", "site", *session.posargs)
 
 
 @nox.session(default=False)
@@ -153,8 +169,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-    session.run("python", "-m", "harness", "lint", env={"NO_COLOR": "1"})
-    session.run("python", "-m", "harness", "coverage")
+    session.run("python", "-m", "broken_convnets", "lint", env={"NO_COLOR": "1"})
+    session.run("python", "-m", "broken_convnets", "coverage")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from harness.isolation import warm
-from harness.tools.protocol import Names, Request, failed
-from harness.tools.tool import find
+from broken_convnets.commands.score.protocol import Names, Request, failed
+from broken_convnets.commands.score.tool import find
+from broken_convnets.observe import preload
 
 SECONDS = 60.0
 
@@ -28,10 +28,19 @@ def request(question: dict[str, Any]) -> Request:
     """Write a question's program into the working directory."""
     source = question["source"]
     Path("asked.py").write_text(source, encoding="utf-8")
-    names = Names(targets="example_targets" if "def example_targets" in source else None,
-                  run="run" if "def run(" in source else None)  # fmt: skip
-    return Request("0", str(Path("asked.py").absolute()), source, names, sys.executable, SECONDS,
-                   question.get("traceback"))  # fmt: skip
+    names = Names(
+        targets="example_targets" if "def example_targets" in source else None,
+        run="run" if "def run(" in source else None,
+    )
+    return Request(
+        "0",
+        str(Path("asked.py").absolute()),
+        source,
+        names,
+        sys.executable,
+        SECONDS,
+        question.get("traceback"),
+    )
 
 
 def ask(question: dict[str, Any]) -> bytes:
@@ -42,7 +51,6 @@ def ask(question: dict[str, Any]) -> bytes:
         if child == 0:
             os.chdir(scratch)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            warm.settle()
             try:
                 told = find(question["tool"]).diagnose(request(question))
             except BaseException as error:  # noqa: BLE001  (it is an answer too)
@@ -57,7 +65,7 @@ def ask(question: dict[str, Any]) -> bytes:
 
 
 if __name__ == "__main__":
-    warm.calm()
-    warm.preload()
+    preload.configure()
+    preload.warm_up()
     given = [json.loads(ask(question)) for question in json.load(sys.stdin)]
     json.dump(given, sys.stdout)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from broken_convnets.commands.explain import ranking, reading
+from broken_convnets.commands.site.build import build
+from broken_convnets.corpus import messages
+from broken_convnets.corpus.entries import default_root, load
 from kit import Pair, corpus_of, put
 from playwright.sync_api import expect, sync_playwright
-
-from harness.corpus.entries import default_root, load
-from harness.explaining import messages, ranking, reading
-from harness.site.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +33,9 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PAGES = [
     "index.html",
     "none/missing_return.html",
-    "training/growing_gradients.html",
-    "module/fc_that_squeezenet_never_calls.html",
-    "batch/batchnorm_on_one_image.html",
+    "training/missing_zero_grad.html",
+    "module/unused_squeezenet_fc.html",
+    "batch/batchnorm_batch_of_one.html",
     "myths.html",
     "why-none.html",
     "releases.html",
@@ -177,8 +177,8 @@ def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
     known = messages.known(load(default_root()))
     index = ranking.build(known)
     said = [message for some in known.values() for message in some]
-    texts = [f"{one.raises}: {one.says}" if one.raises else one.says for one in said]
-    texts += [one.says for one in said] + ODD_TEXTS
+    texts = [f"{one.raises}: {one.message}" if one.raises else one.message for one in said]
+    texts += [one.message for one in said] + ODD_TEXTS
     texts += [
         json.loads(line)["text"] for path in PASTED for line in path.read_bytes().splitlines()
     ]
@@ -212,7 +212,7 @@ def test_a_paste_is_answered_at_once(lines: int, visit: Visit) -> None:
 def test_a_few_words_find_what_holds_them(visit: Visit) -> None:
     page = visit("index.html")
     page.locator("#query").fill("squeezenet")
-    assert _shown(page) == ["module/fc_that_squeezenet_never_calls"]
+    assert _shown(page) == ["module/unused_squeezenet_fc"]
     page.locator("#query").fill("qwertz uiop")
     assert _shown(page) == []
     expect(page.locator("#status")).to_contain_text("Nothing here is like that")
@@ -285,7 +285,7 @@ def test_a_browser_that_goes_back_finds_the_list_as_it_was(visit: Visit) -> None
     page.wait_for_url("**/module/*.html")
     page.go_back()
     expect(page.locator("#query")).to_have_value("squeezenet")
-    assert _shown(page) == ["module/fc_that_squeezenet_never_calls"]
+    assert _shown(page) == ["module/unused_squeezenet_fc"]
 
 
 @pytest.mark.parametrize("side", ["broken", "fixed"])

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from broken_convnets.observe.runner import PRELOAD, runtime_of
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves this to us
 
+from broken_convnets.cli import main
+from broken_convnets.errors import UsageError
+from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.sandbox.job import Limits
 from kit import Pair, Remembering, Solo, corpus_of
-
-from harness.cli import main
-from harness.errors import UsageError
-from harness.facts import Limits
-from harness.isolation.client import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ForkServer]:
-    with ForkServer(Limits(seconds=20, workers=2)) as runner:
+    with ForkServer(Limits(seconds=20, workers=2, preload=PRELOAD)) as runner:
         yield runner
 
 
@@ -51,7 +51,9 @@ def runner(server: ForkServer) -> Remembering:
 @pytest.fixture(scope="session")
 def strict_runner() -> Iterator[ForkServer]:
     """Give a runner for programs that hang or hoard: its limits are soon reached."""
-    with ForkServer(Limits(seconds=10, memory_bytes=256 << 20, workers=12)) as runner:
+    with ForkServer(
+        Limits(seconds=10, memory_bytes=256 << 20, workers=12, preload=PRELOAD)
+    ) as runner:
         yield runner
 
 
@@ -90,10 +92,13 @@ def harness(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Command]:
     """Give the command line on a corpus of a pair and a control, on a machine without CUDA."""
-    no_cuda = msgspec.structs.replace(runner.hello, devices={"cpu": "", "cuda": "no CUDA device"})
-    monkeypatch.setattr(runner, "hello", no_cuda)
-    for command in ("proof", "cost"):
-        monkeypatch.setattr(f"harness.{command}.session.open_runner", lambda _: nullcontext(runner))
+    no_cuda = msgspec.structs.replace(
+        runtime_of(runner), devices={"cpu": "", "cuda": "no CUDA device"}
+    )
+    for command in ("reproduce", "cost"):
+        module = f"broken_convnets.{command}.command"
+        monkeypatch.setattr(f"{module}.open_torch_runner", lambda _: nullcontext(runner))
+        monkeypatch.setattr(f"{module}.runtime_of", lambda _: no_cuda)
     monkeypatch.setenv("NO_COLOR", "1")
     former = signal.getsignal(signal.SIGTERM)
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
@@ -105,9 +110,8 @@ def harness(
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
     """Say what times depend on; leave the machine's name out of what is checked in."""
     import torch  # noqa: PLC0415  (takes seconds, and only benchmarks come here)
-
-    from harness.timing.fingerprint import fingerprint  # noqa: PLC0415  (likewise)
-    from harness.timing.steady import hold_steady  # noqa: PLC0415  (likewise)
+    from broken_convnets.commands.bench.fingerprint import fingerprint  # noqa: PLC0415  (likewise)
+    from broken_convnets.commands.bench.stabilize import hold_steady  # noqa: PLC0415  (likewise)
 
     torch.set_num_threads(1)
     del machine_info["node"]
@@ -123,11 +127,12 @@ def pytest_benchmark_update_commit_info(commit_info: dict[str, object]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     """Give a device that is not there a row without a figure; say what all rows share once."""
-    from harness.isolation import warm  # noqa: PLC0415  (likewise)
+    from broken_convnets.observe.facts import RuntimeRequest  # noqa: PLC0415  (likewise)
+    from broken_convnets.observe.runtime import runtime  # noqa: PLC0415  (likewise)
 
     output_json["unavailable"] = [
         {"device": device, "reason": f"unavailable: {reason}"}
-        for device, reason in warm.hello("").devices.items()
+        for device, reason in runtime(RuntimeRequest()).devices.items()
         if reason
     ]
     for row in output_json["benchmarks"]:
@@ -139,7 +144,7 @@ def pytest_benchmark_compare_machine_info(
     machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> None:
     """Refuse to compare with times taken under other conditions."""
-    from harness.timing.fingerprint import refuse_others  # noqa: PLC0415  (likewise)
+    from broken_convnets.commands.bench.fingerprint import refuse_others  # noqa: PLC0415  (likewise)
 
     stored = compared_benchmark["machine_info"].get("fingerprint", {})
     try:

@@ -7,11 +7,17 @@ import random
 from typing import TYPE_CHECKING
 
 import msgspec
-
-from harness.tools.programs import Program, Side, Truth
-from harness.tools.protocol import Diagnosis, Finding, Location, Role, Severity, Status
-from harness.tools.result import Result
-from harness.vocabulary import Stage
+from broken_convnets.commands.score.programs import Program, Side, Truth
+from broken_convnets.commands.score.protocol import (
+    Diagnosis,
+    Finding,
+    Location,
+    Role,
+    Severity,
+    Status,
+)
+from broken_convnets.commands.score.result import Result
+from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psutil
 import tomli_w
-
-from harness.corpus.entries import Case, Control, Corpus, load
-from harness.corpus.spec import CaseSpec, ControlSpec
-from harness.facts import Ending, Job
-from harness.isolation.runner import Runner
-from harness.proof.reproduce import Outcome, collect, plan
-from harness.timing.workers import CannotTime
+from broken_convnets.commands.bench.worker_group import CannotTime
+from broken_convnets.corpus.entries import Case, Control, Corpus, load
+from broken_convnets.corpus.spec import CaseSpec, ControlSpec
+from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.runner import OBSERVE, runtime_of
+from broken_convnets.sandbox.job import Answer, Job, JobResult
+from broken_convnets.sandbox.runner import Runner
+from broken_convnets.verdicts.collect import Outcome, collect, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.facts import Observation
-    from harness.timing.protocol import Target
+    from broken_convnets.commands.bench.protocol import Target
+    from broken_convnets.observe.facts import Observation
 
 HEALTHY = '''\
 """Classify tiny images."""
@@ -57,8 +58,8 @@ SAYS = "cannot be multiplied"
 DECLARED = {
     "stage": "forward",
     "raises": "RuntimeError",
-    "says": SAYS,
-    "at": RAISES,
+    "message": SAYS,
+    "expression": RAISES,
     "layer": "fc",
 }
 
@@ -148,8 +149,13 @@ class Pair:
         silent = {"stage": "silent", "violates": list(self.silent)}
         broken = {**(silent if self.silent else DECLARED), **self.declared}
         broken = {key: value for key, value in broken.items() if value is not None}
-        return {**PROSE, "broken": broken, "fixed": {"output": self.output},
-                "waive": self.waive, **self.extra}  # fmt: skip
+        return {
+            **PROSE,
+            "broken": broken,
+            "fixed": {"output": self.output},
+            "waive": self.waive,
+            **self.extra,
+        }
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ PROSE = {
     "hints": ["Which shape arrives?"],
     "why": "It flattens too little.",
     "diagnose": "Print the shapes.",
-    "tell": "Do the shapes agree?",
+    "distinguish": "Do the shapes agree?",
 }
 SOLO_PROSE = {
     "title": "A control of a test",
@@ -190,8 +196,9 @@ def corpus_of(root: Path, entries: dict[str, Pair | Solo]) -> Corpus:
     for tree in ("cases", "fixes", "controls"):
         (root / tree).mkdir(parents=True, exist_ok=True)
     for name, entry in entries.items():
-        tree, source = ("cases", entry.broken) if isinstance(entry, Pair) else (
-            "controls", entry.source)  # fmt: skip
+        tree, source = (
+            ("cases", entry.broken) if isinstance(entry, Pair) else ("controls", entry.source)
+        )
         put(root / tree / f"{name}.py", source)
         put(root / tree / f"{name}.toml", tomli_w.dumps(entry.spec()))
         if isinstance(entry, Pair):
@@ -220,15 +227,14 @@ class Remembering(Runner):
 
     def __init__(self, runner: Runner) -> None:
         """Wrap a runner that is open."""
-        self.hello = runner.hello
         self._runner = runner
-        self._known: dict[Job, Ending] = {}
+        self._known: dict[Job, JobResult[Any]] = {}
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
+    def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
         """Yield an ending for each job, of the new ones first."""
         new = list(dict.fromkeys(job for job in map(_plain, jobs) if job not in self._known))
         numbered = [msgspec.structs.replace(job, number=i) for i, job in enumerate(new)]
-        for ending in self._runner.run(numbered):
+        for ending in self._runner.run(numbered, schema):
             self._known[new[ending.job]] = ending
         for job in jobs:
             yield msgspec.structs.replace(self._known[_plain(job)], job=job.number)
@@ -244,7 +250,7 @@ def _plain(job: Job) -> Job:
 def outcome(runner: Runner, corpus: Corpus, name: str, device: str = "cpu") -> Outcome:
     """Run one entry of a corpus, as far as the runner does not remember it, and judge it."""
     results = collect(runner, plan(corpus, [name], [device]))
-    return results.outcomes([], runner.hello)[0]
+    return results.outcomes([], runtime_of(runner))[0]
 
 
 def run_all(runner: Remembering, corpus: Corpus) -> Corpus:
@@ -255,17 +261,24 @@ def run_all(runner: Remembering, corpus: Corpus) -> Corpus:
 
 def observations(runner: Runner, sources: dict[str, str], seed: int = 0) -> dict[str, Observation]:
     """Run programs under one seed and return what was observed, by name."""
-    jobs = [Job(number, source, seed) for number, source in enumerate(sources.values())]
+    jobs = [
+        Job(number, OBSERVE, RunRequest(source, seed))
+        for number, source in enumerate(sources.values())
+    ]
     names, seen = list(sources), {}
-    for ending in runner.run(jobs):
-        assert ending.observation is not None, f"{names[ending.job]}: {ending.detail}"
-        seen[names[ending.job]] = ending.observation
+    for ending in runner.run(jobs, Observation):
+        assert ending.answer is not None, f"{names[ending.job]}: {ending.detail}"
+        seen[names[ending.job]] = ending.answer
     return seen
 
 
 def servers() -> set[psutil.Process]:
     """Return the fork servers that this process has started and that still run."""
-    return {p for p in psutil.Process().children() if "harness.isolation.server" in _command(p)}
+    return {
+        p
+        for p in psutil.Process().children()
+        if "broken_convnets.sandbox.fork_server" in _command(p)
+    }
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -286,7 +299,7 @@ def wait_for(true: Callable[[], bool], seconds: float) -> bool:
 
 
 def _even() -> dict[str, float]:
-    from harness.timing.compare import SIDES  # noqa: PLC0415  (loads torch, which pages need not)
+    from broken_convnets.commands.bench.compare import SIDES  # noqa: PLC0415  (loads torch, which pages need not)
 
     return dict.fromkeys(SIDES, 200_000.0)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from broken_convnets.vocabulary import Law
 from kit import TRAINED, patched
-
-from harness.vocabulary import Law
 
 LOSS = "    loss = nn.functional.cross_entropy(net(x), labels)\n    loss.backward()\n"
 LAYERS = "        self.fc = nn.Linear(4 * 2 * 2, 5)\n"
@@ -75,10 +74,12 @@ SCORING = patched(
     source=TRAINED,
 )
 CLIPPED = patched(
-    ("        optimizer.step()\n",
-     "        nn.utils.clip_grad_norm_(net.parameters(), 0.01)\n        optimizer.step()\n"),
+    (
+        "        optimizer.step()\n",
+        "        nn.utils.clip_grad_norm_(net.parameters(), 0.01)\n        optimizer.step()\n",
+    ),
     source=EPOCH,
-)  # fmt: skip
+)
 REPLACED = patched(
     ("    optimizer =", "    net.fc = nn.Linear(16, 5)\n    optimizer ="), source=EPOCH
 )
@@ -151,8 +152,10 @@ SICK_RUNS: dict[str, tuple[set[Law], str]] = {
     "a loader that repeats a sample": (
         {Law.EPOCHS_DIFFER},
         patched(
-            ("    images = torch.randn(20, 2, 4, 4)\n",
-             "    images = torch.randn(20, 2, 4, 4)\n    images[0] = images[1]\n"),
+            (
+                "    images = torch.randn(20, 2, 4, 4)\n",
+                "    images = torch.randn(20, 2, 4, 4)\n    images[0] = images[1]\n",
+            ),
             source=LOADED,
         ),
     ),
@@ -164,4 +167,4 @@ SICK_RUNS: dict[str, tuple[set[Law], str]] = {
         {Law.PERFECT_SCORES_ONE},
         patched(("outputs.argmax(1) == labels", "labels == labels"), source=SCORING),
     ),
-}  # fmt: skip
+}

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
-
-from harness.adapters import (
+from broken_convnets.commands.score.adapters import (
     _kinds,
     jaxtyping,
     pylint,
@@ -23,17 +21,23 @@ from harness.adapters import (
     torch_preflight,
     torchtyc,
 )
-from harness.corpus import entries as corpora
-from harness.tools.annotate import AnnotationError, annotated, contract
-from harness.tools.protocol import Names, Request, Role, Severity, Status
-from harness.tools.tool import bundled
+from broken_convnets.commands.score.annotate import AnnotationError, annotated, contract
+from broken_convnets.commands.score.protocol import Names, Request, Role, Severity, Status
+from broken_convnets.commands.score.tool import bundled
+from broken_convnets.corpus import entries as corpora
+from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
 
 if TYPE_CHECKING:
-    from harness.adapters._static import StaticTool
+    from broken_convnets.commands.score.adapters._static import StaticTool
 
 ROOT = Path(__file__).parent.parent
-STATIC = [ruff.Ruff, pylint.Pylint, pyright.Pyright, pyrefly.Pyrefly,
-          torch_preflight.TorchPreflight]  # fmt: skip
+STATIC = [
+    ruff.Ruff,
+    pylint.Pylint,
+    pyright.Pyright,
+    pyrefly.Pyrefly,
+    torch_preflight.TorchPreflight,
+]
 
 NO_BUILD = patched(("nn.Conv2d(2, 4, kernel_size=3)", "nn.Conv2d(2, 4, kernel=3)"))
 FIXED_BATCH = patched(("torch.flatten(x, 1)", "x.view(4, 16)"))
@@ -74,10 +78,17 @@ QUESTIONS = {
 
 @cache
 def answers() -> dict[str, dict[str, Any]]:
-    asked = [{"tool": tool, "source": source, "traceback": text}
-             for tool, source, text in QUESTIONS.values()]  # fmt: skip
-    done = subprocess.run([sys.executable, str(ROOT / "tests/ask_adapters.py")], check=True,
-                          input=json.dumps(asked), capture_output=True, text=True)  # fmt: skip
+    asked = [
+        {"tool": tool, "source": source, "traceback": text}
+        for tool, source, text in QUESTIONS.values()
+    ]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/ask_adapters.py")],
+        check=True,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+    )
     return dict(zip(QUESTIONS, json.loads(done.stdout), strict=True))
 
 
@@ -121,8 +132,11 @@ def test_anomaly_mode_blames_the_operation_that_gave_nan() -> None:
     told = answers()["anomaly nan"]
     assert told["status"] == "flagged", told
     assert told["findings"][0]["location"] == {
-        "line": line_of("torch.sqrt", NAN), "role": "cause", "end_line": None, "column": None,
-    }  # fmt: skip
+        "line": line_of("torch.sqrt", NAN),
+        "role": "cause",
+        "end_line": None,
+        "column": None,
+    }
     assert "returned nan values" in told["findings"][0]["message"]
 
 
@@ -154,7 +168,7 @@ def test_a_plain_tensor_is_a_warning_and_no_alarm() -> None:
 
 def test_a_list_of_the_tools_loads_no_torch() -> None:
     code = (
-        "import sys; from harness.tools.tool import bundled, find; [find(n) for n in bundled()];"
+        "import sys; from broken_convnets.commands.score.tool import bundled, find; [find(n) for n in bundled()];"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
@@ -162,25 +176,40 @@ def test_a_list_of_the_tools_loads_no_torch() -> None:
 
 
 def test_every_kind_of_the_tables_is_one_of_the_corpus() -> None:
-    known = {kind for entry in corpora.load(ROOT).entries.values()
-             if isinstance(entry, corpora.Case) for kind in entry.spec.covers}  # fmt: skip
+    known = {
+        kind
+        for entry in corpora.load(ROOT).entries.values()
+        if isinstance(entry, corpora.Case)
+        for kind in entry.spec.covers
+    }
     known |= set(tomllib.loads((ROOT / "evidence/uncovered.toml").read_text()))
     known |= {kind.partition("/")[0] for kind in known}
-    tables = [_kinds.PATTERNS, *(module.KINDS for module in
-              (ruff, pylint, pyright, pyrefly, torch_preflight))]  # fmt: skip
+    tables = [
+        _kinds.PATTERNS,
+        *(module.KINDS for module in (ruff, pylint, pyright, pyrefly, torch_preflight)),
+    ]
     used = {kind for table in tables for _, kind in table}
     assert used - known == set()
 
 
-@pytest.mark.parametrize(("error", "message", "kind"), [
-    ("RuntimeError", "expected input[4, 8, 8, 3] to have 3 channels, but got 8",
-     "shape/nhwc_input"),
-    ("RuntimeError", "expected input[4, 1, 8, 8] to have 3 channels, but got 1",
-     "shape/channels_mismatch"),
-    ("TypeError", "conv2d() - got (MaxPool2d, Parameter, int)", "none/module_not_called"),
-    ("TypeError", "conv2d() - got (FakeTensor, Parameter, int)", "other"),
-    ("KeyError", "'a'", "other"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "message", "kind"),
+    [
+        (
+            "RuntimeError",
+            "expected input[4, 8, 8, 3] to have 3 channels, but got 8",
+            "shape/nhwc_input",
+        ),
+        (
+            "RuntimeError",
+            "expected input[4, 1, 8, 8] to have 3 channels, but got 1",
+            "shape/channels_mismatch",
+        ),
+        ("TypeError", "conv2d() - got (MaxPool2d, Parameter, int)", "none/module_not_called"),
+        ("TypeError", "conv2d() - got (FakeTensor, Parameter, int)", "other"),
+        ("KeyError", "'a'", "other"),
+    ],
+)
 def test_kinds_of_messages(error: str, message: str, kind: str) -> None:
     assert _kinds.kind_of(error, message) == kind
 
@@ -190,32 +219,114 @@ def place(line: int, character: int) -> dict[str, int]:
 
 
 CANNED: dict[type[StaticTool], tuple[str, int, str, Severity]] = {
-    ruff.Ruff: (json.dumps([{
-        "code": "RET503", "filename": "FILE", "message": "Missing explicit `return`",
-        "location": {"row": 14, "column": 9}, "end_location": {"row": 17, "column": 21},
-        "severity": "error"}]), 14, "none/forward_conditional_return", Severity.ERROR),
-    pylint.Pylint: (json.dumps({"messages": [{
-        "type": "warning", "symbol": "super-init-not-called", "absolutePath": "FILE",
-        "message": "__init__ method from base class 'Module' is not called", "line": 8,
-        "column": 4, "endLine": 8, "endColumn": 16}], "statistics": {}}),
-        8, "registration_training/missing_super_init", Severity.WARNING),
-    pyright.Pyright: (json.dumps({"generalDiagnostics": [{
-        "file": "FILE", "severity": "error", "rule": "reportOptionalCall",
-        "message": 'Object of type "None" cannot be called',
-        "range": {"start": place(16, 12), "end": place(16, 20)}}]}),
-        17, "none/optional_layer_none", Severity.ERROR),
-    pyrefly.Pyrefly: (json.dumps({"errors": [{
-        "line": 16, "column": 24, "stop_line": 16, "stop_column": 44, "path": "FILE", "code": -2,
-        "name": "bad-argument-type", "severity": "error", "description": "",
-        "concise_description": "Argument `Tensor[[int, 64]]` is not assignable to parameter "
-        "`input` with type `Tensor[[*@_, 16]]` in function `torch.nn.Linear.forward`"}]}),
-        16, "shape/linear_in_features", Severity.ERROR),
-    torch_preflight.TorchPreflight: (json.dumps({"version": 1, "failures": [], "diagnostics": [{
-        "code": "TG003", "message": "`.backward()` runs in this loop", "severity": "error",
-        "path": "FILE", "line": 20, "column": 9, "end_line": 20, "end_column": 24,
-        "hint": None, "fixable": False, "fix": None}]}),
-        20, "registration_training/missing_zero_grad", Severity.ERROR),
-}  # fmt: skip
+    ruff.Ruff: (
+        json.dumps(
+            [
+                {
+                    "code": "RET503",
+                    "filename": "FILE",
+                    "message": "Missing explicit `return`",
+                    "location": {"row": 14, "column": 9},
+                    "end_location": {"row": 17, "column": 21},
+                    "severity": "error",
+                }
+            ]
+        ),
+        14,
+        "none/forward_conditional_return",
+        Severity.ERROR,
+    ),
+    pylint.Pylint: (
+        json.dumps(
+            {
+                "messages": [
+                    {
+                        "type": "warning",
+                        "symbol": "super-init-not-called",
+                        "absolutePath": "FILE",
+                        "message": "__init__ method from base class 'Module' is not called",
+                        "line": 8,
+                        "column": 4,
+                        "endLine": 8,
+                        "endColumn": 16,
+                    }
+                ],
+                "statistics": {},
+            }
+        ),
+        8,
+        "training/missing_super_init",
+        Severity.WARNING,
+    ),
+    pyright.Pyright: (
+        json.dumps(
+            {
+                "generalDiagnostics": [
+                    {
+                        "file": "FILE",
+                        "severity": "error",
+                        "rule": "reportOptionalCall",
+                        "message": 'Object of type "None" cannot be called',
+                        "range": {"start": place(16, 12), "end": place(16, 20)},
+                    }
+                ]
+            }
+        ),
+        17,
+        "none/optional_layer_none",
+        Severity.ERROR,
+    ),
+    pyrefly.Pyrefly: (
+        json.dumps(
+            {
+                "errors": [
+                    {
+                        "line": 16,
+                        "column": 24,
+                        "stop_line": 16,
+                        "stop_column": 44,
+                        "path": "FILE",
+                        "code": -2,
+                        "name": "bad-argument-type",
+                        "severity": "error",
+                        "description": "",
+                        "concise_description": "Argument `Tensor[[int, 64]]` is not assignable to parameter "
+                        "`input` with type `Tensor[[*@_, 16]]` in function `torch.nn.Linear.forward`",
+                    }
+                ]
+            }
+        ),
+        16,
+        "shape/linear_in_features",
+        Severity.ERROR,
+    ),
+    torch_preflight.TorchPreflight: (
+        json.dumps(
+            {
+                "version": 1,
+                "failures": [],
+                "diagnostics": [
+                    {
+                        "code": "TG003",
+                        "message": "`.backward()` runs in this loop",
+                        "severity": "error",
+                        "path": "FILE",
+                        "line": 20,
+                        "column": 9,
+                        "end_line": 20,
+                        "end_column": 24,
+                        "hint": None,
+                        "fixable": False,
+                        "fix": None,
+                    }
+                ],
+            }
+        ),
+        20,
+        "training/missing_zero_grad",
+        Severity.ERROR,
+    ),
+}
 
 
 @pytest.mark.parametrize("tool", STATIC)
@@ -225,8 +336,10 @@ def test_what_a_static_tool_prints_is_read(tool: type[StaticTool]) -> None:
     assert row.file == "FILE"
     assert row.finding.location is not None
     assert (row.finding.location.line, row.finding.kind, row.finding.severity) == (
-        line, kind, severity,
-    )  # fmt: skip
+        line,
+        kind,
+        severity,
+    )
     assert row.finding.location.column is not None
     assert row.finding.location.column >= 1
 
@@ -246,8 +359,10 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, code: in
     script.write_text(f"#!{sys.executable}\nimport sys\nprint({out!r})\nsys.exit({code})\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    return [Request(name, str(tmp_path / name / "net.py"), "", Names(), sys.executable, 60.0)
-            for name in ("one", "two")]  # fmt: skip
+    return [
+        Request(name, str(tmp_path / name / "net.py"), "", Names(), sys.executable, 60.0)
+        for name in ("one", "two")
+    ]
 
 
 def test_findings_go_to_the_program_that_they_are_about(
@@ -259,11 +374,14 @@ def test_findings_go_to_the_program_that_they_are_about(
     assert (one.status, two.status) == (Status.CLEAN, Status.FLAGGED)
 
 
-@pytest.mark.parametrize(("out", "code", "says"), [
-    ("not JSON", 0, "no answer that can be read"),
-    ('[{"code": 1}]', 0, "no answer that can be read"),
-    ("[]", 2, "ended with exit code 2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("out", "code", "says"),
+    [
+        ("not JSON", 0, "no answer that can be read"),
+        ('[{"code": 1}]', 0, "no answer that can be read"),
+        ("[]", 2, "ended with exit code 2"),
+    ],
+)
 def test_a_tool_that_fails_gives_an_error(
     out: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,13 +391,22 @@ def test_a_tool_that_fails_gives_an_error(
 
 
 def tyc(state: str, *rows: dict[str, Any], reason: str = "") -> dict[str, Any]:
-    return {"worker_error": None, "diagnostics": list(rows),
-            "run_status": [{"state": state, "reason": reason}]}  # fmt: skip
+    return {
+        "worker_error": None,
+        "diagnostics": list(rows),
+        "run_status": [{"state": state, "reason": reason}],
+    }
 
 
-RUN_ERROR = {"severity": "error", "rule": "run-error", "line": 17, "column": 4, "got": None,
-             "hint": None, "message": "`linear` raised RuntimeError: mat1 and mat2 shapes cannot "
-             "be multiplied"}  # fmt: skip
+RUN_ERROR = {
+    "severity": "error",
+    "rule": "run-error",
+    "line": 17,
+    "column": 4,
+    "got": None,
+    "hint": None,
+    "message": "`linear` raised RuntimeError: mat1 and mat2 shapes cannot be multiplied",
+}
 
 
 def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
@@ -295,13 +422,16 @@ def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
     assert torchtyc.read({**tyc("error"), "worker_error": "died"}).status is Status.ERROR
 
 
-@pytest.mark.parametrize(("actual", "kind"), [
-    ("f32[4,8,8,3](torch)", "shape/nhwc_input"),
-    ("f32[4,1,8,8](torch)", "shape"),
-    ("f64[4,3,8,8](torch)", "dtype/input_dtype"),
-    ("u8[4,3,8,8](torch)", "dtype/uint8_input"),
-    ("None", "none/forward_missing_return"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("actual", "kind"),
+    [
+        ("f32[4,8,8,3](torch)", "shape/nhwc_input"),
+        ("f32[4,1,8,8](torch)", "shape"),
+        ("f64[4,3,8,8](torch)", "dtype/input_dtype"),
+        ("u8[4,3,8,8](torch)", "dtype/uint8_input"),
+        ("None", "none/forward_missing_return"),
+    ],
+)
 def test_jaxtyping_names_what_an_annotation_was_broken_by(actual: str, kind: str) -> None:
     expected = "<class 'Float32[Tensor, 'batch 3 8 8']'>"
     assert jaxtyping.kind(f"Actual value: {actual}\nExpected type: {expected}.") == kind

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from harness.corpus.entries import default_root, load
-from harness.explaining.answer import answer
-from harness.explaining.matching import explain
+from broken_convnets.commands.explain.answer import answer
+from broken_convnets.commands.explain.matching import explain
+from broken_convnets.corpus.entries import default_root, load
 
 CORPUS = load(default_root())
 WIDTHS = (40, 80, 132)
@@ -23,7 +22,7 @@ def _page(text: str, width: int) -> str:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_prose_keeps_to_the_width_and_commands_are_not_torn(width: int) -> None:
     rows = _page(SHAPES, width).splitlines()
-    assert "   More: python -m harness show shape/linear_for_another_image_size" in rows
+    assert "   More: broken-convnets show shape/linear_in_features_image_size" in rows
     prose = [row for row in rows if not re.match(r" {3}([-+ ] |More)|.*\(\w+/", row)]
     assert len(prose) > 10
     assert max(map(len, prose)) <= width
@@ -46,4 +45,4 @@ def test_headings_are_bold_and_the_fix_is_red_and_green() -> None:
     assert styles["Ask:"] == "bold"
     assert styles["-     return (numbers,)"] == "red"
     assert styles["+     return (numbers - 1,)"] == "green"
-    assert styles["(loss/classes_counted_from_one)"] == "cyan"
+    assert styles["(loss/labels_start_at_one)"] == "cyan"

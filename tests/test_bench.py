@@ -11,22 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from broken_convnets.commands.bench import command as bench_command
+from broken_convnets.commands.bench import instructions, stored
+from broken_convnets.commands.bench.compare import AGAIN, NEW, OLD, SIDES, Bench, Effort, Team
+from broken_convnets.commands.bench.fingerprint import differences, processor, refuse_others
+from broken_convnets.commands.bench.protocol import Call, Target
+from broken_convnets.commands.bench.stored import BrokenTimes, FixCost
+from broken_convnets.errors import RecordError, UsageError
 from kit import HEALTHY, Machine, Pair, corpus_of, doing, put
-
-from harness import options
-from harness.errors import RecordError, UsageError
-from harness.timing import instructions, stored
-from harness.timing.compare import AGAIN, NEW, OLD, SIDES, Bench, Effort, Team
-from harness.timing.fingerprint import differences, processor, refuse_others
-from harness.timing.protocol import Call, Target
-from harness.timing.stored import BrokenTimes, FixCost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.bench.worker_group import Worker
     from conftest import Command
-
-    from harness.timing.workers import Worker
 
 HERE = {"processor": "AMD EPYC", "torch": "2.14.1"}
 SLOW = doing("x = x.clone()")
@@ -66,7 +64,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
         team = Team(dict.fromkeys(SIDES, cast("Worker", made)))
         yield Bench([team] * processes, HERE, HERE)
 
-    monkeypatch.setattr("harness.timing.bench.open_bench", open_bench)
+    monkeypatch.setattr("broken_convnets.commands.bench.command.open_bench", open_bench)
     return made
 
 
@@ -115,7 +113,9 @@ def test_under_another_interpreter_everything_is_timed(harness: Command, room: R
     document = harness.json("bench", "--against-python", "/opt/other/python", *QUICK)
     assert room.pythons == ("/opt/other/python", sys.executable)
     assert {row["id"]: row["comparison"]["speed"] for row in document["entries"]} == {
-        "dtype/myth": "same", "shape/pair": "same"}  # fmt: skip
+        "dtype/myth": "same",
+        "shape/pair": "same",
+    }
     assert document["old"]["fingerprint"] == HERE
     assert (document["noise"], document["interrupted"]) == (0.0, False)
 
@@ -145,16 +145,19 @@ def test_an_interruption_keeps_what_is_known(harness: Command, room: Room) -> No
     assert "interrupted: 1 of 2 entries are known" in done.err
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    ([], "say against what"),
-    (["--against", "nonsense"], "'nonsense' is no commit"),
-    (["--against", "--help-me"], "usage: "),
-    (["--against=--all"], "'--all' is no commit"),
-    (["pear", "--broken"], "did you mean shape/pair"),
-    (["--broken", "--margin", "2"], "is no share"),
-    (["--broken", "--device", "tpu"], "invalid choice"),
-    (["--against-python", "/nowhere/python"], "/nowhere/python cannot be started"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "say against what"),
+        (["--against", "nonsense"], "'nonsense' is no commit"),
+        (["--against", "--help-me"], "usage: "),
+        (["--against=--all"], "'--all' is no commit"),
+        (["pear", "--broken"], "did you mean shape/pair"),
+        (["--broken", "--margin", "2"], "is no share"),
+        (["--broken", "--device", "tpu"], "invalid choice"),
+        (["--against-python", "/nowhere/python"], "/nowhere/python cannot be started"),
+    ],
+)
 def test_a_mistake_exits_2_with_a_sentence(
     arguments: list[str], sentence: str, repository: Command
 ) -> None:
@@ -179,9 +182,12 @@ def test_a_case_is_timed_beside_its_fix_or_until_it_fails(harness: Command, room
     assert re.search(r"loss/quiet +slower +1\.200", done.out)
     assert re.search(r"shape/pair +fails within 2,000 µs", done.out)
     assert {target.call for each in room.given for target in each.values()} == {
-        Call.RUN, Call.FAILURE}  # fmt: skip
+        Call.RUN,
+        Call.FAILURE,
+    }
     assert "The fix takes 1.20 times as long as the case, 1.20 to 1.20 (torch 2.14.1, AMD EPYC" in (
-        harness("show", "quiet").out.replace("\n", " "))  # fmt: skip
+        harness("show", "quiet").out.replace("\n", " ")
+    )
     assert "It fails within 2,000 µs of its start" in harness("show", "pair").out
     assert "How long it takes" not in harness("show", "myth").out
 
@@ -223,10 +229,13 @@ def test_stored_times_of_another_machine_are_refused_with_a_sentence() -> None:
     assert differences(HERE, HERE) == []
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("model name\t: AMD EPYC\nflags\t\t: fpu avx2 fma sse\n", ("AMD EPYC", "avx2 fma")),
-    ("Features\t: fp asimd sve\n", (None, "asimd sve")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model name\t: AMD EPYC\nflags\t\t: fpu avx2 fma sse\n", ("AMD EPYC", "avx2 fma")),
+        ("Features\t: fp asimd sve\n", (None, "asimd sve")),
+    ],
+)
 def test_the_processor_is_read(text: str, expected: tuple[Any, str], tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(text)
     model, flags = processor(tmp_path / "cpuinfo")
@@ -238,7 +247,7 @@ def test_the_processor_is_read(text: str, expected: tuple[Any, str], tmp_path: P
 def test_without_valgrind_instructions_exit_2_with_a_sentence(
     harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.timing.instructions.shutil.which", lambda _: None)
+    monkeypatch.setattr("broken_convnets.commands.bench.instructions.shutil.which", lambda _: None)
     done = harness("bench", "--instructions")
     assert (done.code, done.out) == (2, "")
     assert "needs valgrind, which is not installed: `apt-get install valgrind`" in done.err
@@ -255,20 +264,25 @@ def test_instructions_are_those_of_each_programs_own_dump(
             Path(folder, f"counts.{number}").write_text(put_dump.format(count), encoding="utf-8")
         return subprocess.CompletedProcess(command, 0, b'{"a/b": 2, "c/d": null, "e/f": 3}', b"")
 
-    monkeypatch.setattr("harness.timing.instructions.subprocess.run", run)
+    monkeypatch.setattr("broken_convnets.commands.bench.instructions.subprocess.run", run)
     assert instructions.count({"a/b": "", "c/d": "", "e/f": ""}) == {
-        "a/b": 100, "c/d": None, "e/f": 250}  # fmt: skip
+        "a/b": 100,
+        "c/d": None,
+        "e/f": 250,
+    }
 
 
 def test_a_valgrind_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 1, b"", b"line\nillegal instruction\n")
-    monkeypatch.setattr("harness.timing.instructions.subprocess.run", lambda *_, **__: failed)
+    monkeypatch.setattr(
+        "broken_convnets.commands.bench.instructions.subprocess.run", lambda *_, **__: failed
+    )
     with pytest.raises(UsageError, match="illegal instruction"):
         instructions.count({"a/b": HEALTHY})
 
 
 def test_the_command_makes_the_effort_that_the_experiment_measures() -> None:
     parser = argparse.ArgumentParser()
-    options.bench(parser)
+    bench_command.add_options(parser)
     given = parser.parse_args([])
     assert Effort(given.processes, given.seconds) == Effort()

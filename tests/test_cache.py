@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.explain import matching, ranking
+from broken_convnets.corpus import messages
+from broken_convnets.corpus.entries import load
+from broken_convnets.util import cache
 from kit import BOOK, Pair, Solo, corpus_of, put
-
-from harness import cache
-from harness.corpus.entries import load
-from harness.explaining import matching, messages, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.corpus.entries import Corpus
+    from broken_convnets.corpus.entries import Corpus
 
 CHANGES = {
     "what a case declares": (

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from broken_convnets.corpus.entries import default_root, load
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (its name everywhere)
 from torch.utils.data import default_collate
 from torchvision.transforms import PILToTensor, ToTensor
-
-from harness.corpus.entries import default_root, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +24,11 @@ WHITE = Image.fromarray(np.full((2, 2, 3), 255, dtype=np.uint8))
 MAP = torch.zeros(4, 8, 6, 6)
 
 REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
-    "none/dataset_of_none: not the first of its batch": (
+    "none/dataset_returns_none: not the first of its batch": (
         lambda: default_collate([IMAGE, None]),
         "expected Tensor as element 1 in argument 0, but got NoneType",
     ),
-    "none/trailing_comma: the third place is the bias": (
+    "none/trailing_comma_tuple: the third place is the bias": (
         lambda: nn.Conv2d(3, 8, 3, bias=False)((IMAGE,)),
         r"got \(tuple, Parameter, NoneType",
     ),
@@ -37,15 +36,15 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: nn.Linear(288, 10)(torch.zeros(2, 8, 6, 6).view(4, -1)),
         r"cannot be multiplied \(4x144 and 288x10\)",
     ),
-    "batch/pixels_folded_into_the_batch: one-hot labels, flattened": (
+    "batch/view_merges_pixels_into_batch: one-hot labels, flattened": (
         lambda: F.cross_entropy(torch.zeros(4, 10), torch.eye(10)[:4].long().view(-1)),
         r"input batch_size \(4\) to match target batch_size \(40\)",
     ),
-    "shape/linear_for_another_image_size: without a flatten": (
+    "shape/linear_in_features_image_size: without a flatten": (
         lambda: nn.Linear(288, 10)(MAP),
         r"cannot be multiplied \(192x6 and 288x10\)",
     ),
-    "dtype/float_labels: an integer output has no gradient": (
+    "dtype/float_class_labels: an integer output has no gradient": (
         lambda: torch.zeros(4, 10, requires_grad=True).long().sum().backward(),
         "does not require grad",
     ),
@@ -60,26 +59,26 @@ def test_pytorch_refuses(claim: str) -> None:
 
 
 FACTS: dict[str, Callable[[], bool]] = {
-    "dtype/float_labels: Tensor makes floats, tensor keeps integers": lambda: (
+    "dtype/float_class_labels: Tensor makes floats, tensor keeps integers": lambda: (
         torch.Tensor([1]).dtype is torch.float32 and torch.tensor([1]).dtype is torch.int64
     ),
-    "dtype/double_images: from_numpy shares memory and dtype": lambda: (
+    "dtype/float64_images: from_numpy shares memory and dtype": lambda: (
         torch.from_numpy(array := np.zeros(2)).dtype is torch.float64
         and torch.from_numpy(array).data_ptr() == array.ctypes.data
     ),
-    "dtype/byte_images: ToTensor converts and scales, PILToTensor copies": lambda: (
+    "dtype/uint8_images: ToTensor converts and scales, PILToTensor copies": lambda: (
         float(ToTensor()(WHITE).max()) == 1.0 and int(PILToTensor()(WHITE).max()) == 255
     ),
     "batch/squeezed_batch_of_one: the batch goes too": lambda: (
         torch.zeros(1, 8, 1, 1).squeeze().shape == (8,)
     ),
-    "batch/batchnorm_of_single_values: eval mode takes one value": lambda: (
+    "batch/batchnorm_single_value: eval mode takes one value": lambda: (
         nn.BatchNorm1d(8).eval()(torch.zeros(1, 8)).shape == (1, 8)
     ),
-    "batch/softmax_over_the_batch: one image gets 1.0 for every class": lambda: bool(
+    "batch/softmax_over_batch: one image gets 1.0 for every class": lambda: bool(
         (torch.softmax(torch.randn(1, 10), dim=0) == 1).all()
     ),
-    "shape/unequal_residual_channels: one channel broadcasts": lambda: (
+    "shape/residual_channel_mismatch: one channel broadcasts": lambda: (
         (torch.zeros(4, 16, 2, 2) + torch.zeros(4, 1, 2, 2)).shape == (4, 16, 2, 2)
     ),
     "shape/channels_last_images: eight channels would run": lambda: (
@@ -91,7 +90,7 @@ FACTS: dict[str, Callable[[], bool]] = {
     "batch/unbatched_image: Flatten takes the channels for the batch": lambda: (
         nn.Flatten()(nn.Conv2d(3, 8, 3)(IMAGE)).shape == (8, 36)
     ),
-    "none/assigned_append: in-place methods of PyTorch return the object": lambda: (
+    "none/append_result_assigned: in-place methods of PyTorch return the object": lambda: (
         MAP.relu_() is MAP and (net := nn.ReLU()).eval() is net
     ),
 }

@@ -21,17 +21,19 @@ def test_all_as_declared_exits_0(harness: Command) -> None:
 
 
 def test_what_is_not_as_declared_exits_1_and_shows_both(harness: Command) -> None:
-    corpus_of(harness.root, {"loss/liar": Pair(declared={"says": "must be Tensor"})})
+    corpus_of(harness.root, {"loss/liar": Pair(declared={"message": "must be Tensor"})})
     done = harness("reproduce")
     assert done.code == 1
     assert "1 wrong_symptom" in done.out
     assert re.search(r"says  declared +must be Tensor", done.out)
     assert re.search(rf"happened +mat1 and mat2 shapes {SAYS}", done.out)
-    assert "next: python cases/loss/liar.py, then python -m harness reproduce loss/liar" in done.out
+    assert "next: python cases/loss/liar.py, then broken-convnets reproduce loss/liar" in done.out
 
 
 def test_a_case_that_does_not_fail_exits_1(harness: Command) -> None:
-    sound = Pair(patched(("torch.relu", "torch.tanh")), declared={"at": "torch.flatten(x, 1)"})
+    sound = Pair(
+        patched(("torch.relu", "torch.tanh")), declared={"expression": "torch.flatten(x, 1)"}
+    )
     corpus_of(harness.root, {"loss/liar": sound})
     done = harness("reproduce", "liar")
     assert done.code == 1
@@ -51,7 +53,10 @@ def test_a_bad_toml_is_invalid_and_the_others_are_judged(harness: Command) -> No
     put(harness.root / "cases/loss/bad.toml", "title = ")
     found = {item["id"]: item for item in harness.json("reproduce")["outcomes"]}
     assert {name: item["verdict"] for name, item in found.items()} == {
-        "loss/bad": "invalid", "shape/pair": "reproduced", "dtype/myth": "works"}  # fmt: skip
+        "loss/bad": "invalid",
+        "shape/pair": "reproduced",
+        "dtype/myth": "works",
+    }
     assert "not valid TOML" in found["loss/bad"]["mismatches"][0]["happened"]
     assert harness("reproduce").code == 1
 
@@ -62,11 +67,13 @@ def test_the_document_of_reproduce_has_its_keys(harness: Command) -> None:
     environment = document["environment"]
     assert environment["devices"] == {"cpu": "tried", "cuda": "not tried: no CUDA device"}
     assert {"python", "torch", "torchvision", "isolation"} <= set(environment)
-    assert [(item["id"], item["kind"], item["device"], item["verdict"])
-            for item in document["outcomes"]] == [
-        ("dtype/myth", "control", "cpu", "works"), ("shape/pair", "pair", "cpu", "reproduced"),
-    ]  # fmt: skip
-    assert document["outcomes"][1]["broken"]["at"] == RAISES
+    assert [
+        (item["id"], item["kind"], item["device"], item["verdict"]) for item in document["outcomes"]
+    ] == [
+        ("dtype/myth", "control", "cpu", "works"),
+        ("shape/pair", "pair", "cpu", "reproduced"),
+    ]
+    assert document["outcomes"][1]["broken"]["expression"] == RAISES
 
 
 def test_blessing_writes_the_results_of_the_other_corpus(harness: Command) -> None:
@@ -104,9 +111,17 @@ def test_a_device_that_is_not_there_exits_2_with_a_sentence(device: str, harness
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["prove"], ["reproduce", "--repeat", "0"], ["reproduce", "--workers", "x"],
-                  ["show"], ["reproduce", "--timeout", "0"], ["list", "--bless"]]
-)  # fmt: skip
+    "arguments",
+    [
+        [],
+        ["prove"],
+        ["reproduce", "--repeat", "0"],
+        ["reproduce", "--workers", "x"],
+        ["show"],
+        ["reproduce", "--timeout", "0"],
+        ["list", "--bless"],
+    ],
+)
 def test_a_mistaken_command_exits_2(arguments: list[str], harness: Command) -> None:
     done = harness(*arguments)
     assert (done.code, done.out) == (2, "")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch")
 
-from harness.timing import steady  # noqa: E402  (after torch is known to be there)
-from harness.timing.clock import (  # noqa: E402  (likewise)
+from broken_convnets.commands.bench import stabilize  # noqa: E402  (after torch is known to be there)
+from broken_convnets.commands.bench.clock import (
     SHORTEST_NS,
     EventClock,
     Figures,
@@ -25,7 +25,7 @@ from harness.timing.clock import (  # noqa: E402  (likewise)
     measure,
     repeat_for,
 )
-from harness.timing.cuda import RESOLUTION_NS, gpu_state, measure_on  # noqa: E402  (likewise)
+from broken_convnets.commands.bench.cuda import RESOLUTION_NS, gpu_state, measure_on  # noqa: E402  (likewise)
 
 MICRO = 1_000
 
@@ -35,7 +35,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the settings of the process that runs the tests as they are."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
-    monkeypatch.setattr(steady, "keep_pages", lambda: "keeps pages")
+    monkeypatch.setattr(stabilize, "keep_pages", lambda: "keeps pages")
 
 
 @dataclass
@@ -149,11 +149,14 @@ def test_a_cold_cache_is_flushed_before_each_sample_and_not_timed() -> None:
     assert "warm" in EventClock(line).mode
 
 
-@pytest.mark.parametrize(("work_us", "graphs", "mode"), [
-    (300, True, "events, warm cache"),
-    (2, True, "events, warm cache, a graph of 10 calls a sample"),
-    (2, False, "events, warm cache, 10 calls a sample"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("work_us", "graphs", "mode"),
+    [
+        (300, True, "events, warm cache"),
+        (2, True, "events, warm cache, a graph of 10 calls a sample"),
+        (2, False, "events, warm cache, 10 calls a sample"),
+    ],
+)
 def test_what_is_too_short_for_events_is_replayed_or_batched(
     work_us: int,
     graphs: bool,  # noqa: FBT001  (a row of a table)
@@ -231,8 +234,9 @@ def test_a_disturbed_sample_does_not_move_the_least_one() -> None:
     assert found.host.iqr > 0
 
 
-@pytest.mark.parametrize(("call_ns", "repeat"), [(0, SHORTEST_NS), (1, SHORTEST_NS),
-                                                 (17 * MICRO, 3), (1e9, 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call_ns", "repeat"), [(0, SHORTEST_NS), (1, SHORTEST_NS), (17 * MICRO, 3), (1e9, 1)]
+)
 def test_a_sample_is_short_but_not_too_short(call_ns: float, repeat: int) -> None:
     assert repeat_for(call_ns) == repeat
 
@@ -241,9 +245,14 @@ def test_figures_are_the_least_the_middle_and_the_spread() -> None:
     assert Figures.of([4.0, 1.0, 2.0, 3.0, 5.0]) == Figures(1.0, 3.0, 2.0, 5)
 
 
-@pytest.mark.parametrize(("answers", "mode"), [
-    ((1, 1, 1), "keeps pages"), ((0, 1, 1), "keeps some pages"), ((0, 0, 0), "default"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answers", "mode"),
+    [
+        ((1, 1, 1), "keeps pages"),
+        ((0, 1, 1), "keeps some pages"),
+        ((0, 0, 0), "default"),
+    ],
+)
 def test_how_memory_is_kept_is_what_the_c_library_took(
     answers: tuple[int, ...], mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,35 +264,44 @@ def test_how_memory_is_kept_is_what_the_c_library_took(
         asked.append(option)
         return next(given)
 
-    assert steady.keep_pages(mallopt) == mode
+    assert stabilize.keep_pages(mallopt) == mode
     assert asked == [-3, -1, -2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_the_real_c_library_takes_every_setting() -> None:
-    code = "from harness.timing.steady import keep_pages; print(keep_pages())"
+    code = "from broken_convnets.commands.bench.stabilize import keep_pages; print(keep_pages())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() in {"keeps pages", "default"}
 
 
 def test_a_gpu_that_is_not_there_has_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.timing.cuda.shutil.which", lambda _: None)
+    monkeypatch.setattr("broken_convnets.commands.bench.cuda.shutil.which", lambda _: None)
     assert gpu_state() == {}
 
 
 ANSWER = "NVIDIA H100, 580.1, 1980 MHz, 1980 MHz, 31, P0, 0x0"
-STATE = {"name": "NVIDIA H100", "driver_version": "580.1", "clocks.sm": "1980 MHz",
-         "clocks.max.sm": "1980 MHz", "temperature.gpu": "31", "pstate": "P0",
-         "clocks_event_reasons.active": "0x0"}  # fmt: skip
+STATE = {
+    "name": "NVIDIA H100",
+    "driver_version": "580.1",
+    "clocks.sm": "1980 MHz",
+    "clocks.max.sm": "1980 MHz",
+    "temperature.gpu": "31",
+    "pstate": "P0",
+    "clocks_event_reasons.active": "0x0",
+}
 
 
-@pytest.mark.parametrize(("knows", "said", "state"), [
-    ("clocks_event_reasons", ANSWER, STATE),
-    ("clocks_throttle_reasons", ANSWER, STATE),  # a driver before 535
-    ("clocks", "No devices were found", {}),
-    ("clocks", "", {}),
-    ("nothing", ANSWER, {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("knows", "said", "state"),
+    [
+        ("clocks_event_reasons", ANSWER, STATE),
+        ("clocks_throttle_reasons", ANSWER, STATE),  # a driver before 535
+        ("clocks", "No devices were found", {}),
+        ("clocks", "", {}),
+        ("nothing", ANSWER, {}),
+    ],
+)
 def test_the_state_of_a_gpu_is_what_nvidia_smi_says(
     knows: str, said: str, state: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,5 +309,5 @@ def test_the_state_of_a_gpu_is_what_nvidia_smi_says(
     answers = f'case "$1" in *{knows}*) echo "{said}" ;; *) exit 2 ;; esac'
     program.write_text(f"#!/bin/sh\n{answers}\n", encoding="utf-8")
     program.chmod(0o755)
-    monkeypatch.setattr("harness.timing.cuda.shutil.which", lambda _: str(program))
+    monkeypatch.setattr("broken_convnets.commands.bench.cuda.shutil.which", lambda _: str(program))
     assert gpu_state() == state

@@ -11,9 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.corpus.lint import lint
 from kit import HEALTHY, RAISES, SAYS, Pair, Solo, corpus_of, put
-
-from harness.contract.lint import lint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +76,9 @@ def test_new_writes_a_case_that_lacks_prose_alone(harness: Command) -> None:
     put(harness.root / names[2], (harness.root / "cases/shape/pair.toml").read_text())
     corpus = corpus_of(harness.root, {})
     assert {problem.message.partition(":")[0] for problem in lint(corpus)} == {
-        "is the same as the case", "key `broken.at`"}  # fmt: skip
+        "is the same as the case",
+        "key `broken.expression`",
+    }
 
 
 @pytest.mark.parametrize("name", ["loss/pair", "loss/myth", "shape/pair"])
@@ -106,7 +107,7 @@ def test_no_color_takes_the_colour_out(harness: Command, monkeypatch: pytest.Mon
 # Runs commands in one fresh interpreter, and looks after each at what it has imported.
 QUICK = """
 import json, sys
-from harness.cli import main
+from broken_convnets.cli import main
 
 for command in json.loads(sys.argv[1]):
     try:
@@ -119,11 +120,21 @@ for command in json.loads(sys.argv[1]):
 
 def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
-    commands = [["list"], ["list", "--json"], ["show", "pair"], ["show", "pair", "--json"],
-                ["explain", "KeyError: 3"], ["explain", SAYS, "--json"], ["lint"],
-                ["site", "--out", str(tmp_path / "site")], ["new", "loss/mine"],
-                *(["learn", mode, "--work", str(tmp_path / "work")]
-                  for mode in ("--list", "--report", "--reset"))]  # fmt: skip
+    commands = [
+        ["list"],
+        ["list", "--json"],
+        ["show", "pair"],
+        ["show", "pair", "--json"],
+        ["explain", "KeyError: 3"],
+        ["explain", SAYS, "--json"],
+        ["lint"],
+        ["site", "--out", str(tmp_path / "site")],
+        ["new", "loss/mine"],
+        *(
+            ["learn", mode, "--work", str(tmp_path / "work")]
+            for mode in ("--list", "--report", "--reset")
+        ),
+    ]
     commands = [[*command, "--corpus", str(tmp_path)] for command in commands]
     questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"], ["trace", "--help"]])
     done = subprocess.run(
@@ -134,8 +145,8 @@ def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
 
 # What takes long to load, by the commands that can do without it.
 RANKING, RECORDS, REPORT = (
-    import_module(f"harness.{name}").__name__  # one that has moved is an error here
-    for name in ("explaining.ranking", "results.records", "proof.report")
+    import_module(f"broken_convnets.{name}").__name__  # one that has moved is an error here
+    for name in ("commands.explain.ranking", "verdicts.records", "commands.reproduce.report")
 )
 NEEDLESS = {
     "list": {"rich", "packaging", "psutil", "difflib", RECORDS, RANKING},
@@ -144,7 +155,7 @@ NEEDLESS = {
 }
 LOADED = """
 import json, sys
-from harness.cli import main
+from broken_convnets.cli import main
 
 main(json.loads(sys.argv[1]))
 print(json.dumps(sorted(sys.modules)), file=sys.stderr)
@@ -161,7 +172,7 @@ def test_a_quick_command_loads_nothing_that_it_does_without(
         [sys.executable, "-c", LOADED, question], capture_output=True, text=True, check=True
     )
     loaded = set(json.loads(done.stderr))
-    assert "harness.corpus.entries" in loaded
+    assert "broken_convnets.corpus.entries" in loaded
     assert not NEEDLESS[command[0]] & loaded
 
 
@@ -184,9 +195,13 @@ def test_a_reader_that_has_gone_gives_no_traceback(command: list[str], tmp_path:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *command, "--corpus", tmp_path],
-        stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=buffered,
-    )  # fmt: skip
+        [sys.executable, "-m", "broken_convnets", *command, "--corpus", tmp_path],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=buffered,
+    )
     os.close(writing)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr

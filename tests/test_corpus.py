@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.corpus.entries import default_root, find, load
+from broken_convnets.errors import CorpusError
+from broken_convnets.vocabulary import Verdict
 from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, outcome, put
-
-from harness.corpus.entries import default_root, find, load
-from harness.errors import CorpusError
-from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +35,10 @@ def test_a_sound_corpus_has_entries_and_no_problem(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, SOUND)
     assert corpus.problems == []
     assert {name: entry.kind for name, entry in corpus.entries.items()} == {
-        "shape/pair": "pair", "dtype/other": "pair", "dtype/myth": "control"}  # fmt: skip
+        "shape/pair": "pair",
+        "dtype/other": "pair",
+        "dtype/myth": "control",
+    }
 
 
 @pytest.mark.parametrize(("missing", "sentence"), HALVES)
@@ -106,7 +108,9 @@ def test_an_orphan_fix_is_invalid_and_named(tmp_path: Path, runner: Remembering)
     orphan = outcome(runner, corpus, "loss/orphan")
     assert orphan.verdict is Verdict.INVALID
     assert {wrong.what for wrong in orphan.judgement.mismatches} == {
-        "cases/loss/orphan.py", "cases/loss/orphan.toml"}  # fmt: skip
+        "cases/loss/orphan.py",
+        "cases/loss/orphan.toml",
+    }
     assert outcome(runner, corpus, "shape/pair").verdict is Verdict.REPRODUCED
 
 
@@ -148,8 +152,8 @@ def test_a_pattern_selects(patterns: list[str], ids: list[str], tmp_path: Path) 
     ("pattern", "sentence"),
     [
         ("shape/pear", "no case or control is called 'shape/pear': did you mean shape/pair?"),
-        ("qqq", "no case or control is called 'qqq': see `python -m harness list`"),
-        ("PAIR/*", "no case or control is called 'PAIR/*': see `python -m harness list`"),
+        ("qqq", "no case or control is called 'qqq': see `broken-convnets list`"),
+        ("PAIR/*", "no case or control is called 'PAIR/*': see `broken-convnets list`"),
     ],
 )
 def test_an_unknown_pattern_is_answered_with_what_is_near(

@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.cost.baseline import difference_lines
+from broken_convnets.commands.cost.command import Counts, compare, count
+from broken_convnets.observe.facts import Cost, CostReport, RunRequest
+from broken_convnets.observe.runner import COUNT
+from broken_convnets.sandbox.job import Job
 from kit import HEALTHY, Pair, corpus_of, doing, patched, put
 
-from harness.cost.book import difference_lines
-from harness.cost.session import Counts, compare, count
-from harness.facts import Cost, Job, Task
-
 if TYPE_CHECKING:
+    from broken_convnets.sandbox.fork_client import ForkServer
     from conftest import Command
-
-    from harness.isolation.client import ForkServer
 
 HEAD = "self.fc(torch.flatten(x, 1))"
 WHOLE = Cost(85_760, 31_008, 7, 9_344, ["1 aten.relu.default float32 -> float32"])
@@ -87,8 +87,8 @@ def test_the_peak_holds_what_lives_at_one_time(costs: dict[str, Cost]) -> None:
 
 
 def test_every_process_counts_the_same(server: ForkServer, costs: dict[str, Cost]) -> None:
-    jobs = [Job(number, HEALTHY, 0, task=Task.COUNT) for number in range(20)]
-    found = [ending.observation and ending.observation.cost for ending in server.run(jobs)]
+    jobs = [Job(number, COUNT, RunRequest(HEALTHY)) for number in range(20)]
+    found = [ending.answer and ending.answer.cost for ending in server.run(jobs, CostReport)]
     assert found == [costs["healthy"]] * 20
 
 
@@ -148,8 +148,11 @@ def test_cost_counts_a_silent_case_and_no_loud_one(harness: Command) -> None:
     corpus_of(harness.root, {"loss/quiet": Pair(PROGRAMS["clone"], silent=("no-warnings",))})
     programs = harness.json("cost")["devices"]["cpu"]["programs"]
     assert set(programs) == {
-        "dtype/myth fixed", "loss/quiet broken", "loss/quiet fixed", "shape/pair fixed",
-    }  # fmt: skip
+        "dtype/myth fixed",
+        "loss/quiet broken",
+        "loss/quiet fixed",
+        "shape/pair fixed",
+    }
 
 
 def test_a_program_that_came_or_went_is_a_difference(harness: Command) -> None:

@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.coverage.coverage import PAGE, read, write_or_compare
+from broken_convnets.corpus import entries as corpora
+from broken_convnets.corpus.lint import lint
+from broken_convnets.errors import CorpusError
 from kit import Pair, corpus_of
-
-from harness.contract.coverage import PAGE, read, write_or_compare
-from harness.contract.lint import lint
-from harness.corpus import entries as corpora
-from harness.errors import CorpusError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +52,7 @@ def test_the_page_is_written_and_then_current(tmp_path: Path) -> None:
     _evidence(tmp_path, [KIND])
     found = corpus_of(tmp_path, {"shape/pair": Pair()})
     assert write_or_compare(found, write=False) == [
-        f"{PAGE} is not current: run `python -m harness coverage --write`"
+        f"{PAGE} is not current: run `broken-convnets coverage --write`"
     ]
     assert write_or_compare(found, write=True) == []
     assert write_or_compare(found, write=False) == []

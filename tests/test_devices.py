@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from broken_convnets.errors import DeviceError
+from broken_convnets.observe.facts import RuntimeInfo
+from broken_convnets.observe.program import seed_everything
+from broken_convnets.observe.runner import runtime_of
+from broken_convnets.verdicts.collect import choose_devices
+from broken_convnets.vocabulary import Verdict
 from kit import HEALTHY, TRAINED, Pair, Remembering, Solo, corpus_of, doing, outcome
-
-from harness.errors import DeviceError
-from harness.facts import Hello
-from harness.observation.program import seed_everything
-from harness.proof.reproduce import choose_devices
-from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.isolation.client import ForkServer
+    from broken_convnets.sandbox.fork_client import ForkServer
 
 
-def _hello(why_no_cuda: str) -> Hello:
-    return Hello("3.11", "2.14.1", "0.29.1", {"cpu": "", "cuda": why_no_cuda}, "a fork")
+def _hello(why_no_cuda: str) -> RuntimeInfo:
+    return RuntimeInfo("3.11", "2.14.1", "0.29.1", {"cpu": "", "cuda": why_no_cuda})
 
 
 WITH, WITHOUT = _hello(""), _hello("no CUDA device")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "hello", "devices", "missing"),
+    ("wanted", "runtime", "devices", "missing"),
     [
         ("auto", WITH, ["cpu", "cuda"], {}),
         ("auto", WITHOUT, ["cpu"], {"cuda": "no CUDA device"}),
@@ -44,9 +44,9 @@ WITH, WITHOUT = _hello(""), _hello("no CUDA device")
     ],
 )
 def test_devices_are_chosen(
-    wanted: str, hello: Hello, devices: list[str], missing: dict[str, str]
+    wanted: str, runtime: RuntimeInfo, devices: list[str], missing: dict[str, str]
 ) -> None:
-    assert choose_devices(wanted, hello) == (devices, missing)
+    assert choose_devices(wanted, runtime) == (devices, missing)
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "cpu,cuda"])
@@ -64,10 +64,10 @@ def test_an_unknown_device_is_refused_with_the_known_ones(wanted: str) -> None:
 # Forks a child per question, as the server does, since a program is imported once per process.
 ASK = """
 import json, os, sys, tempfile
-from harness.isolation import warm
-warm.calm()
-from harness.facts import Job
-from harness.observation.observe import observe
+from broken_convnets.observe import preload
+preload.configure()
+from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.run import observe
 
 def ask(source, bad):
     calls = []
@@ -75,7 +75,7 @@ def ask(source, bad):
         calls.append(1)
         if len(calls) == bad:
             raise RuntimeError("late")
-    seen = observe(Job(0, source, 0, first=False), synchronize).raised
+    seen = observe(RunRequest(source, full=False), synchronize).raised
     return [len(calls), seen.stage if seen else None, seen.message if seen else None]
 
 answers = []
@@ -89,8 +89,14 @@ for source, bad in json.load(sys.stdin):
     answers.append(json.loads(os.read(read, 9999)))
 print(json.dumps(answers))
 """
-LATE = [(HEALTHY, 1, "import"), (HEALTHY, 2, "build"), (HEALTHY, 3, "inputs"),
-        (TRAINED, 4, "inputs"), (HEALTHY, 5, "forward"), (TRAINED, 5, "run")]  # fmt: skip
+LATE = [
+    (HEALTHY, 1, "import"),
+    (HEALTHY, 2, "build"),
+    (HEALTHY, 3, "inputs"),
+    (TRAINED, 4, "inputs"),
+    (HEALTHY, 5, "forward"),
+    (TRAINED, 5, "run"),
+]
 NEVER = 0
 
 
@@ -98,9 +104,13 @@ NEVER = 0
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Any]:
     questions = [(HEALTHY, NEVER), (TRAINED, NEVER), *((source, bad) for source, bad, _ in LATE)]
     done = subprocess.run(
-        [sys.executable, "-c", ASK], cwd=tmp_path_factory.mktemp("ask"),
-        input=json.dumps(questions), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", ASK],
+        cwd=tmp_path_factory.mktemp("ask"),
+        input=json.dumps(questions),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return dict(zip(questions, json.loads(done.stdout), strict=True))
 
 
@@ -121,7 +131,7 @@ def test_a_late_error_counts_for_the_stage_that_caused_it(
 
 @pytest.mark.cuda
 def test_a_poisoned_cuda_context_is_one_programs_own(server: ForkServer, tmp_path: Path) -> None:
-    reason = server.hello.devices["cuda"]
+    reason = runtime_of(server).devices["cuda"]
     if reason:
         pytest.skip(reason)
     poison = doing("torch.zeros(3, device=x.device)[torch.full((1,), 9, device=x.device)]")

@@ -9,21 +9,21 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import broken_convnets as package
 import msgspec
 import pytest
+from broken_convnets.commands.explain import ranking, reading
+from broken_convnets.commands.explain.matching import explain
+from broken_convnets.commands.explain.ranking import Document, Index, Weights
+from broken_convnets.commands.explain.reading import Candidate, Reading
+from broken_convnets.corpus import messages
+from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.messages import Message
+from broken_convnets.corpus.wording import wording
+from broken_convnets.observe.facts import RuntimeInfo
+from broken_convnets.verdicts.records import Record, Side, bless
+from broken_convnets.vocabulary import Verdict
 from kit import Pair, case_of, corpus_of
-
-import harness as package
-from harness.corpus.entries import Case, default_root, load
-from harness.explaining import messages, ranking, reading
-from harness.explaining.matching import explain
-from harness.explaining.messages import Message
-from harness.explaining.ranking import Document, Index, Weights
-from harness.explaining.reading import Candidate, Reading
-from harness.explaining.wording import wording
-from harness.facts import Hello
-from harness.results.records import Record, Side, bless
-from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from conftest import Command
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 CORPUS = load(default_root())
 KNOWN = messages.known(CORPUS)
 INDEX = ranking.build(KNOWN)
-COVERS = {entry.id: entry.spec.covers
-          for entry in CORPUS.entries.values() if isinstance(entry, Case)}  # fmt: skip
+COVERS = {
+    entry.id: entry.spec.covers for entry in CORPUS.entries.values() if isinstance(entry, Case)
+}
 
 
 def _lines(name: str) -> list[dict[str, str]]:
@@ -48,7 +49,7 @@ def answer(text: str) -> list[ranking.Rank]:
 
 
 def line(message: Message) -> str:
-    return f"{message.raises}: {message.says}" if message.raises else message.says
+    return f"{message.raises}: {message.message}" if message.raises else message.message
 
 
 @pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known])
@@ -59,15 +60,19 @@ def test_every_wording_of_a_case_leads_to_it(name: str) -> None:
         found = answer(line(message))
         best = [item.id for item in found if item.score == found[0].score]
         assert name in best, line(message)
-        same = {other for other, known in KNOWN.items() for one in known
-                if wording(one.says) == wording(message.says)}  # fmt: skip
+        same = {
+            other
+            for other, known in KNOWN.items()
+            for one in known
+            if wording(one.message) == wording(message.message)
+        }
         assert set(best) <= same, line(message)
 
 
 def test_equal_scores_are_ordered_by_how_often_the_mistake_is_met() -> None:
     found = [item.id for item in answer("ValueError: optimizer got an empty parameter list")]
     order = list(KNOWN)
-    usual = [name for name in found if "empty parameter list" in KNOWN[name][0].says]
+    usual = [name for name in found if "empty parameter list" in KNOWN[name][0].message]
     assert len(usual) > 2
     assert found[: len(usual)] == sorted(usual, key=order.index)
     assert found == [
@@ -104,7 +109,7 @@ LAST = (
     "RuntimeError: stack expects each tensor to be equal size, "
     "but got [1, 8, 8] at entry 0 and [3, 8, 8] at entry 1"
 )
-WANTED = "data/grey_picture_among_colour"
+WANTED = "data/grayscale_image_in_rgb_batch"
 PASTED = {item["how"]: item["text"] for item in _lines("pasted.jsonl")}  # one message, in many ways
 
 
@@ -116,24 +121,43 @@ def test_a_message_is_found_however_it_is_pasted(how: str) -> None:
 @pytest.mark.parametrize(
     ("text", "case"),
     [
-        (("../aten/src/ATen/native/cuda/Loss.cu:94: operator(): block: [0,0,0], thread: [9,0,0] "
-         "Assertion `input_val >= zero && input_val <= one` failed.\n"
-         "RuntimeError: CUDA error: device-side assert triggered"), "loss/bce_of_logits"),
-        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied (3584x7 and 25088x4096)",
-         "shape/unflattened_map"),
-        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied (64x2304 and 9216x10)",
-         "shape/linear_for_another_image_size"),
-        (("RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected "
-         "input[1, 224, 224, 3] to have 3 channels, but got 224 channels instead"),
-         "shape/channels_last_images"),
-        (("RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected "
-         "input[1, 4, 400, 640] to have 3 channels, but got 4 channels instead"),
-         "data/pictures_with_alpha"),
-        ("IndexError: Target 255 is out of bounds.", "loss/mask_of_white_pixels"),
-        ("size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at /pytorch/THCTensorMathBlas.cu:249",
-         "shape/linear_for_another_image_size"),
+        (
+            (
+                "../aten/src/ATen/native/cuda/Loss.cu:94: operator(): block: [0,0,0], thread: [9,0,0] "
+                "Assertion `input_val >= zero && input_val <= one` failed.\n"
+                "RuntimeError: CUDA error: device-side assert triggered"
+            ),
+            "loss/bceloss_on_logits",
+        ),
+        (
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (3584x7 and 25088x4096)",
+            "shape/missing_flatten",
+        ),
+        (
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (64x2304 and 9216x10)",
+            "shape/linear_in_features_image_size",
+        ),
+        (
+            (
+                "RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected "
+                "input[1, 224, 224, 3] to have 3 channels, but got 224 channels instead"
+            ),
+            "shape/channels_last_images",
+        ),
+        (
+            (
+                "RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected "
+                "input[1, 4, 400, 640] to have 3 channels, but got 4 channels instead"
+            ),
+            "data/rgba_images",
+        ),
+        ("IndexError: Target 255 is out of bounds.", "loss/mask_of_0_and_255"),
+        (
+            "size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at /pytorch/THCTensorMathBlas.cu:249",
+            "shape/linear_in_features_image_size",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_numbers_tell_mistakes_apart(text: str, case: str) -> None:
     assert answer(text)[0].id == case
 
@@ -180,11 +204,20 @@ def test_an_index_survives_json() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 10**6, "(" * 10**5, "RuntimeError: x\n" * 10**5, "a." * 10**5, "[1, " * 10**5,
-     "\n".join(f"line {n} of a log" for n in range(10**5)), "\x00\x1b[31m\ud800" * 10**4,
-     f"mat1 and mat2 shapes cannot be multiplied ({'9' * 5000}x1 and 2x{'9' * 5000})",
-     "Missing key(s) in state_dict:" * 5000, "'" * 10**5, "Error: " * 10**5],
-)  # fmt: skip
+    [
+        "a" * 10**6,
+        "(" * 10**5,
+        "RuntimeError: x\n" * 10**5,
+        "a." * 10**5,
+        "[1, " * 10**5,
+        "\n".join(f"line {n} of a log" for n in range(10**5)),
+        "\x00\x1b[31m\ud800" * 10**4,
+        f"mat1 and mat2 shapes cannot be multiplied ({'9' * 5000}x1 and 2x{'9' * 5000})",
+        "Missing key(s) in state_dict:" * 5000,
+        "'" * 10**5,
+        "Error: " * 10**5,
+    ],
+)
 def test_a_hostile_text_is_answered_soon(text: str) -> None:
     start = time.process_time()
     assert len(answer(text)) <= len(KNOWN)
@@ -207,8 +240,8 @@ MINE = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"
 
 @pytest.fixture
 def ours(harness: Command) -> Command:
-    seen = [{"says": MINE}]
-    corpus_of(harness.root, {"shape/pair": Pair(extra={"seen": seen})})
+    seen = [{"message": MINE}]
+    corpus_of(harness.root, {"shape/pair": Pair(extra={"other_messages": seen})})
     return harness
 
 
@@ -236,7 +269,7 @@ def test_the_command_says_so_where_nothing_is_like_it(ours: Command) -> None:
 def test_the_document_has_the_best_first(ours: Command) -> None:
     found = ours.json("explain", MINE)["matches"]
     assert [set(match) for match in found] == [
-        {"id", "score", "title", "numbers", "why", "tell", "read"}
+        {"id", "score", "title", "numbers", "why", "distinguish", "read"}
     ]
     assert (found[0]["id"], found[0]["score"], found[0]["read"]) == ("shape/pair", 1.0, MINE)
 
@@ -291,17 +324,23 @@ def test_top_limits_the_answer() -> None:
 
 
 def test_of_each_kind_one_case_comes_before_its_others() -> None:
-    extra = {name: {"covers": [kind], "level": level} for name, kind, level in
-             (("a", "k/common", 1), ("b", "k/common", 2), ("c", "k/rare", 1))}  # fmt: skip
+    extra = {
+        name: {"covers": [kind], "level": level}
+        for name, kind, level in (("a", "k/common", 1), ("b", "k/common", 2), ("c", "k/rare", 1))
+    }
     cases = [case_of(Pair(extra=keys), f"shape/{name}") for name, keys in extra.items()]
     met = Counter({"k/common": 10, "k/rare": 1})
     assert [case.id[-1] for case in messages.ordered(cases, met)] == ["a", "c", "b"]
 
 
 def test_what_a_case_says_where_it_is_not_supported_is_not_its_message(tmp_path: Path) -> None:
-    said = {verdict: Side(raises="ValueError", says=f"said when {verdict}") for verdict in Verdict}
-    entries = {f"shape/{verdict}": Record(verdict, said[verdict]) for verdict in
-               (Verdict.REPRODUCED, Verdict.NOT_HERE)}  # fmt: skip
-    hello = Hello("3.11", "2.2.2", "0.17.2", {"cpu": ""}, "a fork")
+    said = {
+        verdict: Side(raises="ValueError", message=f"said when {verdict}") for verdict in Verdict
+    }
+    entries = {
+        f"shape/{verdict}": Record(verdict, said[verdict])
+        for verdict in (Verdict.REPRODUCED, Verdict.NOT_HERE)
+    }
+    hello = RuntimeInfo("3.11", "2.2.2", "0.17.2", {"cpu": ""})
     bless(tmp_path, hello, {"cpu": entries}, set(entries))
     assert list(messages.read(tmp_path)) == ["shape/reproduced"]

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.util import files
 from kit import put, wait_for
-
-from harness import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,7 @@ KILLS = 30
 WRITER = """
 import sys
 from pathlib import Path
-from harness import files
+from broken_convnets.util import files
 
 folder, start = Path(sys.argv[1]), int(sys.argv[2])
 for version in range(start, start + 1_000_000):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.observe.facts import Observation, Run, RunRequest
+from broken_convnets.observe.runner import OBSERVE, PRELOAD, runtime_of
+from broken_convnets.sandbox import subprocess_runner
+from broken_convnets.sandbox.job import Job, JobStatus, Limits
+from broken_convnets.sandbox.runner import open_runner
+from broken_convnets.sandbox.subprocess_runner import FreshInterpreters
 from kit import HEALTHY, doing, importing
-
-from harness.facts import End, Ending, Job, Limits
-from harness.isolation import fresh
-from harness.isolation.fresh import FreshInterpreters
-from harness.isolation.runner import open_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,44 +32,46 @@ def interpreters() -> Iterator[FreshInterpreters]:
 
 
 @pytest.fixture(scope="module")
-def endings(interpreters: FreshInterpreters) -> dict[str, Ending]:
+def endings(interpreters: FreshInterpreters) -> dict[str, Run]:
     """Run all but one under long limits, then the one that uses up all of its time."""
-    jobs = [Job(number, source, 0) for number, source in enumerate(PROGRAMS.values())]
-    found = list(interpreters.run(jobs[:-1]))
+    jobs = [
+        Job(number, OBSERVE, RunRequest(source)) for number, source in enumerate(PROGRAMS.values())
+    ]
+    found = list(interpreters.run(jobs[:-1], Observation))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fresh, "STARTUP_SECONDS", 5.0)
-        patch.setattr(interpreters, "_limits", Limits(seconds=1))
-        found += interpreters.run(jobs[-1:])
+        patch.setattr(subprocess_runner, "STARTUP_SECONDS", 5.0)
+        patch.setattr(interpreters, "_limits", Limits(seconds=1, wall_factor=1, preload=PRELOAD))
+        found += interpreters.run(jobs[-1:], Observation)
     return {list(PROGRAMS)[ending.job]: ending for ending in found}
 
 
 def test_it_says_the_same_of_itself_as_a_server(
     interpreters: FreshInterpreters, runner: Remembering
 ) -> None:
-    here, there = interpreters.hello, runner.hello
+    here, there = runtime_of(interpreters), runtime_of(runner)
     assert (here.torch, here.python, here.devices) == (there.torch, there.python, there.devices)
 
 
 def test_a_healthy_program_gives_the_same_facts_as_in_a_fork(
-    endings: dict[str, Ending], runner: Remembering
+    endings: dict[str, Run], runner: Remembering
 ) -> None:
-    (forked,) = runner.run([Job(0, HEALTHY, 0)])
-    fresh_one = endings["healthy"].observation
+    (forked,) = runner.run([Job(0, OBSERVE, RunRequest(HEALTHY))], Observation)
+    fresh_one = endings["healthy"].answer
     assert fresh_one
-    assert forked.observation
-    assert fresh_one.repeatable == forked.observation.repeatable
-    assert fresh_one.laws == forked.observation.laws
+    assert forked.answer
+    assert fresh_one.repeatable == forked.answer.repeatable
+    assert fresh_one.laws == forked.answer.laws
 
 
-def test_a_program_that_hangs_is_stopped(endings: dict[str, Ending]) -> None:
-    assert (endings["hangs"].end, endings["hangs"].detail) == (
-        End.TIMEOUT,
+def test_a_program_that_hangs_is_stopped(endings: dict[str, Run]) -> None:
+    assert (endings["hangs"].status, endings["hangs"].detail) == (
+        JobStatus.TIMEOUT,
         "still running after 1 s",
     )
 
 
-def test_a_program_that_exits_has_crashed(endings: dict[str, Ending]) -> None:
-    assert endings["exits"].end is End.CRASHED
+def test_a_program_that_exits_has_crashed(endings: dict[str, Run]) -> None:
+    assert endings["exits"].status is JobStatus.CRASHED
     assert "without a result" in endings["exits"].detail
 
 
@@ -77,6 +80,6 @@ def test_where_no_fork_is_possible_each_job_gets_an_interpreter(
 ) -> None:
     monkeypatch.delattr("os.pidfd_open")
     opened: list[Limits] = []
-    monkeypatch.setattr(fresh, "FreshInterpreters", opened.append)
+    monkeypatch.setattr(subprocess_runner, "FreshInterpreters", opened.append)
     open_runner(Limits(workers=3))
     assert opened == [Limits(workers=3)]

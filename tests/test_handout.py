@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from broken_convnets.commands.score.programs import programs
+from broken_convnets.commands.score.protocol import Names, Request
+from broken_convnets.commands.score.workspace import SETTINGS, lay_out, names_of
+from broken_convnets.corpus.entries import load
 from kit import BROKEN, HEALTHY, Pair, corpus_of, put
-
-from harness.corpus.entries import load
-from harness.tools.folder import SETTINGS, lay_out, names_of
-from harness.tools.programs import programs
-from harness.tools.protocol import Names, Request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,14 +32,16 @@ def test_every_program_is_written_with_its_request(harness: Command, tmp_path: P
     done = harness("programs", "--out", str(out), "--seed", "7")
     assert done.code == 0
     assert f"{out}: 3 programs" in done.out
-    assert "python -m harness score --seed 7 --sarif FILE" in done.out
+    assert "broken-convnets score --seed 7 --sarif FILE" in done.out
     found = _requests(out)
     assert sorted(request.source for request in found) == sorted([BROKEN, HEALTHY, HEALTHY])
     for request in found:
         assert request.file == f"{request.id}/net_{request.id}.py"
         assert (out / request.file).read_text() == request.source
         assert {path.name for path in (out / request.id).iterdir()} == {
-            f"net_{request.id}.py", *SETTINGS}  # fmt: skip
+            f"net_{request.id}.py",
+            *SETTINGS,
+        }
 
 
 def test_the_same_seed_gives_the_ids_that_score_knows(harness: Command, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_an_interruption_leaves_nothing(
     def interrupted(*_: object) -> Names:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.tools.handout.names_of", interrupted)
+    monkeypatch.setattr("broken_convnets.commands.programs.export_programs.names_of", interrupted)
     before = set(tmp_path.iterdir())
     assert harness("programs", "--out", str(tmp_path / "out")).code == 130
     assert set(tmp_path.iterdir()) == before
@@ -123,7 +124,7 @@ def test_the_parts_of_a_program_are_named() -> None:
 def test_torch_is_not_needed(harness: Command, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from harness.cli import main\n"
+        "from broken_convnets.cli import main\n"
         f"sys.exit(main(['programs', '--out', {str(tmp_path / 'out')!r}, "
         f"'--corpus', {str(harness.root)!r}]))"
     )

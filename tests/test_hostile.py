@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from broken_convnets.vocabulary import Verdict
 from kit import (
     BROKEN,
     SAYS,
@@ -19,11 +20,9 @@ from kit import (
     servers,
 )
 
-from harness.vocabulary import Verdict
-
 if TYPE_CHECKING:
-    from harness.corpus.entries import Corpus
-    from harness.isolation.client import ForkServer
+    from broken_convnets.corpus.entries import Corpus
+    from broken_convnets.sandbox.fork_client import ForkServer
 
 LONG_NAP = 86_413  # seconds; also the mark by which a test finds the process
 
@@ -37,7 +36,7 @@ def _raises(expression: str, needs: str = "os") -> Pair:
     line = f"raise {expression}"
     return Pair(
         doing(line, needs=needs, source=BROKEN),
-        declared={"at": line, "layer": None} if SAYS in expression else {},
+        declared={"expression": line, "layer": None} if SAYS in expression else {},
     )
 
 
@@ -153,9 +152,9 @@ HOSTILE = {
             doing("return self.forward(x)", source=BROKEN),
             declared={
                 "raises": "RecursionError",
-                "says": "recursion",
+                "message": "recursion",
                 "layer": None,
-                "at": "self.forward(x)",
+                "expression": "self.forward(x)",
             },
         ),
         Verdict.REPRODUCED,
@@ -165,9 +164,9 @@ HOSTILE = {
             doing("return self(x)", source=BROKEN),
             declared={
                 "raises": "RecursionError",
-                "says": "recursion",
+                "message": "recursion",
                 "layer": None,
-                "at": "self(x)",
+                "expression": "self(x)",
             },
         ),
         Verdict.REPRODUCED,
@@ -242,8 +241,9 @@ def test_a_healthy_pair_after_the_hostile_is_unharmed(
 def test_no_process_of_a_program_is_left() -> None:
     assert servers()
     assert [child for server in servers() for child in server.children(recursive=True)] == []
-    assert [p for p in psutil.process_iter(["cmdline"])
-            if p.info["cmdline"] == ["sleep", str(LONG_NAP)]] == []  # fmt: skip
+    assert [
+        p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", str(LONG_NAP)]
+    ] == []
 
 
 def test_a_crash_quotes_the_last_words(zoo: Corpus, strict: Remembering) -> None:

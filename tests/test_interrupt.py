@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 import pytest
+from broken_convnets.sandbox.job import Limits
+from broken_convnets.verdicts import matrix
+from broken_convnets.verdicts.records import read_all
 from kit import Pair, Solo, corpus_of, importing, put, wait_for
-
-from harness.facts import Limits
-from harness.results import matrix
-from harness.results.records import read_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,22 +56,46 @@ class Session:
         self.before = self.results()
         with (root / "out").open("w") as out, (root / "err").open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness", "reproduce", "--bless", "--corpus", root,
-                 "--workers", str(QUICK + SLOW), "--timeout", "600"],
-                stdout=out, stderr=err, start_new_session=True,
-                env={**os.environ, MARK: mark, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1",
-                     "TMPDIR": str(root / "scratch")},
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "broken_convnets",
+                    "reproduce",
+                    "--bless",
+                    "--corpus",
+                    root,
+                    "--workers",
+                    str(QUICK + SLOW),
+                    "--timeout",
+                    "600",
+                ],
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    MARK: mark,
+                    "PYTHONUNBUFFERED": "1",
+                    "NO_COLOR": "1",
+                    "TMPDIR": str(root / "scratch"),
+                },
+            )
 
     def results(self) -> dict[str, bytes]:
         folder = self.root / "results"
-        return {str(path.relative_to(folder)): path.read_bytes()
-                for path in folder.rglob("*") if path.is_file()}  # fmt: skip
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
 
     def others(self) -> list[psutil.Process]:
         """Return the processes of this run, the first excepted: they inherit its environment."""
-        return [process for process in psutil.process_iter()
-                if process.pid != self.process.pid and self._is_ours(process)]  # fmt: skip
+        return [
+            process
+            for process in psutil.process_iter()
+            if process.pid != self.process.pid and self._is_ours(process)
+        ]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -115,8 +138,9 @@ WAYS = [
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Signals, str], Stopped]:
     """Stop a run in every way; they start together, since loading torch takes seconds."""
-    sessions = [Session(tmp_path_factory.mktemp("run"), f"{os.getpid()}.{i}")
-                for i, _ in enumerate(WAYS)]  # fmt: skip
+    sessions = [
+        Session(tmp_path_factory.mktemp("run"), f"{os.getpid()}.{i}") for i, _ in enumerate(WAYS)
+    ]
     try:
         for (number, moment), session in zip(WAYS, sessions, strict=True):
             assert wait_for(getattr(session, moment), PATIENCE), (moment, session.process.poll())
@@ -188,7 +212,10 @@ def test_a_server_whose_other_end_has_gone_ends_without_a_word(said: bytes) -> N
     ours.close()
     with theirs:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.isolation.server", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "broken_convnets.sandbox.fork_server", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,10 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-
-from harness.corpus.entries import default_root
-from harness.results.records import Record, Side, read_all
-from harness.site.journey import (
+from broken_convnets.commands.site.journey import (
     FOLD,
     Enter,
     Fail,
@@ -24,12 +21,14 @@ from harness.site.journey import (
     parse,
     tensors,
 )
-from harness.site.svg import CHARACTERS, picture
+from broken_convnets.commands.site.svg import CHARACTERS, picture
+from broken_convnets.corpus.entries import default_root
+from broken_convnets.verdicts.records import Record, Side, read_all
 
 IMAGES, MAPS, SCORES = "float32[4, 3, 8, 8]", "float32[4, 8, 6, 6]", "float32[4, 10]"
 BROKEN = Side(
     raises="TypeError",
-    at="torch.flatten(x, 1)",
+    expression="torch.flatten(x, 1)",
     layers=[
         f"Net: {IMAGES} -> ✗",
         f"conv Conv2d: {IMAGES} -> {MAPS}",
@@ -53,11 +52,13 @@ FIXED = Side(
     [
         ("Net: float32[4, 3] -> ✗", Step("", "Net", "float32[4, 3]", "✗")),
         ("a.0 Conv2d: int64[4] -> …", Step("a.0", "Conv2d", "int64[4]", "…")),
-        ("loss Loss: float32[4], int64[4] -> float32[]",
-         Step("loss", "Loss", "float32[4], int64[4]", "float32[]")),
+        (
+            "loss Loss: float32[4], int64[4] -> float32[]",
+            Step("loss", "Loss", "float32[4], int64[4]", "float32[]"),
+        ),
         ("<b>no line of a trace", Step("", "<b>no line of a trace", "", "…")),
     ],
-)  # fmt: skip
+)
 def test_a_line_is_read(line: str, step: Step) -> None:
     assert parse(line) == step
 
@@ -97,7 +98,9 @@ def test_what_fails_after_the_network_ends_the_journey_too() -> None:
 
 
 def test_a_layer_that_fails_is_the_last() -> None:
-    side = Side(raises="E", at="f(x)", layers=["Net: int64[4] -> …", "fc Linear: int64[4] -> ✗"])
+    side = Side(
+        raises="E", expression="f(x)", layers=["Net: int64[4] -> …", "fc Linear: int64[4] -> ✗"]
+    )
     assert events(side) == [Value("int64[4]"), Layer("fc", "Linear"), Fail("E at f(x)", "fc")]
 
 
@@ -139,7 +142,7 @@ def test_a_picture_says_what_its_side_went_through() -> None:
 
 
 def test_where_only_one_side_fails_the_other_says_that_it_does_not() -> None:
-    late = Side(raises="ValueError", at="loss(x)", layers=FIXED.layers)
+    late = Side(raises="ValueError", expression="loss(x)", layers=FIXED.layers)
     told = journey(late, FIXED)
     assert _texts(picture(told, "broken", "x"))[-1] == "ValueError at loss(x)"
     assert _texts(picture(told, "fixed", "x"))[-1] == "nothing is raised"
@@ -147,7 +150,7 @@ def test_where_only_one_side_fails_the_other_says_that_it_does_not() -> None:
 
 def test_what_a_program_says_cannot_leave_the_picture() -> None:
     sick = "</title><script>alert(1)</script>"
-    side = Side(raises=sick, at=sick, layers=[f"a.{sick} {sick}: {sick} -> {sick}"])
+    side = Side(raises=sick, expression=sick, layers=[f"a.{sick} {sick}: {sick} -> {sick}"])
     svg = picture(journey(side, FIXED), "broken", sick)
     assert "<script" not in svg
     assert any("…" in text and len(text) <= CHARACTERS for text in _texts(svg))

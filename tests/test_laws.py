@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from broken_convnets.corpus.spec import Healthy
+from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.runner import OBSERVE
+from broken_convnets.sandbox.job import Job
+from broken_convnets.verdicts.judge import broken_laws
+from broken_convnets.vocabulary import Law
 from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
 from sick_runs import HEALTHY_RUNS, REPLACED, SICK_RUNS
 
-from harness.corpus.spec import Healthy
-from harness.facts import Job
-from harness.proof.verify import broken_laws
-from harness.vocabulary import Law
-
 if TYPE_CHECKING:
-    from harness.facts import Observation
+    from broken_convnets.observe.facts import Observation
 
 FLATTENED = "torch.flatten(x, 1)"
 SCORED = f"self.fc({FLATTENED})"
@@ -51,8 +52,11 @@ SICK = {
     ),
     "the second pass over an input is another": (
         {Law.DETERMINISTIC_IN_EVAL},
-        doing("KEPT.append((self, x))", "x = x + all(a is b for a, b in zip(*KEPT[-2:]))",
-              source=importing("copy", "KEPT = [(None, None)]")),
+        doing(
+            "KEPT.append((self, x))",
+            "x = x + all(a is b for a, b in zip(*KEPT[-2:]))",
+            source=importing("copy", "KEPT = [(None, None)]"),
+        ),
     ),
     "the input is clamped in place": (
         {Law.INPUTS_UNTOUCHED},
@@ -80,18 +84,24 @@ SICK = {
     ),
     "a random scale outside the state": (
         {Law.STATE_ROUND_TRIPS},
-        patched((BUILT, f"{BUILT}\n        self.scale = float(torch.rand(()))"),
-                ("self.fc(", "self.scale * self.fc(")),
+        patched(
+            (BUILT, f"{BUILT}\n        self.scale = float(torch.rand(()))"),
+            ("self.fc(", "self.scale * self.fc("),
+        ),
     ),
     "a tensor that is no buffer": (
         {Law.MOVES_AS_ONE},
-        patched((BUILT, f"{BUILT}\n        self.scale = torch.tensor(2.0)"),
-                ("self.fc(", "self.scale * self.fc(")),
+        patched(
+            (BUILT, f"{BUILT}\n        self.scale = torch.tensor(2.0)"),
+            ("self.fc(", "self.scale * self.fc("),
+        ),
     ),
     "layers in a list": (
         {Law.MOVES_AS_ONE, Law.STATE_ROUND_TRIPS},
-        patched(("self.fc =", "self.layers = [nn.Linear(16, 16)]\n        self.fc ="),
-                (FLATTENED, f"self.layers[0]({FLATTENED})")),
+        patched(
+            ("self.fc =", "self.layers = [nn.Linear(16, 16)]\n        self.fc ="),
+            (FLATTENED, f"self.layers[0]({FLATTENED})"),
+        ),
     ),
     "a device named in forward": (
         {Law.MOVES_AS_ONE},
@@ -111,8 +121,10 @@ SICK = {
     ),
     "a loss without gradient": (
         {Law.ONE_BATCH_CAN_BE_LEARNED},
-        patched(("cross_entropy(net(x), labels)", "cross_entropy(net(x) * 1e-9, labels)"),
-                source=TRAINED),
+        patched(
+            ("cross_entropy(net(x), labels)", "cross_entropy(net(x) * 1e-9, labels)"),
+            source=TRAINED,
+        ),
     ),
     "a warning": (
         {Law.NO_WARNINGS},
@@ -122,19 +134,22 @@ SICK = {
         {Law.NO_WARNINGS},
         patched((SCORED, f"nn.functional.softmax({SCORED})")),
     ),
-} | SICK_RUNS  # fmt: skip
+} | SICK_RUNS
 
 TRAINED_OUTPUT = "float32[]"
 SEEDS = 10
 WELL = {
     "forward": HEALTHY,
     "tiny outputs": patched((SCORED, f"{SCORED} * 1e-6")),
-    "images much alike": patched(("torch.randn(batch_size", "0.5 + 0.1 * torch.rand(batch_size"),
-                                 ("torch.relu(", "nn.functional.leaky_relu("),
-                                 ("(2, 4,", "(2, 1,"), ("4 * 2 * 2", "2 * 2")),
+    "images much alike": patched(
+        ("torch.randn(batch_size", "0.5 + 0.1 * torch.rand(batch_size"),
+        ("torch.relu(", "nn.functional.leaky_relu("),
+        ("(2, 4,", "(2, 1,"),
+        ("4 * 2 * 2", "2 * 2"),
+    ),
     "training": TRAINED,
     **HEALTHY_RUNS,
-}  # fmt: skip
+}
 AS_DECLARED = {Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS_DECLARED}
 
 
@@ -184,8 +199,11 @@ def test_what_is_declared_is_compared(
 def healthy(runner: Remembering) -> dict[tuple[str, int], Observation]:
     """Run every healthy program under every seed, as many at a time as there are workers."""
     keys = [(name, seed) for name in WELL for seed in range(SEEDS)]
-    jobs = [Job(number, WELL[name], seed) for number, (name, seed) in enumerate(keys)]
-    found = {keys[ending.job]: ending.observation for ending in runner.run(jobs)}
+    jobs = [
+        Job(number, OBSERVE, RunRequest(WELL[name], seed))
+        for number, (name, seed) in enumerate(keys)
+    ]
+    found = {keys[ending.job]: ending.answer for ending in runner.run(jobs, Observation)}
     return {key: seen for key, seen in found.items() if seen}
 
 
@@ -212,9 +230,11 @@ def test_a_law_that_does_not_apply_says_why(runner: Remembering) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["x = x * (1 + int(x.isfinite().all().item()))",
-     "torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_meta).__enter__()"],
-)  # fmt: skip
+    [
+        "x = x * (1 + int(x.isfinite().all().item()))",
+        "torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_meta).__enter__()",
+    ],
+)
 def test_what_meta_cannot_do_is_no_breach(line: str, runner: Remembering) -> None:
     found = observations(runner, {"program": doing(line)})["program"]
     assert found.laws[Law.MOVES_AS_ONE].holds is None

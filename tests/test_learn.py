@@ -7,24 +7,22 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from broken_convnets.commands.learn import progress
+from broken_convnets.commands.learn.command import Session
+from broken_convnets.commands.learn.ordering import alias, course, first
+from broken_convnets.commands.learn.progress import Progress, State
+from broken_convnets.commands.learn.render import plain
+from broken_convnets.commands.learn.terminal_input import SAVED
+from broken_convnets.commands.learn.workspace import Workshop
+from broken_convnets.corpus.entries import default_root, load
 from kit import HEALTHY, RAISES, Pair, case_of, corpus_of, doing, put
-
-from harness.corpus.entries import default_root, load
-from harness.learn import progress
-from harness.learn.course import alias, course, first
-from harness.learn.keys import SAVED
-from harness.learn.progress import Progress, State
-from harness.learn.screen import plain
-from harness.learn.session import Session
-from harness.learn.workshop import Workshop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from broken_convnets.commands.learn.grader import Examiner
     from conftest import Command
     from kit import Remembering
-
-    from harness.learn.examine import Examiner
 
 PAIR = alias(case_of(Pair()))  # shape/pair
 
@@ -46,7 +44,9 @@ class Learner:
 
 @pytest.fixture
 def learner(harness: Command, runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> Learner:
-    monkeypatch.setattr("harness.learn.session.open_runner", lambda _: nullcontext(runner))
+    monkeypatch.setattr(
+        "broken_convnets.commands.learn.command.open_runner", lambda _: nullcontext(runner)
+    )
     monkeypatch.chdir(harness.root)
     return Learner(harness, harness.root)
 
@@ -54,8 +54,10 @@ def learner(harness: Command, runner: Remembering, monkeypatch: pytest.MonkeyPat
 def test_once_copies_the_broken_program_and_exits_1(learner: Learner) -> None:
     done = learner("pair", "--once")
     assert done.code == 1
-    assert learner.program.read_text() == corpus_of(learner.harness.root, {}).entries[
-        "shape/pair"].programs()["broken"]  # fmt: skip
+    assert (
+        learner.program.read_text()
+        == corpus_of(learner.harness.root, {}).entries["shape/pair"].programs()["broken"]
+    )
     assert f'File "work/{PAIR}.py", line 15, in forward' in done.out
     assert "mat1 and mat2" in done.out
     assert (learner.work / ".gitignore").read_text() == "*\n"
@@ -91,8 +93,14 @@ def test_attempts_are_counted_once_a_program(learner: Learner) -> None:
             put(learner.program, text)
         learner("pair", "--once")
     (row,) = learner.json("--report")
-    assert row == {"id": "shape/pair", "state": "solved", "attempts": 2, "hints": 0,
-                   "solution_seen": False, "solved_at": 2}  # fmt: skip
+    assert row == {
+        "id": "shape/pair",
+        "state": "solved",
+        "attempts": 2,
+        "hints": 0,
+        "solution_seen": False,
+        "solved_at": 2,
+    }
 
 
 def test_the_list_names_a_case_once_it_is_solved(learner: Learner) -> None:
@@ -224,7 +232,7 @@ class Script:
 
 @pytest.fixture
 def play(tmp_path: Path, runner: Remembering, capsys: pytest.CaptureFixture[str]) -> Any:
-    from harness.learn.examine import Examiner  # noqa: PLC0415  (beside its only use)
+    from broken_convnets.commands.learn.grader import Examiner  # noqa: PLC0415  (beside its only use)
 
     cases = course(corpus_of(tmp_path, {"shape/pair": Pair(), "shape/other": Pair()}), [])
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.learn.editable_parts import closed_parts, judged
+from broken_convnets.commands.learn.grader import Examiner
+from broken_convnets.commands.learn.grading import DATA, FOLLOWS, IMPORTS, LAYERS, PROMISES, WORK
+from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.vocabulary import Law
 from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
 
-from harness.corpus.entries import Case, default_root, load
-from harness.learn.check import DATA, FOLLOWS, IMPORTS, LAYERS, PROMISES, WORK
-from harness.learn.contract import closed_parts, judged
-from harness.learn.examine import Examiner
-from harness.vocabulary import Law
-
 if TYPE_CHECKING:
-    from harness.isolation.client import ForkServer
-    from harness.learn.check import Result
+    from broken_convnets.commands.learn.grading import Result
+    from broken_convnets.sandbox.fork_client import ForkServer
 
 CORPUS = load(default_root())
 NAME = "work/net.py"
@@ -56,8 +55,15 @@ SILENCERS = {
     ),
     "try around the failing line": Try(
         "none/missing_return",
-        ((FLATTEN, ("        try:\n            return self.fc(torch.flatten(x, 1))\n"
-          "        except TypeError:\n            return torch.zeros(4, 10)\n")),),
+        (
+            (
+                FLATTEN,
+                (
+                    "        try:\n            return self.fc(torch.flatten(x, 1))\n"
+                    "        except TypeError:\n            return torch.zeros(4, 10)\n"
+                ),
+            ),
+        ),
         LEARNS,
     ),
     "detach": Try(
@@ -70,18 +76,19 @@ SILENCERS = {
     ),
     "a layer taken out altogether": Try(
         "none/missing_return",
-        (("        x = self.attend(x)\n", ""),
-         ("        self.attend = ChannelAttention(8)\n", "")),
+        (("        x = self.attend(x)\n", ""), ("        self.attend = ChannelAttention(8)\n", "")),
         LAYERS,
     ),
     "a constant": Try(
         "none/missing_return",
-        ((FLATTEN, "        return torch.ones(x.shape[0], 10)\n"),
-         (ATTENTION, "        return x\n")),
+        (
+            (FLATTEN, "        return torch.ones(x.shape[0], 10)\n"),
+            (ATTENTION, "        return x\n"),
+        ),
         Law.NONLINEAR,
     ),
     "the batch size written down": Try(
-        "shape/unflattened_map",
+        "shape/missing_flatten",
         (("self.fc(x)", "self.fc(x.view(4, 288))"),),
         Law.ANY_BATCH_SIZE,
     ),
@@ -89,71 +96,92 @@ SILENCERS = {
         "batch/hardcoded_batch_size", (("x.view(4,", "x.view(10,"),), "RuntimeError: shape '[10"
     ),
     "labels cast to what they are not": Try(
-        "dtype/float_labels",
-        (("torch.Tensor([index % 10 for index in range(batch_size)])",
-          "torch.Tensor([index % 10 for index in range(batch_size)]).bool().long()"),),
+        "dtype/float_class_labels",
+        (
+            (
+                "torch.Tensor([index % 10 for index in range(batch_size)])",
+                "torch.Tensor([index % 10 for index in range(batch_size)]).bool().long()",
+            ),
+        ),
         DATA,
     ),
     "labels cast where they are used": Try(
-        "dtype/float_labels", (("(net(images), labels)", "(net(images), labels.bool().long())"),),
+        "dtype/float_class_labels",
+        (("(net(images), labels)", "(net(images), labels.bool().long())"),),
         FOLLOWS,
     ),
     "labels clamped": Try(
-        "loss/classes_counted_from_one",
+        "loss/labels_start_at_one",
         (("(net(images), labels)", "(net(images), labels.clamp(max=9))"),),
         FOLLOWS,
     ),
     "strict=False": Try(
-        "state/prefix_of_a_wrapper",
+        "state/dataparallel_prefix",
         (("load_state_dict(torch.load(file))", "load_state_dict(torch.load(file), strict=False)"),),
         FOLLOWS,
     ),
     "nothing is saved": Try(
-        "state/prefix_of_a_wrapper",
+        "state/dataparallel_prefix",
         (("    fresh.load_state_dict(torch.load(file))\n", "    fresh = net\n"),),
         WORK,
     ),
     "retain_graph": Try(
-        "training/state_carried_with_its_graph",
+        "training/hidden_state_not_detached",
         (("loss.backward()", "loss.backward(retain_graph=True)"),),
         "RuntimeError: one of the variables needed for gradient",
     ),
     "the input caught and returned": Try(
-        "shape/unequal_residual_channels",
-        (("        return torch.relu(self.conv(x) + self.shortcut(x))\n",
-          ("        try:\n            return torch.relu(self.conv(x) + self.shortcut(x))\n"
-          "        except RuntimeError:\n            return x\n")),),
+        "shape/residual_channel_mismatch",
+        (
+            (
+                "        return torch.relu(self.conv(x) + self.shortcut(x))\n",
+                (
+                    "        try:\n            return torch.relu(self.conv(x) + self.shortcut(x))\n"
+                    "        except RuntimeError:\n            return x\n"
+                ),
+            ),
+        ),
         "RuntimeError",
     ),
     "a run that does nothing": Try(
-        "training/growing_gradients",
-        (_in_run("    return torch.tensor(0.0)\n",
-                 "        loss = F.cross_entropy(net(images), labels)\n        loss.backward()\n"
-                 "        optimizer.step()\n    return loss\n"),
-         ("    for _ in range(3):\n", "")),
+        "training/missing_zero_grad",
+        (
+            _in_run(
+                "    return torch.tensor(0.0)\n",
+                "        loss = F.cross_entropy(net(images), labels)\n        loss.backward()\n"
+                "        optimizer.step()\n    return loss\n",
+            ),
+            ("    for _ in range(3):\n", ""),
+        ),
         Law.GRADIENTS_ARE_FRESH,
     ),
     "one step only": Try(
-        "training/training_after_validation",
+        "training/missing_train_mode_after_validation",
         (("        print(epoch, accuracy(net, images, labels).item())\n", ""),),
         WORK,
     ),
     "inputs that never fail": Try(
-        "shape/linear_for_another_image_size", (("3, 64, 64", "3, 32, 32"),), "RuntimeError: mat1"
+        "shape/linear_in_features_image_size", (("3, 64, 64", "3, 32, 32"),), "RuntimeError: mat1"
     ),
     "a run of the learner's own": Try(
-        "batch/softmax_over_the_batch",
-        (("if __name__", ("def run(net, x):\n    return torch.softmax(net(x), dim=1)\n\n\n"
-          "if __name__")),),
+        "batch/softmax_over_batch",
+        (
+            (
+                "if __name__",
+                ("def run(net, x):\n    return torch.softmax(net(x), dim=1)\n\n\nif __name__"),
+            ),
+        ),
         Law.SAMPLES_INDEPENDENT,
     ),
     "warnings silenced": Try(
         "none/missing_return",
-        (("import torch\n", "import warnings\n\nimport torch\n"),
-         (ATTENTION, "        return x * weights[:, :, None, None]\n")),
+        (
+            ("import torch\n", "import warnings\n\nimport torch\n"),
+            (ATTENTION, "        return x * weights[:, :, None, None]\n"),
+        ),
         IMPORTS,
     ),
-}  # fmt: skip
+}
 
 RIGHT = {
     "mul for *": Try(
@@ -162,56 +190,80 @@ RIGHT = {
     ),
     "a conditional expression": Try(
         "none/conditional_return",
-        (("        if self.halve:\n            return F.max_pool2d(x, 2)\n",
-          "        return F.max_pool2d(x, 2) if self.halve else x\n"),),
+        (
+            (
+                "        if self.halve:\n            return F.max_pool2d(x, 2)\n",
+                "        return F.max_pool2d(x, 2) if self.halve else x\n",
+            ),
+        ),
     ),
     "labels cast in run": Try(
-        "dtype/float_labels", (("(net(images), labels)", "(net(images), labels.long())"),)
+        "dtype/float_class_labels", (("(net(images), labels)", "(net(images), labels.long())"),)
     ),
     "labels by another function": Try(
-        "dtype/float_labels", (("(torch.Tensor([index % 10 for index in range(batch_size)]),)",
-                                "(torch.arange(batch_size) % 10,)"),)
+        "dtype/float_class_labels",
+        (
+            (
+                "(torch.Tensor([index % 10 for index in range(batch_size)]),)",
+                "(torch.arange(batch_size) % 10,)",
+            ),
+        ),
     ),
     "labels shifted in run": Try(
-        "loss/classes_counted_from_one",
-        (("F.cross_entropy(net(images), labels)",
-          "nn.CrossEntropyLoss()(net(images), labels - 1)"),),
+        "loss/labels_start_at_one",
+        (
+            (
+                "F.cross_entropy(net(images), labels)",
+                "nn.CrossEntropyLoss()(net(images), labels - 1)",
+            ),
+        ),
     ),
     "a pool instead of a larger Linear": Try(
-        "shape/linear_for_another_image_size",
+        "shape/linear_in_features_image_size",
         ((FLATTEN, "        x = F.adaptive_avg_pool2d(x, 5)\n" + FLATTEN),),
     ),
     "view by the batch": Try(
         "batch/hardcoded_batch_size", (("x.view(4, 8 * 6 * 6)", "x.view(x.size(0), -1)"),)
     ),
     "gradients set to zero after the step": Try(
-        "training/growing_gradients",
+        "training/missing_zero_grad",
         (("        optimizer.step()\n", "        optimizer.step()\n        net.zero_grad()\n"),),
     ),
     "a layer for the flatten": Try(
-        "shape/unflattened_map",
-        (("self.fc = nn.Linear(8 * 6 * 6, 10)",
-          "self.fc = nn.Sequential(nn.Flatten(), nn.Linear(8 * 6 * 6, 10))"),),
+        "shape/missing_flatten",
+        (
+            (
+                "self.fc = nn.Linear(8 * 6 * 6, 10)",
+                "self.fc = nn.Sequential(nn.Flatten(), nn.Linear(8 * 6 * 6, 10))",
+            ),
+        ),
     ),
     "numpy's own cast": Try(
-        "dtype/double_images",
-        (("size=(batch_size, 3, 8, 8))",
-          "size=(batch_size, 3, 8, 8)).astype(np.float32)"),),
+        "dtype/float64_images",
+        (("size=(batch_size, 3, 8, 8))", "size=(batch_size, 3, 8, 8)).astype(np.float32)"),),
     ),
     "a state detached after the step": Try(
-        "training/state_carried_with_its_graph",
-        (("        optimizer.step()\n", ("        optimizer.step()\n"
-          "        state = state.detach()\n")),),
+        "training/hidden_state_not_detached",
+        (
+            (
+                "        optimizer.step()\n",
+                ("        optimizer.step()\n        state = state.detach()\n"),
+            ),
+        ),
     ),
     "the state of the network itself": Try(
-        "state/prefix_of_a_wrapper", (("parallel.state_dict()", "net.state_dict()"),)
+        "state/dataparallel_prefix", (("parallel.state_dict()", "net.state_dict()"),)
     ),
     "a norm inside the activation": Try(
         "module/discarded_layer_output",
-        (("        self.norm(x)\n        x = torch.relu(x)\n",
-          "        x = self.norm(x).clamp(min=0)\n"),),
+        (
+            (
+                "        self.norm(x)\n        x = torch.relu(x)\n",
+                "        x = self.norm(x).clamp(min=0)\n",
+            ),
+        ),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +300,7 @@ def test_a_broken_promise_is_told_as_a_sentence(examiner: Examiner) -> None:
 
 
 def test_the_case_itself_is_unsolved_and_our_fix_solves(examiner: Examiner) -> None:
-    for name in ("none/missing_return", "batch/softmax_over_the_batch"):
+    for name in ("none/missing_return", "batch/softmax_over_batch"):
         case = _case(name)
         assert not examiner.examine(case, case.broken, NAME).solved
         assert examiner.examine(case, case.fixed, NAME).solved
@@ -294,9 +346,11 @@ def test_what_a_program_prints_is_bounded(examiner: Examiner) -> None:
 
 def test_an_endless_traceback_keeps_its_ends(examiner: Examiner) -> None:
     source = doing("return self.again(x, 90)").replace(
-        "    def forward", "    def again(self, x, n):\n"
+        "    def forward",
+        "    def again(self, x, n):\n"
         "        return [self.again(x, n - 1) for _ in range(1)] if n else x.none()\n\n"
-        "    def forward")  # fmt: skip
+        "    def forward",
+    )
     result = examiner.examine(case_of(Pair()), source, NAME)
     assert len(result.traceback.splitlines()) <= 61
     assert "more lines ..." in result.traceback
@@ -304,7 +358,7 @@ def test_an_endless_traceback_keeps_its_ends(examiner: Examiner) -> None:
 
 
 def test_a_closed_part_is_judged_as_it_was_and_named() -> None:
-    case = _case("shape/linear_for_another_image_size")
+    case = _case("shape/linear_in_features_image_size")
     assert closed_parts(case) == ["example_inputs"]
     changed = case.broken.replace("3, 64, 64", "3, 32, 32")
     contract = judged(case, changed)
@@ -322,7 +376,7 @@ def test_a_decorator_is_put_back_with_its_function() -> None:
 
 
 def test_a_run_is_open_where_the_mistake_is_in_the_data_only() -> None:
-    assert "run" not in closed_parts(_case("dtype/float_labels"))
+    assert "run" not in closed_parts(_case("dtype/float_class_labels"))
     assert "run" in closed_parts(_case("batch/hardcoded_batch_size"))
 
 
@@ -350,9 +404,13 @@ def test_what_is_no_part_of_the_task_is_advice(examiner: Examiner) -> None:
 
 
 def test_a_run_that_makes_up_its_labels_is_unsolved(examiner: Examiner) -> None:
-    source = patched(("nn.functional.cross_entropy(net(x), labels)",
-                      "nn.functional.cross_entropy(net(x), torch.randint(5, labels.shape))"),
-                     source=TRAINED)  # fmt: skip
+    source = patched(
+        (
+            "nn.functional.cross_entropy(net(x), labels)",
+            "nn.functional.cross_entropy(net(x), torch.randint(5, labels.shape))",
+        ),
+        source=TRAINED,
+    )
     broken = patched(("cross_entropy(net(x)", "cross_entropy(net(x)[0]"), source=TRAINED)
     case = case_of(Pair(broken, TRAINED, output="float32[]"))
     result = examiner.examine(case, source, NAME)

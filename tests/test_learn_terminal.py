@@ -13,10 +13,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.learn.ordering import alias
+from broken_convnets.commands.learn.progress import read
 from kit import HEALTHY, Pair, case_of, corpus_of
-
-from harness.learn.course import alias
-from harness.learn.progress import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +32,16 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         corpus_of(folder, {"shape/pair": Pair(), "shape/other": Pair()})
-        command = [sys.executable, "-m", "harness", "learn", "--corpus", str(folder),
-                   "--work", str(folder / "work")]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "broken_convnets",
+            "learn",
+            "--corpus",
+            str(folder),
+            "--work",
+            str(folder / "work"),
+        ]
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execve(sys.executable, command, {**os.environ, "COLUMNS": "80", "TERM": "xterm"})  # noqa: S606  (no shell is wanted)

@@ -9,10 +9,9 @@ import sysconfig
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.corpus.lint import check, lint, unformatted
+from broken_convnets.corpus.rules import LINE_LIMIT
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, Pair, Solo, case_of, corpus_of, importing, patched
-
-from harness.contract.lint import check, lint, unformatted
-from harness.contract.rules import LINE_LIMIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,22 +72,30 @@ SICK_PAIRS = {
     "an identical fix": (Pair(fixed=BROKEN), "fixes", "is the same as the case"),
     "a fix of nine lines": (
         Pair(fixed=patched((IN_FORWARD, f"{IN_FORWARD}{LONG_FIX}"))),
-        "fixes", "changes 9 lines of the case: keep to 8",
+        "fixes",
+        "changes 9 lines of the case: keep to 8",
     ),
     "another intent": (
-        Pair(fixed=patched(("tiny", "small"))), "fixes", "has another docstring than the case",
+        Pair(fixed=patched(("tiny", "small"))),
+        "fixes",
+        "has another docstring than the case",
     ),
     "an `at` that is nowhere": (
-        Pair(declared={"at": "self.fc(y)"}), "cases", "key `broken.at`: 'self.fc(y)' is nowhere",
+        Pair(declared={"expression": "self.fc(y)"}),
+        "cases",
+        "key `broken.expression`: 'self.fc(y)' is nowhere",
     ),
     "a CUDA `at` that is nowhere": (
-        Pair(declared={"cuda": {"at": "self.fc(y)"}}), "cases",
-        "key `broken.cuda.at`: 'self.fc(y)' is nowhere",
+        Pair(declared={"cuda": {"expression": "self.fc(y)"}}),
+        "cases",
+        "key `broken.cuda.expression`: 'self.fc(y)' is nowhere",
     ),
     "an `also` that is nowhere": (
-        Pair(extra={"also": [RAISES, "y = 1"]}), "cases", "key `also[1]`: 'y = 1' is nowhere",
+        Pair(extra={"other_fix_sites": [RAISES, "y = 1"]}),
+        "cases",
+        "key `also[1]`: 'y = 1' is nowhere",
     ),
-}  # fmt: skip
+}
 SOUND = {
     "the pair": Pair(),
     "a fix of eight lines": Pair(
@@ -97,11 +104,11 @@ SOUND = {
     "as many lines as allowed": Pair(_long(BROKEN, LINE_LIMIT), _long(HEALTHY, LINE_LIMIT)),
     "words that contain telling ones": Pair(
         _in_forward("debug, prefix, failover = 'badge', 'errors', 'wronged'"),
-        declared={"at": "self.conv(x)"},
+        declared={"expression": "self.conv(x)"},
     ),
     "an `at` over several lines": Pair(
         patched((RAISES, "self.fc(\n            torch.flatten(x, 2)\n        )"), source=BROKEN),
-        declared={"at": "self.fc( torch.flatten(x, 2) )"},
+        declared={"expression": "self.fc( torch.flatten(x, 2) )"},
     ),
     "the standard library": Pair(importing("math", source=BROKEN), importing("math")),
 }
@@ -177,7 +184,9 @@ def test_lint_never_runs_a_program(tmp_path: Path) -> None:
     loud = importing("os", "os.kill(os.getppid(), 9)")
     corpus_of(tmp_path, {"shape/pair": Pair(loud, loud.replace("9)", "15)"))})
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "lint", "--corpus", tmp_path],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "broken_convnets", "lint", "--corpus", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "1 entries" in done.stderr

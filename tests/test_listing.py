@@ -6,19 +6,18 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.list.listing import HEADINGS, INVALID, listing
+from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.util import terminal
 from kit import HEALTHY, Pair, Solo, corpus_of, put
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import terminal
-from harness.corpus.entries import Case, default_root, load
-from harness.corpus.listing import HEADINGS, INVALID, listing
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.corpus.entries import Corpus
+    from broken_convnets.corpus.entries import Corpus
 
 LONG = "A title so long that it has to go on in the lines below its first one, twice at least"
 
@@ -73,7 +72,9 @@ def test_what_is_invalid_is_red_and_the_headings_are_bold(tmp_path: Path) -> Non
     assert styles[INVALID] == "red"
     assert styles["title"] == "bold"
     assert {style for text, style in styles.items() if text not in {INVALID, "title"}} <= {
-        "", "bold"}  # fmt: skip
+        "",
+        "bold",
+    }
 
 
 def test_a_stream_that_cannot_say_what_it_is_gets_plain_text(

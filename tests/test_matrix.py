@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from harness.results.matrix import differences, page
-from harness.results.records import Book, Record, Side
-from harness.vocabulary import Verdict
+from broken_convnets.verdicts.matrix import differences, page
+from broken_convnets.verdicts.records import Book, Record, Side
+from broken_convnets.vocabulary import Verdict
 
-FAILS = Side(stage="forward", raises="RuntimeError", says="4 and 5", at="f(x)", layer="fc")
+FAILS = Side(
+    stage="forward", raises="RuntimeError", message="4 and 5", expression="f(x)", layer="fc"
+)
 LOUD = Record(Verdict.REPRODUCED, FAILS)
-SILENT = Record(Verdict.REPRODUCED, Side(output="float32[1]", breaks=["nonlinear"]))
+SILENT = Record(Verdict.REPRODUCED, Side(output="float32[1]", violates=["nonlinear"]))
 WORKS = Record(Verdict.WORKS)
 NOT_HERE = Record(Verdict.NOT_HERE)
 
 
 def _loud(**changes: str) -> Record:
-    fields = {name: getattr(FAILS, name) for name in ("stage", "raises", "says", "at", "layer")}
+    fields = {
+        name: getattr(FAILS, name) for name in ("stage", "raises", "message", "expression", "layer")
+    }
     return Record(Verdict.REPRODUCED, Side(**{**fields, **changes}))
 
 
@@ -47,16 +51,19 @@ def test_a_device_without_a_book_is_said_once() -> None:
 
 
 def test_each_device_is_compared_with_its_own_newest_release() -> None:
-    books = [_book("2.14.1", a=LOUD), _book("2.9.0", "cuda", a=_loud(says="assert"))]
+    books = [_book("2.14.1", a=LOUD), _book("2.9.0", "cuda", a=_loud(message="assert"))]
     assert "| a | reproduced: RuntimeError | reproduced: RuntimeError |" in _tables(books)
 
 
 def test_what_differs_is_named() -> None:
     assert differences(LOUD, _loud()) == []
-    assert differences(LOUD, _loud(says="5")) == ["other message"]
-    assert differences(LOUD, _loud(raises="ValueError", at="g(x)")) == ["ValueError", "other place"]
+    assert differences(LOUD, _loud(message="5")) == ["other message"]
+    assert differences(LOUD, _loud(raises="ValueError", expression="g(x)")) == [
+        "ValueError",
+        "other place",
+    ]
     assert differences(LOUD, _loud(layer="conv")) == ["other place"]
-    assert differences(SILENT, Record(Verdict.REPRODUCED, Side(breaks=["exports"]))) == [
+    assert differences(SILENT, Record(Verdict.REPRODUCED, Side(violates=["exports"]))) == [
         "breaks exports"
     ]
     assert differences(LOUD, Record(Verdict.WRONG_SYMPTOM, FAILS)) == [

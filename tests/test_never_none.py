@@ -29,9 +29,18 @@ LAYERS = [
     nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2)),
 ]
 DTYPES = [
-    torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64,
-    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool,
-]  # fmt: skip
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.bool,
+]
 SIZES = [
     (),
     (3,),

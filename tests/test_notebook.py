@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import nbclient
 import nbformat
 import pytest
+from broken_convnets.commands.export.notebook import RAISES, write_notebook
+from broken_convnets.corpus.entries import Case, default_root, load
 from kit import SAYS, Pair, corpus_of, patched
-
-from harness.corpus.entries import Case, default_root, load
-from harness.learn.notebook import RAISES, write_notebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,9 @@ SECONDS = 120  # for a cell: the first one loads torch, on a busy machine
 
 @pytest.fixture(autouse=True)
 def _no_second_server(runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.learn.notebook.open_runner", lambda _: nullcontext(runner))
+    monkeypatch.setattr(
+        "broken_convnets.commands.export.notebook.open_runner", lambda _: nullcontext(runner)
+    )
 
 
 def _written(name: str, folder: Path) -> Any:
@@ -62,7 +63,7 @@ def test_a_loud_case_fails_as_declared_and_shows_its_layers(tmp_path: Path) -> N
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_silent_case_runs_to_its_end_and_names_the_law(tmp_path: Path) -> None:
-    book = _written("batch/softmax_over_the_batch", tmp_path)
+    book = _written("batch/softmax_over_batch", tmp_path)
     outputs = _executed(book, tmp_path)
     assert all(item.output_type != "error" for cell in outputs for item in cell)
     page = "\n".join(cell.source for cell in book.cells)

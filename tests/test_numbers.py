@@ -3,95 +3,211 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.explaining.numbers import facts, tags
+from broken_convnets.commands.explain.numbers import facts, tags
 
 SAID = [
-    ("mat1 and mat2 shapes cannot be multiplied (4x2704 and 400x10)",
-     "Linear expects 400 features; what arrives has 2704, in 4 rows.", ["other features"]),
-    ("mat1 and mat2 shapes cannot be multiplied (192x6 and 288x10)",
-     "possibly the flatten is missing, with a batch of 4", ["no flatten"]),
-    ("mat1 and mat2 shapes cannot be multiplied (8x36 and 288x10)",
-     "possibly this is one image without its batch", ["one image"]),
-    ("mat1 and mat2 shapes cannot be multiplied (12x8 and 24x10)",
-     "possibly 3 parts of one sample", ["parts as rows"]),
-    ("mat1 and mat2 shapes cannot be multiplied (192x6 and 8x10)",
-     "possibly these are maps of 8 channels", ["no pooling"]),
-    ("mat1 and mat2 shapes cannot be multiplied (64x2304 and 9216x10)",
-     "possibly the images have sides 2 times shorter", ["other features"]),
-    ("size mismatch, m1: [4 x 12], m2: [10 x 2] at /x.cpp:9",
-     "Linear expects 10 features; what arrives has 12", ["other features"]),
-    ("expected input[4, 8, 8, 3] to have 3 channels, but got 8 channels instead",
-     "possibly the channels are in the last dimension", ["channels last"]),
-    ("expected input[128, 64, 32, 32] to have 32 channels, but got 64 channels instead",
-     "The layer takes 32 channels; what arrives, [128, 64, 32, 32], has 64.", ["other channels"]),
-    ("expected input[4, 1, 8, 8] to have 3 channels, but got 1 channels instead",
-     "One channel is what a grey image has.", ["grey"]),
-    ("expected input[3, 1, 512, 512] to have 3 channels, but got 1 channels instead",
-     "possibly batch and channels changed places", ["grey"]),
-    ("expected input[4, 4, 8, 8] to have 3 channels, but got 4 channels instead",
-     "what a picture with transparency has", ["alpha"]),
-    (("Given groups=4, weight of size [8, 2, 3, 3], expected input[4, 6, 8, 8] to have 8 channels, "
-      "but got 6 channels instead"), "It cuts them into 4 groups.", ["groups"]),
-    ("The size of tensor a (16) must match the size of tensor b (8) at non-singleton dimension 1",
-     "(the channels, in a batch of images) one tensor has 16 entries and the other 8.",
-     ["in the channels", "twice"]),
-    ("Sizes of tensors must match except in dimension 1. Expected size 15 but got size 14 for",
-     "One tensor has 15 entries where another has 14: 1 apart.", ["joined", "by a few"]),
-    ("got [3, 8, 10] at entry 0 and [3, 8, 9] at entry 1", "They differ in number 3.",
-     ["sides differ"]),
-    ("got [224, 224] at entry 0 and [224, 224, 3] at entry 1", "number of dimensions",
-     ["other dimensions"]),
-    (("size mismatch for fc.weight: copying a param with shape torch.Size([10, 288]) from "
-     "checkpoint, the shape in current model is torch.Size([5, 288])."),
-     "fc.weight has shape [10, 288] in the file and [5, 288] in the network.", []),
-    ('Missing key(s) in state_dict: "a.b".\n\tUnexpected key(s) in state_dict: "module.a.b".',
-     "Every unexpected name begins with `module.`", ["prefix"]),
-    ("Expected input batch_size (16) to match target batch_size (4).",
-     "16 = 4 x 4: possibly each image was cut into 4 rows.", ["rows too many"]),
-    ("Expected input batch_size (8) to match target batch_size (32).", "one-hot",
-     ["labels too many"]),
-    ("Expected input batch_size (3) to match target batch_size (4).",
-     "The network gives 3 rows, and there are 4 labels.", ["other batches"]),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (4x2704 and 400x10)",
+        "Linear expects 400 features; what arrives has 2704, in 4 rows.",
+        ["other features"],
+    ),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (192x6 and 288x10)",
+        "possibly the flatten is missing, with a batch of 4",
+        ["no flatten"],
+    ),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (8x36 and 288x10)",
+        "possibly this is one image without its batch",
+        ["one image"],
+    ),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (12x8 and 24x10)",
+        "possibly 3 parts of one sample",
+        ["parts as rows"],
+    ),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (192x6 and 8x10)",
+        "possibly these are maps of 8 channels",
+        ["no pooling"],
+    ),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (64x2304 and 9216x10)",
+        "possibly the images have sides 2 times shorter",
+        ["other features"],
+    ),
+    (
+        "size mismatch, m1: [4 x 12], m2: [10 x 2] at /x.cpp:9",
+        "Linear expects 10 features; what arrives has 12",
+        ["other features"],
+    ),
+    (
+        "expected input[4, 8, 8, 3] to have 3 channels, but got 8 channels instead",
+        "possibly the channels are in the last dimension",
+        ["channels last"],
+    ),
+    (
+        "expected input[128, 64, 32, 32] to have 32 channels, but got 64 channels instead",
+        "The layer takes 32 channels; what arrives, [128, 64, 32, 32], has 64.",
+        ["other channels"],
+    ),
+    (
+        "expected input[4, 1, 8, 8] to have 3 channels, but got 1 channels instead",
+        "One channel is what a grey image has.",
+        ["grey"],
+    ),
+    (
+        "expected input[3, 1, 512, 512] to have 3 channels, but got 1 channels instead",
+        "possibly batch and channels changed places",
+        ["grey"],
+    ),
+    (
+        "expected input[4, 4, 8, 8] to have 3 channels, but got 4 channels instead",
+        "what a picture with transparency has",
+        ["alpha"],
+    ),
+    (
+        (
+            "Given groups=4, weight of size [8, 2, 3, 3], expected input[4, 6, 8, 8] to have 8 channels, "
+            "but got 6 channels instead"
+        ),
+        "It cuts them into 4 groups.",
+        ["groups"],
+    ),
+    (
+        "The size of tensor a (16) must match the size of tensor b (8) at non-singleton dimension 1",
+        "(the channels, in a batch of images) one tensor has 16 entries and the other 8.",
+        ["in the channels", "twice"],
+    ),
+    (
+        "Sizes of tensors must match except in dimension 1. Expected size 15 but got size 14 for",
+        "One tensor has 15 entries where another has 14: 1 apart.",
+        ["joined", "by a few"],
+    ),
+    (
+        "got [3, 8, 10] at entry 0 and [3, 8, 9] at entry 1",
+        "They differ in number 3.",
+        ["sides differ"],
+    ),
+    (
+        "got [224, 224] at entry 0 and [224, 224, 3] at entry 1",
+        "number of dimensions",
+        ["other dimensions"],
+    ),
+    (
+        (
+            "size mismatch for fc.weight: copying a param with shape torch.Size([10, 288]) from "
+            "checkpoint, the shape in current model is torch.Size([5, 288])."
+        ),
+        "fc.weight has shape [10, 288] in the file and [5, 288] in the network.",
+        [],
+    ),
+    (
+        'Missing key(s) in state_dict: "a.b".\n\tUnexpected key(s) in state_dict: "module.a.b".',
+        "Every unexpected name begins with `module.`",
+        ["prefix"],
+    ),
+    (
+        "Expected input batch_size (16) to match target batch_size (4).",
+        "16 = 4 x 4: possibly each image was cut into 4 rows.",
+        ["rows too many"],
+    ),
+    (
+        "Expected input batch_size (8) to match target batch_size (32).",
+        "one-hot",
+        ["labels too many"],
+    ),
+    (
+        "Expected input batch_size (3) to match target batch_size (4).",
+        "The network gives 3 rows, and there are 4 labels.",
+        ["other batches"],
+    ),
     ("Target 10 is out of bounds.", "There is a label 10, and labels count from 0", ["a class"]),
     ("Target 255 is out of bounds.", "There is a label 255", ["white"]),
     ("Target -1 is out of bounds.", "There is a label -1", ["negative"]),
-    ("shape '[-1, 400]' is invalid for input of size 576",
-     "576 values cannot be cut into rows of 400.", ["open view"]),
-    ("shape '[4, 288]' is invalid for input of size 576",
-     "The view asks for 1152 values; there are 576. They would fill 2 rows of 288, not 4.",
-     ["other batch"]),
-    ("running_mean should contain 8 elements not 16",
-     "The norm was made for 16 channels; what arrives has 8.", []),
-    ("input to conv2d, but got input of size: [4, 192]",
-     "What arrives has 2 dimensions: [4, 192].", []),
-    ("Input type (double) and bias type (float) should be the same",
-     "The input is double, the layer's parameters are float.", ["f32 with f64"]),
-    ("Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should be the same",
-     "The input is on the GPU, the layer's parameters are on the CPU.", ["two devices"]),
-    ("expected scalar type Long but found Float", "Two types meet: Long and Float.",
-     ["f32 with i64"]),
+    (
+        "shape '[-1, 400]' is invalid for input of size 576",
+        "576 values cannot be cut into rows of 400.",
+        ["open view"],
+    ),
+    (
+        "shape '[4, 288]' is invalid for input of size 576",
+        "The view asks for 1152 values; there are 576. They would fill 2 rows of 288, not 4.",
+        ["other batch"],
+    ),
+    (
+        "running_mean should contain 8 elements not 16",
+        "The norm was made for 16 channels; what arrives has 8.",
+        [],
+    ),
+    (
+        "input to conv2d, but got input of size: [4, 192]",
+        "What arrives has 2 dimensions: [4, 192].",
+        [],
+    ),
+    (
+        "Input type (double) and bias type (float) should be the same",
+        "The input is double, the layer's parameters are float.",
+        ["f32 with f64"],
+    ),
+    (
+        "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should be the same",
+        "The input is on the GPU, the layer's parameters are on the CPU.",
+        ["two devices"],
+    ),
+    (
+        "expected scalar type Long but found Float",
+        "Two types meet: Long and Float.",
+        ["f32 with i64"],
+    ),
     ("found at least two devices, cuda:0 and cpu!", "One tensor is on cuda:0, another on cpu.", []),
-    ("Target size (torch.Size([4])) must be the same as input size (torch.Size([4, 1]))",
-     "Both hold 4 numbers.", ["same count"]),
-    ("Expected more than 1 value per channel when training, got input size torch.Size([1, 32])",
-     "The norm gets [1, 32]", []),
-    ("Given input size: (16x4x4). Calculated output size: (16x0x0). Output size is too small",
-     "A map of 4 x 4 would become one of 0 x 0.", []),
-    ("conv2d(): argument 'input' (position 1) must be Tensor, not tuple",
-     "conv2d() got a tuple where a tensor should be.", ["a tuple"]),
-    ("relu(): argument 'input' (position 1) must be Tensor, not Conv2d",
-     "relu() got a Conv2d where a tensor should be.", ["a layer"]),
-    ("'MaxPool2d' object has no attribute 'size'", "should have had `size` is a MaxPool2d.",
-     ["a layer"]),
+    (
+        "Target size (torch.Size([4])) must be the same as input size (torch.Size([4, 1]))",
+        "Both hold 4 numbers.",
+        ["same count"],
+    ),
+    (
+        "Expected more than 1 value per channel when training, got input size torch.Size([1, 32])",
+        "The norm gets [1, 32]",
+        [],
+    ),
+    (
+        "Given input size: (16x4x4). Calculated output size: (16x0x0). Output size is too small",
+        "A map of 4 x 4 would become one of 0 x 0.",
+        [],
+    ),
+    (
+        "conv2d(): argument 'input' (position 1) must be Tensor, not tuple",
+        "conv2d() got a tuple where a tensor should be.",
+        ["a tuple"],
+    ),
+    (
+        "relu(): argument 'input' (position 1) must be Tensor, not Conv2d",
+        "relu() got a Conv2d where a tensor should be.",
+        ["a layer"],
+    ),
+    (
+        "'MaxPool2d' object has no attribute 'size'",
+        "should have had `size` is a MaxPool2d.",
+        ["a layer"],
+    ),
     ("'Sequential' object has no attribute 'fc'", "should have had `fc` is a Sequential.", []),
-    ("'NoneType' object is not callable", "A NoneType was used as if it were callable.",
-     ["a NoneType not callable"]),
-    ("conv2d() received an invalid combination of arguments - got (list, Parameter, Parameter)",
-     "conv2d() got a list", ["a list"]),
-    ("[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; expected version 0",
-     "The tensor of shape [4, 8] that Relu gave was changed 1 time(s)", []),
-]  # fmt: skip
+    (
+        "'NoneType' object is not callable",
+        "A NoneType was used as if it were callable.",
+        ["a NoneType not callable"],
+    ),
+    (
+        "conv2d() received an invalid combination of arguments - got (list, Parameter, Parameter)",
+        "conv2d() got a list",
+        ["a list"],
+    ),
+    (
+        "[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; expected version 0",
+        "The tensor of shape [4, 8] that Relu gave was changed 1 time(s)",
+        [],
+    ),
+]
 
 
 @pytest.mark.parametrize(("message", "sentence", "named"), SAID)
@@ -103,23 +219,33 @@ def test_the_figures_become_a_sentence(message: str, sentence: str, named: list[
 
 @pytest.mark.parametrize(
     "message",
-    ["", "KeyError: 3", "mat1 and mat2 shapes cannot be multiplied", "Target is out of bounds",
-     "(4x4 and 4x4)", f"Target {'9' * 30} is out of bounds",
-     "conv2d() received an invalid combination of arguments - got (Tensor, Parameter, None)"],
-)  # fmt: skip
+    [
+        "",
+        "KeyError: 3",
+        "mat1 and mat2 shapes cannot be multiplied",
+        "Target is out of bounds",
+        "(4x4 and 4x4)",
+        f"Target {'9' * 30} is out of bounds",
+        "conv2d() received an invalid combination of arguments - got (Tensor, Parameter, None)",
+    ],
+)
 def test_without_figures_nothing_is_said(message: str) -> None:
     assert facts(message) == []
 
 
 @pytest.mark.parametrize(
     "message",
-    ["mat1 and mat2 shapes cannot be multiplied (0x0 and 0x0)",
-     "got [] at entry 0 and [] at entry 1",
-     "Expected input batch_size (0) to match target batch_size (0)",
-     "shape '[0, 0]' is invalid for input of size 0", "shape '[]' is invalid for input of size 0",
-     "expected input[] to have 0 channels, but got 0 channels instead",
-     "of size: [, , ,]", "Given input size: (x). Calculated output size: (--). Output",
-     "size of tensor a (-0) must match the size of tensor b (0) at non-singleton dimension -1"],
-)  # fmt: skip
+    [
+        "mat1 and mat2 shapes cannot be multiplied (0x0 and 0x0)",
+        "got [] at entry 0 and [] at entry 1",
+        "Expected input batch_size (0) to match target batch_size (0)",
+        "shape '[0, 0]' is invalid for input of size 0",
+        "shape '[]' is invalid for input of size 0",
+        "expected input[] to have 0 channels, but got 0 channels instead",
+        "of size: [, , ,]",
+        "Given input size: (x). Calculated output size: (--). Output",
+        "size of tensor a (-0) must match the size of tensor b (0) at non-singleton dimension -1",
+    ],
+)
 def test_senseless_figures_do_no_harm(message: str) -> None:
     assert all(fact.sentence for fact in facts(message))

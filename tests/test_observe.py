@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.corpus.spec import Healthy
+from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.runner import OBSERVE
+from broken_convnets.sandbox.job import Job
+from broken_convnets.verdicts.judge import broken_laws
+from broken_convnets.verdicts.records import layer_line
+from broken_convnets.vocabulary import Law, Stage
 from kit import (
     BROKEN,
     HEALTHY,
@@ -18,24 +25,22 @@ from kit import (
     patched,
 )
 
-from harness.corpus.spec import Healthy
-from harness.facts import Job
-from harness.proof.verify import broken_laws
-from harness.results.records import layer_line
-from harness.vocabulary import Law, Stage
-
 if TYPE_CHECKING:
-    from harness.facts import Observation
-    from harness.isolation.client import ForkServer
+    from broken_convnets.observe.facts import Observation
+    from broken_convnets.sandbox.fork_client import ForkServer
 
 BUILT = "super().__init__()"
 NESTED = patched(
-    ("self.conv = nn.Conv2d(2, 4, kernel_size=3)",
-     "self.conv = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ModuleDict({'a': nn.Linear(3, 3)})['a'])"),
-)  # fmt: skip
+    (
+        "self.conv = nn.Conv2d(2, 4, kernel_size=3)",
+        "self.conv = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ModuleDict({'a': nn.Linear(3, 3)})['a'])",
+    ),
+)
 CAUGHT = doing("try:", "    self.fc(x)", "except RuntimeError:", "    pass", "raise KeyError('x')")
-TWICE = patched((BUILT, f"{BUILT}\n        self.same = nn.Linear(4, 3)"),
-                ("torch.relu(self.conv(x))", "self.same(self.same(x))"))  # fmt: skip
+TWICE = patched(
+    (BUILT, f"{BUILT}\n        self.same = nn.Linear(4, 3)"),
+    ("torch.relu(self.conv(x))", "self.same(self.same(x))"),
+)
 MANY = doing("for _ in range(300):", "    self.conv(x)")
 
 PROGRAMS = {
@@ -47,8 +52,9 @@ PROGRAMS = {
     "non-ascii before it": patched((RAISES, f"'é', {RAISES}"), source=BROKEN),
     "in a helper": doing("def scale(x):", "    return x @ x.T[:1]", "return scale(x[0, 0])"),
     "in a function of torch": doing("return torch.cat([x, x[0]])"),
-    "with a cause": doing("try:", "    {}['a']", "except KeyError as e:",
-                          "    raise ValueError('no') from e"),
+    "with a cause": doing(
+        "try:", "    {}['a']", "except KeyError as e:", "    raise ValueError('no') from e"
+    ),
     "nested": NESTED,
     "caught": CAUGHT,
     "twice": TWICE,
@@ -56,15 +62,19 @@ PROGRAMS = {
     "outside": patched(("loss.backward()", "labels.missing()"), source=TRAINED),
     "bad syntax": HEALTHY.replace("return self", "return return self"),
     "no Net": HEALTHY.replace("class Net", "class Model"),
-    "a tuple": patched(("return self.fc(torch.flatten(x, 1))",
-                        "return x.bool(), [x[0, 0, 0, 0]], {'a': (None, 'b')}, (x.int(),)")),
+    "a tuple": patched(
+        (
+            "return self.fc(torch.flatten(x, 1))",
+            "return x.bool(), [x[0, 0, 0, 0]], {'a': (None, 'b')}, (x.int(),)",
+        )
+    ),
     "infinite": patched(("torch.flatten(x, 1))", "torch.flatten(x, 1)) / 0")),
     "sparse": doing("return nn.Identity()(torch.eye(2).to_sparse())"),
     "a layer on meta": doing("return nn.Identity()(torch.ones(2, device='meta'))"),
     "complex": doing("return nn.Identity()(torch.ones(2, dtype=torch.complex64))"),
     "warns": doing("warnings.warn(f'see {self.conv}')", needs="warnings"),
     "warns first": importing("warnings", "warnings.warn('early')"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +83,7 @@ def seen(runner: Remembering) -> dict[str, Observation]:
 
 
 @pytest.mark.parametrize(
-    ("name", "stage", "kind", "at", "layer"),
+    ("name", "stage", "kind", "expression", "layer"),
     [
         ("broken", Stage.FORWARD, "RuntimeError", RAISES, "fc"),
         (
@@ -95,32 +105,52 @@ def seen(runner: Remembering) -> dict[str, Observation]:
     ],
 )
 def test_an_exception_is_placed(  # noqa: PLR0913, PLR0917  (a row of the table each)
-    name: str, stage: Stage, kind: str, at: str, layer: str, seen: dict[str, Observation]
+    name: str, stage: Stage, kind: str, expression: str, layer: str, seen: dict[str, Observation]
 ) -> None:
     raised = seen[name].raised
     assert raised
-    assert (raised.stage, raised.type, raised.at, raised.layer) == (stage, kind, at, layer)
+    assert (raised.stage, raised.type, raised.expression, raised.layer) == (stage, kind, expression, layer)
 
 
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("healthy", ["Net: float32[4, 2, 4, 4] -> float32[4, 5]",
-                     "conv Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
-                     "fc Linear: float32[4, 16] -> float32[4, 5]"]),
-        ("broken", ["Net: float32[4, 2, 4, 4] -> …",
-                    "conv Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
-                    "fc Linear: float32[4, 4, 4] -> ✗"]),
-        ("nested", ["Net: float32[4, 2, 4, 4] -> …",
-                    "conv Sequential: float32[4, 2, 4, 4] -> …",
-                    "conv.0 Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
-                    "conv.1 Linear: float32[4, 4, 2, 2] -> ✗"]),
-        ("twice", ["Net: float32[4, 2, 4, 4] -> …",
-                   "same Linear: float32[4, 2, 4, 4] -> float32[4, 2, 4, 3]",
-                   "same Linear: float32[4, 2, 4, 3] -> ✗"]),
+        (
+            "healthy",
+            [
+                "Net: float32[4, 2, 4, 4] -> float32[4, 5]",
+                "conv Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
+                "fc Linear: float32[4, 16] -> float32[4, 5]",
+            ],
+        ),
+        (
+            "broken",
+            [
+                "Net: float32[4, 2, 4, 4] -> …",
+                "conv Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
+                "fc Linear: float32[4, 4, 4] -> ✗",
+            ],
+        ),
+        (
+            "nested",
+            [
+                "Net: float32[4, 2, 4, 4] -> …",
+                "conv Sequential: float32[4, 2, 4, 4] -> …",
+                "conv.0 Conv2d: float32[4, 2, 4, 4] -> float32[4, 4, 2, 2]",
+                "conv.1 Linear: float32[4, 4, 2, 2] -> ✗",
+            ],
+        ),
+        (
+            "twice",
+            [
+                "Net: float32[4, 2, 4, 4] -> …",
+                "same Linear: float32[4, 2, 4, 4] -> float32[4, 2, 4, 3]",
+                "same Linear: float32[4, 2, 4, 3] -> ✗",
+            ],
+        ),
         ("caught", ["Net: float32[4, 2, 4, 4] -> ✗", "fc Linear: float32[4, 2, 4, 4] -> …"]),
     ],
-)  # fmt: skip
+)
 def test_the_layers_are_followed_until_one_fails(
     name: str, lines: list[str], seen: dict[str, Observation]
 ) -> None:
@@ -148,19 +178,25 @@ def test_a_value_is_described(name: str, output: str, seen: dict[str, Observatio
     assert seen[name].output == output
 
 
-@pytest.mark.parametrize(("name", "note"), [
-    ("warns", "UserWarning: see Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1))"),
-    ("warns first", "UserWarning: early"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("warns", "UserWarning: see Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1))"),
+        ("warns first", "UserWarning: early"),
+    ],
+)
 def test_a_warning_is_quoted(name: str, note: str, seen: dict[str, Observation]) -> None:
     finding = seen[name].laws[Law.NO_WARNINGS]
     assert (finding.holds, finding.note) == (False, note)
 
 
 def test_the_first_run_times_the_forward_pass_and_later_ones_do_not(server: ForkServer) -> None:
-    jobs = [Job(0, HEALTHY, 0, first=True), Job(1, HEALTHY, 0, first=False)]
-    times = {ending.job: ending.observation.forward_ns for ending in server.run(jobs)
-             if ending.observation}  # fmt: skip
+    jobs = [Job(0, OBSERVE, RunRequest(HEALTHY)), Job(1, OBSERVE, RunRequest(HEALTHY, full=False))]
+    times = {
+        ending.job: ending.answer.forward_ns
+        for ending in server.run(jobs, Observation)
+        if ending.answer
+    }
     assert times[1] is None
     assert times[0]
     assert 1_000 < times[0] < 1_000_000_000

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from broken_convnets.commands.score.patch import LIMIT, PatchError, apply, difference
+from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, HEALTHY, patched
-
-from harness.corpus.entries import Case, default_root, load
-from harness.tools.patch import LIMIT, PatchError, apply, difference
 
 PATCH = difference(BROKEN, HEALTHY, "net.py")
 TWICE = patched(("import torch\n", "import math\n\nimport torch\n"), ("=4", "=8"))
@@ -88,8 +87,11 @@ def test_what_does_not_fit_is_refused_with_the_reason(patch: str, reason: str) -
 
 
 def test_a_hunk_that_fits_twice_is_refused_unless_its_line_says_where() -> None:
-    twice = HEALTHY.replace("x, 1))\n", "x, 1))\n\n    def again(self, x):\n"
-                            "        x = torch.relu(self.conv(x))\n        return x\n")  # fmt: skip
+    twice = HEALTHY.replace(
+        "x, 1))\n",
+        "x, 1))\n\n    def again(self, x):\n"
+        "        x = torch.relu(self.conv(x))\n        return x\n",
+    )
     hunk = "-        x = torch.relu(self.conv(x))\n+        x = self.conv(x)\n"
     with pytest.raises(PatchError, match="hunk 1 fits at lines 14, 18: "):
         apply(f"@@ -16 +16 @@\n{hunk}", twice)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from harness.site.patterns import javascript
+from broken_convnets.commands.site.patterns import javascript
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from broken_convnets.commands.score import predictions
+from broken_convnets.commands.score.patch import difference
+from broken_convnets.commands.score.programs import programs
+from broken_convnets.commands.score.protocol import Diagnosis, Status
+from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of
-
-from harness.errors import UsageError
-from harness.tools import predictions
-from harness.tools.patch import difference
-from harness.tools.programs import programs
-from harness.tools.protocol import Diagnosis, Status
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,12 +7,11 @@ import math
 import random
 from typing import Any
 
+import broken_convnets
 import numpy as np
 import pytest
 import torch
 from torch import nn
-
-import harness
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 
@@ -40,13 +39,13 @@ class Net(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
 
 
 def test_a_healthy_network_passes_and_its_plain_tensor_is_a_hazard() -> None:
-    found = harness.check(Net(), IMAGES)
+    found = broken_convnets.check(Net(), IMAGES)
     assert found.ok
     assert found.unknown == []
     assert found.hazards == [
         "mean is a plain tensor: .to() and state_dict() leave it out; register_buffer() does not"
     ]
-    assert found.tracing.rows[-1].gives == "float32[2, 5]"
+    assert found.tracing.rows[-1].output == "float32[2, 5]"
 
 
 def broken(**layers: nn.Module) -> Net:
@@ -56,25 +55,32 @@ def broken(**layers: nn.Module) -> Net:
     return net
 
 
-@pytest.mark.parametrize(("net", "images", "layer", "says"), [
-    (broken(conv=nn.Conv2d(4, 4, 3)), IMAGES, "conv", "to have 4 channels, but got 3"),
-    (broken(fc=nn.Linear(100, 5)), IMAGES, "fc", "[2, 144]"),
-    (broken(norm=nn.BatchNorm2d(5)), IMAGES, "norm", "running_mean should contain 4"),
-    (broken(fc=nn.Linear(144, 5).double()), IMAGES, "fc", "given float64 and float32"),
-    (broken(fc=nn.Linear(144, 5).half()), IMAGES, "fc", "given float16 and float32"),
-    (broken(norm=nn.BatchNorm2d(4).half()), IMAGES, "norm", "given float32 and float16"),
-    (broken(conv=nn.Conv2d(3, 4, 3, bias=False)), IMAGES.double(), "conv",
-     "given float64 and float32"),
-    (Net(), IMAGES.byte(), "conv", None),
-    (broken(fc=nn.Linear(144, 5, device="meta")), IMAGES, "fc", "meta"),
-    (Net(), torch.zeros(2, 3, 8, 8, device="meta"), "", "meta"),
-    (Net(), [IMAGES], "", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("net", "images", "layer", "says"),
+    [
+        (broken(conv=nn.Conv2d(4, 4, 3)), IMAGES, "conv", "to have 4 channels, but got 3"),
+        (broken(fc=nn.Linear(100, 5)), IMAGES, "fc", "[2, 144]"),
+        (broken(norm=nn.BatchNorm2d(5)), IMAGES, "norm", "running_mean should contain 4"),
+        (broken(fc=nn.Linear(144, 5).double()), IMAGES, "fc", "given float64 and float32"),
+        (broken(fc=nn.Linear(144, 5).half()), IMAGES, "fc", "given float16 and float32"),
+        (broken(norm=nn.BatchNorm2d(4).half()), IMAGES, "norm", "given float32 and float16"),
+        (
+            broken(conv=nn.Conv2d(3, 4, 3, bias=False)),
+            IMAGES.double(),
+            "conv",
+            "given float64 and float32",
+        ),
+        (Net(), IMAGES.byte(), "conv", None),
+        (broken(fc=nn.Linear(144, 5, device="meta")), IMAGES, "fc", "meta"),
+        (Net(), torch.zeros(2, 3, 8, 8, device="meta"), "", "meta"),
+        (Net(), [IMAGES], "", None),
+    ],
+)
 def test_a_disagreement_names_its_layer(
     net: Net, images: Any, layer: str, says: str | None
 ) -> None:
-    found = harness.check(net, images)
-    real = harness.trace(net, images)
+    found = broken_convnets.check(net, images)
+    real = broken_convnets.trace(net, images)
     if says is None and real.error is None:
         assert found.ok
         return
@@ -88,9 +94,12 @@ def test_a_disagreement_names_its_layer(
 
 
 def test_parameters_on_two_devices_are_a_hazard() -> None:
-    found = harness.check(broken(fc=nn.Linear(144, 5, device="meta")), IMAGES)
-    assert any("several devices: cpu (conv.weight, conv.bias, norm.weight and 4 more), "
-               "meta (fc.weight, fc.bias)" in text for text in found.hazards)  # fmt: skip
+    found = broken_convnets.check(broken(fc=nn.Linear(144, 5, device="meta")), IMAGES)
+    assert any(
+        "several devices: cpu (conv.weight, conv.bias, norm.weight and 4 more), "
+        "meta (fc.weight, fc.bias)" in text
+        for text in found.hazards
+    )
 
 
 def test_nothing_is_touched_and_no_number_drawn() -> None:
@@ -100,7 +109,7 @@ def test_nothing_is_touched_and_no_number_drawn() -> None:
     np.random.seed(0)  # noqa: NPY002  (the global generator is what is tested)
     state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002  (the global generator is what is tested)
     attributes = {name: id(value) for name, value in vars(net).items()}
-    found = harness.check(net, images)
+    found = broken_convnets.check(net, images)
     assert found.ok
     assert net.calls == 0
     assert net.seen == []
@@ -115,9 +124,9 @@ def test_nothing_is_touched_and_no_number_drawn() -> None:
 
 def test_no_real_work_is_done() -> None:
     huge = nn.Sequential(*(nn.Linear(2**20, 2**20, device="meta") for _ in range(3)))
-    assert harness.check(huge, torch.empty(2**20, 2**20, device="meta")).ok
+    assert broken_convnets.check(huge, torch.empty(2**20, 2**20, device="meta")).ok
     images = torch.zeros(1).expand(2**20, 2**20)  # 4 TB, had they been there
-    assert harness.check(nn.Sequential(nn.ReLU(), nn.Tanh()), images).ok
+    assert broken_convnets.check(nn.Sequential(nn.ReLU(), nn.Tanh()), images).ok
 
 
 class Looking(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
@@ -131,12 +140,18 @@ class Looking(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
         return self.fc(x) if self.look(x) else x
 
 
-@pytest.mark.parametrize("look", [
-    lambda x: x.sum() > 0, lambda x: x.max().item(), lambda x: len(x[x > 0]),
-    lambda x: x.numpy().any(), lambda x: x.tolist(),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: x.sum() > 0,
+        lambda x: x.max().item(),
+        lambda x: len(x[x > 0]),
+        lambda x: x.numpy().any(),
+        lambda x: x.tolist(),
+    ],
+)
 def test_what_depends_on_values_is_said_to_be_unknown(look: Any) -> None:
-    found = harness.check(Looking(look), IMAGES)
+    found = broken_convnets.check(Looking(look), IMAGES)
     assert found.ok
     assert len(found.unknown) == 1
     assert "looks at values at `" in found.unknown[0]
@@ -150,31 +165,31 @@ def test_what_cannot_be_copied_is_said_to_be_unknown() -> None:
         def __deepcopy__(self, memo: object) -> None:
             raise TypeError("locked")  # noqa: EM101  (as people write it)
 
-    found = harness.check(nn.Sequential(Locked()), IMAGES)
+    found = broken_convnets.check(nn.Sequential(Locked()), IMAGES)
     assert found.unknown == ["the network cannot be copied (TypeError: locked)"]
-    found = harness.check(nn.Sequential(torch.jit.script(nn.ReLU())), IMAGES)
+    found = broken_convnets.check(nn.Sequential(torch.jit.script(nn.ReLU())), IMAGES)
     assert "runs as TorchScript" in found.unknown[0]
 
 
 def test_autocast_has_its_say_first() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert harness.check(Net(), IMAGES).ok
-        assert harness.trace(Net(), IMAGES).error is None
+        assert broken_convnets.check(Net(), IMAGES).ok
+        assert broken_convnets.trace(Net(), IMAGES).error is None
 
 
 def test_a_network_compiled_is_checked_as_it_was_written() -> None:
     compiled = torch.compile(broken(fc=nn.Linear(100, 5)), backend="eager")
-    found = harness.check(compiled, IMAGES)
+    found = broken_convnets.check(compiled, IMAGES)
     assert found.tracing.failed
     assert found.tracing.failed.path == "fc"
 
 
 def test_a_sick_check_would_be_caught() -> None:
     """The dtypes that pretended tensors let through are what OneDtype is for."""
-    assert math.isfinite(harness.check(Net(), IMAGES).tracing.output.dim())
+    assert math.isfinite(broken_convnets.check(Net(), IMAGES).tracing.output.dim())
     layer = nn.Linear(8, 2).double()
     from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: PLC0415  (private: only here)
 
     with FakeTensorMode(allow_non_fake_inputs=True):
         assert nn.Linear(8, 2)(torch.ones(1, 8, dtype=torch.float64)).shape == (1, 2)
-    assert not harness.check(layer, torch.ones(1, 8)).ok
+    assert not broken_convnets.check(layer, torch.ones(1, 8)).ok

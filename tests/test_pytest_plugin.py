@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case, default_root, load
 
 pytest_plugins = ["pytester"]
 
@@ -124,8 +123,9 @@ def test_an_unknown_case_ends_the_session_with_a_sentence(pytester: pytest.Pytes
 def _python(code: str, folder: Path) -> None:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "editable")])
     environment = {**os.environ, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment,
-                   check=True, capture_output=True)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, check=True, capture_output=True
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.contract.lint import lint
-from harness.corpus.diff import hunks, without_hunk
-from harness.corpus.entries import Case, default_root, load
-from harness.facts import Ending, Job
-from harness.proof.verify import judge
-from harness.results.records import Book, read_all
-from harness.vocabulary import STRUCTURAL, Law, Verdict
+from broken_convnets.corpus.diff import hunks, without_hunk
+from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.lint import lint
+from broken_convnets.observe.facts import Observation, Run, RunRequest
+from broken_convnets.observe.runner import OBSERVE
+from broken_convnets.sandbox.job import Job
+from broken_convnets.verdicts.judge import judge
+from broken_convnets.verdicts.records import Book, read_all
+from broken_convnets.vocabulary import STRUCTURAL, Law, Verdict
 
 if TYPE_CHECKING:
     from kit import Remembering
@@ -30,7 +31,7 @@ PARTIAL_FIXES = {
     if len(hunks(case.broken, case.fixed)) > 1
 }
 
-Endings = dict[str, Ending]  # by source text
+Endings = dict[str, Run]  # by source text
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +53,13 @@ def endings(runner: Remembering) -> Endings:
         )
     }
     jobs = [
-        Job(number, source, 0, first=source in structural) for number, source in enumerate(sources)
+        Job(number, OBSERVE, RunRequest(source, full=source in structural))
+        for number, source in enumerate(sources)
     ]
-    return {sources[ending.job]: ending for ending in runner.run(jobs)}
+    return {sources[ending.job]: ending for ending in runner.run(jobs, Observation)}
 
 
-def _verdict(case: Case, broken: Ending, fixed: Ending) -> Verdict:
+def _verdict(case: Case, broken: Run, fixed: Run) -> Verdict:
     return judge(case, {"broken": [broken], "fixed": [fixed]}, "cpu", RELEASE).verdict
 
 
@@ -103,7 +105,7 @@ def test_what_is_recorded_is_as_declared_for_its_release(book: Book) -> None:
         if reproduced and record.broken and record.broken.raises:
             declared = CASES[name].spec.broken.on(book.device, book.torch)
             assert record.broken.raises == declared.raises, name
-            assert (declared.says or "") in record.broken.says, name
+            assert (declared.message or "") in record.broken.message, name
 
 
 def test_the_programs_keep_to_the_contract() -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.errors import RecordError
-from harness.explaining.mask import mask
-from harness.facts import Finding, Hello, Layer, Observation, Raised
-from harness.results.records import (
+from broken_convnets.errors import RecordError
+from broken_convnets.observe.facts import (
+    CheckResult,
+    ExceptionInfo,
+    Layer,
+    Observation,
+    RuntimeInfo,
+)
+from broken_convnets.util.mask import mask
+from broken_convnets.verdicts.records import (
     Book,
     Record,
     Side,
@@ -21,22 +26,27 @@ from harness.results.records import (
     read_book,
     side,
 )
-from harness.vocabulary import Law, Stage, Verdict
+from broken_convnets.vocabulary import Law, Stage, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HELLO = Hello("3.11", "2.14.1", "0.29.1", {"cpu": ""}, "a fork")
-RAISED = Raised(Stage.FORWARD, "RuntimeError", "mat1 and mat2\ncannot be multiplied", "f(x)", "fc")
+HELLO = RuntimeInfo("3.11", "2.14.1", "0.29.1", {"cpu": ""})
+RAISED = ExceptionInfo(
+    Stage.FORWARD, "RuntimeError", "mat1 and mat2\ncannot be multiplied", "f(x)", "fc"
+)
 LAYERS = [Layer("", "Net", "float32[4]"), Layer("fc", "Linear", "float32[4]", failed=True)]
 BROKEN = Observation(raised=RAISED, layers=LAYERS)
 FIXED = Observation(
     output="float32[4, 5]",
     layers=[Layer("fc", "Linear", "float32[4]", "float32[5]")],
-    laws={Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None, note="too old"),
-          Law.NO_WARNINGS: Finding(holds=False, note="careful")},
+    laws={
+        Law.NONLINEAR: CheckResult(holds=True),
+        Law.EXPORTS: CheckResult(holds=None, note="too old"),
+        Law.NO_WARNINGS: CheckResult(holds=False, note="careful"),
+    },
     forward_ns=1234.5,
-)  # fmt: skip
+)
 RECORD = Record(Verdict.REPRODUCED, side(BROKEN, set()), side(FIXED, {Law.NO_WARNINGS}))
 NOW = {"cpu": {"shape/pair": RECORD}}
 HARD_TEXTS = [
@@ -53,8 +63,11 @@ HARD_TEXTS = [
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _cpu(folder: Path) -> Book:
@@ -76,7 +89,7 @@ def test_what_is_read_is_what_was_blessed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", HARD_TEXTS)
 def test_any_message_comes_back_to_the_letter(text: str, tmp_path: Path) -> None:
-    raised = Raised(Stage.FORWARD, "ValueError", mask(text), "raise")
+    raised = ExceptionInfo(Stage.FORWARD, "ValueError", mask(text), "raise")
     record = Record(Verdict.REPRODUCED, side(Observation(raised=raised), set()))
     bless(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
     assert drift(_cpu(tmp_path).entries["shape/pair"], record) == []
@@ -93,7 +106,7 @@ def test_a_side_sorts_its_laws_and_marks_the_layer_that_failed() -> None:
     fixed, broken = side(FIXED, {Law.NO_WARNINGS}), side(BROKEN, set())
     assert fixed
     assert broken
-    assert (fixed.holds, fixed.breaks) == (["nonlinear"], ["no-warnings"])
+    assert (fixed.holds, fixed.violates) == (["nonlinear"], ["no-warnings"])
     assert broken.layers == ["Net: float32[4] -> …", "fc Linear: float32[4] -> ✗"]
     assert side(None, set()) is None
 
@@ -144,7 +157,7 @@ def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
 
 def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.10.0"):
-        hello = Hello("3.11", release, "0", {"cpu": ""}, "a fork")
+        hello = RuntimeInfo("3.11", release, "0", {"cpu": ""})
         bless(tmp_path, hello, NOW, {"shape/pair"})
     bless(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one"})
     (tmp_path / "torch-2.9.0/cpu.toml").write_text("torch =")
@@ -158,7 +171,7 @@ def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Pa
 
 def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.14.1", "2.10.0"):
-        hello = Hello("3.11", release, "0", {"cpu": ""}, "a fork")
+        hello = RuntimeInfo("3.11", release, "0", {"cpu": ""})
         bless(tmp_path, hello, NOW, {"shape/pair"})
     assert [book.torch for book in read_all(tmp_path)] == ["2.14.1", "2.10.0", "2.9.0"]
 
@@ -175,8 +188,8 @@ def test_the_nearest_book_is_the_exact_one_else_the_newest_of_the_device() -> No
 
 
 def test_drift_names_what_was_recorded_and_what_is_here() -> None:
-    now = Record(Verdict.REPRODUCED, Side(says="new", at="f(x)"))
-    then = Record(Verdict.REPRODUCED, Side(says="old", at="f(x)", layer="fc"))
-    assert drift(then, now) == [("broken.layer", "fc", ""), ("broken.says", "old", "new")]
+    now = Record(Verdict.REPRODUCED, Side(message="new", expression="f(x)"))
+    then = Record(Verdict.REPRODUCED, Side(message="old", expression="f(x)", layer="fc"))
+    assert drift(then, now) == [("broken.layer", "fc", ""), ("broken.message", "old", "new")]
     assert drift(None, now) == []
     assert drift(now, now) == []

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.learn.grader import Examiner
+from broken_convnets.commands.score.patch import PatchError, difference
+from broken_convnets.commands.score.protocol import Diagnosis, Finding, Status
+from broken_convnets.commands.score.repair import judge, repaired
+from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, HEALTHY, Pair, case_of, patched
-
-from harness.corpus.entries import Case, default_root, load
-from harness.learn.examine import Examiner
-from harness.tools.patch import PatchError, difference
-from harness.tools.protocol import Diagnosis, Finding, Status
-from harness.tools.repair import judge, repaired
 
 if TYPE_CHECKING:
     from kit import Remembering
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 CORPUS = load(default_root())
 ATTENTION = "        x = x * weights[:, :, None, None]\n"
 FLATTEN = "        return self.fc(torch.flatten(x, 1))\n"
-OTHER = "shape/unflattened_map"
+OTHER = "shape/missing_flatten"
 
 
 def _case(name: str = "none/missing_return") -> Case:
@@ -36,12 +35,17 @@ def _patch(*changes: tuple[str, str]) -> str:
 SICK = {
     "the failing line deleted": _patch((FLATTEN, "")),
     "try around the failing line": _patch(
-        (FLATTEN, ("        try:\n            return self.fc(torch.flatten(x, 1))\n"
-         "        except TypeError:\n            return torch.zeros(4, 10)\n"))),
+        (
+            FLATTEN,
+            (
+                "        try:\n            return self.fc(torch.flatten(x, 1))\n"
+                "        except TypeError:\n            return torch.zeros(4, 10)\n"
+            ),
+        )
+    ),
     "zeros": _patch((ATTENTION, "        return torch.zeros_like(x)\n")),
     "zeros for the result": _patch((FLATTEN, "        return torch.zeros(4, 10)\n")),
-    "detached": _patch(
-        (ATTENTION, "        return (x * weights[:, :, None, None]).detach()\n")),
+    "detached": _patch((ATTENTION, "        return (x * weights[:, :, None, None]).detach()\n")),
     "another program": difference(_case().broken, _case(OTHER).fixed, "net_0.py"),
     "an empty program": difference(_case().broken, "", "net_0.py"),
     "no call of the layer": _patch(("        x = self.attend(x)\n", "")),
@@ -49,12 +53,13 @@ SICK = {
     "no Python": _patch((ATTENTION, "        return x *\n")),
     "a diff of something else": difference(_case(OTHER).broken, _case(OTHER).fixed, "net_0.py"),
     "no diff": "return x * weights[:, :, None, None]",
-}  # fmt: skip
+}
 RIGHT = {
     "our own fix": difference(_case().broken, _case().fixed, "net_0.py"),
     "another right fix": _patch(
-        (ATTENTION, "        return x.mul(weights.unflatten(1, (-1, 1, 1)))\n")),
-}  # fmt: skip
+        (ATTENTION, "        return x.mul(weights.unflatten(1, (-1, 1, 1)))\n")
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +99,7 @@ def test_a_case_of_other_releases_is_not_judged(examiner: Examiner) -> None:
 
 def test_a_variant_is_compared_with_its_own_fix(examiner: Examiner) -> None:
     """The layers of a variant have other names, its id is that of the case."""
-    renamed = {text: text.replace("conv", "first")
-               for text in (BROKEN, HEALTHY)}  # fmt: skip
+    renamed = {text: text.replace("conv", "first") for text in (BROKEN, HEALTHY)}
     plain, variant = case_of(Pair()), case_of(Pair(renamed[BROKEN], renamed[HEALTHY]))
     for case in (plain, variant):
         fix = difference(case.broken, case.fixed, "net_0.py")

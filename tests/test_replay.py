@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from broken_convnets.commands.score import command
+from broken_convnets.commands.score.patch import apply
+from broken_convnets.commands.score.programs import programs
+from broken_convnets.commands.score.protocol import Diagnosis, Request, Status, read
+from broken_convnets.commands.score.replay import Transcript, key, main
+from broken_convnets.commands.score.workspace import names_of
+from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, case_of
-
-from harness.errors import UsageError
-from harness.tools import score
-from harness.tools.folder import names_of
-from harness.tools.patch import apply
-from harness.tools.programs import programs
-from harness.tools.protocol import Diagnosis, Request, Status, read
-from harness.tools.replay import Transcript, key, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.tools.programs import Program
+    from broken_convnets.commands.score.programs import Program
 
 EXAMPLE = Path(__file__).parent / "data/example_transcript.jsonl"
 CLEAN = {"status": "clean"}
@@ -78,8 +77,9 @@ def test_an_unknown_program_is_unsupported(transcript: Callable[..., Transcript]
 def test_the_text_goes_before_the_id(transcript: Callable[..., Transcript]) -> None:
     (one, _) = _requests(0)
     failed = {"status": "error", "reason": "refused"}
-    known = transcript({"id": one.id, "diagnosis": failed},
-                       {"sha256": key(one.source), "diagnosis": CLEAN})  # fmt: skip
+    known = transcript(
+        {"id": one.id, "diagnosis": failed}, {"sha256": key(one.source), "diagnosis": CLEAN}
+    )
     assert known.answer(one).status is Status.CLEAN
 
 
@@ -103,7 +103,7 @@ def test_a_line_that_is_none_is_refused(
 
 
 def _run(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness.tools.replay", *arguments]
+    command = [sys.executable, "-m", "broken_convnets.commands.score.replay", *arguments]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
@@ -127,13 +127,22 @@ def test_bad_input_exits_2_in_one_sentence() -> None:
     assert done.stderr.startswith("error: no request: ")
     done = _run("", "nowhere.jsonl")
     assert (done.returncode, done.stderr) == (
-        2, "error: nowhere.jsonl cannot be read: No such file or directory\n")  # fmt: skip
+        2,
+        "error: nowhere.jsonl cannot be read: No such file or directory\n",
+    )
 
 
 def test_the_interpreter_of_an_environment_is_started_as_it_is(tmp_path: Path) -> None:
     """Behind its link is the interpreter without what the environment has installed."""
     (tmp_path / "python").symlink_to(sys.executable)
-    options = Namespace(tools=[], sarif=None, predictions=None, name=None, needs=["source"],
-                        batch=1, exec=f"{tmp_path / 'python'} -m x {EXAMPLE}")  # fmt: skip
-    (tool,) = score.named_tools(options)
+    options = Namespace(
+        tools=[],
+        sarif=None,
+        predictions=None,
+        name=None,
+        needs=["source"],
+        batch=1,
+        exec=f"{tmp_path / 'python'} -m x {EXAMPLE}",
+    )
+    (tool,) = command.named_tools(options)
     assert tool.argv == [str(tmp_path / "python"), "-m", "x", str(EXAMPLE)]

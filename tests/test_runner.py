@@ -9,27 +9,31 @@ from pathlib import Path
 
 import psutil
 import pytest
+from broken_convnets.errors import RunnerError
+from broken_convnets.observe.facts import Observation, RunRequest
+from broken_convnets.observe.runner import OBSERVE, PRELOAD
+from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.sandbox.job import Job, JobStatus, Limits
 from kit import importing, servers
-
-from harness.errors import RunnerError
-from harness.facts import End, Job, Limits
-from harness.isolation.client import ForkServer
 
 STOPS = importing("os", "raise RuntimeError(os.getpid())")
 HANGS = importing("time", "time.sleep(86_400)")
 
 
 def test_every_job_is_answered_once_by_a_process_of_its_own(server: ForkServer) -> None:
-    endings = list(server.run([Job(number, STOPS, 0) for number in range(100)]))
+    endings = list(
+        server.run([Job(number, OBSERVE, RunRequest(STOPS)) for number in range(100)], Observation)
+    )
     assert sorted(ending.job for ending in endings) == list(range(100))
-    assert {ending.end for ending in endings} == {End.OBSERVED}
-    said = {ending.observation.raised.message for ending in endings
-            if ending.observation and ending.observation.raised}  # fmt: skip
+    assert {ending.status for ending in endings} == {JobStatus.DONE}
+    said = {
+        ending.answer.raised.message for ending in endings if ending.answer and ending.answer.raised
+    }
     assert len(said) == 100
 
 
 def test_no_job_gives_no_ending(server: ForkServer) -> None:
-    assert list(server.run([])) == []
+    assert list(server.run([], Observation)) == []
 
 
 def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
@@ -37,13 +41,19 @@ def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed server leaves its folder behind
     before = servers()
-    with ForkServer(Limits(seconds=60, workers=2)) as runner:
+    with ForkServer(Limits(seconds=60, workers=2, preload=PRELOAD)) as runner:
         (mine,) = servers() - before
-        endings = runner.run([Job(0, STOPS, 0), *(Job(n, HANGS, 0) for n in range(1, 9))])
+        endings = runner.run(
+            [
+                Job(0, OBSERVE, RunRequest(STOPS)),
+                *(Job(n, OBSERVE, RunRequest(HANGS)) for n in range(1, 9)),
+            ],
+            Observation,
+        )
         assert next(endings).job == 0
         programs = mine.children(recursive=True)
         mine.kill()
-        with pytest.raises(RunnerError, match=r"^the fork server ended \(exit -9\)"):
+        with pytest.raises(RunnerError, match=r"^the fork server died \(exit -9\)"):
             next(endings)
     gone, alive = psutil.wait_procs(programs, timeout=5)
     assert programs
@@ -53,13 +63,15 @@ def test_a_server_that_dies_is_reported_and_takes_its_programs_along(
 def test_the_time_for_which_the_machine_stood_still_is_not_the_programs() -> None:
     naps = importing("time", "for _ in range(20): time.sleep(0.1)")
     before = servers()
-    with ForkServer(Limits(seconds=4, workers=1)) as runner:
+    with ForkServer(Limits(seconds=4, workers=1, preload=PRELOAD)) as runner:
         (server,) = servers() - before
-        endings = runner.run([Job(0, STOPS, 0), Job(1, naps, 0)])
+        endings = runner.run(
+            [Job(0, OBSERVE, RunRequest(STOPS)), Job(1, OBSERVE, RunRequest(naps))], Observation
+        )
         assert next(endings).job == 0
         time.sleep(0.5)  # the naps have begun
         _stand_still([*server.children(recursive=True), server], seconds=5)
-        assert next(endings).end is End.OBSERVED
+        assert next(endings).status is JobStatus.DONE
 
 
 def _stand_still(processes: list[psutil.Process], seconds: float) -> None:
@@ -76,10 +88,15 @@ def test_the_bound_of_memory_is_what_it_says() -> None:
         importing("time", f"hoard = bytearray(b'1') * ({megabytes} << 20)\ntime.sleep(1)")
         for megabytes in (128, 512)
     )
-    with ForkServer(Limits(memory_bytes=256 << 20, workers=1)) as runner:
-        endings = list(runner.run([Job(0, modest, 0), Job(1, greedy, 0)]))
-    assert [ending.end for ending in endings] == [End.OBSERVED, End.CRASHED]
-    assert endings[1].detail == "took more than 0.25 GiB of memory"
+    with ForkServer(Limits(memory_bytes=256 << 20, workers=1, preload=PRELOAD)) as runner:
+        endings = list(
+            runner.run(
+                [Job(0, OBSERVE, RunRequest(modest)), Job(1, OBSERVE, RunRequest(greedy))],
+                Observation,
+            )
+        )
+    assert [ending.status for ending in endings] == [JobStatus.DONE, JobStatus.CRASHED]
+    assert endings[1].detail == "exceeded the memory limit of 0.25 GiB"
 
 
 @pytest.mark.skipif(
@@ -90,9 +107,9 @@ def test_the_bound_of_memory_is_what_it_says() -> None:
 def test_a_program_begins_with_huge_pages(server: ForkServer) -> None:
     look = "raise RuntimeError(Path('/proc/self/smaps_rollup').read_text())"
     source = "from pathlib import Path\n" + importing("os", look)
-    (ending,) = server.run([Job(0, source, 0)])
-    assert ending.observation
-    assert ending.observation.raised
-    told = re.search(r"AnonHugePages: +(\d+) kB", ending.observation.raised.message)
-    assert told, ending.observation.raised.message
+    (ending,) = server.run([Job(0, OBSERVE, RunRequest(source))], Observation)
+    assert ending.answer
+    assert ending.answer.raised
+    told = re.search(r"AnonHugePages: +(\d+) kB", ending.answer.raised.message)
+    assert told, ending.answer.raised.message
     assert int(told[1]) > 50_000

@@ -8,16 +8,22 @@ from typing import Any
 
 import jsonschema
 import pytest
+from broken_convnets.commands.score import sarif
+from broken_convnets.commands.score.patch import apply, difference
+from broken_convnets.commands.score.programs import Program, programs
+from broken_convnets.commands.score.protocol import (
+    Diagnosis,
+    Finding,
+    Location,
+    Role,
+    Severity,
+    Status,
+)
+from broken_convnets.commands.score.result import Result
+from broken_convnets.commands.score.sarif.log import SIZE
+from broken_convnets.commands.score.sarif.writing import log
+from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of
-
-from harness.errors import UsageError
-from harness.tools import sarif
-from harness.tools.patch import apply, difference
-from harness.tools.programs import Program, programs
-from harness.tools.protocol import Diagnosis, Finding, Location, Role, Severity, Status
-from harness.tools.result import Result
-from harness.tools.sarif.log import SIZE
-from harness.tools.sarif.writing import log
 
 PROGRAMS = programs([(0, case_of(Pair())), (0, control_of(Solo()))], seed=3)
 BROKEN_ONE = next(program for program in PROGRAMS if program.truth)
@@ -91,8 +97,9 @@ def test_a_file_may_be_one_of_the_artifacts(tmp_path: Path) -> None:
 
 
 def test_a_result_about_torch_belongs_to_the_program_that_it_relates_to(tmp_path: Path) -> None:
-    result = _result(_at("torch/nn/functional.py", startLine=2000),
-                     relatedLocations=[_at(startLine=LINE)])  # fmt: skip
+    result = _result(
+        _at("torch/nn/functional.py", startLine=2000), relatedLocations=[_at(startLine=LINE)]
+    )
     (finding,) = _one(tmp_path, _run(result)).findings
     assert finding.location == Location(LINE, Role.CAUSE)
 
@@ -112,11 +119,14 @@ def test_a_result_about_torch_belongs_to_the_program_that_it_relates_to(tmp_path
         ({"kind": "pass"}, Status.CLEAN, None),
         ({"kind": "notApplicable"}, Status.UNSUPPORTED, None),
         ({"suppressions": [{"kind": "inSource"}]}, Status.CLEAN, None),
-        ({"suppressions": [{"kind": "external", "status": "rejected"}]}, Status.FLAGGED,
-         Severity.ERROR),
+        (
+            {"suppressions": [{"kind": "external", "status": "rejected"}]},
+            Status.FLAGGED,
+            Severity.ERROR,
+        ),
         ({"baselineState": "absent"}, Status.CLEAN, None),
     ],
-)  # fmt: skip
+)
 def test_level_and_kind_say_what_a_result_is(
     more: dict[str, Any], status: Status, severity: Severity | None, tmp_path: Path
 ) -> None:
@@ -130,8 +140,9 @@ def test_level_and_kind_say_what_a_result_is(
 
 def test_errors_come_first_then_what_ranks_high(tmp_path: Path) -> None:
     said = [("note", 99), ("error", 10), ("warning", 5), ("error", 90)]
-    results = [_result(_at(), level=level, rank=rank, ruleId=f"{level}{rank}")
-               for level, rank in said]  # fmt: skip
+    results = [
+        _result(_at(), level=level, rank=rank, ruleId=f"{level}{rank}") for level, rank in said
+    ]
     rules = [finding.rule for finding in _one(tmp_path, _run(*results)).findings]
     assert rules == ["error90", "error10", "warning5", "note99"]
 
@@ -139,8 +150,10 @@ def test_errors_come_first_then_what_ranks_high(tmp_path: Path) -> None:
 def test_a_message_may_be_a_text_of_the_rule(tmp_path: Path) -> None:
     rule = {"id": "F1", "messageStrings": {"m": {"text": "{0} is not {1}, {2}"}}}
     message = {"id": "m", "arguments": ["{1}", "y"]}
-    run = _run(_result(_at(), message=message, ruleId="F1"),
-               tool={"driver": {"name": "t", "rules": [rule]}})  # fmt: skip
+    run = _run(
+        _result(_at(), message=message, ruleId="F1"),
+        tool={"driver": {"name": "t", "rules": [rule]}},
+    )
     assert _one(tmp_path, run).findings[0].message == "{1} is not y, {2}"
 
 
@@ -185,12 +198,16 @@ OFFSET = BROKEN.index("2))\n")
     [
         _fix((TWO, "1")),
         _fix(({"startLine": LINE}, "        return self.fc(torch.flatten(x, 1))")),
-        _fix(({"startLine": LINE, "startColumn": 1, "endLine": LINE + 1, "endColumn": 1},
-              "        return self.fc(torch.flatten(x, 1))\n")),
+        _fix(
+            (
+                {"startLine": LINE, "startColumn": 1, "endLine": LINE + 1, "endColumn": 1},
+                "        return self.fc(torch.flatten(x, 1))\n",
+            )
+        ),
         _fix(({"charOffset": OFFSET, "charLength": 1}, "1")),
         _fix((TWO, None), (TWO | {"endColumn": 41}, "1")),
     ],
-)  # fmt: skip
+)
 def test_a_fix_becomes_a_diff_of_the_program(fix: dict[str, Any], tmp_path: Path) -> None:
     other = _fix((TWO, "7"), uri="elsewhere.py")
     (finding,) = _one(tmp_path, _run(_result(_at(), fixes=[other, fix]))).findings
@@ -211,10 +228,14 @@ def test_a_fix_becomes_a_diff_of_the_program(fix: dict[str, Any], tmp_path: Path
         _fix((TWO, "x" * 300_000)),
         _fix((TWO, "2")),
         {"artifactChanges": []},
-        {"artifactChanges": [*_fix((TWO, "1"))["artifactChanges"],
-                             *_fix((TWO, "1"), uri="b.py")["artifactChanges"]]},
+        {
+            "artifactChanges": [
+                *_fix((TWO, "1"))["artifactChanges"],
+                *_fix((TWO, "1"), uri="b.py")["artifactChanges"],
+            ]
+        },
     ],
-)  # fmt: skip
+)
 def test_a_fix_that_cannot_be_made_is_left_out(fix: dict[str, Any], tmp_path: Path) -> None:
     (finding,) = _one(tmp_path, _run(_result(_at(), fixes=[fix]))).findings
     assert finding.fix is None
@@ -228,7 +249,10 @@ def _failing(*locations: dict[str, Any]) -> dict[str, Any]:
 def test_a_failure_is_an_error_of_the_programs_that_it_is_about(tmp_path: Path) -> None:
     blaming = _read(tmp_path, _run(_result(_at()), **_failing(_at(f"net_{OTHERS[0].id}.py"))))
     assert [blaming[program.id].status for program in (BROKEN_ONE, *OTHERS)] == [
-        Status.FLAGGED, Status.ERROR, Status.CLEAN]  # fmt: skip
+        Status.FLAGGED,
+        Status.ERROR,
+        Status.CLEAN,
+    ]
     assert blaming[OTHERS[0].id].reason == "out of memory"
 
 
@@ -238,7 +262,10 @@ def test_a_failure_that_blames_no_program_is_about_all_of_its_run(tmp_path: Path
     each = [_run(artifacts=[{"location": {"uri": f"net_{program.id}.py"}}]) for program in PROGRAMS]
     found = _read(tmp_path, each[0] | _failing(), *each[1:])
     assert [found[program.id].status for program in PROGRAMS] == [
-        Status.ERROR, Status.CLEAN, Status.CLEAN]  # fmt: skip
+        Status.ERROR,
+        Status.CLEAN,
+        Status.CLEAN,
+    ]
 
 
 def test_an_exit_code_is_no_failure(tmp_path: Path) -> None:
@@ -248,9 +275,14 @@ def test_an_exit_code_is_no_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "runs",
-    [[], [_run()], [_run(_result())], [_run(_result(_at("net_0123456789ab.py")))],
-     [_run(_result(_at("cases/none/missing_return.py")))]],
-)  # fmt: skip
+    [
+        [],
+        [_run()],
+        [_run(_result())],
+        [_run(_result(_at("net_0123456789ab.py")))],
+        [_run(_result(_at("cases/none/missing_return.py")))],
+    ],
+)
 def test_a_log_that_names_no_program_is_refused(runs: list[dict[str, Any]], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"names none of the programs.*--seed.*artifacts"):
         _read(tmp_path, *runs)
@@ -274,15 +306,25 @@ WRONG = {
     "nested deeply": (DEEP, "nested too deeply"),
     "not UTF-8": ('{"version": "2.1.0", "runs": "\udcff"}', "no SARIF"),
     "half a character": ('{"version": "2.1.0", "runs": [], "x": "\\ud800"}', "no SARIF"),
-    "line 0": (json.dumps({"version": "2.1.0", "runs": [_run(_result(_at(startLine=0)))]}),
-               r"Expected `int` >= 1 .*startLine"),
-    "half a line": (json.dumps({"version": "2.1.0", "runs": [_run(_result(_at()))]}).replace(
-        '"uri"', '"index": 1.5, "uri"'), "Expected `int`, got `float`"),
-    "an unknown level": (json.dumps({"version": "2.1.0", "runs": [_run(_result(level="bad"))]}),
-                         "Invalid enum value 'bad'"),
-    "a number for a text": (json.dumps({"version": "2.1.0", "runs": [
-        _run(_result(message={"text": 5}))]}), "Expected `str"),
-}  # fmt: skip
+    "line 0": (
+        json.dumps({"version": "2.1.0", "runs": [_run(_result(_at(startLine=0)))]}),
+        r"Expected `int` >= 1 .*startLine",
+    ),
+    "half a line": (
+        json.dumps({"version": "2.1.0", "runs": [_run(_result(_at()))]}).replace(
+            '"uri"', '"index": 1.5, "uri"'
+        ),
+        "Expected `int`, got `float`",
+    ),
+    "an unknown level": (
+        json.dumps({"version": "2.1.0", "runs": [_run(_result(level="bad"))]}),
+        "Invalid enum value 'bad'",
+    ),
+    "a number for a text": (
+        json.dumps({"version": "2.1.0", "runs": [_run(_result(message={"text": 5}))]}),
+        "Expected `str",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -325,23 +367,34 @@ def test_a_byte_order_mark_and_null_lists_do_no_harm(tmp_path: Path) -> None:
 
 
 ANSWERS = {
-    "flagged": Diagnosis(Status.FLAGGED, [
-        Finding("too flat", "shape/flatten", Severity.ERROR, "F1",
-                Location(LINE, Role.SYMPTOM, LINE + 1, 9), "fc",
-                difference(BROKEN, HEALTHY, NAME)),
-        Finding("unused", severity=Severity.WARNING),
-    ]),
+    "flagged": Diagnosis(
+        Status.FLAGGED,
+        [
+            Finding(
+                "too flat",
+                "shape/flatten",
+                Severity.ERROR,
+                "F1",
+                Location(LINE, Role.SYMPTOM, LINE + 1, 9),
+                "fc",
+                difference(BROKEN, HEALTHY, NAME),
+            ),
+            Finding("unused", severity=Severity.WARNING),
+        ],
+    ),
     "clean": Diagnosis(Status.CLEAN, [Finding("long line", severity=Severity.NOTE, rule="E5")]),
     "quiet": Diagnosis(Status.CLEAN),
     "unsupported": Diagnosis(Status.UNSUPPORTED, reason="it has hooks"),
     "error": Diagnosis(Status.ERROR, reason="timeout: 60 s"),
-}  # fmt: skip
+}
 
 
 def _answered(name: str, program: Program = BROKEN_ONE) -> list[Result]:
     rest = [item for item in PROGRAMS if item is not program]
-    return [Result(program, ANSWERS[name], 0.1),
-            *(Result(item, ANSWERS["quiet"], 0.1) for item in rest)]  # fmt: skip
+    return [
+        Result(program, ANSWERS[name], 0.1),
+        *(Result(item, ANSWERS["quiet"], 0.1) for item in rest),
+    ]
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from broken_convnets.corpus.entries import default_root, load
+from broken_convnets.corpus.lint import lint
+from broken_convnets.corpus.messages import Message, known, read
+from broken_convnets.corpus.spec import SAYS_LIMIT
+from broken_convnets.corpus.wording import split, wording
+from broken_convnets.verdicts.records import read_all
+from broken_convnets.vocabulary import Verdict
 from kit import BOOK, Pair, case_of, corpus_of
-
-from harness.contract.lint import lint
-from harness.corpus.entries import default_root, load
-from harness.corpus.spec import SAYS_LIMIT
-from harness.explaining.messages import Message, known, read
-from harness.explaining.wording import split, wording
-from harness.results.records import read_all
-from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,38 +22,45 @@ if TYPE_CHECKING:
 OLD = "RuntimeError: size mismatch, m1: [4 x 12], m2: [10 x 2] at /pytorch/aten/TH.cpp:136"
 SICK: dict[str, tuple[Any, str]] = {
     "no list": (OLD, "key `seen`: expected `array`"),
-    "a string": ([OLD], "key `seen[0]`: expected `object`"),
-    "no `says`": ([{"torch": "1.4"}], "key `seen[0].says` is missing"),
-    "an empty `says`": ([{"says": " "}], "key `seen[0].says`: expected `str` matching"),
-    "a long `says`": ([{"says": "x" * (SAYS_LIMIT + 1)}], "key `seen[0].says`: expected `str`"),
-    "a number": ([{"says": OLD, "torch": 1.4}], "key `seen[0].torch`: expected `str"),
-    "another key": ([{"says": OLD, "release": "1.4"}], "key `seen[0].release` is unknown"),
+    "a string": ([OLD], "key `other_messages[0]`: expected `object`"),
+    "no `message`": ([{"torch": "1.4"}], "key `other_messages[0].message` is missing"),
+    "an empty `message`": ([{"message": " "}], "key `other_messages[0].message`: expected `str` matching"),
+    "a long `message`": (
+        [{"message": "x" * (SAYS_LIMIT + 1)}],
+        "key `other_messages[0].message`: expected `str`",
+    ),
+    "a number": ([{"message": OLD, "torch": 1.4}], "key `other_messages[0].torch`: expected `str"),
+    "another key": ([{"message": OLD, "release": "1.4"}], "key `other_messages[0].release` is unknown"),
 }
 
 
 @pytest.mark.parametrize("what", SICK)
 def test_a_seen_with_it_is_refused(what: str, tmp_path: Path) -> None:
     seen, message = SICK[what]
-    corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"seen": seen})})
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"other_messages": seen})})
     assert [problem.message[: len(message)] for problem in corpus.problems] == [message]
 
 
 @pytest.mark.parametrize(
-    ("says", "messages"),
+    ("texts", "messages"),
     [
         ([OLD], []),
         ([OLD, "RuntimeError: shapes cannot be divided"], []),
         (["NotImplementedError"], []),
         (["ValueError: mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"], []),
-        (["RuntimeError: mat1 and mat2 shapes cannot be multiplied (9x9 and 8x7)"],
-         ["key `seen[0]` is in the recorded results already: remove it"]),
-        (["mat1 and mat2 shapes"], ["key `seen[0]` is in the recorded results already: remove it"]),
-        ([OLD, OLD.replace("12", "13").replace("TH.cpp:136", "THC.cu:9")],
-         ["key `seen[1]` repeats `seen[0]`: remove one"]),
+        (
+            ["RuntimeError: mat1 and mat2 shapes cannot be multiplied (9x9 and 8x7)"],
+            ["key `other_messages[0]` is in the recorded results already: remove it"],
+        ),
+        (["mat1 and mat2 shapes"], ["key `other_messages[0]` is in the recorded results already: remove it"]),
+        (
+            [OLD, OLD.replace("12", "13").replace("TH.cpp:136", "THC.cu:9")],
+            ["key `other_messages[1]` repeats `other_messages[0]`: remove one"],
+        ),
     ],
-)  # fmt: skip
-def test_a_needless_seen_is_refused(says: list[str], messages: list[str], tmp_path: Path) -> None:
-    pair = Pair(extra={"seen": [{"says": text} for text in says]})
+)
+def test_a_needless_seen_is_refused(texts: list[str], messages: list[str], tmp_path: Path) -> None:
+    pair = Pair(extra={"other_messages": [{"message": text} for text in texts]})
     (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
     (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
     problems = lint(corpus_of(tmp_path, {"shape/pair": pair}))
@@ -64,12 +70,12 @@ def test_a_needless_seen_is_refused(says: list[str], messages: list[str], tmp_pa
 
 def test_show_prints_what_other_releases_say(harness: Command) -> None:
     assert "Other releases say" not in harness("show", "pair").out
-    seen = [{"says": OLD, "torch": "1.4"}, {"says": "Warning: [red]no markup[/red]"}]
-    corpus_of(harness.root, {"shape/pair": Pair(extra={"seen": seen})})
+    seen = [{"message": OLD, "torch": "1.4"}, {"message": "Warning: [red]no markup[/red]"}]
+    corpus_of(harness.root, {"shape/pair": Pair(extra={"other_messages": seen})})
     page = harness("show", "pair").out
     assert f"Other releases say\n  {OLD}  (torch 1.4)" in page
     assert "Warning: [red]no markup[/red]" in page
-    assert harness.json("show", "pair")["spec"]["seen"][0] == seen[0]
+    assert harness.json("show", "pair")["spec"]["other_messages"][0] == seen[0]
 
 
 def test_the_quick_reader_finds_what_the_books_hold() -> None:
@@ -80,29 +86,35 @@ def test_the_quick_reader_finds_what_the_books_hold() -> None:
             reproduced = record.verdict is Verdict.REPRODUCED
             if reproduced and record.broken and record.broken.raises:
                 side = record.broken
-                wanted.setdefault(name, set()).add((side.raises, side.says, side.at))
-    found = {name: {(message.raises, message.says, message.at) for message in messages}
-             for name, messages in read(results).items()}  # fmt: skip
+                wanted.setdefault(name, set()).add((side.raises, side.message, side.expression))
+    found = {
+        name: {(message.raises, message.message, message.expression) for message in messages}
+        for name, messages in read(results).items()
+    }
     assert found == wanted
     assert len(found) > 100
 
 
 def test_a_case_is_known_by_what_is_recorded_seen_and_declared(tmp_path: Path) -> None:
-    pair = Pair(extra={"seen": [{"says": OLD}]})
+    pair = Pair(extra={"other_messages": [{"message": OLD}]})
     corpus = corpus_of(tmp_path, {"shape/pair": pair})
     (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
     (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
     recorded, seen, declared = known(corpus)["shape/pair"]
     assert recorded.layer == "Linear"
-    assert recorded.says.endswith("\n[entries]")
+    assert recorded.message.endswith("\n[entries]")
     assert seen == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="seen")
-    assert declared.says == case_of(pair).spec.broken.says
+    assert declared.message == case_of(pair).spec.broken.message
 
 
 def test_every_seen_of_the_corpus_names_its_class_or_is_no_exception() -> None:
     corpus = load(default_root())
-    bare = [message.says for messages in known(corpus).values() for message in messages
-            if message.source == "seen" and not message.raises]  # fmt: skip
+    bare = [
+        message.message
+        for messages in known(corpus).values()
+        for message in messages
+        if message.source == "seen" and not message.raises
+    ]
     assert [text for text in bare if "Assertion" not in text] == []
 
 
@@ -117,7 +129,7 @@ def test_every_seen_of_the_corpus_names_its_class_or_is_no_exception() -> None:
         (r"input size at c:\users\me\aten\src/SpatialConvolutionMM.c:48", "input size"),
         ("torch 2.6.0: \u2018-0.5\u2019 \n at entry 0", "torch #: '#' at entry #"),
     ],
-)  # fmt: skip
+)
 def test_a_wording_has_no_numbers_and_no_paths(message: str, reduced: str) -> None:
     assert wording(message) == reduced
     assert wording(reduced) == reduced

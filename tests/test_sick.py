@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.vocabulary import Verdict
 from kit import (
     BROKEN,
     TRAINED,
@@ -20,12 +21,10 @@ from kit import (
     run_all,
 )
 
-from harness.vocabulary import Verdict
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.corpus.entries import Corpus
+    from broken_convnets.corpus.entries import Corpus
 
 
 @dataclass(frozen=True)
@@ -73,21 +72,23 @@ RANDOM_MESSAGE = doing(
 
 SICK = {
     "raises_another_class": _symptom("raises", "ValueError"),
-    "says_something_else": _symptom("says", "must be Tensor, not NoneType"),
+    "says_something_else": _symptom("message", "must be Tensor, not NoneType"),
     "raises_elsewhere": Sick(
-        Pair(declared={"at": "torch.relu(self.conv(x))"}), Verdict.WRONG_SYMPTOM, {"at"}
+        Pair(declared={"expression": "torch.relu(self.conv(x))"}),
+        Verdict.WRONG_SYMPTOM,
+        {"expression"},
     ),
     "raises_in_another_layer": _symptom("layer", "conv"),
     "raises_in_another_stage": _symptom("stage", "build"),
     "raises_after_the_network": Sick(
-        Pair(IN_RUN, TRAINED, declared={"at": "torch.zeros(2, 3) @ torch.zeros(2, 3)"}),
+        Pair(IN_RUN, TRAINED, declared={"expression": "torch.zeros(2, 3) @ torch.zeros(2, 3)"}),
         Verdict.WRONG_SYMPTOM,
         {"stage", "layer"},
     ),
     "raises_at_import": Sick(
         Pair(importing("copy", "raise RuntimeError('cannot be multiplied')", source=BROKEN)),
         Verdict.WRONG_SYMPTOM,
-        {"stage", "layer", "at"},
+        {"stage", "layer", "expression"},
     ),
     "raises_in_example_inputs": Sick(
         Pair(patched(("torch.randn(batch", "torch.rand(2, batch"), source=BROKEN)),
@@ -96,14 +97,15 @@ SICK = {
     "does_nothing_wrong": Sick(
         Pair(
             patched(("        return", "        x = x.clone()\n        return")),
-            declared={"at": "torch.flatten(x, 1)"},
+            declared={"expression": "torch.flatten(x, 1)"},
         ),
         Verdict.NOT_REPRODUCED,
         {"failure"},
     ),
     "prints_that_it_passed": Sick(
         Pair(
-            doing("print('passed')", "print('reproduced')"), declared={"at": "torch.flatten(x, 1)"}
+            doing("print('passed')", "print('reproduced')"),
+            declared={"expression": "torch.flatten(x, 1)"},
         ),
         Verdict.NOT_REPRODUCED,
         {"failure"},

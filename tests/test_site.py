@@ -11,19 +11,18 @@ import msgspec
 import pages
 import pytest
 import tomli_w
+from broken_convnets.cli import main
+from broken_convnets.commands.bench import stored
+from broken_convnets.commands.site.build import MARK, build
+from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.verdicts.records import Book, Record, Side
+from broken_convnets.vocabulary import Verdict
 from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, put
-
-from harness.cli import main
-from harness.corpus.entries import Case, default_root, load
-from harness.results.records import Book, Record, Side
-from harness.site.build import MARK, build
-from harness.timing import stored
-from harness.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.corpus.entries import Corpus
+    from broken_convnets.corpus.entries import Corpus
 
 LARGEST = 100_000  # bytes of a page
 SLOWEST = 10.0  # seconds
@@ -67,8 +66,11 @@ def test_links_lead_from_the_front_page_to_every_page(read: dict[str, pages.Read
 
 
 def test_the_check_for_pages_that_nothing_leads_to_finds_them() -> None:
-    read = {"a.html": pages.Read(["b/c.html#x"]), "b/c.html": pages.Read(["../a.html"]),
-            "b/d.html": pages.Read(["c.html"])}  # fmt: skip
+    read = {
+        "a.html": pages.Read(["b/c.html#x"]),
+        "b/c.html": pages.Read(["../a.html"]),
+        "b/d.html": pages.Read(["c.html"]),
+    }
     assert pages.reached(read, "a.html") == {"a.html", "b/c.html"}
 
 
@@ -94,7 +96,7 @@ def test_a_page_has_all_that_is_known_about_its_case(site: Path) -> None:
         "python cases/none/missing_return.py",
         "float32[4, 8, 6, 6]",
         'class="lit"',
-        '<a href="../none/last_layer_without_return.html">',
+        '<a href="../none/last_layer_missing_return.html">',
     ):
         assert text in page, text
 
@@ -108,11 +110,11 @@ def test_a_download_is_the_program_itself(corpus: Corpus, read: dict[str, pages.
 
 def test_the_question_that_it_grew_from_leads_to_the_cases(read: dict[str, pages.Read]) -> None:
     links = read["why-none.html"].links
-    assert {"none/missing_return.html", "batch/ten_images_at_once.html"} <= set(links)
+    assert {"none/missing_return.html", "batch/flexible_batch_size.html"} <= set(links)
 
 
 def _hostile(root: Path) -> Corpus:
-    words = dict.fromkeys(("title", "why", "diagnose", "tell"), HOSTILE)
+    words = dict.fromkeys(("title", "why", "diagnose", "distinguish"), HOSTILE)
     sources = [f"https://example.org/{HOSTILE.split(maxsplit=1)[0]}"]
     comment = f'X = """{HOSTILE}"""\n'
     pair = Pair(
@@ -122,7 +124,7 @@ def _hostile(root: Path) -> Corpus:
             **words,
             "sources": sources,
             "hints": [HOSTILE],
-            "seen": [{"says": HOSTILE, "torch": HOSTILE}],
+            "other_messages": [{"message": HOSTILE, "torch": HOSTILE}],
         },
     )
     solo = Solo(
@@ -130,14 +132,24 @@ def _hostile(root: Path) -> Corpus:
         extra={"title": HOSTILE, "claim": HOSTILE, "truth": HOSTILE, "sources": sources},
     )
     corpus_of(root, {"shape/pair": pair, "shape/other": pair, "a&b/<i>&?#%20": solo})
-    side = Side(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, holds=[HOSTILE], breaks=[HOSTILE],
-                layers=[f"{HOSTILE} {HOSTILE}: {HOSTILE} -> {HOSTILE}"])  # fmt: skip
+    side = Side(
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        holds=[HOSTILE],
+        violates=[HOSTILE],
+        layers=[f"{HOSTILE} {HOSTILE}: {HOSTILE} -> {HOSTILE}"],
+    )
     record = Record(Verdict.REPRODUCED, side, Side(layers=["Net: None -> None"], holds=[HOSTILE]))
     book = Book(HOSTILE, "", "", HOSTILE, {"shape/pair": record, "shape/other": record})
     put(root / "results/torch-1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
     stats = {"median": 1e-4, "q1": 1e-4, "q3": 1e-4, "rounds": 1}
-    timing = {"benchmarks": [{"params": {"name": HOSTILE}, "stats": stats}],
-              "machine_info": {"cpu": {"brand_raw": HOSTILE}, "system": HOSTILE}}  # fmt: skip
+    timing = {
+        "benchmarks": [{"params": {"name": HOSTILE}, "stats": stats}],
+        "machine_info": {"cpu": {"brand_raw": HOSTILE}, "system": HOSTILE},
+    }
     put(root / "results/timing/here/1.json", msgspec.json.encode(timing).decode())
     put(
         root / "results/tools/README.md",
@@ -182,19 +194,21 @@ def test_the_check_for_dead_links_finds_them(tmp_path: Path) -> None:
 
 def test_a_release_that_cannot_show_a_case_lends_it_no_message(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
-    sick = Side(raises="AttributeError", says="no such thing yet")
+    sick = Side(raises="AttributeError", message="no such thing yet")
     book = Book("2.1", "", "", "cpu", {"shape/pair": Record(Verdict.NOT_HERE, sick, sick)})
     put(corpus.root / "results/torch-2.1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
     build(corpus, tmp_path / "site")
     page = (tmp_path / "site/shape/pair.html").read_text()
     assert "cannot be shown there: AttributeError: no such thing yet" in page
-    assert '<p class="says">cannot be multiplied</p>' in page
+    assert '<p class="message">cannot be multiplied</p>' in page
 
 
 def test_a_page_says_what_the_fix_costs_where_it_was_measured(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
-    put(corpus.root / "results/timing/broken-cpu.toml",
-        'device = "cpu"\n[failures_us]\n"shape/pair" = 12.5\n')  # fmt: skip
+    put(
+        corpus.root / "results/timing/broken-cpu.toml",
+        'device = "cpu"\n[failures_us]\n"shape/pair" = 12.5\n',
+    )
     build(corpus, tmp_path / "site")
     times = stored.read(corpus.root / "results", "cpu")
     assert stored.sentence(times, "shape/pair")
@@ -277,4 +291,4 @@ def test_pages_of_one_message_lead_to_each_other(
         e.id for e in corpus.entries.values() if isinstance(e, Case) and e.spec.broken.violates
     ]
     assert silent
-    assert "../training/frozen_head.html" in read["training/loss_of_the_predicted_class.html"].links
+    assert "../training/frozen_new_head.html" in read["training/loss_on_argmax.html"].links

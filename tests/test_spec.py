@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import tomli
 import tomli_w
+from broken_convnets.corpus.declared import SpecError, read_case, read_control
+from broken_convnets.vocabulary import Law, Stage
 from kit import DECLARED, SOLO_PROSE, Pair, Solo, put
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-from harness.corpus.declared import SpecError, read_case, read_control
-from harness.vocabulary import Law, Stage
 
 GONE = object()
 WORDS = "word " * 81
@@ -41,7 +40,7 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"title": " "}, "title", "correct its value"),
     ({"hints": "Look."}, "hints", "correct its value"),
     ({"hints": []}, "hints", "correct its value"),
-    ({"also": [""]}, "also", "correct its value"),
+    ({"other_fix_sites": [""]}, "other_fix_sites", "correct its value"),
     ({"covers": ["None Into Layer"]}, "covers", "correct its value"),
     ({"sources": ["http://example.org"]}, "sources", "correct its value"),
     ({"sources": ["https://"]}, "sources", "correct its value"),
@@ -50,22 +49,22 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"why": WORDS}, "why", "has 81 words: shorten it to 80"),
     ({"diagnose": WORDS}, "diagnose", "has 81 words: shorten it to 80"),
     ({"broken.raises": GONE}, "broken.raises", "a loud failure declares it"),
-    ({"broken.says": GONE}, "broken.says", "a loud failure declares it"),
-    ({"broken.at": GONE}, "broken.at", "a loud failure declares it"),
+    ({"broken.message": GONE}, "broken.message", "a loud failure declares it"),
+    ({"broken.expression": GONE}, "broken.expression", "a loud failure declares it"),
     ({"broken.violates": ["nonlinear"]}, "broken.violates", "remove one of the two"),
     ({"broken.raises": "ImportError"}, "broken.raises", "choose another failure"),
     ({"broken.raises": "ModuleNotFoundError"}, "broken.raises", "choose another failure"),
     ({"broken": {"stage": "silent"}}, "broken.violates", "name the laws"),
     ({"broken": {**SILENT, "raises": "ValueError"}}, "broken.raises", "remove it"),
-    ({"broken": {**SILENT, "says": "no"}}, "broken.says", "remove it"),
-    ({"broken": {**SILENT, "at": "x"}}, "broken.at", "remove it"),
+    ({"broken": {**SILENT, "message": "no"}}, "broken.message", "remove it"),
+    ({"broken": {**SILENT, "expression": "x"}}, "broken.expression", "remove it"),
     ({"broken": {**SILENT, "layer": "fc"}}, "broken.layer", "remove it"),
     ({"broken.cuda": {}}, "broken.cuda", "name what differs there, or remove it"),
-    ({"broken.cuda": {"says": DECLARED["says"]}}, "broken.cuda.says", "remove it"),
+    ({"broken.cuda": {"message": DECLARED["message"]}}, "broken.cuda.message", "remove it"),
     ({"broken.cuda": {"stage": "cpu"}}, "broken.cuda.stage", f"one of: {', '.join(Stage)}"),
     ({"broken.cuda": {"raises": "ImportError"}}, "broken.cuda.raises", "choose another failure"),
     ({"broken.cuda": {"stage": "silent"}}, "broken.cuda.stage", ""),
-    ({"broken": {**SILENT, "cuda": {"says": "no"}}}, "broken.cuda.says", ""),
+    ({"broken": {**SILENT, "cuda": {"message": "no"}}}, "broken.cuda.message", ""),
     ({"torch": "2.6"}, "torch", "name releases as in"),
     ({"broken.fails": False}, "broken.fails", "only an override"),
     ({"broken.torch": {"2.6": {"fails": False}}}, 'broken.torch."2.6"', "name releases as in"),
@@ -134,13 +133,15 @@ def test_what_is_no_toml_is_refused_with_the_place(content: bytes, tmp_path: Pat
 
 def test_a_sound_case_is_read(tmp_path: Path) -> None:
     path = tmp_path / "good.toml"
-    cuda = {"says": "device-side assert", "layer": "conv"}
-    pair = Pair(declared={"cuda": cuda}, waive={"exports": "too old"}, extra={"also": ["x = y"]})
+    cuda = {"message": "device-side assert", "layer": "conv"}
+    pair = Pair(
+        declared={"cuda": cuda}, waive={"exports": "too old"}, extra={"other_fix_sites": ["x = y"]}
+    )
     path.write_text(tomli_w.dumps(pair.spec()))
     spec = read_case(path)
-    assert (spec.broken.stage, spec.broken.says) == (Stage.FORWARD, DECLARED["says"])
+    assert (spec.broken.stage, spec.broken.message) == (Stage.FORWARD, DECLARED["message"])
     assert spec.waive == {Law.EXPORTS: "too old"}
-    assert spec.also == ["x = y"]
+    assert spec.other_fix_sites == ["x = y"]
 
 
 def test_a_sound_silent_case_is_read(tmp_path: Path) -> None:

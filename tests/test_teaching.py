@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.learn.grader import Examiner
+from broken_convnets.commands.learn.ordering import alias, course
+from broken_convnets.commands.show.page import symptom_line
+from broken_convnets.corpus.diff import cause_lines
+from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.verdicts.records import read_all
 from kit import patched
 
-from harness.corpus.diff import cause_lines
-from harness.corpus.entries import Case, default_root, load
-from harness.corpus.page import symptom_line
-from harness.learn.course import alias, course
-from harness.learn.examine import Examiner
-from harness.results.records import read_all
-
 if TYPE_CHECKING:
-    from harness.isolation.client import ForkServer
+    from broken_convnets.sandbox.fork_client import ForkServer
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
@@ -33,44 +32,98 @@ TRY = (
     "        except TypeError:\n            return torch.zeros(4, 10)\n"
 )
 CALL, LAYER = "        x = self.attend(x)\n", "        self.attend = ChannelAttention(8)\n"
-MISSING, GROWING = "none/missing_return", "training/growing_gradients"
+MISSING, GROWING = "none/missing_return", "training/missing_zero_grad"
 BACKWARD = "        loss.backward()\n"
 LOOP = "    for epoch in range(3):\n"
 
 # The sentence of the page, the case, the change, and what the learner is told; "" where it passes.
 TRIED = [
-    ("`torch.zeros_like(x)` from the layer", MISSING,
-     [(ATTENTION, "        return torch.zeros_like(x)\n")], "every-parameter-learns"),
+    (
+        "`torch.zeros_like(x)` from the layer",
+        MISSING,
+        [(ATTENTION, "        return torch.zeros_like(x)\n")],
+        "every-parameter-learns",
+    ),
     ("delete the line `x = self.attend(x)`", MISSING, [(CALL, "")], "every-parameter-learns"),
     ("delete the layer as well", MISSING, [(CALL, ""), (LAYER, "")], "layers-take-part"),
     ("wrap the failing line in `try`", MISSING, [(FLATTEN, TRY)], "every-parameter-learns"),
-    ("write `self.conv2(x[0])`", "none/trailing_comma",
-     [("self.conv2(x)", "self.conv2(x[0])")], ""),
-    ("write `nn.Linear(6, 10)`", "shape/unflattened_map",
-     [("nn.Linear(8 * 6 * 6, 10)", "nn.Linear(6, 10)")], "output-as-declared"),
-    ("write `x.view(4, -1)`", "shape/unflattened_map",
-     [("self.fc(x)", "self.fc(x.view(4, -1))")], "any-batch-size"),
-    ("the images smaller in `example_inputs`", "shape/linear_for_another_image_size",
-     [("64, 64", "32, 32")], "example_inputs"),
-    ("write `nn.Flatten(0)`", "batch/unbatched_image",
-     [("nn.Flatten()", "nn.Flatten(0)")], "any-batch-size"),
-    ("write `drop_last=True`", "batch/hardcoded_batch_size",
-     [("batch_size=4)\n    return", "batch_size=4, drop_last=True)\n    return")], "run"),
-    ("put `F.adaptive_avg_pool2d(x, 5)`", "shape/linear_for_another_image_size",
-     [(FLATTEN, f"        x = F.adaptive_avg_pool2d(x, 5)\n{FLATTEN}")], ""),
+    (
+        "write `self.conv2(x[0])`",
+        "none/trailing_comma_tuple",
+        [("self.conv2(x)", "self.conv2(x[0])")],
+        "",
+    ),
+    (
+        "write `nn.Linear(6, 10)`",
+        "shape/missing_flatten",
+        [("nn.Linear(8 * 6 * 6, 10)", "nn.Linear(6, 10)")],
+        "output-as-declared",
+    ),
+    (
+        "write `x.view(4, -1)`",
+        "shape/missing_flatten",
+        [("self.fc(x)", "self.fc(x.view(4, -1))")],
+        "any-batch-size",
+    ),
+    (
+        "the images smaller in `example_inputs`",
+        "shape/linear_in_features_image_size",
+        [("64, 64", "32, 32")],
+        "example_inputs",
+    ),
+    (
+        "write `nn.Flatten(0)`",
+        "batch/unbatched_image",
+        [("nn.Flatten()", "nn.Flatten(0)")],
+        "any-batch-size",
+    ),
+    (
+        "write `drop_last=True`",
+        "batch/hardcoded_batch_size",
+        [("batch_size=4)\n    return", "batch_size=4, drop_last=True)\n    return")],
+        "run",
+    ),
+    (
+        "put `F.adaptive_avg_pool2d(x, 5)`",
+        "shape/linear_in_features_image_size",
+        [(FLATTEN, f"        x = F.adaptive_avg_pool2d(x, 5)\n{FLATTEN}")],
+        "",
+    ),
     ("lower the learning rate", GROWING, [("lr=0.01", "lr=0.0001")], "gradients-are-fresh"),
-    ("between `backward()` and `step()`", GROWING,
-     [(BACKWARD, f"{BACKWARD}        optimizer.zero_grad()\n")], "every-parameter-moves"),
-    ("set `nn.Dropout(p=0)`", "training/dropout_at_inference",
-     [("nn.Dropout()", "nn.Dropout(p=0)")], "infers-in-eval-mode"),
-    ("delete the dropout", "training/dropout_at_inference",
-     [("        self.drop = nn.Dropout()\n", ""),
-      ("self.drop(torch.flatten(x, 1))", "torch.flatten(x, 1)")], "infers-in-eval-mode"),
-    ("take `F.nll_loss`", "loss/softmax_before_cross_entropy",
-     [("F.cross_entropy(", "F.nll_loss(")], "one-batch-can-be-learned"),
-    ("call `net.train()` once", "training/training_after_validation",
-     [(LOOP, f"    net.train()\n{LOOP}")], "trains-in-train-mode"),
-]  # fmt: skip
+    (
+        "between `backward()` and `step()`",
+        GROWING,
+        [(BACKWARD, f"{BACKWARD}        optimizer.zero_grad()\n")],
+        "every-parameter-moves",
+    ),
+    (
+        "set `nn.Dropout(p=0)`",
+        "training/missing_eval_mode",
+        [("nn.Dropout()", "nn.Dropout(p=0)")],
+        "infers-in-eval-mode",
+    ),
+    (
+        "delete the dropout",
+        "training/missing_eval_mode",
+        [
+            ("        self.drop = nn.Dropout()\n", ""),
+            ("self.drop(torch.flatten(x, 1))", "torch.flatten(x, 1)"),
+        ],
+        "infers-in-eval-mode",
+    ),
+    (
+        "take `F.nll_loss`",
+        "loss/softmax_before_cross_entropy",
+        [("F.cross_entropy(", "F.nll_loss(")],
+        "one-batch-can-be-learned",
+    ),
+    (
+        "call `net.train()` once",
+        "training/missing_train_mode_after_validation",
+        [(LOOP, f"    net.train()\n{LOOP}")],
+        "trains-in-train-mode",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -131,15 +184,18 @@ def test_homework_has_its_names_and_levels() -> None:
 
 
 def test_the_messages_are_those_that_were_recorded() -> None:
-    (book,) = [book for book in read_all(ROOT / "results")
-               if (book.torch, book.device) == ("2.14.1", "cpu")]  # fmt: skip
+    (book,) = [
+        book
+        for book in read_all(ROOT / "results")
+        if (book.torch, book.device) == ("2.14.1", "cpu")
+    ]
     quoted = re.findall(r"^\| (mat1 and mat2 [^|]+?) \|", PAGE, flags=re.MULTILINE)
     names = [
-        "shape/unflattened_map",
-        "shape/linear_for_another_image_size",
+        "shape/missing_flatten",
+        "shape/linear_in_features_image_size",
         "batch/unbatched_image",
     ]
-    recorded = [side.says for name in names if (side := book.entries[name].broken)]
+    recorded = [side.message for name in names if (side := book.entries[name].broken)]
     assert quoted == recorded
 
 
@@ -150,7 +206,7 @@ def test_the_lines_of_the_first_program_are_as_said() -> None:
 
 
 def test_the_page_of_keys_has_every_key() -> None:
-    from harness.learn.screen import KEYS  # noqa: PLC0415  (beside its only use)
+    from broken_convnets.commands.learn.render import KEYS  # noqa: PLC0415  (beside its only use)
 
     page = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
     shown = re.findall(r"`(.)`", "".join(re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)))

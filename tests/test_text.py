@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.corpus.diff import Hunk, cause_lines, hunks, without_hunk
-from harness.explaining.mask import LENGTH, mask
+from broken_convnets.corpus.diff import Hunk, cause_lines, hunks, without_hunk
+from broken_convnets.util.mask import LENGTH, mask
 
 
 @pytest.mark.parametrize(
@@ -14,18 +13,22 @@ from harness.explaining.mask import LENGTH, mask
         ("<Net object at 0x7f3a2b1c>", "<Net object at 0x…>"),
         ("\x1b[31mred\x1b[0m", "red"),
         ('File "/home/me/program.py", line 12, in f', 'File "program.py", line …, in f'),
-        ('File "/a/lib/python3.11/site-packages/torch/nn.py", line 9',
-         'File "…/site-packages/torch/nn.py", line …'),
+        (
+            'File "/a/lib/python3.11/site-packages/torch/nn.py", line 9',
+            'File "…/site-packages/torch/nn.py", line …',
+        ),
         ("cannot remove '/var/scratch/tmpj9_eeyjv' here", "cannot remove '…' here"),
         ("no file '/var/scratch/broken-convnets-k1/tmpj9_eeyjv/x.pt'", "no file '…/x.pt'"),
         ("no folder '/var/scratch/broken-convnets-k1'", "no folder '…'"),
         ("no file '/data/tmp_images/x.png'", "no file '/data/tmp_images/x.png'"),
-        ("mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)",
-         "mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"),
+        (
+            "mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)",
+            "mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)",
+        ),
         ("expected 0x10 or a/b/c", "expected 0x10 or a/b/c"),
         ("", ""),
     ],
-)  # fmt: skip
+)
 def test_a_message_is_masked(message: str, masked: str) -> None:
     assert mask(message) == masked
     assert mask(masked) == masked
@@ -59,7 +62,10 @@ def test_the_hunks_and_the_causes_of_a_fix(new: str, found: list[Hunk], lines: s
 def test_each_hunk_can_be_taken_back_alone() -> None:
     new = "a\nB\nc\nx\nd\n"
     assert [without_hunk(OLD, new, hunk) for hunk in hunks(OLD, new)] == [
-        "a\nb\nc\nx\nd\n", "a\nB\nc\nd\n", "a\nB\nc\nx\nd\ne\n"]  # fmt: skip
+        "a\nb\nc\nx\nd\n",
+        "a\nB\nc\nd\n",
+        "a\nB\nc\nx\nd\ne\n",
+    ]
 
 
 def test_the_size_of_a_hunk_counts_both_sides() -> None:

@@ -8,11 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from kit import BROKEN, HEALTHY, Machine, doing, importing, patched
-
-from harness.errors import RunnerError
-from harness.timing import workers
-from harness.timing.compare import (
+from broken_convnets.commands.bench import worker_group
+from broken_convnets.commands.bench.compare import (
     AGAIN,
     LEAST_ROUNDS,
     NEW,
@@ -25,9 +22,11 @@ from harness.timing.compare import (
     order,
     rounds,
 )
-from harness.timing.protocol import Call, Target
-from harness.timing.verdict import Speed, judge
-from harness.timing.workers import CannotTime, Worker
+from broken_convnets.commands.bench.protocol import Call, Target
+from broken_convnets.commands.bench.verdict import Speed, judge
+from broken_convnets.commands.bench.worker_group import CannotTime, Worker
+from broken_convnets.errors import RunnerError
+from kit import BROKEN, HEALTHY, Machine, doing, importing, patched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,12 +134,15 @@ def test_time_to_failure_ends_with_the_exception(worker: Worker) -> None:
         _time(worker, Target(HEALTHY, Call.FAILURE))
 
 
-@pytest.mark.parametrize(("source", "reason"), [
-    (BROKEN, "RuntimeError: mat1 and mat2"),
-    ("raise KeyError('x' * 9000)", "KeyError: 'xxxxx"),
-    (patched(("(self, x):\n", "(self, x):\n        import os; os._exit(0)\n")), "ended"),
-    (importing("os", "os._exit(3)"), "the program ended its process"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (BROKEN, "RuntimeError: mat1 and mat2"),
+        ("raise KeyError('x' * 9000)", "KeyError: 'xxxxx"),
+        (patched(("(self, x):\n", "(self, x):\n        import os; os._exit(0)\n")), "ended"),
+        (importing("os", "os._exit(3)"), "the program ended its process"),
+    ],
+)
 def test_a_program_that_fails_is_told_and_the_next_one_is_timed(
     source: str, reason: str, worker: Worker
 ) -> None:
@@ -158,7 +160,7 @@ def test_what_a_program_prints_does_not_mix_with_the_answers(worker: Worker) -> 
 def test_a_program_that_hangs_is_killed_and_the_worker_starts_anew(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(worker_group, "ANSWER_SECONDS", 3.0)
     with pytest.raises(CannotTime, match="no answer in 3 s"):
         _time(worker, Target(importing("time", "time.sleep(86_400)")))
     monkeypatch.undo()

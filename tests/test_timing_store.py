@@ -21,10 +21,20 @@ Store = tuple[Path, "Callable[..., subprocess.CompletedProcess[str]]"]
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Time one network at every size into a store of its own."""
     folder = tmp_path_factory.mktemp("store")
-    command = [sys.executable, "-m", "pytest", "tests/bench_forward.py", "-q", "-p",
-               "no:cacheprovider", "-k", "none/missing_return or layer_not_called or unavailable",
-               f"--benchmark-storage=file://{folder}", "--benchmark-max-time=0.01",
-               "--benchmark-min-rounds=2"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/bench_forward.py",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "none/missing_return or layer_not_called or unavailable",
+        f"--benchmark-storage=file://{folder}",
+        "--benchmark-max-time=0.01",
+        "--benchmark-min-rounds=2",
+    ]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-
-from harness.timing.bootstrap import Interval, median_ratio
-from harness.timing.verdict import Round, Speed, judge, speed_of
+from broken_convnets.commands.bench.bootstrap import Interval, median_ratio
+from broken_convnets.commands.bench.verdict import Round, Speed, judge, speed_of
 
 PROCESSES, ROUNDS = 5, 12
 BASE = 200_000.0
@@ -31,11 +30,20 @@ def made(  # noqa: PLR0913  (each is one thing that can be wrong)
     processes = []
     for _ in range(PROCESSES):
         own = [draw.gauss(0, bias) for _ in range(3)]
-        processes.append([
-            Round(*(BASE * (1 + drift) ** number * ratio * (1 + own[side] + draw.gauss(0, noise))
-                    for side, ratio in enumerate((1.0, new, again))))
-            for number in range(ROUNDS)
-        ])  # fmt: skip
+        processes.append(
+            [
+                Round(
+                    *(
+                        BASE
+                        * (1 + drift) ** number
+                        * ratio
+                        * (1 + own[side] + draw.gauss(0, noise))
+                        for side, ratio in enumerate((1.0, new, again))
+                    )
+                )
+                for number in range(ROUNDS)
+            ]
+        )
     return processes
 
 
@@ -45,9 +53,15 @@ def test_identical_sides_are_the_same() -> None:
     assert (exact.ratio.low, exact.ratio.median, exact.ratio.high) == (1, 1, 1)
 
 
-@pytest.mark.parametrize(("new", "speed"), [
-    (1.05, Speed.SLOWER), (1.5, Speed.SLOWER), (0.95, Speed.FASTER), (1.0, Speed.SAME),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("new", "speed"),
+    [
+        (1.05, Speed.SLOWER),
+        (1.5, Speed.SLOWER),
+        (0.95, Speed.FASTER),
+        (1.0, Speed.SAME),
+    ],
+)
 def test_a_known_ratio_gets_its_verdict(new: float, speed: Speed) -> None:
     found = judge(made(new))
     assert found.speed is speed
@@ -81,8 +95,9 @@ def test_a_program_that_differs_from_itself_gets_no_verdict() -> None:
 
 def test_what_processes_disagree_on_widens_the_interval() -> None:
     agreeing = median_ratio([[1.0, 1.02, 1.04]] * 5, 0.95)
-    apart = median_ratio([[r * b for r in (1.0, 1.02, 1.04)] for b in (0.9, 0.95, 1, 1.05, 1.1)],
-                         0.95)  # fmt: skip
+    apart = median_ratio(
+        [[r * b for r in (1.0, 1.02, 1.04)] for b in (0.9, 0.95, 1, 1.05, 1.1)], 0.95
+    )
     assert apart.half_width > 2 * agreeing.half_width
 
 
@@ -101,9 +116,16 @@ def test_no_rounds_are_refused(rounds: list[list[float]]) -> None:
         median_ratio(rounds, 0.95)
 
 
-@pytest.mark.parametrize(("low", "high", "speed"), [
-    (1.02, 1.03, Speed.SLOWER), (1.005, 1.03, Speed.UNDECIDED), (0.995, 1.005, Speed.SAME),
-    (0.97, 0.98, Speed.FASTER), (0.97, 1.0, Speed.UNDECIDED), (0.9, 1.1, Speed.UNDECIDED),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("low", "high", "speed"),
+    [
+        (1.02, 1.03, Speed.SLOWER),
+        (1.005, 1.03, Speed.UNDECIDED),
+        (0.995, 1.005, Speed.SAME),
+        (0.97, 0.98, Speed.FASTER),
+        (0.97, 1.0, Speed.UNDECIDED),
+        (0.9, 1.1, Speed.UNDECIDED),
+    ],
+)
 def test_only_an_interval_beyond_the_margin_decides(low: float, high: float, speed: Speed) -> None:
     assert speed_of(Interval(low, 1.0, high), 0.01) is speed

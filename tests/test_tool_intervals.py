@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-
-from harness.tools.intervals import Rate, clustered, difference, phi, rate, wilson
+from broken_convnets.commands.score.intervals import Rate, clustered, difference, phi, rate, wilson
 
 
 def _rate(count: int, of: int) -> Rate:

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 import fake_tools as fake
 import msgspec
 import pytest
+from broken_convnets.commands.score.answers import read
+from broken_convnets.commands.score.programs import Side
+from broken_convnets.commands.score.protocol import Diagnosis, Need, Severity, Status
+from broken_convnets.commands.score.rates import headline
+from broken_convnets.commands.score.scoring import Score, score
 from fake_tools import ask, finding, flag
 
-from harness.tools.answers import read
-from harness.tools.programs import Side
-from harness.tools.protocol import Diagnosis, Need, Severity, Status
-from harness.tools.rates import headline
-from harness.tools.scoring import Score, score
-
 if TYPE_CHECKING:
-    from harness.tools.intervals import Rate
-    from harness.tools.programs import Program
+    from broken_convnets.commands.score.intervals import Rate
+    from broken_convnets.commands.score.programs import Program
 
 PROGRAMS = fake.programs(cases=48, controls=24)
 MODEL, SOURCE = frozenset({Need.MODEL}), frozenset({Need.SOURCE})
@@ -200,9 +199,17 @@ def test_who_runs_less_is_early_more_often(needs: set[Need], of: int | None) -> 
 
 @pytest.mark.parametrize(
     ("kind", "points"),
-    [("shape/kind", 1), ("shape/other_kind", 1), ("shape/unknown", 0.5), ("shape", 0.5),
-     ("other", 0), ("", 0), ("/", 0), ("loss/kind", 0)],
-)  # fmt: skip
+    [
+        ("shape/kind", 1),
+        ("shape/other_kind", 1),
+        ("shape/unknown", 0.5),
+        ("shape", 0.5),
+        ("other", 0),
+        ("", 0),
+        ("/", 0),
+        ("loss/kind", 0),
+    ],
+)
 def test_the_kind_is_worth_a_point_and_its_topic_half_of_it(kind: str, points: float) -> None:
     (broken, _) = fake.programs(1)
     found = score(ask(lambda _: flag(finding("shape/kind", kind=kind)), [broken])).cause
@@ -261,8 +268,11 @@ def test_words_that_twins_have_in_common_tell_nothing_apart(
 
 def test_another_rule_or_kind_tells_twins_apart() -> None:
     for other in ({"rule": "R2"}, {"kind": "loss"}):
-        found = _score(lambda program, other=other: flag(  # type: ignore[misc]  # mypy infers no default
-            finding("no", **(other if program.truth else {}))))  # fmt: skip
+        found = _score(
+            lambda program, other=other: flag(  # type: ignore[misc]  # mypy infers no default
+                finding("no", **(other if program.truth else {}))
+            )
+        )
         assert found.twins.told_apart.share == 1
 
 

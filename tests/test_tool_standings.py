@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 import fake_tools as fake
 import msgspec
 import pytest
+from broken_convnets.commands.score import baseline
+from broken_convnets.commands.score.leaderboard import escaped, page
+from broken_convnets.commands.score.protocol import Need, Severity
+from broken_convnets.commands.score.scoreboard import LISTED, lines
+from broken_convnets.commands.score.scoring import Score, score
 from fake_tools import ask, finding, flag
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from harness.tools import book
-from harness.tools.protocol import Need, Severity
-from harness.tools.scoreboard import LISTED, lines
-from harness.tools.scoring import Score, score
-from harness.tools.standings import escaped, page
-
 if TYPE_CHECKING:
-    from harness.tools.programs import Program
-    from harness.tools.protocol import Diagnosis
-    from harness.tools.result import Result
+    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.protocol import Diagnosis
+    from broken_convnets.commands.score.result import Result
 
 PROGRAMS = fake.programs(cases=48, controls=24, variants=1)
 SOURCE = frozenset({Need.SOURCE})
@@ -100,14 +99,23 @@ def test_the_page_orders_by_what_is_sure_and_marks_the_baseline() -> None:
     one = ask(fake.oracle, fake.programs(1, controls=1))
     lucky = score(one, one, SOURCE, tool="lucky")
     assert lucky.headline.value == 1
-    scores = [_named(fake.unsupported, "mute"), lucky, _named(fake.traceback, "traceback"),
-              _named(fake.oracle, "oracle"), _named(fake.always_yes, "yes")]  # fmt: skip
+    scores = [
+        _named(fake.unsupported, "mute"),
+        lucky,
+        _named(fake.traceback, "traceback"),
+        _named(fake.oracle, "oracle"),
+        _named(fake.always_yes, "yes"),
+    ]
     made = page(scores, "traceback")
     table = made.split("## Who tells")[1].split("##")[0]
     names = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
     assert names[2:] == [
-        "oracle 1.0", "**traceback 1.0** (baseline)", "lucky", "yes 1.0", "mute 1.0",
-    ]  # fmt: skip
+        "oracle 1.0",
+        "**traceback 1.0** (baseline)",
+        "lucky",
+        "yes 1.0",
+        "mute 1.0",
+    ]
     assert "| shape | 16 of 16; 0 of 24 |" in made
     assert "What this does not say" in made
 
@@ -141,16 +149,25 @@ def _after_a_warning(program: Program) -> Diagnosis:
 
 @pytest.mark.parametrize(
     "tool",
-    [fake.oracle, fake.traceback, fake.line_one, fake.always_yes, fake.warns, fake.breaks_down,
-     fake.unsupported, fake.coin(0.5, 2), _after_a_warning],
-)  # fmt: skip
+    [
+        fake.oracle,
+        fake.traceback,
+        fake.line_one,
+        fake.always_yes,
+        fake.warns,
+        fake.breaks_down,
+        fake.unsupported,
+        fake.coin(0.5, 2),
+        _after_a_warning,
+    ],
+)
 def test_what_a_book_keeps_is_enough_for_the_page(tool: fake.FakeTool) -> None:
     text = "".join(f"line {number}\n" for number in range(30))
     asked = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
     results, base = ask(tool, asked), ask(fake.traceback, asked)
-    said = book.programs_said(results, SOURCE)
-    made = book.ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(said), said)
-    kept = book.results_of(made, asked)
+    said = baseline.programs_said(results, SOURCE)
+    made = baseline.ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", baseline.misses(said), said)
+    kept = baseline.results_of(made, asked)
     scores = [score(one, base, SOURCE, tool="t") for one in (results, kept)]
     if tool is not _after_a_warning:
         assert page(scores[:1], "traceback") == page(scores[1:], "traceback")

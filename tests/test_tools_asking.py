@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING
 import jsonschema
 import msgspec
 import pytest
-from kit import Pair, corpus_of
-
-from harness.errors import UsageError
-from harness.facts import Limits, Told, ToolRef
-from harness.isolation.client import ForkServer
-from harness.tools import diagnosing, protocol
-from harness.tools.asking import Asking, describe
-from harness.tools.programs import Program, Side, programs
-from harness.tools.protocol import (
+from broken_convnets.commands.score import protocol, run_tool
+from broken_convnets.commands.score.programs import Program, Side, programs
+from broken_convnets.commands.score.protocol import (
     Diagnosis,
     Finding,
     Need,
@@ -29,7 +23,14 @@ from harness.tools.protocol import (
     read,
     schema,
 )
-from harness.tools.tool import Tool
+from broken_convnets.commands.score.requests import Asking, describe
+from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.tool_report import ToolRef, ToolReport
+from broken_convnets.errors import UsageError
+from broken_convnets.observe.runner import PRELOAD
+from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.sandbox.job import Limits
+from kit import Pair, corpus_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,9 @@ CLEAN = '{{"protocol": 1, "id": request["id"], "status": "clean"}}'
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[ForkServer]:
-    with ForkServer(Limits(seconds=5, memory_bytes=256 << 20, workers=4)) as opened:
+    with ForkServer(
+        Limits(seconds=5, memory_bytes=256 << 20, workers=4, preload=PRELOAD)
+    ) as opened:
         yield opened
 
 
@@ -53,7 +56,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
 def _diagnoses(
     runner: ForkServer, asked: list[Program], folder: Path, text: str, **more: object
 ) -> list[Diagnosis]:
-    told = msgspec.structs.replace(Told(needs=[Need.SOURCE]), **more)
+    told = msgspec.structs.replace(ToolReport(needs=[Need.SOURCE]), **more)
     script = folder / "tool.py"
     script.write_text(text)
     ref = ToolRef("fake", [sys.executable, str(script)], told.needs, told.batch)
@@ -175,7 +178,7 @@ def test_requests_and_diagnoses_are_what_the_json_schema_says() -> None:
 
 def test_the_schema_in_the_package_is_the_protocol() -> None:
     kept = Path(str(protocol.__file__)).with_name(f"protocol-{protocol.VERSION}.schema.json")
-    assert json.loads(kept.read_text()) == schema(), "python -m harness score --schema > that file"
+    assert json.loads(kept.read_text()) == schema(), "broken-convnets score --schema > that file"
 
 
 def test_an_error_among_the_findings_of_a_clean_program_is_a_contradiction() -> None:
@@ -205,21 +208,21 @@ def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         tool.name = name
         return tool
 
-    monkeypatch.setattr(diagnosing, "bundled", lambda: ["works", "fails", "missing"])
-    monkeypatch.setattr(diagnosing, "find", find)
-    monkeypatch.setattr("harness.isolation.warm.share", lambda: None)
-    diagnosing.prepare.cache_clear()
+    monkeypatch.setattr(run_tool, "bundled", lambda: ["works", "fails", "missing"])
+    monkeypatch.setattr(run_tool, "find", find)
+    monkeypatch.setattr("broken_convnets.commands.score.run_tool.freeze_heap", lambda: None)
+    run_tool.prepare_tool.cache_clear()
     yield seen
-    diagnosing.prepare.cache_clear()
+    run_tool.prepare_tool.cache_clear()
 
 
 def test_a_bundled_tool_is_prepared_once(preparing: list[str]) -> None:
     for name in ("works", "works", "fails", "fails"):
-        diagnosing.prepare(name)
+        run_tool.prepare_tool(name)
     assert preparing == ["works", "fails"]
 
 
 def test_no_other_code_is_let_into_the_process_that_forks(preparing: list[str]) -> None:
-    diagnosing.prepare("missing")
-    diagnosing.prepare("announced")
+    run_tool.prepare_tool("missing")
+    run_tool.prepare_tool("announced")
     assert preparing == []

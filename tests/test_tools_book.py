@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-
-from harness.corpus.entries import default_root, load
-from harness.errors import RecordError
-from harness.tools import book, page, standings
-from harness.tools.book import Said, ToolBook
-from harness.tools.credit import Credit, credits_of
-from harness.tools.programs import Program, Side, Truth, is_here, sides
-from harness.tools.protocol import (
+from broken_convnets.commands.score import baseline, leaderboard, scoreboard_page
+from broken_convnets.commands.score.baseline import Said, ToolBook
+from broken_convnets.commands.score.credit import Credit, credits_of
+from broken_convnets.commands.score.programs import Program, Side, Truth, is_here, sides
+from broken_convnets.commands.score.protocol import (
     Diagnosis,
     Finding,
     Location,
@@ -23,16 +20,23 @@ from harness.tools.protocol import (
     Status,
     failed,
 )
-from harness.tools.result import Result
-from harness.vocabulary import Stage
+from broken_convnets.commands.score.result import Result
+from broken_convnets.corpus.entries import default_root, load
+from broken_convnets.errors import RecordError
+from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCE = "one\ntwo\nthree\n"
 TRUTH = Truth(Stage.FORWARD, ("none/missing_return",), frozenset({2}), frozenset({3}), "fc")
-POINTS = Finding("2 is None at net.py", kind="none/missing_return", rule="N1", module="fc",
-                 location=Location(2, Role.CAUSE))  # fmt: skip
+POINTS = Finding(
+    "2 is None at net.py",
+    kind="none/missing_return",
+    rule="N1",
+    module="fc",
+    location=Location(2, Role.CAUSE),
+)
 
 
 def _result(side: Side, diagnosis: Diagnosis, stage: Stage = Stage.FORWARD) -> Result:
@@ -42,7 +46,7 @@ def _result(side: Side, diagnosis: Diagnosis, stage: Stage = Stage.FORWARD) -> R
 
 
 def _said(*results: Result) -> dict[str, dict[Side, Said]]:
-    return book.programs_said(results, [Need.SOURCE])
+    return baseline.programs_said(results, [Need.SOURCE])
 
 
 FOUND = _result(Side.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]))
@@ -51,8 +55,12 @@ QUIET = _result(Side.FIXED, Diagnosis(Status.CLEAN))
 
 def test_credit_is_given_for_what_is_right_and_for_nothing_else() -> None:
     assert credits_of(FOUND, {Need.SOURCE}) == {
-        Credit.ANSWERS, Credit.FLAGS, Credit.PLACES, Credit.MODULE, Credit.NAMES,
-    }  # fmt: skip
+        Credit.ANSWERS,
+        Credit.FLAGS,
+        Credit.PLACES,
+        Credit.MODULE,
+        Credit.NAMES,
+    }
     assert credits_of(QUIET, {Need.SOURCE}) == {Credit.ANSWERS, Credit.QUIET}
     alarm = _result(Side.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
     assert credits_of(alarm, {Need.SOURCE}) == {Credit.ANSWERS}
@@ -75,39 +83,39 @@ def test_a_warning_is_no_alarm() -> None:
 
 def test_a_book_is_read_as_it_was_written(tmp_path: Path) -> None:
     now = _said(FOUND, QUIET)
-    made = ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(now), now)
+    made = ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", baseline.misses(now), now)
     path = tmp_path / "tools" / "t.toml"
-    book.write(path, made)
+    baseline.write(path, made)
     first = path.read_bytes()
-    assert book.read(path) == made
-    book.write(path, made)
+    assert baseline.read(path) == made
+    baseline.write(path, made)
     assert path.read_bytes() == first
-    assert book.read(tmp_path / "none.toml") is None
+    assert baseline.read(tmp_path / "none.toml") is None
     path.write_text(path.read_text().replace("flagged", "perhaps"))
     with pytest.raises(RecordError, match=r"t\.toml is not a tool's results .* record anew"):
-        book.read(path)
+        baseline.read(path)
 
 
 def _recorded(now: dict[str, dict[Side, Said]]) -> ToolBook:
-    return ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", book.misses(now), now)
+    return ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", baseline.misses(now), now)
 
 
 def test_a_loss_is_named_and_a_gain_is_none() -> None:
     blind = _result(Side.BROKEN, Diagnosis(Status.CLEAN))
     then, now = _recorded(_said(FOUND, QUIET)), _said(blind, QUIET)
-    assert [str(change) for change in book.lost(then, now)] == [
+    assert [str(change) for change in baseline.lost(then, now)] == [
         "none/a broken: no longer flags it",
         "none/a broken: no longer names the layer",
         "none/a broken: no longer names the kind of mistake",
         "none/a broken: no longer points at the line to change",
     ]
-    assert book.gained(then, now) == []
-    assert book.lost(_recorded(now), _said(FOUND, QUIET)) == []
+    assert baseline.gained(then, now) == []
+    assert baseline.lost(_recorded(now), _said(FOUND, QUIET)) == []
 
 
 def test_a_new_false_alarm_is_a_loss() -> None:
     loud = _result(Side.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
-    (change,) = book.lost(_recorded(_said(FOUND, QUIET)), _said(FOUND, loud))
+    (change,) = baseline.lost(_recorded(_said(FOUND, QUIET)), _said(FOUND, loud))
     assert str(change) == "none/a fixed: no longer is quiet about it"
 
 
@@ -115,31 +123,37 @@ def test_an_expected_miss_that_is_found_is_stale_and_only_if_it_was_asked_about(
     blind = _result(Side.BROKEN, Diagnosis(Status.CLEAN))
     then = _recorded(_said(blind, QUIET))
     assert then.misses == ["none/a broken"]
-    assert book.stale(then, _said(FOUND, QUIET)) == ["none/a broken"]
-    assert book.stale(then, _said(QUIET)) == []
-    assert book.stale(then, _said(blind, QUIET)) == []
+    assert baseline.stale(then, _said(FOUND, QUIET)) == ["none/a broken"]
+    assert baseline.stale(then, _said(QUIET)) == []
+    assert baseline.stale(then, _said(blind, QUIET)) == []
 
 
 def test_what_a_book_keeps_gives_the_same_score() -> None:
     results = [FOUND, QUIET, _result(Side.CONTROL, failed("died"))]
-    again = book.results_of(_recorded(_said(*results)), [result.program for result in results])
-    assert book.programs_said(again, [Need.SOURCE]) == _said(*results)
+    again = baseline.results_of(_recorded(_said(*results)), [result.program for result in results])
+    assert baseline.programs_said(again, [Need.SOURCE]) == _said(*results)
 
 
 def test_the_page_is_what_the_books_of_the_corpus_make() -> None:
     corpus = load(default_root())
     books = sorted((corpus.root / "results" / "tools").glob("*.toml"))
-    kept = (corpus.root / standings.PAGE).read_text(encoding="utf-8")
-    assert kept == page.text(corpus), "record a tool anew: python -m harness score TOOL --bless"
+    kept = (corpus.root / leaderboard.PAGE).read_text(encoding="utf-8")
+    assert kept == scoreboard_page.text(corpus), (
+        "record a tool anew: broken-convnets score TOOL --bless"
+    )
     assert len(books) > 10
 
 
 def test_no_book_speaks_of_a_program_that_is_not_there() -> None:
     corpus = load(default_root())
     for path in (corpus.root / "results" / "tools").glob("*.toml"):
-        kept = book.read(path)
+        kept = baseline.read(path)
         assert kept is not None
-        here = {(entry.id, side) for entry in corpus.entries.values()
-                if is_here(entry, kept.torch) for side, _ in sides(entry)}  # fmt: skip
+        here = {
+            (entry.id, side)
+            for entry in corpus.entries.values()
+            if is_here(entry, kept.torch)
+            for side, _ in sides(entry)
+        }
         told = {(entry, side) for entry, both in kept.programs.items() for side in both}
         assert told <= here, f"{path.name}: record it anew"

@@ -9,10 +9,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import cache
-from harness.isolation.client import ForkServer
-from harness.tools.unfinished import Unfinished
+from broken_convnets.commands.score.checkpoint import Unfinished
+from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.util import cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +28,9 @@ def tool(tmp_path: Path) -> Path:
 def score(
     harness: Command, server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    monkeypatch.setattr("harness.tools.survey.open_runner", lambda _: nullcontext(server))
+    monkeypatch.setattr(
+        "broken_convnets.commands.score.survey.open_runner", lambda _: nullcontext(server)
+    )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return harness
 
@@ -129,7 +130,9 @@ def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
 
     keeps = Unfinished.add
     monkeypatch.setattr(Unfinished, "add", stops)
-    monkeypatch.setattr("harness.tools.survey.open_runner", ForkServer)  # one that may be left
+    monkeypatch.setattr(
+        "broken_convnets.commands.score.survey.open_runner", ForkServer
+    )  # one that may be left
     first = score(*_saying(tool, "clean"))
     assert first.code == 130
     assert "the same command goes on from here" in first.err
@@ -146,7 +149,7 @@ def test_several_tools_are_asked_in_one_go(
 ) -> None:
     opened = []
     monkeypatch.setattr(
-        "harness.tools.survey.open_runner",
+        "broken_convnets.commands.score.survey.open_runner",
         lambda _: nullcontext(opened.append(1) or server),  # type: ignore[func-returns-value]  # counts, too
     )
     both = score.json("score", "traceback", "anomaly", "traceback")
@@ -168,7 +171,9 @@ def test_an_interruption_in_the_second_tool_keeps_the_first(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Unfinished, "add", stops)
-    monkeypatch.setattr("harness.tools.survey.open_runner", ForkServer)  # one that may be left
+    monkeypatch.setattr(
+        "broken_convnets.commands.score.survey.open_runner", ForkServer
+    )  # one that may be left
     assert score("score", "traceback", "anomaly").code == 130
     second = score("score", "traceback", "anomaly")
     assert "traceback: going on, 3 of 3 programs are known" in second.err
@@ -179,7 +184,9 @@ def test_an_interruption_in_the_second_tool_keeps_the_first(
 def test_a_changed_tool_is_not_taken_for_the_interrupted_one(
     score: Command, tool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.tools.unfinished.Unfinished.finish", lambda _: None)
+    monkeypatch.setattr(
+        "broken_convnets.commands.score.checkpoint.Unfinished.finish", lambda _: None
+    )
     score(*_saying(tool, "clean"))
     told = score.json(*_saying(tool, "flagged"), "--name", "other")
     assert told["score"]["recall"]["all"]["count"] == 1

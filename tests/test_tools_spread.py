@@ -12,22 +12,23 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.score import executors
+from broken_convnets.commands.score.programs import programs
+from broken_convnets.commands.score.protocol import Need
+from broken_convnets.commands.score.requests import Asking
+from broken_convnets.commands.score.tool_report import ToolRef, ToolReport
+from broken_convnets.errors import UsageError
+from broken_convnets.observe.runner import runtime_of
+from broken_convnets.sandbox.job import Limits
 from distributed import Client, LocalCluster
 from kit import Pair, Solo, corpus_of, wait_for
-
-from harness.errors import UsageError
-from harness.facts import Limits, Told, ToolRef
-from harness.tools import spread
-from harness.tools.asking import Asking
-from harness.tools.programs import programs
-from harness.tools.protocol import Need
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.isolation.runner import Runner
-    from harness.tools.programs import Program
-    from harness.tools.protocol import Diagnosis
+    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.protocol import Diagnosis
+    from broken_convnets.sandbox.runner import Runner
 
 LIMITS = Limits(seconds=20, memory_bytes=1 << 30)
 COUNTS = """
@@ -54,7 +55,7 @@ def _answers(runner: Runner, asked: list[Program], folder: Path) -> dict[str, Di
     script = folder / "tool.py"
     script.write_text(COUNTS)
     ref = ToolRef("counts", [sys.executable, str(script)], [Need.SOURCE])
-    results = Asking(runner, ref, Told(needs=[Need.SOURCE]), seconds=20).ask(asked)
+    results = Asking(runner, ref, ToolReport(needs=[Need.SOURCE]), seconds=20).ask(asked)
     return {result.program.id: result.diagnosis for result in results}
 
 
@@ -70,7 +71,7 @@ def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
         Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
-        with spread.Spread(client.get_executor(retries=3), LIMITS) as runner:
+        with executors.Spread(client.get_executor(retries=3), LIMITS) as runner:
             killer = threading.Timer(1.0, os.kill, (pids[0], signal.SIGKILL))
             killer.start()
             there = _answers(runner, asked, tmp_path)
@@ -80,8 +81,8 @@ def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
 
 
 def test_any_executor_will_do(server: Runner, asked: list[Program], tmp_path: Path) -> None:
-    with spread.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
-        assert runner.hello.torch == server.hello.torch
+    with executors.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
+        assert runtime_of(runner).torch == runtime_of(server).torch
         few = asked[:4]
         assert _answers(runner, few, tmp_path) == _answers(server, few, tmp_path)
 
@@ -90,10 +91,9 @@ def test_a_runner_is_closed_when_its_thread_is_gone(
     server: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = threading.Event()
-    opened = SimpleNamespace(hello=server.hello, close=closed.set)
-    monkeypatch.setattr(spread, "open_runner", lambda _: opened)
-    with spread.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
-        assert runner.hello is server.hello
+    opened = SimpleNamespace(close=closed.set)
+    monkeypatch.setattr(executors, "open_torch_runner", lambda _: opened)
+    with executors.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
         assert not closed.is_set()
     del runner
     assert wait_for(lambda: gc.collect() >= 0 and closed.is_set(), 20)
@@ -102,4 +102,4 @@ def test_a_runner_is_closed_when_its_thread_is_gone(
 @pytest.mark.parametrize("spec", ["nonsense", "no_such_module:make", "os:no_such", "os:getcwd"])
 def test_what_gives_no_executor_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match=rf"^--executor {spec}: "):
-        spread.named(spec)
+        executors.named(spec)

@@ -13,25 +13,24 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import broken_convnets
 import numpy as np
 import pytest
 import torch
+from broken_convnets.observe import layers, passes
+from broken_convnets.observe.describe import all_finite, describe
+from broken_convnets.observe.layers import Trace
+from broken_convnets.verdicts.records import layer_line
 from torch import nn
 from torch.nn.modules import module as hooks
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import harness
-from harness.results.records import layer_line
-from harness.tracing import layers, passes
-from harness.tracing.describe import all_finite, describe
-from harness.tracing.layers import Trace
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from harness.tracing.trace import Tracing
+    from broken_convnets.commands.trace.trace import Tracing
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 TRACING = {layers.__file__, passes.__file__}
@@ -68,18 +67,27 @@ def raising(error: BaseException) -> Callable[..., Any]:
 
 def hooks_left() -> list[object]:
     """Return all that a tracer could have left behind in this process."""
-    states = (hooks._global_forward_pre_hooks, hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
-              hooks._global_forward_hooks_always_called)  # noqa: SLF001  (likewise)  # fmt: skip
+    states = (
+        hooks._global_forward_pre_hooks,
+        hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
+        hooks._global_forward_hooks_always_called,
+    )  # noqa: SLF001  (likewise)
     return [*(key for state in states for key in state), *_get_current_function_mode_stack()]
 
 
 def chain() -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU(inplace=True),
-                         nn.Flatten(), nn.Linear(144, 5))  # fmt: skip
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Dropout(),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(144, 5),
+    )
 
 
 def test_a_pass_that_works_has_a_row_per_call_and_its_output() -> None:
-    t = harness.trace(chain(), IMAGES)
+    t = broken_convnets.trace(chain(), IMAGES)
     assert (t.error, t.failed, t.suspect) == (None, None, None)
     assert t.output.shape == (2, 5)
     assert [layer_line(row) for row in t.rows[:2]] == [
@@ -91,10 +99,10 @@ def test_a_pass_that_works_has_a_row_per_call_and_its_output() -> None:
 def test_the_layer_that_fails_is_marked_and_nothing_is_raised() -> None:
     net = chain()
     net[5] = nn.Linear(143, 5)
-    t = harness.trace(net, IMAGES)
+    t = broken_convnets.trace(net, IMAGES)
     assert isinstance(t.error, RuntimeError)
     assert t.failed
-    assert (t.failed.path, t.failed.gives) == ("5", None)
+    assert (t.failed.path, t.failed.output) == ("5", None)
     assert t.suspect is t.failed
     assert "◄ failed here" in str(t)
     assert "torch.nn.functional.linear(float32[2, 144], float32[5, 143], float32[5])" in str(t)
@@ -102,26 +110,30 @@ def test_the_layer_that_fails_is_marked_and_nothing_is_raised() -> None:
 
 def test_code_between_the_layers_is_named_by_its_operator_and_its_text() -> None:
     net = Calling(lambda net, x: net.a(x) + net.b(x), a=nn.Conv2d(3, 4, 3), b=nn.Conv2d(3, 5, 3))
-    t = harness.trace(net, IMAGES)
+    t = broken_convnets.trace(net, IMAGES)
     assert t.failure
     assert t.failed
     assert t.failed.path == ""
     assert t.failure.operator == "torch.Tensor.add(float32[2, 4, 6, 6], float32[2, 5, 6, 6])"
-    assert t.failure.at == "net.a(x) + net.b(x)"
+    assert t.failure.expression == "net.a(x) + net.b(x)"
     assert t.failure.file == __file__
 
 
 def test_what_is_not_python_of_a_network_has_no_operator() -> None:
-    t = harness.trace(Calling(lambda *_: KEYS["key"]), IMAGES)
+    t = broken_convnets.trace(Calling(lambda *_: KEYS["key"]), IMAGES)
     assert t.failure
-    assert (t.failure.type, t.failure.operator, t.failure.at) == ("KeyError", "", 'KEYS["key"]')
+    assert (t.failure.type, t.failure.operator, t.failure.expression) == (
+        "KeyError",
+        "",
+        'KEYS["key"]',
+    )
 
 
 def test_none_is_marked_where_it_comes_first_and_its_giver_is_the_suspect() -> None:
     gives_none = Calling(lambda *_: None)
     inner = nn.Sequential(nn.ReLU(), gives_none)
-    t = harness.trace(nn.Sequential(inner, nn.Linear(2, 2)), IMAGES)
-    assert [row.path for row in t.rows if "gives the first None" in row.marks] == ["0.1"]
+    t = broken_convnets.trace(nn.Sequential(inner, nn.Linear(2, 2)), IMAGES)
+    assert [row.path for row in t.rows if "gives the first None" in row.annotations] == ["0.1"]
     assert t.failed
     assert t.suspect
     assert (t.failed.path, t.suspect.path) == ("1", "0.1")
@@ -129,37 +141,40 @@ def test_none_is_marked_where_it_comes_first_and_its_giver_is_the_suspect() -> N
 
 
 def test_none_that_comes_from_between_the_layers_is_marked_where_it_goes_in() -> None:
-    t = harness.trace(Calling(lambda net, _: net.fc(None), fc=nn.Linear(2, 2)), IMAGES)
-    assert [row.path for row in t.rows if "takes the first None" in row.marks] == ["fc"]
+    t = broken_convnets.trace(Calling(lambda net, _: net.fc(None), fc=nn.Linear(2, 2)), IMAGES)
+    assert [row.path for row in t.rows if "takes the first None" in row.annotations] == ["fc"]
 
 
 def test_an_optional_none_is_not_marked() -> None:
     attend = nn.MultiheadAttention(4, 1, batch_first=True)
     x = torch.ones(1, 2, 4)
-    t = harness.trace(attend, x, x, x, need_weights=False, attn_mask=None)
-    assert t.rows[0].gives == "(float32[1, 2, 4], None)"
-    assert not any(row.marks for row in t.rows)
+    t = broken_convnets.trace(attend, x, x, x, need_weights=False, attn_mask=None)
+    assert t.rows[0].output == "(float32[1, 2, 4], None)"
+    assert not any(row.annotations for row in t.rows)
 
 
 @pytest.mark.parametrize(("value", "begins"), [((IMAGES,), "("), ([IMAGES], "["), ({}, "{")])
 def test_the_giver_of_another_wrong_type_is_the_suspect(value: object, begins: str) -> None:
     net = nn.Sequential(Calling(lambda *_: value), nn.Conv2d(3, 3, 1))
-    t = harness.trace(net, IMAGES)
+    t = broken_convnets.trace(net, IMAGES)
     assert t.suspect
     assert t.suspect.path == "0"
-    assert (t.suspect.gives or "").startswith(begins)
+    assert (t.suspect.output or "").startswith(begins)
 
 
 def test_non_finite_values_are_marked_where_they_come_first() -> None:
     net = nn.Sequential(nn.ReLU(), Calling(lambda _, x: x / 0), nn.Flatten())
-    t = harness.trace(net, IMAGES)
-    assert [row.path for row in t.rows if "gives the first non-finite value" in row.marks] == ["1"]
-    t = harness.trace(net, IMAGES / 0)
-    assert "takes the first non-finite value" in t.rows[0].marks
+    t = broken_convnets.trace(net, IMAGES)
+    assert [
+        row.path for row in t.rows if "gives the first non-finite value" in row.annotations
+    ] == ["1"]
+    t = broken_convnets.trace(net, IMAGES / 0)
+    assert "takes the first non-finite value" in t.rows[0].annotations
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64,
-                                   torch.complex64])  # fmt: skip
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64]
+)
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
 def test_one_bad_number_among_many_is_found(dtype: torch.dtype, bad: float) -> None:
     numbers = torch.ones(10_001, dtype=dtype)
@@ -208,25 +223,28 @@ class Refusing(dict[str, object]):
         raise Own
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (Pair(torch.ones(1), None), "(float32[1], None)"),
-    (Output(torch.ones(2)), "Output(logits=float32[2], hidden=None)"),
-    (OrderedDict(out=torch.ones(1, dtype=torch.int64)), "{out: int64[1]}"),
-    (list(range(100)), f"[{'int, ' * 64}… 36 more]"),
-    (Looping(), "[[[[[[…]]]]]]"),
-    (Refusing(a=1), "Refusing"),
-    (nn.UninitializedParameter(), "UninitializedParameter"),
-    (torch.nn.Linear, "type"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Pair(torch.ones(1), None), "(float32[1], None)"),
+        (Output(torch.ones(2)), "Output(logits=float32[2], hidden=None)"),
+        (OrderedDict(out=torch.ones(1, dtype=torch.int64)), "{out: int64[1]}"),
+        (list(range(100)), f"[{'int, ' * 64}… 36 more]"),
+        (Looping(), "[[[[[[…]]]]]]"),
+        (Refusing(a=1), "Refusing"),
+        (nn.UninitializedParameter(), "UninitializedParameter"),
+        (torch.nn.Linear, "type"),
+    ],
+)
 def test_any_value_has_a_short_description(value: object, text: str) -> None:
     assert describe(value) == text
 
 
 def test_keywords_and_two_inputs_are_shown() -> None:
     net = Calling(lambda _, x, y, scale: x + y * scale)
-    t = harness.trace(net, IMAGES, y=IMAGES, scale=2.0)
-    assert t.rows[0].takes == "float32[2, 3, 8, 8]"
-    assert t.rows[0].named == "y=float32[2, 3, 8, 8], scale=float"
+    t = broken_convnets.trace(net, IMAGES, y=IMAGES, scale=2.0)
+    assert t.rows[0].inputs == "float32[2, 3, 8, 8]"
+    assert t.rows[0].kwargs == "y=float32[2, 3, 8, 8], scale=float"
     assert "y=float32[2, 3, 8, 8], scale=float ->" in str(t)
 
 
@@ -234,15 +252,18 @@ def test_nested_containers_and_shared_layers_have_the_path_of_their_caller() -> 
     shared = nn.Linear(8, 8)
     parts = nn.ModuleDict({"a": nn.ModuleList([shared]), "b": nn.Sequential(shared)})
     net = Calling(lambda net, x: net.parts["b"](net.parts["a"][0](x)), parts=parts)
-    t = harness.trace(net, IMAGES)
+    t = broken_convnets.trace(net, IMAGES)
     assert paths(t) == ["", "parts.a.0", "parts.b", "parts.b.0"]
     assert [row.depth for row in t.rows] == [0, 1, 1, 2]
 
 
 def test_a_layer_that_is_made_in_forward_has_no_path() -> None:
-    t = harness.trace(Calling(lambda _, x: nn.Sequential(nn.ReLU())(x)), IMAGES)
+    t = broken_convnets.trace(Calling(lambda _, x: nn.Sequential(nn.ReLU())(x)), IMAGES)
     assert [(row.path, row.type) for row in t.rows] == [
-        ("", "Calling"), ("", "Sequential"), ("", "ReLU")]  # fmt: skip
+        ("", "Calling"),
+        ("", "Sequential"),
+        ("", "ReLU"),
+    ]
 
 
 def test_a_call_that_raised_and_was_caught_is_over() -> None:
@@ -253,10 +274,12 @@ def test_a_call_that_raised_and_was_caught_is_over() -> None:
             return net.right(x)
 
     net = Calling(forward, wrong=nn.Sequential(nn.Linear(3, 3)), right=nn.ReLU())
-    t = harness.trace(net, IMAGES)
-    assert [(row.path, row.depth, row.gives) for row in t.rows[1:]] == [
-        ("wrong", 1, None), ("wrong.0", 2, None), ("right", 1, "float32[2, 3, 8, 8]"),
-    ]  # fmt: skip
+    t = broken_convnets.trace(net, IMAGES)
+    assert [(row.path, row.depth, row.output) for row in t.rows[1:]] == [
+        ("wrong", 1, None),
+        ("wrong.0", 2, None),
+        ("right", 1, "float32[2, 3, 8, 8]"),
+    ]
     assert t.error is None
 
 
@@ -264,14 +287,14 @@ def test_a_hook_that_raises_fails_the_layer_it_is_on() -> None:
     for register in ("register_forward_hook", "register_forward_pre_hook"):
         net = chain()
         getattr(net[3], register)(raising(Own("from a hook")))
-        t = harness.trace(net, IMAGES)
+        t = broken_convnets.trace(net, IMAGES)
         assert t.failed
         assert (t.failed.path, type(t.error)) == ("3", Own)
 
 
 @pytest.mark.parametrize("error", [Own("mine"), RuntimeError(), ValueError(), RecursionError()])
 def test_any_error_of_a_forward_is_kept(error: Exception) -> None:
-    t = harness.trace(nn.Sequential(Calling(raising(error))), IMAGES)
+    t = broken_convnets.trace(nn.Sequential(Calling(raising(error))), IMAGES)
     assert t.error is error
     assert t.failed
     assert t.failed.path == "0"
@@ -282,7 +305,7 @@ def test_an_error_whose_text_raises_is_kept() -> None:
         def __str__(self) -> str:
             raise Own
 
-    t = harness.trace(Calling(raising(Sick())), IMAGES)
+    t = broken_convnets.trace(Calling(raising(Sick())), IMAGES)
     assert t.failure
     assert t.failure.message == "(no message: its __str__ raises Own)"
 
@@ -293,7 +316,7 @@ def test_nothing_is_left_behind(error: type[BaseException] | None) -> None:
     net = Calling(raising(error()), fc=nn.ReLU()) if error else chain()
     state = {key: value for key, value in vars(net).items() if key.endswith("hooks")}
     try:
-        with harness.trace(net):
+        with broken_convnets.trace(net):
             assert hooks_left() != before
             net(IMAGES)
     except BaseException as raised:  # noqa: BLE001  (of any kind)
@@ -306,7 +329,7 @@ def test_nothing_is_left_behind(error: type[BaseException] | None) -> None:
 def test_a_call_that_is_interrupted_leaves_nothing_behind() -> None:
     before = hooks_left()
     with pytest.raises(KeyboardInterrupt):
-        harness.trace(Calling(raising(KeyboardInterrupt())), IMAGES)
+        broken_convnets.trace(Calling(raising(KeyboardInterrupt())), IMAGES)
     assert hooks_left() == before
 
 
@@ -321,7 +344,7 @@ def interrupted_at(line: int) -> tuple[Tracing, bool]:
             raise KeyboardInterrupt
         return follow
 
-    before, tracing = sys.gettrace(), harness.trace(net)
+    before, tracing = sys.gettrace(), broken_convnets.trace(net)
     try:
         with tracing:
             net(IMAGES)
@@ -354,7 +377,7 @@ def test_outputs_gradients_and_generators_are_bit_identical() -> None:
         random.seed(1)
         net = chain()
         x = torch.randn(2, 3, 8, 8, requires_grad=True)
-        output = harness.trace(net, x).output if traced else net(x)
+        output = broken_convnets.trace(net, x).output if traced else net(x)
         output.sum().backward()
         drawn = torch.tensor([np.random.rand(), random.random()])  # noqa: NPY002, S311  (the global generators are what is tested)
         buffers = [buffer.clone() for buffer in net.buffers()]
@@ -367,7 +390,7 @@ def test_outputs_gradients_and_generators_are_bit_identical() -> None:
 
 def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that draws a random number, and one that forgets a hook, fail the tests above."""
-    monkeypatch.setattr("harness.tracing.layers.describe", lambda *_: str(torch.rand(1)))
+    monkeypatch.setattr("broken_convnets.observe.layers.describe", lambda *_: str(torch.rand(1)))
     with pytest.raises(AssertionError):
         test_outputs_gradients_and_generators_are_bit_identical()
     monkeypatch.undo()
@@ -375,8 +398,11 @@ def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     before = hooks_left()
     with pytest.raises(AssertionError):
         test_nothing_is_left_behind(Own)
-    for state in (hooks._global_forward_pre_hooks, hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
-                  hooks._global_forward_hooks_always_called):  # noqa: SLF001  (likewise)  # fmt: skip
+    for state in (
+        hooks._global_forward_pre_hooks,
+        hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
+        hooks._global_forward_hooks_always_called,
+    ):  # noqa: SLF001  (likewise)
         for key in [key for key in state if key not in before]:
             del state[key]
 
@@ -392,7 +418,7 @@ def test_operators_of_the_tracer_are_not_seen_by_the_modes_of_a_program() -> Non
             return func(*args, **(kwargs or {}))
 
     counts = []
-    for run in (lambda net: net(IMAGES), lambda net: harness.trace(net, IMAGES)):
+    for run in (lambda net: net(IMAGES), lambda net: broken_convnets.trace(net, IMAGES)):
         net, Counting.count = chain(), 0
         with Counting():
             run(net)
@@ -401,7 +427,7 @@ def test_operators_of_the_tracer_are_not_seen_by_the_modes_of_a_program() -> Non
 
 
 def test_nothing_lives_longer_because_it_is_traced() -> None:
-    with harness.trace() as t:
+    with broken_convnets.trace() as t:
         net: nn.Module | None = chain()
         assert net is not None
         gone = weakref.ref(net)
@@ -414,7 +440,7 @@ def test_nothing_lives_longer_because_it_is_traced() -> None:
 
 def test_a_context_lets_the_exception_through_and_has_the_table() -> None:
     net = chain()
-    with pytest.raises(Own), harness.trace(net) as t:  # noqa: PT012  (what runs before, too)
+    with pytest.raises(Own), broken_convnets.trace(net) as t:  # noqa: PT012  (what runs before, too)
         net(IMAGES)
         raise Own
     assert isinstance(t.error, Own)
@@ -425,12 +451,12 @@ def test_a_context_lets_the_exception_through_and_has_the_table() -> None:
 
 def test_a_context_with_a_network_follows_that_one_alone() -> None:
     net, other = chain(), nn.ReLU()
-    with harness.trace(net) as t:
+    with broken_convnets.trace(net) as t:
         other(IMAGES)
         nn.Sequential(net)(IMAGES)
     assert [network.type for network in t.networks] == ["Sequential"]
     assert t.rows[1].path == "0"
-    with harness.trace(net) as t:
+    with broken_convnets.trace(net) as t:
         net[1](net[0](IMAGES))
         other(IMAGES)
     assert paths(t) == ["1"]
@@ -438,13 +464,13 @@ def test_a_context_with_a_network_follows_that_one_alone() -> None:
 
 def test_several_networks_have_a_table_each_the_one_that_failed_is_the_rows() -> None:
     maker, judge = nn.Sequential(nn.Linear(2, 3)), nn.Sequential(nn.Linear(4, 1))
-    with pytest.raises(RuntimeError, match="cannot be multiplied"), harness.trace() as t:  # noqa: PT012  (what runs before, too)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"), broken_convnets.trace() as t:  # noqa: PT012  (what runs before, too)
         for _ in range(3):
             judge(torch.ones(1, 4))
             judge(maker(torch.ones(1, 2)))
     assert [(network.passes, network.complete) for network in t.networks] == [(1, True), (2, False)]
     assert t.failed
-    assert t.failed.takes == "float32[1, 3]"
+    assert t.failed.inputs == "float32[1, 3]"
     assert [row.failed for row in t.networks[0].layers] == [False, False]
 
 
@@ -458,10 +484,12 @@ def test_a_pass_in_a_thread_is_a_pass_of_its_own() -> None:
         thread.join()
         return x
 
-    with harness.trace() as t:
+    with broken_convnets.trace() as t:
         Calling(forward)(IMAGES)
     assert [(network.type, network.thread) for network in t.networks] == [
-        ("Calling", ""), ("Sequential", "worker 7")]  # fmt: skip
+        ("Calling", ""),
+        ("Sequential", "worker 7"),
+    ]
 
 
 def test_many_calls_are_bounded_and_the_failing_one_is_kept() -> None:
@@ -470,7 +498,7 @@ def test_many_calls_are_bounded_and_the_failing_one_is_kept() -> None:
             x = net.cell(x)
         return net.last(x)
 
-    t = harness.trace(Calling(forward, cell=nn.Identity(), last=nn.Linear(1, 1)), IMAGES)
+    t = broken_convnets.trace(Calling(forward, cell=nn.Identity(), last=nn.Linear(1, 1)), IMAGES)
     assert len(t.rows) == 10_000
     assert t.networks[0].omitted == 12_002 - 10_000
     assert t.failed
@@ -484,7 +512,7 @@ def test_a_long_table_is_folded_and_what_failed_is_not() -> None:
         nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Sequential(nn.Tanh())) for _ in range(20)
     ]
     blocks[13][2] = nn.Sequential(nn.Linear(9, 9))
-    t = harness.trace(nn.Sequential(*blocks), IMAGES)
+    t = broken_convnets.trace(nn.Sequential(*blocks), IMAGES)
     shown = [text for text, _ in t.lines()]
     assert len(shown) < 30
     assert any("13.2.0 Linear" in line and "failed here" in line for line in shown)
@@ -496,7 +524,9 @@ def test_a_long_table_is_folded_and_what_failed_is_not() -> None:
 def test_text_from_a_network_cannot_move_the_cursor() -> None:
     name = "\x1b[2Jgone\n"
     kind = type(name, (nn.Identity,), {})
-    t = harness.trace(nn.Sequential(kind(), Calling(lambda *_: {name: 1, "x" * 500: 2})), IMAGES)
+    t = broken_convnets.trace(
+        nn.Sequential(kind(), Calling(lambda *_: {name: 1, "x" * 500: 2})), IMAGES
+    )
     assert "\x1b" not in str(t)
     assert max(len(line) for line in str(t).splitlines()) < 500
 
@@ -505,7 +535,7 @@ def test_the_traceback_has_no_frame_of_ours() -> None:
     net = nn.Sequential(Calling(lambda _, x: nn.functional.cross_entropy(x, x[0])))
     with pytest.raises(ValueError, match="batch_size") as plain:
         net(IMAGES)
-    t = harness.trace(net, IMAGES)
+    t = broken_convnets.trace(net, IMAGES)
     assert t.failure
     assert str(plain.value) == t.failure.message
     text = t.failure.traceback
@@ -519,26 +549,26 @@ def test_the_traceback_has_no_frame_of_ours() -> None:
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_compiled_and_scripted_networks_are_said_to_be_closed() -> None:
     scripted = torch.jit.trace(chain().eval(), IMAGES)
-    t = harness.trace(scripted, IMAGES)
+    t = broken_convnets.trace(scripted, IMAGES)
     assert t.error is None
     assert "a module ran as TorchScript: layers inside it are not seen" in t.notes
     compiled = torch.compile(chain().eval(), backend="eager", fullgraph=True)
-    t = harness.trace(compiled, IMAGES)
+    t = broken_convnets.trace(compiled, IMAGES)
     assert t.error is None, t
     assert any(note.startswith("torch.compile") for note in t.notes)
     own = chain().eval()
     own.compile(backend="eager")
-    t = harness.trace(own, IMAGES)
+    t = broken_convnets.trace(own, IMAGES)
     assert t.error is None
     assert any(note.startswith("torch.compile") for note in t.notes)
-    assert not harness.trace(chain(), IMAGES).notes
+    assert not broken_convnets.trace(chain(), IMAGES).notes
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_what_is_traced_or_transformed_by_torch_is_not_disturbed() -> None:
     net = chain().eval()
     wanted = net(IMAGES)
-    with harness.trace(net):
+    with broken_convnets.trace(net):
         assert torch.equal(torch.jit.trace(net, IMAGES)(IMAGES), wanted)
         assert torch.allclose(torch.vmap(net)(IMAGES[:, None])[:, 0], wanted)
         exported = torch.export.export(net, (IMAGES,)).module()
@@ -547,13 +577,13 @@ def test_what_is_traced_or_transformed_by_torch_is_not_disturbed() -> None:
 
 @pytest.mark.parametrize("mistake", [(IMAGES,), (None, IMAGES), (nn.ReLU, IMAGES)])
 def test_what_is_no_network_is_refused(mistake: tuple[Any, ...]) -> None:
-    for function in (harness.trace, harness.check):
+    for function in (broken_convnets.trace, broken_convnets.check):
         with pytest.raises(TypeError, match="the first argument is a network"):
             function(*mistake)
 
 
 def test_the_package_gives_its_functions_and_no_others() -> None:
-    assert callable(harness.trace)
-    assert callable(harness.check)
+    assert callable(broken_convnets.trace)
+    assert callable(broken_convnets.check)
     with pytest.raises(AttributeError, match="no attribute 'guess'"):
-        _ = harness.guess
+        _ = broken_convnets.guess

@@ -1,4 +1,4 @@
-"""`python -m harness trace`: other people's programs, run as Python runs them."""
+"""`broken-convnets trace`: other people's programs, run as Python runs them."""
 
 from __future__ import annotations
 
@@ -27,35 +27,47 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "N
 
 # What each program does beyond HEAD, and the options before its name.
 PROGRAMS: dict[str, tuple[str, list[str]]] = {
-    "arguments": ("""
+    "arguments": (
+        """
         print(sys.argv, __name__, os.path.samefile(sys.path[0], os.path.dirname(__file__)))
         import helper
         print(helper.NAME, sys.modules["__main__"].net is net)
         net(torch.ones(1, 4))
-    """, []),
-    "loop": ("""
+    """,
+        [],
+    ),
+    "loop": (
+        """
         criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(net.parameters())
         for step in range(9):
             loss = criterion(net(torch.ones(2, 4 if step < 5 else 5)), torch.tensor([0, 1]))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    """, []),
+    """,
+        [],
+    ),
     "chosen step": ("for size in (1, 2, 3): net(torch.ones(size, 4))", ["--step", "2"]),
     "step that never comes": ("net(torch.ones(1, 4))", ["--step", "2"]),
     "step before the failure": (
-        "for size in (4, 4, 5): net(torch.ones(1, size))", ["--step", "1", "--json"]),
+        "for size in (4, 4, 5): net(torch.ones(1, size))",
+        ["--step", "1", "--json"],
+    ),
     "exit": ("net(torch.ones(1, 4))\nsys.exit(7)", []),
     "exit with a sentence": ("sys.exit('no data')", []),
-    "own error": ("""
+    "own error": (
+        """
         class Mine(Exception):
             pass
         class Net(nn.Module):
             def forward(self, x):
                 raise Mine("mine alone")
         nn.Sequential(Net())(torch.ones(1))
-    """, []),
-    "loss of None": ("""
+    """,
+        [],
+    ),
+    "loss of None": (
+        """
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -63,33 +75,48 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
             def forward(self, x):
                 self.fc(x)
         nn.functional.cross_entropy(Net()(torch.ones(1, 4)), torch.tensor([0]))
-    """, ["--json"]),
-    "backward twice": ("""
+    """,
+        ["--json"],
+    ),
+    "backward twice": (
+        """
         loss = net(torch.ones(1, 4)).sum()
         loss.backward()
         loss.backward()
-    """, ["--json"]),
-    "thread": ("""
+    """,
+        ["--json"],
+    ),
+    "thread": (
+        """
         def run():
             net(torch.ones(1, 5))
         threading.Thread(target=run, name="runner").start()
-    """, []),
-    "caught": ("""
+    """,
+        [],
+    ),
+    "caught": (
+        """
         for size in (4, 5, 4):
             try:
                 net(torch.ones(1, size))
             except RuntimeError:
                 print("went on")
-    """, ["--json"]),
-    "worker": ("""
+    """,
+        ["--json"],
+    ),
+    "worker": (
+        """
         class Data(torch.utils.data.Dataset):
             def __len__(self):
                 return 2
             def __getitem__(self, index):
                 return net(torch.ones(5))
         list(torch.utils.data.DataLoader(Data(), num_workers=1))
-    """, []),
-    "worker that is well": ("""
+    """,
+        [],
+    ),
+    "worker that is well": (
+        """
         class Data(torch.utils.data.Dataset):
             def __len__(self):
                 return 2
@@ -97,29 +124,40 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
                 return net(torch.ones(4)).detach()
         list(torch.utils.data.DataLoader(Data(), num_workers=1))
         print("done")
-    """, []),
-    "prints": ("""
+    """,
+        [],
+    ),
+    "prints": (
+        """
         print("to stdout")
         os.system("echo from a child")
         print("to stderr", file=sys.stderr)
         net(torch.ones(1, 4))
-    """, ["--json"]),
+    """,
+        ["--json"],
+    ),
     "closes stdout": ("net(torch.ones(1, 4))\nsys.stdout.close()", []),
     "syntax": ("def broken(:", []),
     "no network": ("print('nothing to see')", []),
-    "pickles": ("""
+    "pickles": (
+        """
         class Net(nn.Sequential):
             pass
         torch.save(Net(net), "net.pt")
         torch.load("net.pt", weights_only=False)(torch.ones(1, 4))
-    """, []),
-    "torchvision": ("""
+    """,
+        [],
+    ),
+    "torchvision": (
+        """
         import torchvision
         model = torchvision.models.resnet18(weights=None)
         model.layer3[0].conv2 = nn.Conv2d(255, 256, 3, padding=1)
         model(torch.ones(1, 3, 64, 64))
-    """, ["--depth", "1"]),
-}  # fmt: skip
+    """,
+        ["--depth", "1"],
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -142,8 +180,8 @@ def source(body: str) -> str:
 # Loads torch once, then runs each command of a list in a fork, with files for its output.
 FORKS = """
 import json, os, sys, traceback
-from harness import cli
-from harness.tracing import script
+from broken_convnets import cli
+from broken_convnets.commands.trace import script
 for folder, arguments in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:
@@ -162,14 +200,21 @@ for folder, arguments in json.load(sys.stdin):
 
 def run(jobs: list[tuple[Path, list[str]]]) -> list[Ran]:
     subprocess.run(
-        [sys.executable, "-c", FORKS], input=json.dumps([(str(f), a) for f, a in jobs]),
-        env=ENVIRONMENT, text=True, check=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-c", FORKS],
+        input=json.dumps([(str(f), a) for f, a in jobs]),
+        env=ENVIRONMENT,
+        text=True,
+        check=True,
+        timeout=300,
+    )
     return [
-        Ran(int((folder / "code").read_text()), (folder / "out").read_text(),
-            (folder / "err").read_text())
+        Ran(
+            int((folder / "code").read_text()),
+            (folder / "out").read_text(),
+            (folder / "err").read_text(),
+        )
         for folder, _ in jobs
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +247,7 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) ->
     assert "RuntimeError in 0 Linear, at `net(" in done.err
     traceback, _, explained = done.err.partition("\nRead: ")
     assert traceback.rstrip().endswith("cannot be multiplied (2x5 and 4x3)")
-    assert "python -m harness show shape/" in explained
+    assert "broken-convnets show shape/" in explained
 
 
 def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
@@ -215,18 +260,21 @@ def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
     assert document["failure"]["layer"] == "0"
 
 
-@pytest.mark.parametrize(("name", "code", "says"), [
-    ("exit", 7, "float32[1, 4] -> float32[1, 3]"),
-    ("exit with a sentence", 1, "no data"),
-    ("own error", 1, "Mine: mine alone"),
-    ("syntax", 1, "SyntaxError: "),
-    ("no network", 0, "no network was called"),
-    ("pickles", 0, "Net, forward pass 1 of 1"),
-    ("closes stdout", 0, "Sequential, forward pass 1 of 1"),
-    ("worker", 1, "num_workers=0 brings it here"),
-    ("thread", 0, "pass 1 of Sequential raised RuntimeError: mat1 and mat2"),
-    ("torchvision", 1, "layer3.0.conv2 Conv2d"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("exit", 7, "float32[1, 4] -> float32[1, 3]"),
+        ("exit with a sentence", 1, "no data"),
+        ("own error", 1, "Mine: mine alone"),
+        ("syntax", 1, "SyntaxError: "),
+        ("no network", 0, "no network was called"),
+        ("pickles", 0, "Net, forward pass 1 of 1"),
+        ("closes stdout", 0, "Sequential, forward pass 1 of 1"),
+        ("worker", 1, "num_workers=0 brings it here"),
+        ("thread", 0, "pass 1 of Sequential raised RuntimeError: mat1 and mat2"),
+        ("torchvision", 1, "layer3.0.conv2 Conv2d"),
+    ],
+)
 def test_a_program_ends_as_it_does_without_us(
     name: str, code: int, says: str, ran: Mapping[str, Ran]
 ) -> None:
@@ -238,8 +286,9 @@ def test_a_program_ends_as_it_does_without_us(
 
 def test_the_traceback_is_the_one_of_python(ran: Mapping[str, Ran], tmp_path: Path) -> None:
     put(tmp_path / "program.py", source(PROGRAMS["own error"][0]))
-    plain = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True,
-                           text=True, check=False)  # fmt: skip
+    plain = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
 
     def places(text: str) -> list[str]:
         return re.findall(r"in (\S+)$", text, flags=re.MULTILINE)
@@ -259,12 +308,12 @@ def test_a_failure_outside_of_the_networks_is_told_with_their_tables(
     assert document["suspect"]["type"] == "Net"
     twice = ran["backward twice"].document["failure"]
     assert twice["operator"].startswith("torch.Tensor.backward(float32[]")
-    assert twice["at"] == "loss.backward()"
+    assert twice["expression"] == "loss.backward()"
 
 
 def test_a_failure_is_explained_where_something_is_like_it(ran: Mapping[str, Ran]) -> None:
     matches = {match["id"]: match for match in ran["backward twice"].document["matches"]}
-    assert matches["training/two_backwards_through_one_graph"]["why"]
+    assert matches["training/backward_twice"]["why"]
     assert "Read: " not in ran["own error"].err
 
 
@@ -282,8 +331,17 @@ def test_workers_that_are_well_are_left_alone(ran: Mapping[str, Ran]) -> None:
 def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ran]) -> None:
     done = ran["prints"]
     assert set(done.document) == {
-        "schema", "command", "exit_code", "failure", "failed", "suspect", "caught", "networks",
-        "notes", "matches"}  # fmt: skip
+        "schema",
+        "command",
+        "exit_code",
+        "failure",
+        "failed",
+        "suspect",
+        "caught",
+        "networks",
+        "notes",
+        "matches",
+    }
     for text in ("to stdout", "from a child", "to stderr"):
         assert f"{text}\n" in done.err
     assert done.document["command"] == ["below/program.py", "--lr", "0.1", "--", "--json"]
@@ -312,9 +370,13 @@ def test_a_program_that_never_ends_can_be_stopped_and_the_table_is_kept(
     loop = "net(torch.ones(2, 4))\nprint('running', flush=True)\nwhile True: net(torch.ones(1, 4))"
     put(tmp_path / "program.py", source(loop))
     with subprocess.Popen(
-        [sys.executable, "-m", "harness", "trace", "program.py"],
-        cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "broken_convnets", "trace", "program.py"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == "running\n"
         time.sleep(0.5)

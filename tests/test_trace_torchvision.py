@@ -6,24 +6,31 @@ import copy
 import random
 from typing import TYPE_CHECKING, Any
 
+import broken_convnets
 import pytest
 import torch
 import torchvision
+from broken_convnets.commands.trace import trace as tracing
+from broken_convnets.observe import layers
 from torch import nn
-
-import harness
-from harness.tracing import layers
-from harness.tracing import trace as tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.tracing.trace import Tracing
+    from broken_convnets.commands.trace.trace import Tracing
 
 NETWORKS = [
-    "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2",
-    "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1",
-]  # fmt: skip
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "regnet_y_400mf",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+]
 EXTRA: dict[str, dict[str, Any]] = {"googlenet": {"init_weights": False, "aux_logits": False}}
 AT_LEAST = 28  # of 30
 
@@ -71,9 +78,9 @@ def broken_in_three_ways(name: str) -> list[tuple[str, str, Tracing]]:
         path = chosen.choice(paths)
         healthy = net.get_submodule(path)
         set_layer(net, path, break_it(healthy))
-        found.append((break_it.__name__, path, harness.trace(net, images)))
+        found.append((break_it.__name__, path, broken_convnets.trace(net, images)))
         set_layer(net, path, healthy)
-    assert harness.trace(net, images).error is None  # it was healthy but for the break
+    assert broken_convnets.trace(net, images).error is None  # it was healthy but for the break
     return found
 
 
@@ -100,8 +107,11 @@ def found() -> list[tuple[str, str, Tracing]]:
 
 
 def test_the_broken_layer_is_named(found: list[tuple[str, str, Tracing]]) -> None:
-    wrong = [f"{way} at {path}: {tracing}" for way, path, tracing in found
-             if not named([(way, path, tracing)])[0]]  # fmt: skip
+    wrong = [
+        f"{way} at {path}: {tracing}"
+        for way, path, tracing in found
+        if not named([(way, path, tracing)])[0]
+    ]
     assert len(found) == 30
     assert sum(named(found)) >= AT_LEAST, "\n".join(wrong)
 
@@ -112,7 +122,7 @@ def test_all_of_them_failed_and_the_table_ends_in_the_failure(
     for way, path, t in found:
         assert t.error is not None, f"{way} at {path}"
         assert [row.failed for row in t.rows].count(True) == 1
-        assert t.rows[0].gives is None
+        assert t.rows[0].output is None
         assert "✗" in str(t)
 
 

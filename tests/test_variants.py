@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of, corpus_of, observations, patched
-
-from harness.contract.rules import GIVEAWAYS
-from harness.corpus import entries as corpora
-from harness.corpus.diff import hunks
-from harness.corpus.entries import Case, Control, Corpus
-from harness.isolation.runner import Runner
-from harness.variants import (
+from broken_convnets.commands.variants import command as sessions
+from broken_convnets.commands.variants import (
     idioms,
     imports,
     layout,
@@ -30,29 +24,35 @@ from harness.variants import (
     structure,
     words,
 )
-from harness.variants import session as sessions
-from harness.variants.draft import INTERFACE, Draft, draft
-from harness.variants.make import DIFF_LIMIT, TRANSFORMATIONS, Variant, variant
-from harness.variants.store import Store
-from harness.variants.verify import Checked, verified
+from broken_convnets.commands.variants.draft import INTERFACE, Draft, draft
+from broken_convnets.commands.variants.make import DIFF_LIMIT, TRANSFORMATIONS, Variant, variant
+from broken_convnets.commands.variants.store import Store
+from broken_convnets.commands.variants.verify import Checked, verified
+from broken_convnets.corpus import entries as corpora
+from broken_convnets.corpus.diff import hunks
+from broken_convnets.corpus.entries import Case, Control, Corpus
+from broken_convnets.corpus.rules import GIVEAWAYS
+from broken_convnets.observe.runner import runtime_of
+from broken_convnets.sandbox.job import Answer, JobResult
+from broken_convnets.sandbox.runner import Runner
+from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of, corpus_of, observations, patched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from broken_convnets.sandbox.job import Job
     from conftest import Command
     from kit import Remembering
-
-    from harness.facts import Ending, Job
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = (
     "none/missing_return",
     "shape/flatten_before_conv",
-    "module/layer_named_like_a_method",
+    "module/layer_shadows_method",
     "loss/softmax_before_cross_entropy",
-    "device/plain_tensor_attribute",
-    "state/state_of_a_deeper_network",
-    "data/mean_divided_in_place",
+    "device/unregistered_buffer",
+    "state/state_dict_of_deeper_network",
+    "data/constant_modified_in_place",
     "none/conditional_return",
 )
 
@@ -82,24 +82,30 @@ def changed(source: str, transform: str, seed: int = 0) -> str:
 def test_a_variant_is_the_same_in_every_process(real: Corpus) -> None:
     name = "none/missing_return"
     command = (
-        "from pathlib import Path; from harness.corpus.entries import load; "
-        f"from harness.variants.make import variant; e = load(Path('.')).entries['{name}'];"
+        "from pathlib import Path; from broken_convnets.corpus.entries import load; "
+        f"from broken_convnets.commands.variants.make import variant; e = load(Path('.')).entries['{name}'];"
         " print(variant(e, 5, 3).entry.broken, end='')"
     )
     told = [
         subprocess.run(
-            [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True,
+            [sys.executable, "-c", command],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         ).stdout
         for seed in ("1", "2")
-    ]  # fmt: skip
+    ]
     here = variant(real.entries[name], 5, 3).entry
     assert isinstance(here, Case)
     assert told == [here.broken, here.broken]
 
 
 def test_making_variants_needs_no_torch() -> None:
-    command = "import sys; import harness.variants.make; print('torch' in sys.modules)"
+    command = (
+        "import sys; import broken_convnets.commands.variants.make; print('torch' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -108,8 +114,11 @@ def test_making_variants_needs_no_torch() -> None:
 
 def test_numbers_and_seeds_give_other_variants_and_zero_is_the_original(real: Corpus) -> None:
     entry = real.entries["none/missing_return"]
-    programs = {variant(entry, seed, number).entry.programs()["broken"]
-                for seed in (1, 2) for number in range(1, 4)}  # fmt: skip
+    programs = {
+        variant(entry, seed, number).entry.programs()["broken"]
+        for seed in (1, 2)
+        for number in range(1, 4)
+    }
     assert len(programs) == 6
     assert variant(entry, 1, 0).entry == entry
 
@@ -147,15 +156,22 @@ def test_names_differ_and_give_nothing_away(made: list[Variant]) -> None:
     for each in made:
         assert all(old not in new for old, new in each.names.items())
         assert not set(each.names) & {"example_inputs", "run", "forward", "batch_size", "self"}
-    every = [*words.NETWORKS, *(w for group in (words.CLASSES, words.LAYERS, words.VARIABLES)
-                                for many in group.values() for w in many)]  # fmt: skip
+    every = [
+        *words.NETWORKS,
+        *(
+            w
+            for group in (words.CLASSES, words.LAYERS, words.VARIABLES)
+            for many in group.values()
+            for w in many
+        ),
+    ]
     lower = [re.sub(r"([A-Z])", r"_\1", word).lower() for word in every]
     parts = [part for word in lower for part in re.findall(r"[a-z]+", word)]
     assert not [part for part in parts if GIVEAWAYS.fullmatch(part)]
 
 
 def test_a_layer_called_like_a_method_of_modules_keeps_its_name(real: Corpus) -> None:
-    entry = real.entries["module/layer_named_like_a_method"]
+    entry = real.entries["module/layer_shadows_method"]
     for number in range(1, 5):
         now = variant(entry, 3, number).entry
         assert isinstance(now, Case)
@@ -263,7 +279,7 @@ def test_a_comprehension_is_broken_without_another_comma() -> None:
 
 
 def test_what_raises_is_spelled_as_it_was() -> None:
-    entry = case_of(Pair(patched(("x, 1", "x, 9")), declared={"at": "torch.flatten(x, 9)"}))
+    entry = case_of(Pair(patched(("x, 1", "x, 9")), declared={"expression": "torch.flatten(x, 9)"}))
     for seed in range(9):
         drawn = draft(entry)
         spelling.flattening(drawn, drawn_from(seed))
@@ -275,20 +291,26 @@ def test_other_places_of_the_fix_are_found_again(real: Corpus, made: list[Varian
         original, now = real.entries[each.id], each.entry
         assert isinstance(original, Case)
         assert isinstance(now, Case)
-        assert len(now.spec.also) == len(original.spec.also)
-        for place in now.spec.also:
+        assert len(now.spec.other_fix_sites) == len(original.spec.other_fix_sites)
+        for place in now.spec.other_fix_sites:
             assert place in now.broken
 
 
 def test_a_program_that_looks_at_all_layers_gets_no_other(real: Corpus) -> None:
-    drawn = draft(real.entries["module/children_without_their_forward"])
+    drawn = draft(real.entries["module/backbone_children_without_forward"])
     assert not spelling.layers_for_functions(drawn, drawn_from(1))
 
 
 def test_softmax_becomes_a_layer_where_every_side_asks_for_the_same() -> None:
-    one, other = (patched(("return self.fc(torch.flatten(x, 1))",
-                           f"return torch.softmax(self.fc(torch.flatten(x, 1)), dim={dim})"))
-                  for dim in (1, 0))  # fmt: skip
+    one, other = (
+        patched(
+            (
+                "return self.fc(torch.flatten(x, 1))",
+                f"return torch.softmax(self.fc(torch.flatten(x, 1)), dim={dim})",
+            )
+        )
+        for dim in (1, 0)
+    )
 
     def layered(broken: str, fixed: str) -> set[int]:
         counts = set()
@@ -305,10 +327,21 @@ def test_softmax_becomes_a_layer_where_every_side_asks_for_the_same() -> None:
 
 def test_nothing_to_do_is_said() -> None:
     bare = Draft([ast.parse('"""Nothing."""\nclass Net:\n    pass\n')])
-    families = (structure.into_sequential, structure.into_submodule, steps.named_steps,
-                steps.reorder, idioms.losses, spelling.activations, sizes.channels,
-                sizes.classes, sizes.pixels, sizes.batch, imports.reimport,
-                renaming.variables, renaming.attributes)  # fmt: skip
+    families = (
+        structure.into_sequential,
+        structure.into_submodule,
+        steps.named_steps,
+        steps.reorder,
+        idioms.losses,
+        spelling.activations,
+        sizes.channels,
+        sizes.classes,
+        sizes.pixels,
+        sizes.batch,
+        imports.reimport,
+        renaming.variables,
+        renaming.attributes,
+    )
     for family in families:
         assert not family(Draft.thawed(bare.frozen()), drawn_from(0)), family.__name__
 
@@ -328,17 +361,20 @@ def check(runner: Remembering, *variants: Variant, store: Store | None = None) -
 
 def test_good_variants_are_kept_with_their_own_place_and_layer(runner: Remembering) -> None:
     entries: list[Case | Control] = [case_of(Pair()), control_of(Solo())]
-    drawn = [replace(variant(e, 1, n), number=10 * i + n)
-             for i, e in enumerate(entries) for n in (1, 2, 3)]  # fmt: skip
+    drawn = [
+        replace(variant(e, 1, n), number=10 * i + n)
+        for i, e in enumerate(entries)
+        for n in (1, 2, 3)
+    ]
     found = check(runner, *drawn)
     assert [each.reason for each in found] == [""] * 6
     for each in found[:3]:
         now = each.variant.entry
         assert isinstance(now, Case)
-        assert now.spec.broken.says is not None
-        assert "cannot be multiplied" in now.spec.broken.says
-        assert each.at
-        assert each.at in " ".join(now.broken.split())
+        assert now.spec.broken.message is not None
+        assert "cannot be multiplied" in now.spec.broken.message
+        assert each.expression
+        assert each.expression in " ".join(now.broken.split())
         assert each.layer
 
 
@@ -355,10 +391,19 @@ RAISES = patched(("return self.fc", 'raise ValueError("no")\n        return self
         ({"broken": patched(("nn.Conv2d(2", "nn.Conv2d(3"))}, "message"),
         ({"fixed": BROKEN}, "fix_failed"),
         ({"fixed": patched(("torch.relu(self.conv(x))", "self.conv(x)"))}, "fix_failed"),
-        ({"fixed": patched(("return self.fc(torch.flatten(x, 1))",
-                            "return self.fc(torch.flatten(x, 1)).double()"))}, "output"),
+        (
+            {
+                "fixed": patched(
+                    (
+                        "return self.fc(torch.flatten(x, 1))",
+                        "return self.fc(torch.flatten(x, 1)).double()",
+                    )
+                )
+            },
+            "output",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_sick_variant_is_discarded_with_its_reason(
     runner: Remembering, sick: dict[str, str], reason: str
 ) -> None:
@@ -392,13 +437,12 @@ class Counting(Runner):
     """A runner that counts what it is asked to run."""
 
     def __init__(self, runner: Remembering) -> None:
-        self.hello = runner.hello
         self.asked = 0
         self._runner = runner
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Ending]:
+    def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
         self.asked += len(jobs)
-        yield from self._runner.run(jobs)
+        yield from self._runner.run(jobs, schema)
 
     def close(self) -> None:
         self._runner.close()
@@ -408,13 +452,13 @@ def test_a_verification_is_not_repeated_and_a_damaged_one_is_done_again(
     runner: Remembering, tmp_path: Path
 ) -> None:
     counting = Counting(runner)
-    store = Store(tmp_path, runner.hello, "cpu")
+    store = Store(tmp_path, runtime_of(runner), "cpu")
     drawn = variant(case_of(Pair()), 1, 1)
 
     def once() -> tuple[bool, str, int]:
         before = counting.asked
         (found,) = verified(counting, [drawn], store=store)
-        return found.kept, found.at, counting.asked - before
+        return found.kept, found.expression, counting.asked - before
 
     first = once()
     assert first[2] > 0
@@ -430,14 +474,14 @@ def test_a_verification_is_not_repeated_and_a_damaged_one_is_done_again(
 def test_another_release_declaration_or_program_is_another_verification(
     runner: Remembering, tmp_path: Path
 ) -> None:
-    newer = msgspec.structs.replace(runner.hello, torch="99.0")
-    store, other = Store(tmp_path, runner.hello, "cpu"), Store(tmp_path, newer, "cpu")
+    newer = msgspec.structs.replace(runtime_of(runner), torch="99.0")
+    store, other = Store(tmp_path, runtime_of(runner), "cpu"), Store(tmp_path, newer, "cpu")
     drawn = variant(case_of(Pair()), 1, 1)
     list(verified(runner, [drawn], store=store))
     assert store.get(drawn, 2) is not None
     assert other.get(drawn, 2) is None
     assert store.get(variant(case_of(Pair()), 1, 2), 2) is None
-    assert store.get(variant(case_of(Pair(declared={"says": "cannot"})), 1, 1), 2) is None
+    assert store.get(variant(case_of(Pair(declared={"message": "cannot"})), 1, 1), 2) is None
 
 
 # The command.
@@ -462,12 +506,13 @@ def test_the_command_says_what_was_kept_and_writes_a_corpus(command: Command) ->
     assert len(written.entries) == 4
     again = command("variants", "--out", str(out))
     assert (again.code, again.err) == (
-        2, f"error: --out {out} is not an empty folder: name a new one, or clear it\n",
-    )  # fmt: skip
+        2,
+        f"error: --out {out} is not an empty folder: name a new one, or clear it\n",
+    )
 
 
 def test_the_command_fails_where_an_entry_cannot_be_varied(command: Command) -> None:
-    corpus_of(command.root, {"shape/pair": Pair(declared={"says": "something else"})})
+    corpus_of(command.root, {"shape/pair": Pair(declared={"message": "something else"})})
     document = command.json("variants", "shape/pair", "--count", "1", "--seed", "3")
     assert document["too_few"] == ["shape/pair"]
     assert [each["kept"] for each in document["variants"]] == [False, False]

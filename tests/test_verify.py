@@ -5,38 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from broken_convnets.observe.facts import CheckResult, ExceptionInfo, Layer, Observation, Run
+from broken_convnets.sandbox.job import JobStatus
+from broken_convnets.verdicts.judge import Runs, judge
+from broken_convnets.vocabulary import Law, Stage, Verdict
 from kit import DECLARED, OUTPUT, RAISES, SAYS, Pair, Solo, case_of, control_of
 
-from harness.facts import End, Ending, Finding, Layer, Observation, Raised
-from harness.proof.verify import Runs, judge
-from harness.vocabulary import Law, Stage, Verdict
-
-FAILS = Raised(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")
+FAILS = ExceptionInfo(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")
 RELEASE = "2.14.1"
 LAWS = {law.name.lower(): law for law in Law}
-HELD: dict[Law, Finding] = {Law.NONLINEAR: Finding(holds=True), Law.EXPORTS: Finding(holds=None)}
+HELD: dict[Law, CheckResult] = {
+    Law.NONLINEAR: CheckResult(holds=True),
+    Law.EXPORTS: CheckResult(holds=None),
+}
 
 
-def _end(**facts: Any) -> Ending:
-    return Ending(0, End.OBSERVED, observation=Observation(**facts))
+def _end(**facts: Any) -> Run:
+    return Run(0, JobStatus.DONE, answer=Observation(**facts))
 
 
-def _raises(**changes: Any) -> Ending:
+def _raises(**changes: Any) -> Run:
     facts = {name: getattr(FAILS, name) for name in FAILS.__struct_fields__}
-    return _end(raised=Raised(**{**facts, **changes}))
+    return _end(raised=ExceptionInfo(**{**facts, **changes}))
 
 
-def _works(output: str = OUTPUT, **broken: str) -> Ending:
-    laws = {LAWS[name]: Finding(holds=False, note=note) for name, note in broken.items()}
+def _works(output: str = OUTPUT, **broken: str) -> Run:
+    laws = {LAWS[name]: CheckResult(holds=False, note=note) for name, note in broken.items()}
     return _end(output=output, laws={**HELD, **laws})
 
 
-LATE = Ending(0, End.TIMEOUT, "still running after 10 s")
-DEAD = Ending(0, End.CRASHED, "the process ended without a result (exit status 0)")
+LATE = Run(0, JobStatus.TIMEOUT, "still running after 10 s")
+DEAD = Run(0, JobStatus.CRASHED, "the process ended without a result (exit status 0)")
 ABSENT = _raises(stage=Stage.IMPORT, type="ModuleNotFoundError", message="No module named 'x'")
 
 
-def _verdict(pair: Pair, broken: Ending, fixed: Ending, device: str = "cpu") -> Verdict:
+def _verdict(pair: Pair, broken: Run, fixed: Run, device: str = "cpu") -> Verdict:
     runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
     return judge(case_of(pair), runs, device, RELEASE).verdict
 
@@ -45,13 +48,13 @@ def _verdict(pair: Pair, broken: Ending, fixed: Ending, device: str = "cpu") -> 
     ("broken", "fixed", "verdict"),
     [
         (_raises(), _works(), Verdict.REPRODUCED),
-        (_raises(at=" ".join(RAISES.split())), _works(), Verdict.REPRODUCED),
+        (_raises(expression=" ".join(RAISES.split())), _works(), Verdict.REPRODUCED),
         (_raises(type="ValueError"), _works(), Verdict.WRONG_SYMPTOM),
         (_raises(message="no"), _works(), Verdict.WRONG_SYMPTOM),
         (_raises(message=SAYS.upper()), _works(), Verdict.WRONG_SYMPTOM),
-        (_raises(at="self.conv(x)"), _works(), Verdict.WRONG_SYMPTOM),
-        (_raises(at=f"{RAISES} + 1"), _works(), Verdict.WRONG_SYMPTOM),
-        (_raises(at=""), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(expression="self.conv(x)"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(expression=f"{RAISES} + 1"), _works(), Verdict.WRONG_SYMPTOM),
+        (_raises(expression=""), _works(), Verdict.WRONG_SYMPTOM),
         (_raises(layer="conv"), _works(), Verdict.WRONG_SYMPTOM),
         (_raises(layer=""), _works(), Verdict.WRONG_SYMPTOM),
         (_raises(stage=Stage.BUILD), _works(), Verdict.WRONG_SYMPTOM),
@@ -72,7 +75,7 @@ def _verdict(pair: Pair, broken: Ending, fixed: Ending, device: str = "cpu") -> 
         (_raises(type="SystemExit"), DEAD, Verdict.WRONG_SYMPTOM),
     ],
 )
-def test_a_loud_pair(broken: Ending, fixed: Ending, verdict: Verdict) -> None:
+def test_a_loud_pair(broken: Run, fixed: Run, verdict: Verdict) -> None:
     assert _verdict(Pair(), broken, fixed) is verdict
 
 
@@ -89,7 +92,7 @@ def test_a_loud_pair(broken: Ending, fixed: Ending, verdict: Verdict) -> None:
         (ABSENT, Verdict.UNSUPPORTED),
     ],
 )
-def test_a_silent_pair(broken: Ending, verdict: Verdict) -> None:
+def test_a_silent_pair(broken: Run, verdict: Verdict) -> None:
     assert _verdict(Pair(silent=("nonlinear",)), broken, _works()) is verdict
 
 
@@ -104,19 +107,29 @@ def test_a_silent_pair(broken: Ending, verdict: Verdict) -> None:
     ],
 )
 def test_a_waiver_is_for_a_law_that_breaks(
-    waive: dict[str, str], fixed: Ending, verdict: Verdict
+    waive: dict[str, str], fixed: Run, verdict: Verdict
 ) -> None:
     assert _verdict(Pair(waive=waive), _raises(), fixed) is verdict
 
 
-@pytest.mark.parametrize("changed", [
-    _raises(type="ValueError"), _raises(message="x"), _raises(at="x"), _raises(layer="x"),
-    _raises(stage=Stage.RUN), _end(raised=FAILS, layers=[Layer("fc", "Linear", "int64[1]")]),
-    _works(), LATE, DEAD, ABSENT,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changed",
+    [
+        _raises(type="ValueError"),
+        _raises(message="x"),
+        _raises(expression="x"),
+        _raises(layer="x"),
+        _raises(stage=Stage.RUN),
+        _end(raised=FAILS, layers=[Layer("fc", "Linear", "int64[1]")]),
+        _works(),
+        LATE,
+        DEAD,
+        ABSENT,
+    ],
+)
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("side", ["broken", "fixed"])
-def test_one_run_that_differs_makes_a_pair_flaky(changed: Ending, place: int, side: str) -> None:
+def test_one_run_that_differs_makes_a_pair_flaky(changed: Run, place: int, side: str) -> None:
     runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="no")] * 3}
     runs[side][place] = changed
     judgement = judge(case_of(Pair()), runs, "cpu", RELEASE)
@@ -125,14 +138,16 @@ def test_one_run_that_differs_makes_a_pair_flaky(changed: Ending, place: int, si
 
 
 def test_what_may_differ_between_runs_makes_nothing_flaky() -> None:
-    notes = [_end(output=OUTPUT, laws={Law.NONLINEAR: Finding(holds=False, note=n)}, forward_ns=ns)
-             for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))]  # fmt: skip
+    notes = [
+        _end(output=OUTPUT, laws={Law.NONLINEAR: CheckResult(holds=False, note=n)}, forward_ns=ns)
+        for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))
+    ]
     pair = Pair(waive={"nonlinear": "so"})
     runs: Runs = {"broken": [_raises()] * 3, "fixed": notes}
     assert judge(case_of(pair), runs, "cpu", RELEASE).verdict is Verdict.REPRODUCED
 
 
-CUDA = {"cuda": {"raises": "AcceleratorError", "says": "device-side assert", "stage": "run"}}
+CUDA = {"cuda": {"raises": "AcceleratorError", "message": "device-side assert", "stage": "run"}}
 ON_CUDA = _raises(type="AcceleratorError", message="a device-side assert", stage=Stage.RUN)
 
 
@@ -146,7 +161,7 @@ ON_CUDA = _raises(type="AcceleratorError", message="a device-side assert", stage
     ],
 )
 def test_an_override_applies_on_its_device_alone(
-    device: str, broken: Ending, verdict: Verdict
+    device: str, broken: Run, verdict: Verdict
 ) -> None:
     assert _verdict(Pair(declared=CUDA), broken, _works(), device) is verdict
 
@@ -180,10 +195,13 @@ def test_a_broken_law_is_named_with_its_promise_and_what_was_seen() -> None:
 
 def test_three_verdicts_alone_are_as_declared() -> None:
     assert {verdict for verdict in Verdict if verdict.as_declared} == {
-        Verdict.REPRODUCED, Verdict.NOT_HERE, Verdict.WORKS}  # fmt: skip
+        Verdict.REPRODUCED,
+        Verdict.NOT_HERE,
+        Verdict.WORKS,
+    }
 
 
-OLD = {"torch": {"<2.13": {"says": "must match"}, "<2.6": {"fails": False}}}
+OLD = {"torch": {"<2.13": {"message": "must match"}, "<2.6": {"fails": False}}}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +218,7 @@ OLD = {"torch": {"<2.13": {"says": "must match"}, "<2.6": {"fails": False}}}
     ],
 )
 def test_a_release_is_judged_by_what_is_declared_for_it(
-    release: str, broken: Ending, verdict: Verdict
+    release: str, broken: Run, verdict: Verdict
 ) -> None:
     runs: Runs = {"broken": [broken] * 3, "fixed": [_works()] * 3}
     assert judge(case_of(Pair(declared=OLD)), runs, "cpu", release).verdict is verdict
@@ -208,8 +226,10 @@ def test_a_release_is_judged_by_what_is_declared_for_it(
 
 def test_a_silent_failure_that_is_not_there_obeys_the_laws() -> None:
     pair = Pair(silent=("nonlinear",), declared={"torch": {"<2.6": {"fails": False}}})
-    for broken, verdict in ((_works(), Verdict.NOT_HERE),
-                            (_works(nonlinear="affine"), Verdict.WRONG_SYMPTOM)):  # fmt: skip
+    for broken, verdict in (
+        (_works(), Verdict.NOT_HERE),
+        (_works(nonlinear="affine"), Verdict.WRONG_SYMPTOM),
+    ):
         runs: Runs = {"broken": [broken] * 3, "fixed": [_works()] * 3}
         assert judge(case_of(pair), runs, "cpu", "2.5.1").verdict is verdict
 
@@ -227,7 +247,7 @@ def test_a_silent_failure_that_is_not_there_obeys_the_laws() -> None:
     ],
 )
 def test_a_control_works_under_the_releases_it_names_and_no_other(
-    release: str, ending: Ending, verdict: Verdict
+    release: str, ending: Run, verdict: Verdict
 ) -> None:
     control = control_of(Solo(extra={"torch": ">=2.13"}))
     assert judge(control, {"fixed": [ending] * 3}, "cpu", release).verdict is verdict
@@ -245,7 +265,7 @@ def test_a_control_works_under_the_releases_it_names_and_no_other(
     ],
 )
 def test_a_fix_works_under_the_releases_that_its_case_names_and_no_other(
-    release: str, broken: Ending, fixed: Ending, verdict: Verdict
+    release: str, broken: Run, fixed: Run, verdict: Verdict
 ) -> None:
     runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
     case = case_of(Pair(extra={"torch": ">=2.13"}))

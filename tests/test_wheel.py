@@ -55,8 +55,14 @@ def test_the_installed_package_traces(installed: Path) -> None:
         "print(t.failed.type, 'broken_convnets' in t.failure.traceback)"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=installed, env=environment,
-                          check=True, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=installed,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout == "Linear False\n"
 
 
@@ -87,8 +93,14 @@ def test_the_installed_package_gives_a_test_suite_its_fixtures(
     assert "[pytest11]\nbroken_convnets.pytest_plugin = " in points.read_text()
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     plugin = ["-p", "broken_convnets.pytest_plugin", "--convnets", "none/missing_return", "-q"]
-    done = subprocess.run([sys.executable, "-m", "pytest", *plugin], cwd=tmp_path,
-                          env=environment, check=True, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert "1 passed" in done.stdout
 
 

@@ -182,9 +182,9 @@ def padded_mean():
 
 
 CLAIMS = {
-    "data/loader_in_one_order: folders of classes are read sorted by class": folders,
-    "data/loader_in_one_order: the loss jumps up where the class changes": jumps,
-    "data/unequal_photos_padded_together: a mean counts the padding": padded_mean,
+    "data/unshuffled_training_loader: folders of classes are read sorted by class": folders,
+    "data/unshuffled_training_loader: the loss jumps up where the class changes": jumps,
+    "data/padded_variable_size_images: a mean counts the padding": padded_mean,
     # loss
     "loss/integer_one_hot_labels: float one-hot gives the same loss as class numbers": lambda: (
         torch.allclose(F.cross_entropy(S, F.one_hot(L, 10).float()), F.cross_entropy(S, L))
@@ -196,124 +196,128 @@ CLAIMS = {
         lambda: F.cross_entropy(S, F.one_hot(L, 10).view(-1)),
         r"batch_size \(4\) to match target batch_size \(40\)",
     ),
-    "loss/labels_in_a_column: float labels leave the message the same": (
+    "loss/labels_with_extra_dimension: float labels leave the message the same": (
         lambda: F.cross_entropy(S, L[:, None].float()),
         r"0D or 1D target tensor expected, multi-target not supported",
     ),
-    "loss/labels_in_a_column: one-hot integers of another width give the same message": (
+    "loss/labels_with_extra_dimension: one-hot integers of another width give the same message": (
         lambda: F.cross_entropy(S, F.one_hot(L, 5)),
         r"0D or 1D target tensor expected, multi-target not supported",
     ),
-    "loss/labels_in_a_column: a bare squeeze takes the batch of one away": lambda: (
+    "loss/labels_with_extra_dimension: a bare squeeze takes the batch of one away": lambda: (
         torch.zeros(1, 1).squeeze().shape == ()
     ),
-    "loss/classes_counted_from_one: a batch without class 10 raises nothing": lambda: bool(
+    "loss/labels_start_at_one: a batch without class 10 raises nothing": lambda: bool(
         F.cross_entropy(S, L + 1) > 0
     ),
-    "loss/classes_counted_from_one: eleven outputs accept labels to 10": lambda: bool(
+    "loss/labels_start_at_one: eleven outputs accept labels to 10": lambda: bool(
         F.cross_entropy(torch.randn(10, 11), torch.arange(10) + 1) > 0
     ),
-    "loss/mask_with_a_channel_axis: squeeze(1) is accepted": lambda: bool(
+    "loss/mask_with_channel_dimension: squeeze(1) is accepted": lambda: bool(
         F.cross_entropy(PX, torch.zeros(4, 1, 8, 8).long().squeeze(1)) > 0
     ),
-    "loss/mask_with_a_channel_axis: a bare squeeze takes the batch of one away": lambda: (
+    "loss/mask_with_channel_dimension: a bare squeeze takes the batch of one away": lambda: (
         torch.zeros(1, 1, 8, 8).squeeze().shape == (8, 8)
     ),
-    "loss/mask_with_a_channel_axis: a colour mask gives the same message": (
+    "loss/mask_with_channel_dimension: a colour mask gives the same message": (
         lambda: F.cross_entropy(PX, torch.zeros(4, 3, 8, 8).long()),
         r"only batches of spatial targets supported \(3D tensors\) but got targets of dimension: 4",
     ),
-    "loss/mask_of_white_pixels: ignore_index=255 silences the error": lambda: torch.isfinite(
+    "loss/mask_of_0_and_255: ignore_index=255 silences the error": lambda: torch.isfinite(
         F.cross_entropy(PX, torch.tensor([0, 255]).repeat(4, 8, 4), ignore_index=255)
     ).item(),
-    "loss/mask_of_white_pixels: ToTensor then long makes class 1 into 0": lambda: (
+    "loss/mask_of_0_and_255: ToTensor then long makes class 1 into 0": lambda: (
         ToTensor()(Image.fromarray(np.full((2, 2), 1, np.uint8))).long().max().item() == 0
     ),
-    "loss/bce_of_logits: scores between 0 and 1 pass": lambda: bool(
+    "loss/bceloss_on_logits: scores between 0 and 1 pass": lambda: bool(
         F.binary_cross_entropy(torch.tensor([0.3]), torch.ones(1)) > 0
     ),
-    "loss/bce_of_logits: a NaN gives the same message": (
+    "loss/bceloss_on_logits: a NaN gives the same message": (
         lambda: F.binary_cross_entropy(torch.tensor([float("nan")]), torch.ones(1)),
         r"all elements of input should be between 0 and 1",
     ),
-    "loss/bce_of_logits: with_logits is exact for large scores, the pair is not": lambda: (
+    "loss/bceloss_on_logits: with_logits is exact for large scores, the pair is not": lambda: (
         F.binary_cross_entropy_with_logits(torch.tensor([200.0]), torch.zeros(1)).item() == 200
         and F.binary_cross_entropy(torch.sigmoid(torch.tensor([200.0])), torch.zeros(1)).item()
         == 100
     ),
-    "loss/bce_of_logits: with_logits equals the sigmoid and the loss": lambda: torch.allclose(
+    "loss/bceloss_on_logits: with_logits equals the sigmoid and the loss": lambda: torch.allclose(
         F.binary_cross_entropy_with_logits(S, S.sigmoid()),
         F.binary_cross_entropy(S.sigmoid(), S.sigmoid()),
         atol=1e-6,
     ),
-    "loss/bce_of_logits: clamping stops the gradient": clamp,
-    "loss/logits_in_a_column: both ways to equal shapes give one loss": lambda: torch.allclose(
-        F.binary_cross_entropy_with_logits(S[:, :1].squeeze(1), L.float()),
-        F.binary_cross_entropy_with_logits(S[:, :1], L.float().unsqueeze(1)),
+    "loss/bceloss_on_logits: clamping stops the gradient": clamp,
+    "loss/bce_logits_shape_mismatch: both ways to equal shapes give one loss": lambda: (
+        torch.allclose(
+            F.binary_cross_entropy_with_logits(S[:, :1].squeeze(1), L.float()),
+            F.binary_cross_entropy_with_logits(S[:, :1], L.float().unsqueeze(1)),
+        )
     ),
-    "loss/logits_in_a_column: a bare squeeze fails on a batch of one": (
+    "loss/bce_logits_shape_mismatch: a bare squeeze fails on a batch of one": (
         lambda: F.binary_cross_entropy_with_logits(torch.zeros(1, 1).squeeze(), torch.ones(1)),
         r"Target size \(torch.Size\(\[1\]\)\) must be the same as input size \(torch.Size\(\[\]\)\)",
     ),
-    "loss/logits_in_a_column: such shapes would broadcast": lambda: (S[:, :1] - L).shape == (4, 4),
-    "loss/integer_targets_for_bce: the output takes its dtype from the targets": (
+    "loss/bce_logits_shape_mismatch: such shapes would broadcast": lambda: (
+        (S[:, :1] - L).shape == (4, 4)
+    ),
+    "loss/integer_bce_targets: the output takes its dtype from the targets": (
         lambda: F.binary_cross_entropy_with_logits(S[:, :1], L[:, None].to(torch.uint8)),
         r"desired output type Byte",
     ),
-    "loss/integer_targets_for_bce: integers carry no gradient": (
+    "loss/integer_bce_targets: integers carry no gradient": (
         lambda: torch.zeros(2, dtype=torch.int64, requires_grad=True),
         r"[Oo]nly Tensors of floating point",
     ),
     "loss/two_outputs_with_bce: repeated labels silence the error": lambda: bool(
         F.binary_cross_entropy(torch.rand(4, 2), torch.ones(4, 1).expand(4, 2)) > 0
     ),
-    "loss/loss_built_from_the_batch: the first settings are weight and size_average": lambda: (
+    "loss/loss_module_as_function: the first settings are weight and size_average": lambda: (
         nn.CrossEntropyLoss.__init__.__code__.co_varnames[1:3] == ("weight", "size_average")
     ),
-    "loss/softmax_built_from_the_scores: Flatten does not check": lambda: isinstance(
+    "loss/softmax_module_as_function: Flatten does not check": lambda: isinstance(
         nn.Flatten(S), nn.Module
     ),
-    "loss/softmax_built_from_the_scores: the next step fails on a module": (
+    "loss/softmax_module_as_function: the next step fails on a module": (
         lambda: nn.Linear(10, 2)(nn.Flatten(S)),
         r"must be Tensor, not Flatten",
     ),
-    "loss/softmax_built_from_the_scores: function and layer agree": lambda: torch.equal(
+    "loss/softmax_module_as_function: function and layer agree": lambda: torch.equal(
         nn.LogSoftmax(dim=1)(S), F.log_softmax(S, dim=1)
     ),
-    "loss/one_channel_with_cross_entropy: float masks silence the message": lambda: torch.isfinite(
+    "loss/one_channel_cross_entropy: float masks silence the message": lambda: torch.isfinite(
         F.cross_entropy(torch.randn(4, 8, 8), torch.ones(4, 8, 8))
     ).item(),
-    "loss/one_channel_with_cross_entropy: dimension 1 is then the height": lambda: torch.allclose(
+    "loss/one_channel_cross_entropy: dimension 1 is then the height": lambda: torch.allclose(
         F.cross_entropy(PX[:, 0], torch.ones(4, 8, 8)), -F.log_softmax(PX[:, 0], 1).sum(1).mean()
     ),
-    "loss/one_channel_with_cross_entropy: a kept channel knows class 0 only": (
+    "loss/one_channel_cross_entropy: a kept channel knows class 0 only": (
         lambda: F.cross_entropy(PX[:, :1], torch.ones(4, 8, 8).long()),
         r"Target 1 is out of bounds",
     ),
-    "loss/digits_before_classes: flattening both gives the transposed loss": lambda: (
+    "loss/class_dimension_last: flattening both gives the transposed loss": lambda: (
         lambda s, d: torch.allclose(
             F.cross_entropy(s.flatten(0, 1), d.flatten()), F.cross_entropy(s.transpose(1, 2), d)
         )
     )(torch.randn(4, 5, 10), torch.randint(10, (4, 5))),
-    "loss/digits_before_classes: reshape stops the error and mixes": lambda: (
+    "loss/class_dimension_last: reshape stops the error and mixes": lambda: (
         lambda s, d: (
             not torch.allclose(
                 F.cross_entropy(s.reshape(4, 10, 5), d), F.cross_entropy(s.transpose(1, 2), d)
             )
         )
     )(torch.randn(4, 5, 10), torch.randint(10, (4, 5))),
-    "loss/digits_before_classes: equal numbers raise nothing": lambda: bool(
+    "loss/class_dimension_last: equal numbers raise nothing": lambda: bool(
         F.cross_entropy(torch.randn(4, 10, 10), torch.zeros(4, 10).long()) > 0
     ),
-    "loss/classes_instead_of_scores: both as float fail at backward": (
+    "loss/argmax_passed_to_loss: both as float fail at backward": (
         lambda: F.cross_entropy(
             torch.randn(4, 10, requires_grad=True).argmax(1).float(), L.float()
         ).backward(),
         r"element 0 of tensors does not require grad",
     ),
-    "loss/classes_instead_of_scores: requires_grad by hand teaches nothing": learned,
-    "loss/column_minus_row: broadcast to 4 x 4": lambda: (S[:, :1] - L.float()).shape == (4, 4),
-    "loss/column_minus_row: the floor is the variance of the targets": lambda: (
+    "loss/argmax_passed_to_loss: requires_grad by hand teaches nothing": learned,
+    "loss/broadcast_mse_loss: broadcast to 4 x 4": lambda: (S[:, :1] - L.float()).shape == (4, 4),
+    "loss/broadcast_mse_loss: the floor is the variance of the targets": lambda: (
         lambda t: (
             abs(
                 trained_floor(1, t, lambda p, t: ((p - t) ** 2).mean())
@@ -322,7 +326,7 @@ CLAIMS = {
             < 1e-4
         )
     )(torch.linspace(-1, 1, 4)),
-    "loss/column_minus_row: a sum by hand does not warn": lambda: (
+    "loss/broadcast_mse_loss: a sum by hand does not warn": lambda: (
         not warned(lambda: ((S[:, :1] - L.float()) ** 2).mean())
         and warned(lambda: F.mse_loss(S[:, :1], L.float()))
     ),
@@ -344,25 +348,25 @@ CLAIMS = {
         )
         == 0.503
     ),
-    "loss/column_compared_with_row: == gives a table and no warning": lambda: (
+    "loss/broadcast_accuracy: == gives a table and no warning": lambda: (
         (L[:, None] == L).shape == (4, 4) and not warned(lambda: L[:, None] == L)
     ),
-    "loss/column_compared_with_row: with many classes it need not exceed 1": lambda: (
+    "loss/broadcast_accuracy: with many classes it need not exceed 1": lambda: (
         lambda t: (t[:, None] == t).sum().item() / 8 <= 1
     )(torch.arange(8) * 100),
-    "loss/column_compared_with_row: numel brings it below 1 and stays wrong": lambda: (
+    "loss/broadcast_accuracy: numel brings it below 1 and stays wrong": lambda: (
         lambda t: (t[:, None] == t).float().mean().item() < 0.5
     )(torch.arange(6) % 3),
-    "loss/pixel_scores_in_mixed_rows: a row holds one class's scores of three pixels": lambda: (
-        lambda o: torch.equal(o.reshape(-1, 3)[0], o[0, 0, 0, :3])
-    )(torch.randn(4, 3, 8, 8)),
-    "loss/pixel_scores_in_mixed_rows: moved, rows and argmax agree": lambda: (
+    "loss/reshape_mixes_pixels_and_classes: a row holds one class's scores of three pixels": lambda: (
+        (lambda o: torch.equal(o.reshape(-1, 3)[0], o[0, 0, 0, :3]))(torch.randn(4, 3, 8, 8))
+    ),
+    "loss/reshape_mixes_pixels_and_classes: moved, rows and argmax agree": lambda: (
         lambda o: torch.equal(o.argmax(1).reshape(-1), o.movedim(1, -1).reshape(-1, 3).argmax(1))
     )(torch.randn(4, 3, 8, 8)),
-    "loss/largest_score_for_the_class: max gives values, then indices; dtypes differ": lambda: (
+    "loss/max_instead_of_argmax: max gives values, then indices; dtypes differ": lambda: (
         [x.dtype for x in S.max(dim=1)] == [torch.float32, torch.int64]
     ),
-    "loss/accuracy_per_batch: len counts batches, drop_last loses samples of the data set": lambda: (
+    "loss/accuracy_divided_by_batches: len counts batches, drop_last loses samples of the data set": lambda: (
         (
             len(DataLoader(range(10), 4)),
             len(DataLoader(range(10), 4, drop_last=True)),
@@ -371,11 +375,11 @@ CLAIMS = {
         == (3, 2, 10)
     ),
     # data
-    "data/blue_taken_for_red: from_numpy refuses negative strides": (
+    "data/bgr_channel_order: from_numpy refuses negative strides": (
         lambda: torch.from_numpy(BGR[:, :, ::-1]),
         r"negative",
     ),
-    "data/blue_taken_for_red: a copy is accepted": lambda: (
+    "data/bgr_channel_order: a copy is accepted": lambda: (
         torch.from_numpy(BGR[:, :, ::-1].copy()).shape == (8, 8, 3)
     ),
     "data/unscaled_pixels: ToDtype scales only when asked": lambda: (
@@ -392,74 +396,76 @@ CLAIMS = {
         )
         == (255, 1)
     ),
-    "data/images_normalised_twice: -6.5 to 2.6 instead of -2.1 to 2.6": lambda: (
+    "data/normalized_twice: -6.5 to 2.6 instead of -2.1 to 2.6": lambda: (
         [round(x, 1) for x in ((-1 - 0.485) / 0.229, (1 - 0.406) / 0.225, -0.485 / 0.229)]
         == [-6.5, 2.6, -2.1]
     ),
-    "data/images_normalised_twice: Normalize(0.5, 0.5) takes 0..1 to -1..1": lambda: (
+    "data/normalized_twice: Normalize(0.5, 0.5) takes 0..1 to -1..1": lambda: (
         Normalize(0.5, 0.5)(torch.tensor([[[0.0, 1.0]]])).flatten().tolist() == [-1, 1]
     ),
-    "data/normalize_on_bytes: .float() silences it and exceeds the range": lambda: (
+    "data/normalize_on_uint8: .float() silences it and exceeds the range": lambda: (
         Normalize((0.485,), (0.229,))(BYTES.float()).max().item() > 1000
     ),
-    "data/second_to_tensor: flipping works on tensors": lambda: (
+    "data/totensor_twice: flipping works on tensors": lambda: (
         RandomHorizontalFlip()(torch.rand(3, 8, 8)).shape == (3, 8, 8)
     ),
-    "data/second_to_tensor: ToTensor of numpy takes the axes for another order": lambda: (
+    "data/totensor_twice: ToTensor of numpy takes the axes for another order": lambda: (
         ToTensor()(torch.rand(3, 8, 8).numpy()).shape == (8, 3, 8)
     ),
-    "data/pictures_in_the_loader: a list of pictures fails in the first layer": (
+    "data/pil_images_in_dataloader: a list of pictures fails in the first layer": (
         lambda: conv([PHOTO, PHOTO]),
         r"conv2d\(\) received an invalid combination of arguments - got \(list",
     ),
-    "data/pictures_in_the_loader: collate takes arrays, numbers, tuples, dicts": lambda: (
+    "data/pil_images_in_dataloader: collate takes arrays, numbers, tuples, dicts": lambda: (
         default_collate([(np.zeros(2), 1, {"a": 2})] * 2)[1].tolist() == [1, 1]
     ),
-    "data/pictures_with_alpha: RGB of grey, palette, RGBA and CMYK has three channels": lambda: (
+    "data/rgba_images: RGB of grey, palette, RGBA and CMYK has three channels": lambda: (
         {to_tensor(PHOTO.convert(m).convert("RGB")).shape for m in ("L", "P", "RGBA", "CMYK")}
         == {(3, 8, 8)}
     ),
-    "data/pictures_with_alpha: CMYK has 4 channels, grey and palette have 1": lambda: (
+    "data/rgba_images: CMYK has 4 channels, grey and palette have 1": lambda: (
         [to_tensor(PHOTO.convert(m)).shape[0] for m in ("RGBA", "CMYK", "L", "P")] == [4, 4, 1, 1]
     ),
-    "data/pictures_with_alpha: convert uncovers the colour below transparent pixels": transparent,
-    "data/pictures_with_alpha: JPEG has no alpha": (
+    "data/rgba_images: convert uncovers the colour below transparent pixels": transparent,
+    "data/rgba_images: JPEG has no alpha": (
         lambda: Image.new("RGBA", (2, 2)).save(io.BytesIO(), "JPEG"),
         r"cannot write mode RGBA as JPEG",
     ),
-    "data/grey_picture_among_colour: convert repeats the grey value": lambda: (
+    "data/grayscale_image_in_rgb_batch: convert repeats the grey value": lambda: (
         lambda t: torch.equal(t[0], t[1]) and torch.equal(t[1], t[2])
     )(to_tensor(Image.effect_noise((8, 8), 64).convert("RGB"))),
-    "data/grey_picture_among_colour: a batch of one grey picture fails in the convolution": (
+    "data/grayscale_image_in_rgb_batch: a batch of one grey picture fails in the convolution": (
         lambda: conv(default_collate([to_tensor(PHOTO.convert("L"))])),
         r"to have 3 channels, but got 1 channels",
     ),
-    "data/resize_of_the_shorter_side: one number keeps the ratio, two do not": lambda: (
+    "data/resize_keeps_aspect_ratio: one number keeps the ratio, two do not": lambda: (
         (
             Resize(8)(Image.new("RGB", (16, 12))).size,
             Resize((8, 8))(Image.new("RGB", (16, 12))).size,
         )
         == ((10, 8), (8, 8))
     ),
-    "data/resize_of_the_shorter_side: CenterCrop after it gives one size": lambda: (
+    "data/resize_keeps_aspect_ratio: CenterCrop after it gives one size": lambda: (
         Compose([Resize(8), CenterCrop(8)])(Image.new("RGB", (16, 12))).size == (8, 8)
     ),
-    "data/stacked_batches_of_features: equal batches raise nothing": lambda: (
+    "data/stacked_last_partial_batch: equal batches raise nothing": lambda: (
         torch.stack([torch.zeros(4, 10)] * 2).shape == (2, 4, 10)
     ),
-    "data/loader_in_one_order: the order is kept unless told": lambda: (
+    "data/unshuffled_training_loader: the order is kept unless told": lambda: (
         orders()[0] == orders()[1] == list(range(12))
     ),
-    "data/loader_in_one_order: shuffle gives another order each epoch": lambda: (
+    "data/unshuffled_training_loader: shuffle gives another order each epoch": lambda: (
         len({tuple(o) for _ in range(3) for o in orders(shuffle=True)}) > 1
     ),
-    "data/loader_in_one_order: data shuffled once repeat one order": lambda: (
+    "data/unshuffled_training_loader: data shuffled once repeat one order": lambda: (
         once()[0] == once()[1] != list(range(12))
     ),
-    "data/photos_left_as_they_are: transforms need no download and hold the constants": lambda: (
-        lambda t: (t.mean, t.std) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    )(SqueezeNet1_1_Weights.DEFAULT.transforms()),
-    "data/photos_left_as_they_are: weights of torchvision differ in their constants": lambda: (
+    "data/missing_pretrained_preprocessing: transforms need no download and hold the constants": lambda: (
+        (lambda t: (t.mean, t.std) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))(
+            SqueezeNet1_1_Weights.DEFAULT.transforms()
+        )
+    ),
+    "data/missing_pretrained_preprocessing: weights of torchvision differ in their constants": lambda: (
         len(
             {
                 tuple(w.transforms().mean)
@@ -469,15 +475,15 @@ CLAIMS = {
         )
         > 1
     ),
-    "data/mean_divided_in_place: a second name is no copy": names,
-    "data/mean_divided_in_place: 124, 0.49, 0.002": lambda: (
+    "data/constant_modified_in_place: a second name is no copy": names,
+    "data/constant_modified_in_place: 124, 0.49, 0.002": lambda: (
         (round(124 / 255, 2), round(124 / 255 / 255, 3)) == (0.49, 0.002)
     ),
-    "data/mean_divided_in_place: worker processes start each epoch from a copy": workers,
-    "data/stored_photos_scaled_in_place: indexing gives a view": view,
-    "data/stored_photos_scaled_in_place: NumPy too": np_view,
-    "data/stored_photos_scaled_in_place: from_numpy shares memory": shared,
-    "data/stored_photos_scaled_in_place: ToTensor copies": copied,
+    "data/constant_modified_in_place: worker processes start each epoch from a copy": workers,
+    "data/dataset_modified_in_place: indexing gives a view": view,
+    "data/dataset_modified_in_place: NumPy too": np_view,
+    "data/dataset_modified_in_place: from_numpy shares memory": shared,
+    "data/dataset_modified_in_place: ToTensor copies": copied,
     # controls
     "loss/log_softmax_before_cross_entropy: loss and gradients are those of raw scores": same_grads,
     "loss/float_one_hot_labels: rows in between work": lambda: bool(
@@ -493,10 +499,10 @@ CLAIMS = {
         lambda: F.binary_cross_entropy_with_logits(S, S.sigmoid(), pos_weight=torch.ones(4)),
         r"must match the size",
     ),
-    "data/short_last_batch: batches of 4, 4 and 1": lambda: (
+    "data/last_batch_of_one: batches of 4, 4 and 1": lambda: (
         [len(b) for b in DataLoader(range(9), 4)] == [4, 4, 1]
     ),
-    "data/evaluation_in_one_order: BatchNorm mixes the batch in train mode only": bn_order,
+    "data/unshuffled_evaluation_loader: BatchNorm mixes the batch in train mode only": bn_order,
 }
 import re, warnings
 

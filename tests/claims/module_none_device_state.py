@@ -186,11 +186,11 @@ def shapebranch():
 
 
 CLAIMS = {
-    "state/head_of_another_size: strict=False still refuses another size": (
+    "state/state_dict_head_size_mismatch: strict=False still refuses another size": (
         lambda: Small(5).load_state_dict(Small(10).state_dict(), strict=False),
         r"size mismatch for fc\.weight",
     ),
-    "state/checkpoint_taken_for_its_state: strict=False loads nothing and raises nothing": lambda: (
+    "state/checkpoint_loaded_as_state_dict: strict=False loads nothing and raises nothing": lambda: (
         len(
             Small()
             .load_state_dict({"epoch": 3, "net": Small().state_dict()}, strict=False)
@@ -198,7 +198,7 @@ CLAIMS = {
         )
         == 4
     ),
-    "state/prefix_of_a_wrapper: strict=False loads nothing": lambda: (
+    "state/dataparallel_prefix: strict=False loads nothing": lambda: (
         len(
             Small()
             .load_state_dict(nn.DataParallel(Small()).state_dict(), strict=False)
@@ -206,43 +206,43 @@ CLAIMS = {
         )
         == 4
     ),
-    "state/prefix_of_a_wrapper: consume_prefix_in_state_dict_if_present removes the prefix": consumed,
-    "state/prefix_of_a_wrapper: the wrapper keeps the network as .module": lambda: (
+    "state/dataparallel_prefix: consume_prefix_in_state_dict_if_present removes the prefix": consumed,
+    "state/dataparallel_prefix: the wrapper keeps the network as .module": lambda: (
         lambda n: nn.DataParallel(n).module is n
     )(Small()),
-    "state/prefix_of_a_wrapper: wrapper's parameters are the network's": lambda: (
+    "state/dataparallel_prefix: wrapper's parameters are the network's": lambda: (
         lambda n: next(nn.DataParallel(n).parameters()) is next(n.parameters())
     )(Small()),
-    "state/prefix_of_a_wrapper: torch.compile gives _orig_mod.": lambda: all(
+    "state/dataparallel_prefix: torch.compile gives _orig_mod.": lambda: all(
         k.startswith("_orig_mod.") for k in torch.compile(Small()).state_dict()
     ),
-    "state/pickled_network: weights_only=False loads it": lambda: isinstance(
+    "state/weights_only_pickled_network: weights_only=False loads it": lambda: isinstance(
         saved(Small(), weights_only=False), Small
     ),
-    "state/numpy_number_in_the_checkpoint: np.mean gives numpy float64": lambda: (
+    "state/weights_only_numpy_scalar: np.mean gives numpy float64": lambda: (
         type(np.mean([1.0, 2.0])) is np.float64
     ),
-    "state/numpy_number_in_the_checkpoint: np.float64 is a float": lambda: isinstance(
+    "state/weights_only_numpy_scalar: np.float64 is a float": lambda: isinstance(
         np.mean([1.0, 2.0]), float
     ),
-    "state/numpy_number_in_the_checkpoint: lists, strings, numbers, tensors load": lambda: (
+    "state/weights_only_numpy_scalar: lists, strings, numbers, tensors load": lambda: (
         saved({"a": [1.5, 2], "b": "c", "t": torch.ones(2)})["a"] == [1.5, 2]
     ),
-    "state/numpy_number_in_the_checkpoint: weights_only=False loads it": lambda: (
+    "state/weights_only_numpy_scalar: weights_only=False loads it": lambda: (
         saved({"l": np.mean([1.0, 2.0])}, weights_only=False)["l"] == 1.5
     ),
-    "state/path_taken_for_a_state: pathlib too": (
+    "state/path_passed_to_load_state_dict: pathlib too": (
         lambda: Small().load_state_dict(__import__("pathlib").Path("a")),
         "Expected state_dict to be dict-like",
     ),
-    "none/hook_that_never_fires: .forward skips hooks": lambda: hook_by_forward() == (0, 1),
-    "none/eval_that_returns_nothing: Module.eval is train(False)": lambda: (
+    "none/forward_hook_never_called: .forward skips hooks": lambda: hook_by_forward() == (0, 1),
+    "none/train_override_returns_none: Module.eval is train(False)": lambda: (
         "return self.train(False)" in __import__("inspect").getsource(nn.Module.eval)
     ),
-    "none/eval_that_returns_nothing: Module.train returns self": lambda: (
+    "none/train_override_returns_none: Module.train returns self": lambda: (
         lambda n: n.train() is n and n.eval() is n
     )(Small()),
-    "device/alias_of_a_buffer: buffers are replaced, parameters keep identity": lambda: (
+    "device/stale_buffer_alias: buffers are replaced, parameters keep identity": lambda: (
         lambda n: (
             n.keep[0].dtype == torch.float32
             and n.b.dtype == torch.float64
@@ -250,128 +250,124 @@ CLAIMS = {
             and n.keep[1].dtype == torch.float64
         )
     )(dirty()),
-    "device/alias_of_a_buffer: to() that changes nothing keeps the alias": lambda: (
+    "device/stale_buffer_alias: to() that changes nothing keeps the alias": lambda: (
         lambda n: n.to("cpu").b is n.keep[0]
     )(Buf()),
-    "device/alias_of_a_buffer: load_state_dict copies in place, alias sees": lambda: (
+    "device/stale_buffer_alias: load_state_dict copies in place, alias sees": lambda: (
         lambda n: (
             n.load_state_dict({"b": torch.ones(2), "p": torch.ones(2)}),
             bool(n.keep[0].all()),
         )[1]
     )(Buf()),
-    "device/plain_tensor_attribute: plain tensor does not follow .double()/to": lambda: (
+    "device/unregistered_buffer: plain tensor does not follow .double()/to": lambda: (
         dirty().t.dtype == torch.float32
     ),
-    "device/plain_tensor_attribute: persistent=False buffer moves, not saved": lambda: (
+    "device/unregistered_buffer: persistent=False buffer moves, not saved": lambda: (
         dirty().q.dtype == torch.float64 and "q" not in Buf().state_dict()
     ),
-    "device/plain_tensor_attribute: not in the state_dict": lambda: "t" not in Buf().state_dict(),
-    "device/numpy_of_a_graph_tensor: device is checked before grad": (
+    "device/unregistered_buffer: not in the state_dict": lambda: "t" not in Buf().state_dict(),
+    "device/numpy_requires_grad: device is checked before grad": (
         lambda: torch.ones(2, device="meta", requires_grad=True).numpy(),
         r"can't convert meta device type tensor to numpy",
     ),
-    "device/numpy_of_a_graph_tensor: eval() alone does not stop it": (
+    "device/numpy_requires_grad: eval() alone does not stop it": (
         lambda: Small().eval()(x4()).numpy(),
         r"requires grad",
     ),
-    "device/grid_made_in_forward: cpu scalars mix but not tensors": (
+    "device/tensor_created_on_cpu_in_forward: cpu scalars mix but not tensors": (
         lambda: torch.cat([x4().to("meta"), x4()], 1),
         r"not on the expected device meta",
     ),
-    "module/class_kept_as_a_layer: nn.ReLU(x) builds a layer": lambda: isinstance(
+    "module/layer_class_not_instantiated: nn.ReLU(x) builds a layer": lambda: isinstance(
         nn.ReLU(x4()), nn.ReLU
     ),
-    "module/class_kept_as_a_layer: MaxPool2d(x) builds a layer": lambda: isinstance(
+    "module/layer_class_not_instantiated: MaxPool2d(x) builds a layer": lambda: isinstance(
         nn.MaxPool2d(x4()), nn.MaxPool2d
     ),
     "none/layer_not_called: relu of a module": (
         lambda: torch.relu(nn.ReLU()),
         r"must be Tensor, not ReLU",
     ),
-    "module/layer_built_from_the_input: nn.LogSoftmax(x) is refused": (
+    "module/layer_constructed_with_input: nn.LogSoftmax(x) is refused": (
         lambda: nn.LogSoftmax(x4()),
         r"dim must be an int or None",
     ),
-    "none/gradient_read_before_backward: zero_grad sets None": zg,
-    "none/gradient_read_before_backward: step skips None incl weight decay": lambda: (
+    "none/grad_none_before_backward: zero_grad sets None": zg,
+    "none/grad_none_before_backward: step skips None incl weight decay": lambda: (
         sgd_none() == (True, True)
     ),
-    "none/gradient_read_before_backward: grad None before": lambda: (
-        nn.Linear(2, 2).weight.grad is None
-    ),
-    "module/dropout_that_ignores_eval: F.dropout default": lambda: (
+    "none/grad_none_before_backward: grad None before": lambda: nn.Linear(2, 2).weight.grad is None,
+    "module/functional_dropout_ignores_eval: F.dropout default": lambda: (
         __import__("inspect").signature(F.dropout).parameters["training"].default is True
     ),
-    "module/dropout_made_in_forward: new module is in train mode": lambda: nn.Dropout().training,
-    "module/block_repeated_by_multiplication: parameters once, state thrice": lambda: (
+    "module/dropout_created_in_forward: new module is in train mode": lambda: nn.Dropout().training,
+    "module/shared_block_list_multiplication: parameters once, state thrice": lambda: (
         len(list(seq_shared().parameters())) == 2 and len(seq_shared().state_dict()) == 6
     ),
-    "module/block_repeated_by_multiplication: named_modules lists one": lambda: (
+    "module/shared_block_list_multiplication: named_modules lists one": lambda: (
         len(list(seq_shared().children())) == 1 and len(seq_shared()) == 3
     ),
-    "module/layers_in_a_python_list: eval, double, parameters, state miss it": listed_step,
-    "module/layers_in_a_python_list: print does not show": lambda: "Conv2d" not in repr(Listed()),
+    "module/layers_in_python_list: eval, double, parameters, state miss it": listed_step,
+    "module/layers_in_python_list: print does not show": lambda: "Conv2d" not in repr(Listed()),
     "module/single_underscore_init: builds with no parameters": lambda: (
         not list(Unders().parameters())
     ),
-    "module/no_super_init: plain numbers may be set before": lambda: Early().size == 3,
-    "module/no_super_init: parameters refuse otherwise": (
+    "module/missing_super_init: plain numbers may be set before": lambda: Early().size == 3,
+    "module/missing_super_init: parameters refuse otherwise": (
         lambda: EarlyP(),
         r"cannot assign parameters before Module",
     ),
-    "module/sequential_with_two_inputs: tuple is not unpacked": (
+    "module/sequential_multiple_inputs: tuple is not unpacked": (
         lambda: nn.Sequential(Joint())((x4(), x4())),
         r"missing 1 required positional argument",
     ),
-    "module/list_inside_sequential: OrderedDict is accepted": lambda: (
+    "module/list_passed_to_sequential: OrderedDict is accepted": lambda: (
         len(nn.Sequential(collections.OrderedDict(a=nn.ReLU()))) == 1
     ),
-    "module/list_inside_sequential: ModuleList takes a list": lambda: (
+    "module/list_passed_to_sequential: ModuleList takes a list": lambda: (
         len(nn.ModuleList([nn.ReLU()])) == 1
     ),
-    "module/module_list_by_number: iterates/indexes": lambda: isinstance(
+    "module/indexed_modulelist: iterates/indexes": lambda: isinstance(
         nn.ModuleList([nn.ReLU()])[0], nn.ReLU
     ),
-    "module/layer_named_like_a_method: registered yet lookup gives the method": lambda: (
+    "module/layer_shadows_method: registered yet lookup gives the method": lambda: (
         "half" in Named()._modules and not isinstance(Named().half, nn.Module)
     ),
-    "module/layer_named_like_a_method: add_module refuses": (
+    "module/layer_shadows_method: add_module refuses": (
         lambda: Small().add_module("half", nn.ReLU()),
         r"attribute 'half' already exists",
     ),
-    "module/layer_named_like_a_method: type, float, double, train, apply, to are methods": lambda: (
-        all(
-            callable(getattr(nn.Module, n)) for n in "half float double type train apply to".split()
-        )
+    "module/layer_shadows_method: type, float, double, train, apply, to are methods": lambda: all(
+        callable(getattr(nn.Module, n)) for n in "half float double type train apply to".split()
     ),
-    "module/training_method_named_train: eval passes False": lambda: (
+    "module/train_method_overridden: eval passes False": lambda: (
         lambda n: (n.eval(), n.seen is False)[1]
     )(Trains()),
-    "module/layer_overwritten_by_its_output: None may replace a layer": lambda: OptNone().d is None,
-    "module/layer_overwritten_by_its_output: call of None layer": (
+    "module/output_overwrites_layer: None may replace a layer": lambda: OptNone().d is None,
+    "module/output_overwrites_layer: call of None layer": (
         lambda: OptNone().d(x4()),
         r"'NoneType' object is not callable",
     ),
-    "module/relu_that_overwrites_the_images: in place writes into its input": inplace,
-    "module/no_activation_in_between: two linear layers are one": linear_pair,
+    "module/inplace_relu_on_input: in place writes into its input": inplace,
+    "module/missing_activation: two linear layers are one": linear_pair,
     "module/discarded_layer_output: BatchNorm does not write into input": bn_after,
     "module/discarded_layer_output: statistics move although discarded": bn_discarded,
-    "none/picture_that_was_not_found: PIL raises": (
+    "none/image_not_found_returns_none: PIL raises": (
         lambda: __import__("PIL.Image").Image.open("nowhere.png"),
         r"No such file",
     ),
-    "none/picture_that_was_not_found: indexing a dict raises KeyError": (
+    "none/image_not_found_returns_none: indexing a dict raises KeyError": (
         lambda: {}["a.png"],
         r"a\.png",
     ),
-    "none/list_of_images: conv of stack works": lambda: (
+    "none/list_of_images_as_batch: conv of stack works": lambda: (
         nn.Conv2d(3, 3, 1)(torch.stack(list(x4()))).shape[0] == 4
     ),
-    "none/list_of_images: a list of unequal sizes cannot be stacked": (
+    "none/list_of_images_as_batch: a list of unequal sizes cannot be stacked": (
         lambda: torch.stack([torch.ones(3, 8, 8), torch.ones(3, 9, 8)]),
         r"equal size",
     ),
-    "none/labels_left_in_the_batch: loader gives a list": lambda: (
+    "none/labels_left_in_batch: loader gives a list": lambda: (
         type(
             next(
                 iter(
@@ -386,21 +382,21 @@ CLAIMS = {
     "none/method_not_called: x.relu / x.contiguous gives builtin": lambda: (
         type(x4().relu).__name__ == "builtin_function_or_method"
     ),
-    "none/optional_layer_left_none: Identity gives its input": lambda: (
+    "none/optional_layer_is_none: Identity gives its input": lambda: (
         lambda v: nn.Identity()(v) is v
     )(x4()),
-    "state/branch_on_pixel_values: nan_to_num leaves finite values": lambda: (
+    "state/export_data_dependent_branch: nan_to_num leaves finite values": lambda: (
         lambda v: torch.equal(torch.nan_to_num(v), v)
     )(x4()),
-    "state/branch_on_pixel_values: shape branch exports": lambda: (
+    "state/export_data_dependent_branch: shape branch exports": lambda: (
         torch.export.export(shapebranch(), (x4(),), strict=False) is not None
     ),
-    "state/branch_on_pixel_values: plain call works": lambda: nanbranch()(x4()) is not None,
-    "state/comparison_hidden_in_min: fx also refuses a branch on the shape": (
+    "state/export_data_dependent_branch: plain call works": lambda: nanbranch()(x4()) is not None,
+    "state/fx_trace_control_flow_min: fx also refuses a branch on the shape": (
         lambda: torch.fx.symbolic_trace(shapebranch()),
         r"symbolically traced variables cannot be used as inputs to control flow",
     ),
-    "state/comparison_hidden_in_min: export accepts that branch": lambda: (
+    "state/fx_trace_control_flow_min: export accepts that branch": lambda: (
         torch.export.export(shapebranch(), (x4(),), strict=False) is not None
     ),
 }
@@ -530,17 +526,17 @@ def compare_after(kind):
 
 
 CLAIMS |= {
-    "none/auxiliary_output_in_the_loss: GoogLeNet gives a tuple in train mode, a tensor in eval": lambda: (
+    "none/aux_output_tuple_in_loss: GoogLeNet gives a tuple in train mode, a tensor in eval": lambda: (
         aux(True) == "GoogLeNetOutputs" and aux(False) == "Tensor"
     ),
-    "none/auxiliary_output_in_the_loss: Inception v3 too": lambda: (
+    "none/aux_output_tuple_in_loss: Inception v3 too": lambda: (
         inc(True) == "InceptionOutputs" and inc(False) == "Tensor"
     ),
-    "none/auxiliary_output_in_the_loss: the dropped head gets no gradient": dropped_side,
-    "none/gradient_read_before_backward: set_to_none=False gives None first and 0 later": zg_false,
-    "none/gradient_of_an_idle_layer: frozen parameters have None": frozen_none,
-    "none/hook_that_never_fires: a replaced layer's hook is not called": replaced,
-    "module/misspelt_forward: forward inside __init__ gives the same message": (
+    "none/aux_output_tuple_in_loss: the dropped head gets no gradient": dropped_side,
+    "none/grad_none_before_backward: set_to_none=False gives None first and 0 later": zg_false,
+    "none/grad_none_unused_layer: frozen parameters have None": frozen_none,
+    "none/forward_hook_never_called: a replaced layer's hook is not called": replaced,
+    "module/misspelled_forward: forward inside __init__ gives the same message": (
         lambda: Nested()(x4()),
         r'is missing the required "forward" function',
     ),
@@ -549,58 +545,56 @@ CLAIMS |= {
         r"optimizer got an empty parameter list",
     ),
     "module/single_underscore_init: print shows no layers": lambda: repr(Unders()) == "Unders()",
-    "module/list_inside_sequential: a function": (
+    "module/list_passed_to_sequential: a function": (
         lambda: nn.Sequential(torch.relu),
         r"is not a Module subclass",
     ),
-    "module/list_inside_sequential: a class": (
+    "module/list_passed_to_sequential: a class": (
         lambda: nn.Sequential(nn.ReLU),
         r"is not a Module subclass",
     ),
-    "module/class_kept_as_a_layer: print does not list it, object and class look different": lambda: (
+    "module/layer_class_not_instantiated: print does not list it, object and class look different": lambda: (
         "act" not in repr(ClassKept())
         and repr(nn.ReLU()) == "ReLU()"
         and repr(nn.ReLU).startswith("<class")
     ),
-    "module/layer_overwritten_by_its_output: another attribute keeps the tensor": lambda: (
+    "module/output_overwrites_layer: another attribute keeps the tensor": lambda: (
         lambda n: (n(x4()), n.kept.requires_grad)[1]
     )(Kept()),
-    "module/layer_named_like_a_method: print lists the layer": lambda: "(half)" in repr(Named()),
-    "module/no_activation_in_between: average pooling is affine": lambda: affine(nn.AvgPool2d(2)),
-    "module/no_activation_in_between: BatchNorm in eval is affine": lambda: affine(
-        nn.BatchNorm2d(3)
-    ),
-    "module/no_activation_in_between: max pooling is not": lambda: not affine(nn.MaxPool2d(2)),
+    "module/layer_shadows_method: print lists the layer": lambda: "(half)" in repr(Named()),
+    "module/missing_activation: average pooling is affine": lambda: affine(nn.AvgPool2d(2)),
+    "module/missing_activation: BatchNorm in eval is affine": lambda: affine(nn.BatchNorm2d(3)),
+    "module/missing_activation: max pooling is not": lambda: not affine(nn.MaxPool2d(2)),
     "module/discarded_layer_output: relu_ changes its tensor": lambda: (
         lambda a: (a.relu_(), bool((a >= 0).all()))[1]
     )(x4()),
     "module/tied_weights": tied,
-    "module/one_relu_for_two_layers: hook fires at each use": relu_hook_twice,
+    "module/shared_relu: hook fires at each use": relu_hook_twice,
     "none/optional_layer_checked_first: None passes through double and state_dict": none_attr,
     "none/optional_layer_checked_first: torchvision's ResNet": lambda: (
         "if self.downsample is not None"
         in __import__("inspect").getsource(torchvision.models.resnet.BasicBlock.forward)
     ),
-    "device/alias_of_a_buffer: identity before and after a move": lambda: (
+    "device/stale_buffer_alias: identity before and after a move": lambda: (
         compare_after("cpu") and not compare_after("meta")
     ),
-    "device/grid_made_in_forward: zeros_like and new_zeros follow": lambda: (
+    "device/tensor_created_on_cpu_in_forward: zeros_like and new_zeros follow": lambda: (
         torch.zeros_like(torch.ones(1, device="meta")).is_meta
         and torch.ones(1, device="meta").new_zeros(2).is_meta
     ),
-    "state/pickled_network: a damaged file gives the same first lines": (
+    "state/weights_only_pickled_network: a damaged file gives the same first lines": (
         lambda: torch.load(io.BytesIO(b"<!DOCTYPE html><html><body>error</body></html>")),
         r"Weights only load failed",
     ),
-    "state/pickled_network: ... and an unsupported operand": (
+    "state/weights_only_pickled_network: ... and an unsupported operand": (
         lambda: torch.load(io.BytesIO(b"<!DOCTYPE html><html><body>error</body></html>")),
         r"Unsupported operand",
     ),
-    "state/path_taken_for_a_state: a network": (
+    "state/path_passed_to_load_state_dict: a network": (
         lambda: Small().load_state_dict(Small()),
         r"Expected state_dict to be dict-like, got <class '.*Small'>",
     ),
-    "state/head_of_another_size: load_state_dict returns the missing names": lambda: (
+    "state/state_dict_head_size_mismatch: load_state_dict returns the missing names": lambda: (
         Small(5)
         .load_state_dict(
             {k: v for k, v in Small(10).state_dict().items() if not k.startswith("fc.")},
@@ -609,11 +603,11 @@ CLAIMS |= {
         .missing_keys
         == ["fc.weight", "fc.bias"]
     ),
-    "state/numpy_number_in_the_checkpoint: an array is refused as well": (
+    "state/weights_only_numpy_scalar: an array is refused as well": (
         lambda: saved({"a": np.ones(3)}),
         r"Weights only load failed",
     ),
-    "state/branch_on_pixel_values: where exports": lambda: (
+    "state/export_data_dependent_branch: where exports": lambda: (
         torch.export.export(
             type(
                 "W", (nn.Module,), {"forward": lambda s, x: torch.where(torch.isnan(x), 0.0, x)}
@@ -627,10 +621,10 @@ CLAIMS |= {
         lambda: nn.Conv2d(3, 3, 1)(nn.MaxPool2d(2)),
         r"!MaxPool2d!, !Parameter!, !Parameter!",
     ),
-    "none/list_of_images: cat of images": lambda: (
+    "none/list_of_images_as_batch: cat of images": lambda: (
         torch.cat([torch.ones(3, 8, 8)] * 4).shape == (12, 8, 8)
     ),
-    "none/labels_left_in_the_batch: stack refuses": (
+    "none/labels_left_in_batch: stack refuses": (
         lambda: torch.stack([x4(), torch.arange(4)]),
         r"equal size",
     ),
@@ -665,26 +659,26 @@ def param_moved_by_optimizer():
 
 
 CLAIMS |= {
-    "module/layer_built_from_the_input: nn.Flatten takes a tensor as start_dim unchecked": lambda: (
+    "module/layer_constructed_with_input: nn.Flatten takes a tensor as start_dim unchecked": lambda: (
         isinstance(nn.Flatten(x4()).start_dim, torch.Tensor)
     ),
-    "module/layer_made_in_forward: a seed before each pass hides it": seed_hides_late_layer,
-    "module/loss_named_like_its_function: the types before and after": lambda: (
+    "module/layer_created_in_forward: a seed before each pass hides it": seed_hides_late_layer,
+    "module/loss_variable_shadows_function: the types before and after": lambda: (
         type(nn.CrossEntropyLoss()).__name__ == "CrossEntropyLoss"
         and type(nn.CrossEntropyLoss()(torch.randn(2, 3), torch.tensor([0, 1]))) is torch.Tensor
     ),
-    "device/plain_tensor_attribute: a Parameter would be changed": param_moved_by_optimizer,
-    "device/numpy_of_a_graph_tensor: no_grad and detach are each enough": lambda: (
+    "device/unregistered_buffer: a Parameter would be changed": param_moved_by_optimizer,
+    "device/numpy_requires_grad: no_grad and detach are each enough": lambda: (
         lambda n: (
             isinstance(n(x4()).detach().numpy(), np.ndarray)
             and not torch.no_grad()(n)(x4()).requires_grad
         )
     )(Small()),
-    "state/comparison_hidden_in_min: assert counts as well": (
+    "state/fx_trace_control_flow_min: assert counts as well": (
         lambda: torch.fx.symbolic_trace(Asserts()),
         r"control flow",
     ),
-    "state/comparison_hidden_in_min: adaptive pooling to 1 is the same": lambda: (
+    "state/fx_trace_control_flow_min: adaptive pooling to 1 is the same": lambda: (
         lambda v: torch.allclose(F.avg_pool2d(v, 8), F.adaptive_avg_pool2d(v, 1), atol=1e-6)
     )(x4()),
 }

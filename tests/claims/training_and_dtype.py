@@ -611,193 +611,193 @@ def kept_gradients():
 
 
 CLAIMS = {
-    "training/relu_output_changed_in_place: anomaly detection prints the line of the ReLU": anomaly,
-    "training/two_backwards_through_one_graph: retain_graph=True gives the gradients of the sum": lambda: (
+    "training/inplace_add_to_relu_output: anomaly detection prints the line of the ReLU": anomaly,
+    "training/backward_twice: retain_graph=True gives the gradients of the sum": lambda: (
         torch.allclose(grads("sum"), grads("two"), atol=1e-6)
     ),
-    "training/state_carried_with_its_graph: retain_graph=True trades the error for the in-place one": (
+    "training/hidden_state_not_detached: retain_graph=True trades the error for the in-place one": (
         loop_retain,
         r"modified by an inplace operation",
     ),
-    "training/relu_output_changed_in_place: the same += after a convolution without ReLU works": lambda: (
+    "training/inplace_add_to_relu_output: the same += after a convolution without ReLU works": lambda: (
         inplace(lambda y: y) is None
     ),
-    "training/relu_output_changed_in_place: Sigmoid and Tanh refuse too": lambda: (
+    "training/inplace_add_to_relu_output: Sigmoid and Tanh refuse too": lambda: (
         raises(lambda: inplace(torch.sigmoid), "inplace")
         and raises(lambda: inplace(torch.tanh), "inplace")
     ),
-    "training/relu_output_changed_in_place: inplace=True or False makes no difference": lambda: (
+    "training/inplace_add_to_relu_output: inplace=True or False makes no difference": lambda: (
         raises(lambda: inplace(nn.ReLU(inplace=True)), "inplace")
         and raises(lambda: inplace(nn.ReLU()), "inplace")
     ),
-    "training/loss_of_the_predicted_class: requires_grad_() on the loss silences it, the weights get no gradient": sil,
-    "training/loss_with_a_new_tensor: the weights have grad None and the step does nothing": newt,
-    "training/constraint_under_no_grad: the output requires grad, the weight gets None, the bias a gradient": ng,
-    "training/constraint_under_no_grad: an in-place change of the weight under no_grad keeps the parameter": ng2,
-    "training/name_that_no_parameter_has: an empty group is accepted": lambda: (
+    "training/loss_on_argmax: requires_grad_() on the loss silences it, the weights get no gradient": sil,
+    "training/loss_wrapped_in_new_tensor: the weights have grad None and the step does nothing": newt,
+    "training/loss_term_under_no_grad: the output requires grad, the weight gets None, the bias a gradient": ng,
+    "training/loss_term_under_no_grad: an in-place change of the weight under no_grad keeps the parameter": ng2,
+    "training/optimizer_parameter_name_mismatch: an empty group is accepted": lambda: (
         torch.optim.SGD([{"params": []}], lr=0.1) is not None
     ),
-    "training/spent_generator: parameters() is spent after one pass": gen,
-    "training/multiplied_parameter: the product is neither a Parameter nor registered": mod,
-    "training/multiplied_parameter: detach() is accepted and trains nothing": detopt,
-    "training/multiplied_parameter: .to() of another dtype gives a non-leaf, .to() of the same gives the tensor itself": lambda: (
+    "training/exhausted_parameter_generator: parameters() is spent after one pass": gen,
+    "training/non_leaf_parameter: the product is neither a Parameter nor registered": mod,
+    "training/non_leaf_parameter: detach() is accepted and trains nothing": detopt,
+    "training/non_leaf_parameter: .to() of another dtype gives a non-leaf, .to() of the same gives the tensor itself": lambda: (
         not torch.ones(1, requires_grad=True).to(torch.float64).is_leaf
         and torch.ones(1, requires_grad=True).to("cpu").is_leaf
     ),
-    "training/frozen_head: an optimizer accepts frozen parameters": frozenopt,
-    "training/train_that_leaves_the_head: eval() calls train(False)": evcalls,
-    "training/warmup_that_never_advances: making the scheduler sets the rate to 0": warm,
-    "training/dropout_at_inference: no_grad leaves dropout on": drop_ng,
-    "training/training_after_validation: no_grad ends with the function, eval() stays": restore,
-    "training/training_after_validation: BatchNorm in eval mode neither updates nor uses the batch's statistics": bneval,
-    "training/moving_statistics_in_a_frozen_backbone: frozen BatchNorm in train mode updates, under no_grad too": lambda: (
+    "training/frozen_new_head: an optimizer accepts frozen parameters": frozenopt,
+    "training/train_override_skips_head: eval() calls train(False)": evcalls,
+    "training/missing_scheduler_step: making the scheduler sets the rate to 0": warm,
+    "training/missing_eval_mode: no_grad leaves dropout on": drop_ng,
+    "training/missing_train_mode_after_validation: no_grad ends with the function, eval() stays": restore,
+    "training/missing_train_mode_after_validation: BatchNorm in eval mode neither updates nor uses the batch's statistics": bneval,
+    "training/frozen_batchnorm_statistics_update: frozen BatchNorm in train mode updates, under no_grad too": lambda: (
         bnfrozen(True) and bnfrozen(False)
     ),
-    "training/moving_statistics_in_a_frozen_backbone: net.train() undoes an earlier eval() of a part": trainundo,
-    "training/square_root_of_zero: the gradient of sqrt(x^2 sum) at 0 is NaN": lambda: bool(
+    "training/frozen_batchnorm_statistics_update: net.train() undoes an earlier eval() of a part": trainundo,
+    "training/nan_sqrt_of_zero: the gradient of sqrt(x^2 sum) at 0 is NaN": lambda: bool(
         g(lambda x: x.pow(2).sum().sqrt()).isnan().all()
     ),
-    "training/square_root_of_zero: clipping spreads the NaN": clipnan,
-    "training/square_root_of_zero: torch.where around the root does not help": where_nan,
-    "training/square_root_of_zero: vector_norm gives 0 there": lambda: (
+    "training/nan_sqrt_of_zero: clipping spreads the NaN": clipnan,
+    "training/nan_sqrt_of_zero: torch.where around the root does not help": where_nan,
+    "training/nan_sqrt_of_zero: vector_norm gives 0 there": lambda: (
         not g(torch.linalg.vector_norm).any()
     ),
-    "training/logarithm_of_a_zero_target: the loss is NaN, the gradients are finite": logz,
-    "training/logarithm_of_a_zero_target: xlogy(0, 0) is 0": lambda: (
+    "training/nan_log_of_zero: the loss is NaN, the gradients are finite": logz,
+    "training/nan_log_of_zero: xlogy(0, 0) is 0": lambda: (
         float(torch.xlogy(torch.zeros(()), torch.zeros(()))) == 0
     ),
-    "training/rare_class_bias_in_every_layer: sigmoid(-4.6) is 0.01": lambda: (
+    "training/dying_relu_negative_bias: sigmoid(-4.6) is 0.01": lambda: (
         abs(float(torch.sigmoid(torch.tensor(-4.6))) - 0.01) < 1e-4
     ),
-    "training/rare_class_bias_in_every_layer: a dead ReLU passes no gradient": relu_dead,
-    "training/train_that_leaves_the_head: after eval() the network and its dropout are in train mode": tl,
-    "memory/sum_of_losses_with_their_graphs: backward frees what the nodes had saved": freed,
-    "memory/sum_of_losses_with_their_graphs: without backward the activations stay": kept,
-    "memory/sum_of_losses_with_their_graphs: the sum requires grad": inplace_total,
-    "memory/graph_kept_at_inference: eval() does not switch autograd off": evalgraph,
-    "memory/graph_kept_at_inference: inference_mode does too": inf,
-    "dtype/half_network: half() converts the network in place": halfself,
-    "dtype/autocast_around_the_encoder: inside, both layers give bfloat16 and the weights stay float32": ac,
-    "dtype/double_targets: MSE and L1 accept float64 targets and give a float64 loss": lambda: (
+    "training/dying_relu_negative_bias: a dead ReLU passes no gradient": relu_dead,
+    "training/train_override_skips_head: after eval() the network and its dropout are in train mode": tl,
+    "memory/loss_sum_keeps_graph: backward frees what the nodes had saved": freed,
+    "memory/loss_sum_keeps_graph: without backward the activations stay": kept,
+    "memory/loss_sum_keeps_graph: the sum requires grad": inplace_total,
+    "memory/missing_no_grad_at_inference: eval() does not switch autograd off": evalgraph,
+    "memory/missing_no_grad_at_inference: inference_mode does too": inf,
+    "dtype/half_model_float32_images: half() converts the network in place": halfself,
+    "dtype/autocast_around_encoder_only: inside, both layers give bfloat16 and the weights stay float32": ac,
+    "dtype/float64_targets: MSE and L1 accept float64 targets and give a float64 loss": lambda: (
         loss_d(F.mse_loss) is torch.float64 and loss_d(F.l1_loss) is torch.float64
     ),
-    "dtype/double_targets: binary_cross_entropy refuses in the same way": (
+    "dtype/float64_targets: binary_cross_entropy refuses in the same way": (
         lambda: loss_d(F.binary_cross_entropy),
         "Found dtype Double but expected Float",
     ),
-    "dtype/byte_mask: one uint8 label per image is accepted": lambda: (
+    "dtype/uint8_mask_target: one uint8 label per image is accepted": lambda: (
         F.cross_entropy(torch.randn(4, 3), torch.zeros(4, dtype=torch.uint8)).isfinite().item()
     ),
-    "dtype/byte_mask: float masks get a message that says Long or Byte": (
+    "dtype/uint8_mask_target: float masks get a message that says Long or Byte": (
         lambda: F.cross_entropy(torch.randn(4, 3, 2, 2), torch.zeros(4, 2, 2)),
         "expected target dtype to be Long or Byte, but got Float",
     ),
-    "dtype/byte_mask: 255 is out of range": (
+    "dtype/uint8_mask_target: 255 is out of range": (
         lambda: F.cross_entropy(torch.randn(1, 3, 1, 1), torch.full((1, 1, 1), 255)),
         "Target 255 is out of bounds",
     ),
-    "dtype/float_head_on_a_bfloat16_encoder: an addition promotes": lambda: (
+    "dtype/float32_head_on_bfloat16_encoder: an addition promotes": lambda: (
         (torch.ones(1).bfloat16() + torch.ones(1)).dtype is torch.float32
     ),
-    "dtype/double_targets_for_mse: the gradients are float32": lambda: (
+    "dtype/float64_targets_for_mse: the gradients are float32": lambda: (
         gd(F.mse_loss) is torch.float32 and gd(F.l1_loss) is torch.float32
     ),
-    "training/growing_gradients: on w^2/2 the loss falls and rises again": swing,
-    "training/optimizer_that_never_steps: a scaler that skips the first step brings the warning": scalerwarn,
-    "training/square_root_of_zero: pairwise_distance has a finite gradient there": lambda: bool(
+    "training/missing_zero_grad: on w^2/2 the loss falls and rises again": swing,
+    "training/missing_optimizer_step: a scaler that skips the first step brings the warning": scalerwarn,
+    "training/nan_sqrt_of_zero: pairwise_distance has a finite gradient there": lambda: bool(
         g(lambda x: F.pairwise_distance(x[None], torch.zeros(1, 2)).sum()).isfinite().all()
     ),
-    "training/square_root_of_zero: a power of one half gives NaN too": lambda: bool(
+    "training/nan_sqrt_of_zero: a power of one half gives NaN too": lambda: bool(
         g(lambda x: x.pow(2).sum().pow(0.5)).isnan().all()
     ),
-    "training/rare_class_bias_in_every_layer: with a bias of -4.6 the default convolution dies and gives all images the same": dead46,
-    "training/train_that_leaves_the_head: F.dropout is on by default": lambda: bool(
+    "training/dying_relu_negative_bias: with a bias of -4.6 the default convolution dies and gives all images the same": dead46,
+    "training/train_override_skips_head: F.dropout is on by default": lambda: bool(
         (F.dropout(torch.ones(1000)) == 0).any()
     ),
-    "memory/graph_kept_at_inference: cpu() keeps the graph": lambda: (
+    "memory/missing_no_grad_at_inference: cpu() keeps the graph": lambda: (
         nn.Linear(1, 1)(torch.ones(1, 1)).cpu().requires_grad
     ),
-    "module/fc_that_squeezenet_never_calls: a ResNet has fc, SqueezeNet classifier": names,
-    "shape/view_of_channels_last_memory: permute causes the same message": (
+    "module/unused_squeezenet_fc: a ResNet has fc, SqueezeNet classifier": names,
+    "shape/view_channels_last_memory: permute causes the same message": (
         lambda: torch.zeros(2, 3, 4).permute(0, 2, 1).view(2, 12),
         "view size is not compatible",
     ),
-    "module/fc_that_squeezenet_never_calls: the model still gives 1000 classes": cls,
-    "module/out_channels_set_by_hand: the layer prints 10 and gives 1000; so does Linear": lambda: (
+    "module/unused_squeezenet_fc: the model still gives 1000 classes": cls,
+    "module/out_channels_attribute_changed: the layer prints 10 and gives 1000; so does Linear": lambda: (
         outc() and outf()
     ),
-    "shape/view_of_channels_last_memory: the convolution keeps the format": cl,
-    "shape/view_of_channels_last_memory: a channels-last weight alone is enough": cl_w,
-    "training/requires_grad_of_a_module: the parameters stay trainable": modattr,
-    "training/convolution_without_bias: a bias before BatchNorm changes nothing in train mode and gets a zero gradient up to rounding": lambda: (
+    "shape/view_channels_last_memory: the convolution keeps the format": cl,
+    "shape/view_channels_last_memory: a channels-last weight alone is enough": cl_w,
+    "training/requires_grad_on_module: the parameters stay trainable": modattr,
+    "training/conv_without_bias_before_batchnorm: a bias before BatchNorm changes nothing in train mode and gets a zero gradient up to rounding": lambda: (
         bnbias() and bnbiasgrad()
     ),
-    "training/gradients_of_two_batches: equals the gradient of the batch of eight": accum,
-    "training/clipping_of_nothing: the norm of nothing is 0": clip0,
-    "training/clipping_of_nothing: gradients that are None have a norm of 0 too": lambda: (
+    "training/gradient_accumulation: equals the gradient of the batch of eight": accum,
+    "training/clip_grad_norm_exhausted_generator: the norm of nothing is 0": clip0,
+    "training/clip_grad_norm_exhausted_generator: gradients that are None have a norm of 0 too": lambda: (
         float(nn.utils.clip_grad_norm_(nn.Linear(2, 2).parameters(), 1.0)) == 0
     ),
-    "dtype/scaler_for_a_half_network: 1 - 0.0001 is 1 in half precision": half_train_step,
-    "dtype/scaler_for_a_half_network: a float32 network that loads float16 stays float32": ld,
-    "dtype/scaler_for_a_half_network: without the scaler nothing is raised": half_without_scaler,
-    "loss/raw_scores_with_nll_loss: it is minus the label's number, and no logarithm": lambda: (
+    "dtype/gradscaler_with_half_model: 1 - 0.0001 is 1 in half precision": half_train_step,
+    "dtype/gradscaler_with_half_model: a float32 network that loads float16 stays float32": ld,
+    "dtype/gradscaler_with_half_model: without the scaler nothing is raised": half_without_scaler,
+    "loss/logits_passed_to_nll_loss: it is minus the label's number, and no logarithm": lambda: (
         torch.allclose(*nll()[:2])
     ),
-    "loss/raw_scores_with_nll_loss: on log_softmax it equals cross_entropy": lambda: torch.allclose(
-        *nll(lambda s: F.log_softmax(s, 1))[::2]
+    "loss/logits_passed_to_nll_loss: on log_softmax it equals cross_entropy": lambda: (
+        torch.allclose(*nll(lambda s: F.log_softmax(s, 1))[::2])
     ),
-    "loss/raw_scores_with_nll_loss: on a softmax it lies between -1 and 0": lambda: (
+    "loss/logits_passed_to_nll_loss: on a softmax it lies between -1 and 0": lambda: (
         -1 <= float(nll(lambda s: s.softmax(1))[0]) <= 0
     ),
-    "state/state_of_a_deeper_network: strict=False copies what exists and drops the rest": lenient,
-    "state/state_of_a_deeper_network: the other way round, layers are missing": (
+    "state/state_dict_of_deeper_network: strict=False copies what exists and drops the rest": lenient,
+    "state/state_dict_of_deeper_network: the other way round, layers are missing": (
         lambda: Strict(3).load_state_dict(Strict(2).state_dict()),
         r'Missing key\(s\) in state_dict: "layers.2.weight"',
     ),
-    "state/mode_frozen_by_a_trace: the code holds the mode as a constant": lambda: (
+    "state/fx_trace_frozen_mode: the code holds the mode as a constant": lambda: (
         "training = True" in torch.fx.symbolic_trace(Functional()).code
         and "training = False" in torch.fx.symbolic_trace(Functional().eval()).code
     ),
-    "state/mode_frozen_by_a_trace: eval() does not reach it, nor does train()": lambda: (
+    "state/fx_trace_frozen_mode: eval() does not reach it, nor does train()": lambda: (
         not steady(torch.fx.symbolic_trace(Functional()).eval())
         and steady(torch.fx.symbolic_trace(Functional().eval()).train())
     ),
-    "state/mode_frozen_by_a_trace: a module of torch.nn follows the mode": lambda: (
+    "state/fx_trace_frozen_mode: a module of torch.nn follows the mode": lambda: (
         steady((net := torch.fx.symbolic_trace(Module())).eval()) and not steady(net.train())
     ),
-    "state/mode_frozen_by_a_trace: create_feature_extractor traces both modes": extracted,
-    "state/loop_over_the_images: a batch that may vary is refused": (
+    "state/fx_trace_frozen_mode: create_feature_extractor traces both modes": extracted,
+    "state/export_python_loop: a batch that may vary is refused": (
         lambda: exported(({0: torch.export.Dim.DYNAMIC},)),
         r"your code specialized it to be a constant \(4\)",
     ),
-    "state/loop_over_the_images: a graph of a fixed batch refuses every other": (
+    "state/export_python_loop: a graph of a fixed batch refuses every other": (
         lambda: exported(None).module()(torch.ones(7, 3, 8, 8)),
         r"Guard failed: x\.size\(\)\[0\] == 4|Expected input",
     ),
-    "state/loop_over_the_images: torch.jit.trace gives 4 images for 7": lambda: (
+    "state/export_python_loop: torch.jit.trace gives 4 images for 7": lambda: (
         len(torch.jit.trace(Rounds(), torch.ones(4, 3, 8, 8))(torch.ones(7, 3, 8, 8))) == 4
     ),
-    "data/deviation_of_a_blank_image: NaN in its row, NaN gradients despite nan_to_num": blank,
-    "data/deviation_of_a_blank_image: a grey one has a tiny deviation that is not 0": nearly,
-    "data/unknown_depths_in_the_loss: every gradient of a shared weight is NaN": shared,
-    "data/unknown_depths_in_the_loss: choosing the known ones is finite": lambda: (
+    "data/division_by_zero_std: NaN in its row, NaN gradients despite nan_to_num": blank,
+    "data/division_by_zero_std: a grey one has a tiny deviation that is not 0": nearly,
+    "data/nan_targets_in_loss: every gradient of a shared weight is NaN": shared,
+    "data/nan_targets_in_loss: choosing the known ones is finite": lambda: (
         unknown(lambda p, d: F.mse_loss(p[d.isfinite()], d[d.isfinite()])) == (True, True)
     ),
-    "data/unknown_depths_in_the_loss: multiplying by a mask keeps NaN": lambda: (
+    "data/nan_targets_in_loss: multiplying by a mask keeps NaN": lambda: (
         unknown(lambda p, d: ((p - d) ** 2 * d.isfinite()).sum()) == (False, False)
     ),
-    "data/unknown_depths_in_the_loss: torch.where gives a finite loss and NaN gradients": lambda: (
+    "data/nan_targets_in_loss: torch.where gives a finite loss and NaN gradients": lambda: (
         unknown(lambda p, d: torch.where(d.isfinite(), (p - d) ** 2, 0.0).mean()) == (True, False)
     ),
-    "none/activation_of_an_unknown_name: print does not show an attribute that is None": unnamed,
-    "none/side_output_left_none: zeros for scores add log(10)": lambda: torch.allclose(
+    "none/unknown_activation_name: print does not show an attribute that is None": unnamed,
+    "none/side_output_is_none: zeros for scores add log(10)": lambda: torch.allclose(
         F.cross_entropy(torch.zeros(4, 10), torch.arange(4)), torch.tensor(10.0).log()
     ),
-    "training/optimizer_of_the_old_head: its zero_grad does not know the new head": kept_gradients,
-    "training/optimizer_of_the_old_head: net.zero_grad() empties, and nothing moves": lambda: (
+    "training/optimizer_keeps_old_head: its zero_grad does not know the new head": kept_gradients,
+    "training/optimizer_keeps_old_head: net.zero_grad() empties, and nothing moves": lambda: (
         stale(fresh=False) == (True, True, 1)
     ),
-    "training/optimizer_of_the_old_head: add_param_group adds the new one, the old one stays": lambda: (
+    "training/optimizer_keeps_old_head: add_param_group adds the new one, the old one stays": lambda: (
         stale(fresh=True)[::2] == (False, 2)
     ),
 }

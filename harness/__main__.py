@@ -1,7 +1,0 @@
-"""Run the command line."""
-
-import sys
-
-from .cli import main
-
-sys.exit(main())

@@ -1,0 +1,83 @@
+"""What fixes cost and how soon cases fail, as measured once: kept for an entry's page.
+
+`results/timing/broken-<device>.toml` says when and under what fingerprint. These are times:
+history, held against nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import tomli
+import tomli_w
+from msgspec import Struct
+
+from broken_convnets.errors import RecordError
+from broken_convnets.util import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class FixCost(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many times the time of the case its fix takes, and the interval of that."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+class BrokenTimes(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that was measured of broken sides, on one device."""
+
+    device: str
+    fingerprint: dict[str, str] = {}
+    date: str = ""  # of the last of them, as YYYY-MM-DD
+    fix_costs: dict[str, FixCost] = {}
+    failures_us: dict[str, float] = {}  # time to the exception, in microseconds
+
+
+def path_of(results: Path, device: str) -> Path:
+    """Return where the times of a device are kept."""
+    return results / "timing" / f"broken-{device}.toml"
+
+
+def read(results: Path, device: str) -> BrokenTimes:
+    """Return what was measured; raises RecordError where the file is damaged."""
+    path = path_of(results, device)
+    if not path.is_file():
+        return BrokenTimes(device)
+    try:
+        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), BrokenTimes)
+    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: {error}; restore it, or delete it and measure anew"
+        raise RecordError(message) from None
+
+
+def save(results: Path, new: BrokenTimes) -> Path:
+    """Add times to those taken under the same fingerprint; others are dropped, not mixed."""
+    former = read(results, new.device)
+    if former.fingerprint == new.fingerprint:
+        new = msgspec.structs.replace(
+            new,
+            fix_costs=dict(sorted({**former.fix_costs, **new.fix_costs}.items())),
+            failures_us=dict(sorted({**former.failures_us, **new.failures_us}.items())),
+        )
+    path = path_of(results, new.device)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write(path, tomli_w.dumps(msgspec.to_builtins(new)))
+    return path
+
+
+def sentence(times: BrokenTimes, name: str) -> str:
+    """Return what was measured of an entry, and where; empty where nothing was."""
+    where = ", ".join(filter(None, (times.fingerprint.get("processor"), times.device)))
+    measured = f"(torch {times.fingerprint.get('torch', '')}, {where}, {times.date})"
+    if name in times.fix_costs:
+        cost = times.fix_costs[name]
+        spread = f"{cost.low:.2f} to {cost.high:.2f}"
+        return f"The fix takes {cost.ratio:.2f} times as long as the case, {spread} {measured}"
+    if name in times.failures_us:
+        return f"It fails within {times.failures_us[name]:,.0f} µs of its start {measured}"
+    return ""

@@ -1,0 +1,1 @@
+"""The `coverage` command: compare the corpus with real reports of failing networks."""

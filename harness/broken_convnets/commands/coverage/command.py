@@ -1,0 +1,20 @@
+"""The `coverage` command: compare the corpus with real reports of failing networks."""
+
+from __future__ import annotations
+
+import argparse
+
+from broken_convnets.commands.coverage.coverage import write_or_compare
+from broken_convnets.corpus.entries import load
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each problem; return 1 if there is one."""
+    problems = write_or_compare(load(options.corpus), write=options.write)
+    print("\n".join([*problems, f"{len(problems)} problems"]))
+    return 1 if problems else 0

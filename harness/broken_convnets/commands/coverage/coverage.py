@@ -1,0 +1,126 @@
+"""Hold the corpus against real reports: which kinds of failure its cases cover, and which not."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+import tomli
+from msgspec import Struct
+
+from broken_convnets.corpus.entries import Case, Corpus
+from broken_convnets.errors import CorpusError
+from broken_convnets.vocabulary import Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = "docs/coverage.md"
+HEAD = """\
+# What the corpus covers
+
+Made by `broken-convnets coverage --write`; do not edit. The reports are in
+`evidence/reports.jsonl`: where a real network failed, and of which kind the failure is. A case's
+`covers` names kinds; a kind that no case covers is in `evidence/uncovered.toml` with the reason.
+"""
+
+
+class Report(Struct, frozen=True, forbid_unknown_fields=True):
+    """A place where somebody's network failed."""
+
+    id: str
+    kind: str
+    symptom: str
+    url: str
+
+
+class Coverage(Struct, frozen=True):
+    """Reports by kind, cases by kind, and the reasons for the kinds without a case."""
+
+    reports: dict[str, list[Report]]
+    cases: dict[str, list[str]]
+    uncovered: dict[str, str]
+
+    def problems(self) -> list[str]:
+        """Return what does not fit together, a sentence each."""
+        found = []
+        for kind in sorted({*self.reports, *self.cases, *self.uncovered}):
+            names = ", ".join(self.cases.get(kind, []))
+            if kind not in self.reports:
+                found.append(f"{kind}: no report is of this kind: correct it in {names or PAGE}")
+            elif names and kind in self.uncovered:
+                found.append(f"{kind}: covered by {names}: remove it from evidence/uncovered.toml")
+            elif not names and kind not in self.uncovered:
+                found.append(f"{kind}: no case covers it: add one, or the reason why not")
+        return found
+
+
+def read(corpus: Corpus) -> Coverage:
+    """Read the evidence beside a corpus; raises CorpusError where there is none."""
+    folder = corpus.root / "evidence"
+    try:
+        lines = (folder / "reports.jsonl").read_bytes().splitlines()
+        uncovered = tomli.loads((folder / "uncovered.toml").read_text(encoding="utf-8"))
+        known = [msgspec.json.decode(line, type=Report) for line in lines]
+    except (OSError, tomli.TOMLDecodeError, msgspec.DecodeError) as error:
+        message = f"the evidence in {folder} cannot be read: {error}"
+        raise CorpusError(message) from None
+    reports, cases = defaultdict(list), defaultdict(list)
+    for report in known:
+        reports[report.kind].append(report)
+    for name, entry in corpus.entries.items():
+        for kind in entry.spec.covers if isinstance(entry, Case) else []:
+            cases[kind].append(name)
+    return Coverage(dict(reports), dict(cases), uncovered)
+
+
+def page(corpus: Corpus, coverage: Coverage) -> str:
+    """Return `docs/coverage.md`."""
+    entries = corpus.entries.values()
+    cases = [entry for entry in entries if isinstance(entry, Case)]
+    silent = sum(case.spec.broken.stage is Stage.SILENT for case in cases)
+    total = sum(map(len, coverage.reports.values()))
+    covered = sum(len(coverage.reports.get(kind, [])) for kind in coverage.cases)
+    summary = [
+        f"{len(cases)} pairs, {silent} of them silent, and {len(entries) - len(cases)} controls.",
+        f"They cover {len(coverage.cases)} of {len(coverage.reports)} kinds,",
+        f"and {covered} of {total} reports.\n",
+    ]
+    lines = [
+        HEAD,
+        " ".join(summary),
+        *_counts("topic", Counter(case.id.partition("/")[0] for case in cases)),
+        *_counts("stage", Counter(case.spec.broken.stage.value for case in cases)),
+        *_counts("level", Counter(str(case.spec.level) for case in cases)),
+        "| kind | reports | cases |\n| --- | --- | --- |",
+        *(
+            f"| {kind} | {len(coverage.reports[kind])} | {', '.join(names)} |"
+            for kind, names in sorted(coverage.cases.items())
+            if kind in coverage.reports
+        ),
+        "\n| not covered | reports | why |\n| --- | --- | --- |",
+        *(
+            f"| {kind} | {len(coverage.reports.get(kind, []))} | {reason} |"
+            for kind, reason in sorted(coverage.uncovered.items())
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(name: str, counts: Counter[str]) -> list[str]:
+    rows = [f"| {key} | {count} |" for key, count in sorted(counts.items())]
+    return [f"| {name} | pairs |\n| --- | --- |", *rows, ""]
+
+
+def write_or_compare(corpus: Corpus, *, write: bool) -> list[str]:
+    """Return what is wrong with the coverage; bring its page up to date where asked to."""
+    coverage = read(corpus)
+    path: Path = corpus.root / PAGE
+    text = page(corpus, coverage)
+    problems = coverage.problems()
+    if write:
+        path.write_text(text, encoding="utf-8")
+    elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+        problems.append(f"{PAGE} is not current: run `broken-convnets coverage --write`")
+    return problems

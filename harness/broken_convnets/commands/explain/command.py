@@ -1,0 +1,63 @@
+"""The `explain` command: name the mistake behind a message or a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from broken_convnets.commands.explain import answer, matching
+from broken_convnets.commands.explain.reading import tail
+from broken_convnets.commands.shared_options import add_json
+from broken_convnets.corpus.entries import load
+from broken_convnets.errors import UsageError
+from broken_convnets.util import terminal
+from broken_convnets.util.argument_types import positive
+from broken_convnets.util.json_output import print_json
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="the message (default: stdin)")
+    parser.add_argument("--file", type=Path, metavar="PATH", help="a file that holds it")
+    parser.add_argument(
+        "--top", type=positive, default=3, metavar="N", help="cases at most (default 3)"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the cases that are similar to a text; return 1 if there is none."""
+    text = _pasted(options)
+    corpus = load(options.corpus)
+    matches = matching.explain(text, top=options.top, corpus=corpus)
+    if options.json:
+        print_json({"matches": matches})
+    else:
+        terminal.print_pieces(partial(answer.answer, matches, corpus))
+    return 0 if matches else 1
+
+
+def _pasted(options: argparse.Namespace) -> str:
+    """Return the text to explain, from wherever it was given; raise UsageError for none."""
+    if options.file and options.text is not None:
+        message = "give the text or --file, not both"
+        raise UsageError(message)
+    try:
+        if options.file:
+            with options.file.open("rb") as stream:
+                text = tail(stream)
+        elif options.text is None:
+            if sys.stdin.isatty():
+                print("Paste the message or the traceback, then press Ctrl-D:", file=sys.stderr)
+            text = tail(sys.stdin.buffer)
+        else:
+            text = options.text
+    except OSError as error:
+        message = f"{options.file or 'stdin'} cannot be read: {error.strerror or error}"
+        raise UsageError(message) from None
+    if not text.strip():
+        message = "there is nothing to explain: give the message, or pipe the traceback in"
+        raise UsageError(message)
+    return text

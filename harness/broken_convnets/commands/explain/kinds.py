@@ -1,0 +1,127 @@
+"""Read what one family of messages says of types, devices and calls: a match in, a fact out."""
+
+from __future__ import annotations
+
+import re
+
+from broken_convnets.commands.explain.figures import Fact, numbers, shown
+from broken_convnets.corpus.wording import TYPES
+
+# What comes where a tensor should.
+STAND_INS = {"NoneType", "tuple", "list", "ndarray", "Image", "builtin_function_or_method"}
+# A layer does where nobody has called it. `TENSORS` are attributes that no layer has.
+LAYER = re.compile(
+    "Conv|Linear|Pool|Norm|ReLU|ELU|Sigmoid|Tanh|Softmax|Dropout|Sequential|Flatten|Upsample|Loss$"
+)
+TENSORS = {
+    "argmax",
+    "backward",
+    "detach",
+    "dim",
+    "flatten",
+    "item",
+    "log_softmax",
+    "max",
+    "mean",
+    "ndim",
+    "numpy",
+    "permute",
+    "reshape",
+    "shape",
+    "size",
+    "softmax",
+    "squeeze",
+    "unsqueeze",
+    "view",
+}
+METHODS = {"forward", "train", "eval", "half", "float", "double", "to", "apply"}  # of a module
+PAIR = 2  # images and labels
+
+
+def types(match: re.Match[str]) -> Fact:
+    """Read the types of an input and of a layer's parameters."""
+    given, kept = match[1], match[2]
+    if ("cuda" in given) != ("cuda" in kept):
+        places = ["on the GPU" if "cuda" in name else "on the CPU" for name in (given, kept)]
+        return Fact(
+            f"The input is {places[0]}, the layer's parameters are {places[1]}.", ("two devices",)
+        )
+    return Fact(f"The input is {given}, the layer's parameters are {kept}.", _pair(given, kept))
+
+
+def two_types(match: re.Match[str]) -> Fact | None:
+    """Read two types of number."""
+    pair = _pair(match[1], match[2])
+    return Fact(f"Two types meet: {match[1]} and {match[2]}.", pair) if pair else None
+
+
+def _pair(one: str, other: str) -> tuple[str, ...]:
+    """Return both types of number in one spelling and one order; nothing if they are none."""
+    names = [TYPES.get(name.rpartition(".")[2].rpartition(":")[2].lower()) for name in (one, other)]
+    known = sorted(name for name in names if name)
+    return (" with ".join(known),) if len(known) == len(names) else ()
+
+
+def devices(match: re.Match[str]) -> Fact:
+    """Read two devices."""
+    return Fact(f"One tensor is on {match[1]}, another on {match[2]}.")
+
+
+def given(match: re.Match[str]) -> Fact | None:
+    """Read the types that a call was given."""
+    first = match[2].partition(",")[0].strip()
+    if first in {"Tensor", "Parameter"}:
+        return None
+    return _typed(match[1], first)
+
+
+def listed(match: re.Match[str]) -> Fact:
+    """Read a list of tensors."""
+    held = match[1].count("Tensor")
+    return Fact(f"The list holds {held} tensors.", ("a pair" if held == PAIR else "a row",))
+
+
+def argument(match: re.Match[str]) -> Fact:
+    """Read the type of one argument."""
+    return _typed(match[1], match[2])
+
+
+def _typed(call: str, kind: str) -> Fact:
+    name = kind.rpartition(".")[2]
+    tag = "a layer" if LAYER.search(name) else f"a {name}"
+    return Fact(f"{call} got a {name} where a tensor should be.", (tag,))
+
+
+def attribute(match: re.Match[str]) -> Fact:
+    """Read what an attribute was missed on."""
+    name, attribute = match[1].rpartition(".")[2], match[2]
+    sentence = f"What should have had `{attribute}` is a {name}."
+    if name in STAND_INS:
+        return Fact(sentence, (f"a {name}",))
+    if LAYER.search(name) and attribute in TENSORS:
+        return Fact(sentence, ("a layer",))
+    return Fact(sentence, (f"a {name} without {attribute}",) if name.islower() else ())
+
+
+def misused(match: re.Match[str]) -> Fact:
+    """Read what was called, indexed or walked through and cannot be."""
+    name, use = match[1].rpartition(".")[2], match[2]
+    return Fact(f"A {name} was used as if it were {use}.", (f"a {name} not {use}",))
+
+
+def arguments(match: re.Match[str]) -> Fact:
+    """Read a call with other arguments."""
+    name = match[1] if match[1] in METHODS else "a function"
+    return Fact(
+        f"{match[1]}() was called with other arguments than it takes.", (f"call of {name}",)
+    )
+
+
+def overwritten(match: re.Match[str]) -> Fact:
+    """Read a tensor that backward still needed."""
+    shape, maker = numbers(match[1]), match[2]
+    times = int(match[3]) - int(match[4])
+    return Fact(
+        f"The tensor of shape {shown(shape)} that {maker} gave was changed {times} "
+        "time(s) after it had been kept for backward."
+    )

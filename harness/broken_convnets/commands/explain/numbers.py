@@ -1,0 +1,75 @@
+"""The reader's own numbers: what the figures of a message say, by the families of messages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.explain import figures, kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broken_convnets.commands.explain.figures import Fact
+
+
+def facts(says: str) -> list[Fact]:
+    """Return what the figures of a message say; nothing where it is of no known family."""
+    found = []
+    for pattern, read in FAMILIES:
+        match = pattern.search(says)
+        fact = read(match) if match else None
+        if fact is not None:
+            found.append(fact)
+    return found
+
+
+def tags(says: str) -> list[str]:
+    """Return the tags of all facts."""
+    return [tag for fact in facts(says) for tag in fact.tags]
+
+
+N = r"(-?\d{1,12})"
+LIST = r"\[([\d, ]*)\]"
+SIZE = rf"torch\.Size\({LIST}\)"
+DTYPE = r"([\w.]+)"
+PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
+    rf"mat1 and mat2 shapes cannot be multiplied \({N}x{N} and {N}x{N}\)": figures.linear,
+    rf"size mismatch, m1: \[{N} x {N}\s*\], m2: \[{N} x {N}\s*\]": figures.linear,
+    rf"(?:groups={N}, .{{1,60}}, )?expected input\s?{LIST} to have {N} channels, "
+    rf"but got {N} channels": figures.conv,
+    rf"size of tensor a \({N}\) must match the size of tensor b \({N}\) "
+    rf"at non-singleton dimension {N}": figures.elementwise,
+    rf"must match except in dimension {N}\.\s+Expected size {N} but got size {N}": figures.cat,
+    rf"must match except in dimension {N}\.\s+Got {N} and {N}": figures.cat,
+    rf"got {LIST} at entry (\d+) and {LIST} at entry (\d+)": figures.stack,
+    rf"size mismatch for ([\w.]{{1,200}}): copying a param with shape {SIZE} from checkpoint, "
+    rf"the shape in current model is {SIZE}": figures.parameter,
+    r"Missing key\(s\) in state_dict:(.*?)Unexpected key\(s\) in state_dict:(.*)": figures.keys,
+    rf"Expected input batch_size \({N}\) to match target batch_size \({N}\)": figures.batches,
+    rf"Target {N} is out of bounds": figures.target,
+    rf"(?:shape|size) '\[([-\d, x]+)\]' is invalid for input (?:of size|with) {N}": figures.view,
+    rf"running_mean should contain {N} elements not {N}": figures.norm,
+    rf"input (?:to conv\dd, but got input )?of size:? {LIST}": figures.dimensions,
+    r"Input type \(([^)]{1,40})\) and (?:weight|bias) type \(([^)]{1,40})\)": kinds.types,
+    r"(?:object of scalar type|object of type|expected scalar type|dtype,? but got|Found dtype|"
+    rf"[Ee]xpected) {DTYPE} (?:tensor )?(?:but (?:found|got|expected)|and|\(got)"
+    rf"(?: scalar type| type)? {DTYPE}": kinds.two_types,
+    r"at least two devices, ([\w:]+),? and ([\w:]+)": kinds.devices,
+    rf"[Tt]arget size \({SIZE}\).{{1,60}}input size \({SIZE}\)": figures.targets,
+    r"more than 1 value per channel when training, got input size (?:torch\.Size\()?"
+    rf"{LIST}": figures.single,
+    r"Given input size: \(([\dx-]+)\)\. Calculated output size: \(([\dx-]+)\)": figures.pooled,
+    r"padded input size per channel: \(([\dx ]+)\)\. Kernel size: \(([\dx ]+)\)": figures.kernel,
+    r"(\w+\(\)) received an invalid combination of arguments - got "
+    r"\(([^)]{1,300})": kinds.given,
+    r"list of \[((?:Tensor[, ]*){1,64})\]": kinds.listed,
+    r"(\w+\(\)): argument '\w+' (?:\(position \d+\) )?must be Tensor, "
+    rf"not {DTYPE}": kinds.argument,
+    r"'([\w.]+)' object has no attribute '(\w+)'": kinds.attribute,
+    r"'([\w.]+)' object is not (callable|subscriptable|iterable)": kinds.misused,
+    r"(\w+)\(\) (?:takes|missing) .{1,40}positional arguments?": kinds.arguments,
+    rf"Tensor {LIST}\], which is output \d+ of (\w+), is at version {N}; expected "
+    rf"version {N}": kinds.overwritten,
+}
+FAMILIES = [(re.compile(pattern, re.DOTALL), read) for pattern, read in PATTERNS.items()]

@@ -1,0 +1,200 @@
+"""What a pasted text says: candidates for the failure's message, and where it came up.
+
+The text may be a bare message, a traceback of Python, IPython or pytest, a log, or the question
+that somebody wrote around one of them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from broken_convnets.corpus.wording import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+LIMIT = 200_000  # characters that are looked at, from the end
+LINES = 5_000  # of them, from the end
+WIDTH = 2_000  # characters of a line
+PROSE_LINES = 200  # that are tried as messages, from the end
+CANDIDATES = 400  # messages at most, the last ones first
+LENGTH = 2_000  # of one message
+CONTINUATION = 16  # lines of one message
+# How far a line is trusted to be the message, by the way in which it was found.
+NAMED, INLINE, BEGINNING, PROSE = 1.0, 0.98, 0.97, 0.95
+
+_NOISE = [
+    re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"),  # colours
+    re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),  # what no terminal should get
+    re.compile(r"^E {3,}"),  # pytest
+    re.compile(r"^\s*\((?:\w+ )?pid=\d+[^)]*\)\s*"),  # ray
+    re.compile(r"^\s*\[?(?:default|rank)_?\d+\]?:\s?"),  # torchrun
+    re.compile(r"^\s*[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d)?[^\s\])]*[\])]?[\s,|:-]*"),
+    re.compile(r"^\s*\[?\d\d:\d\d:\d\d[^\s\]]*\]?[\s,|:-]*"),
+    re.compile(r"^\s*\[?(?:DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\]?(?::[\w.]+:|[\s:|-]+)"),
+    re.compile(r"^(?:>+ )+"),  # a quoted question
+]
+_FRAMES = (
+    re.compile(r'File "(?P<file>[^"]+)", line \d+(?:, in (?P<name>\S+))?'),
+    re.compile(r"^File \[?(?P<file>[^\s:]+\.py):\d+\S*, in (?P<name>[\w.<>]+)"),  # IPython 8
+    re.compile(r"^(?P<file>[^\s:]+\.py) in (?P<name>[\w.<>]+)\("),  # IPython before
+    re.compile(r"^(?P<file>[^\s:]+\.py):\d+: ?(?:in (?P<name>\S+))?"),  # pytest
+)
+_SOURCE = re.compile(r"^(?:-+>\s*\d+\s|>\s{2,})(.*)")  # the marked line of IPython and pytest
+_END = re.compile(
+    r"^(?:Traceback \(most recent|During handling of|The above exception|-{3,}|={3,}|\^|~*\^)"
+    r"|^\s*(?:Original Traceback|File [\"~/\[])"
+    r"|^[`']{3}"
+)
+_INLINE = re.compile(
+    r"(?P<quote>[\"'`\u201c\u2018]?)(?<![\w.])(?:[a-z_]\w*\.)*"
+    r"(?P<raises>[A-Z]\w*(?:Error|Exception|Warning|Node))\b(?P<rest>:?\s+\S.*)"
+)
+_CLOSING = {"\u201c": "\u201d", "\u2018": "\u2019"}
+_CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(|\.([A-Za-z_]\w*)")
+
+
+class Candidate(Struct, frozen=True):
+    """A message that the text may be about; `trust` is at most 1."""
+
+    raises: str  # empty where no class was named
+    message: str
+    trust: float
+
+
+class Reading(Struct, frozen=True):
+    """All that was found. `places` are names of torch's files, functions and calls."""
+
+    candidates: list[Candidate]
+    places: frozenset[str]
+
+
+def tail(stream: BinaryIO) -> str:
+    """Return the last LIMIT characters of a stream, however long it is; not UTF-8 is replaced."""
+    kept = b""
+    while chunk := stream.read(LIMIT):
+        kept = (kept + chunk)[-4 * LIMIT :]  # a character has four bytes at most
+    return kept.decode("utf-8", errors="replace")[-LIMIT:]
+
+
+def read(text: str) -> Reading:
+    """Read a pasted text; only its last LIMIT characters are looked at."""
+    lines = [_clean(line[:WIDTH]) for line in text[-LIMIT:].splitlines()[-LINES:]]
+    asserted = _asserted(lines)
+    candidates = [*_named(lines), *_inline(lines)]
+    if asserted:  # the exception says only that there was one
+        candidates = [*asserted, *(structs.replace(item, trust=PROSE) for item in candidates)]
+    if not candidates:
+        candidates = _prose(lines)
+    return Reading(list(dict.fromkeys(candidates))[:CANDIDATES], _places(lines))
+
+
+def _clean(line: str) -> str:
+    for noise in _NOISE:
+        line = noise.sub("", line)
+    return line.rstrip()
+
+
+def _named(lines: list[str]) -> list[Candidate]:
+    """Return the messages of lines that begin with an exception's class, the last one first.
+
+    A message may go on in the lines below, and prose may follow it there: all is tried.
+    """
+    found = []
+    for index, line in enumerate(lines):
+        raises, says = split(line)
+        if not raises or says[:1] == "(":  # a call in source text
+            continue
+        found += [
+            Candidate(raises, "\n".join([says, *more]).strip()[:LENGTH], NAMED)
+            for more in (
+                _continued(lines[index + 1 : index + 1 + CONTINUATION], blank=blank)
+                for blank in (True, False)
+            )
+        ]
+        found.append(Candidate(raises, says[:LENGTH], BEGINNING))
+    return found[::-1]
+
+
+def _continued(lines: list[str], *, blank: bool) -> list[str]:
+    """Return the lines that may go on with a message, over blank ones or up to the first."""
+    more = []
+    for line in lines:
+        if _END.search(line) or split(line)[0] or not (line.strip() or blank):
+            break
+        more.append(line)
+    return more
+
+
+def _inline(lines: list[str]) -> list[Candidate]:
+    """Return what follows a class that is named within a line, up to the closing quote."""
+    found = []
+    for line in lines:
+        match = _INLINE.search(line)
+        if match is None or split(line)[0]:
+            continue
+        says = match["rest"].lstrip(": ")
+        if quote := match["quote"]:
+            says = says.partition(_CLOSING.get(quote, quote))[0]
+        found.append(Candidate(match["raises"], says[:LENGTH], INLINE))
+    return found[::-1]
+
+
+def _asserted(lines: list[str]) -> list[Candidate]:
+    """Return the lines in which a kernel says what it has refused."""
+    told = [line for line in lines if "Assertion" in line and not split(line)[0]]
+    return [Candidate("", line[:LENGTH], NAMED) for line in told[-1:]]
+
+
+def _prose(lines: list[str]) -> list[Candidate]:
+    """Return lines, pairs of lines and their parts: no class of exception was named."""
+    told = [line.strip() for line in _said(lines) if line.strip()][-PROSE_LINES:]
+    pairs = [f"{one} {two}" for one, two in pairwise(told)]
+    parts = [line[match.end() :] for line in told for match in re.finditer(r"[:\"`>]\s*", line)]
+    return [
+        Candidate("", text[:LENGTH], PROSE)
+        for text in (*told, *pairs, *parts[:PROSE_LINES])
+        if text
+    ]
+
+
+def _said(lines: list[str]) -> Iterator[str]:
+    """Yield all lines but a traceback's frames with the source text below: programs wrote those."""
+    depth = math.inf
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if _FRAMES[0].match(line.strip()):
+            depth = indent
+        elif indent <= depth:
+            depth = math.inf
+            yield line
+
+
+def _places(lines: list[str]) -> frozenset[str]:
+    """Return where it came up: torch's files and functions, and what the failing line calls."""
+    places: set[str] = set()
+    calls: set[str] = set()
+    for index, line in enumerate(lines):
+        frame = next(filter(None, (pattern.search(line.strip()) for pattern in _FRAMES)), None)
+        if marked := _SOURCE.match(line.strip()):
+            calls = called(marked[1])
+        if frame is None:
+            continue
+        parts = re.split(r"[/\\]", frame["file"])
+        if "torch" in parts or "torchvision" in parts:
+            places.add(parts[-1].removesuffix(".py"))
+            places.update((frame["name"] or "").split("."))
+        elif index + 1 < len(lines) and "site-packages" not in line:
+            calls = called(lines[index + 1]) or calls
+    return frozenset(place.lower() for place in places | calls if place)
+
+
+def called(source: str) -> set[str]:
+    """Return the names that a line of source text calls or looks up."""
+    return {name for pair in _CALLED.findall(source) for name in pair if name}

@@ -1,0 +1,1 @@
+"""The `export` command: write a case as a notebook."""

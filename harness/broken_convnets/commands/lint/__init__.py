@@ -1,0 +1,1 @@
+"""The `lint` command: check the corpus files against the case format."""

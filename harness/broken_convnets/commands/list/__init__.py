@@ -1,0 +1,1 @@
+"""The `list` command: list the cases and controls."""

@@ -1,0 +1,45 @@
+"""The rows of `list`: what there is, by id, level, stage and title."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from broken_convnets.corpus.entries import Case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.corpus.entries import Corpus
+
+HEADINGS = ("id", "level", "stage", "title")
+GAP = "  "  # between columns
+TITLE_WIDTH = 12  # at least, however narrow the terminal
+INVALID = "invalid: see `broken-convnets lint`"
+
+
+def listing(corpus: Corpus, ids: list[str], width: int) -> Iterator[tuple[str, str]]:
+    """Yield the text of a row per entry in pieces, each with its style.
+
+    A title is run over lines for a terminal of `width` characters. Rich's table gives the same,
+    and takes thirty times as long over two hundred rows.
+    """
+    rows = [HEADINGS, *(_row(corpus, name) for name in ids)]
+    *widths, longest = (max(map(len, column)) for column in zip(*rows, strict=True))
+    rest = width - sum(widths) - len(GAP) * len(widths)
+    last = min(longest, max(rest, TITLE_WIDTH))
+    for row in rows:
+        style = "bold" if row is HEADINGS else ""
+        lead = "".join(f"{cell:{size}}{GAP}" for cell, size in zip(row[:-1], widths, strict=True))
+        for part in textwrap.wrap(row[-1], last, break_on_hyphens=False):
+            yield lead, style
+            yield f"{part:{last}}\n", "red" if row[-1] is INVALID else style
+            lead = " " * len(lead)
+
+
+def _row(corpus: Corpus, name: str) -> tuple[str, str, str, str]:
+    entry = corpus.entries.get(name)
+    if entry is None:
+        return name, "", "", INVALID
+    stage = entry.spec.broken.stage if isinstance(entry, Case) else "control"
+    return name, str(entry.spec.level), stage, entry.spec.title

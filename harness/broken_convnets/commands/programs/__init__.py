@@ -1,0 +1,1 @@
+"""The `programs` command: write programs for a diagnostic tool that runs elsewhere."""

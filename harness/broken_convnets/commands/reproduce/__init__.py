@@ -1,0 +1,1 @@
+"""The `reproduce` command: run every program, print the verdicts, record what happened."""

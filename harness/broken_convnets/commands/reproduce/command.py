@@ -1,0 +1,205 @@
+"""One `reproduce` command from start to end: progress, Ctrl-C, blessing, report, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from broken_convnets.commands.reproduce import report
+from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
+from broken_convnets.corpus.entries import load
+from broken_convnets.observe.facts import Run, RuntimeInfo
+from broken_convnets.observe.runner import open_torch_runner, runtime_of
+from broken_convnets.sandbox.job import Limits
+from broken_convnets.sandbox.runner import Runner
+from broken_convnets.util import terminal
+from broken_convnets.util.argument_types import positive, seconds
+from broken_convnets.verdicts import records
+from broken_convnets.verdicts.collect import (
+    SEEDS,
+    Interrupted,
+    Outcome,
+    Plan,
+    Results,
+    all_as_declared,
+    choose_devices,
+    collect,
+    plan,
+)
+
+if TYPE_CHECKING:
+    from broken_convnets.corpus.entries import Corpus
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one command ran with, and what came of it."""
+
+    runtime: RuntimeInfo
+    layout: Plan
+    missing: dict[str, str]  # devices that were not tried, and why
+    books: list[records.Book]
+    outcomes: list[Outcome]
+    seconds: float
+    interrupted: int  # exit code; 0 where all was run
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--repeat",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="run the three seeds N times over, new seeds each time",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="time limit of one program (default 10)",
+    )
+    add_devices(parser)
+    add_workers(parser)
+    add_ids(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what the options ask for and return the exit code.
+
+    Raises UsageError where the options, the records or the environment do not allow it.
+    """
+    corpus = load(options.corpus)
+    session = _run(corpus, options)
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(_document(session, options))).decode())
+    else:
+        _print(session)
+    if session.interrupted:
+        total = len(session.layout.ids) * len(session.layout.devices)
+        known = f"interrupted: {len(session.outcomes)} of {total} entries are known"
+        print(known, file=sys.stderr)
+        return session.interrupted
+    if options.bless:
+        _bless(corpus, session)
+    return 0 if all_as_declared(session.outcomes) else 1
+
+
+def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
+    started = time.perf_counter()
+    ids = corpus.select(options.ids)
+    books = records.read_all(corpus.root / "results")
+    with terminal.console(stderr=True).status("loading torch"):
+        opened = open_torch_runner(Limits(seconds=options.timeout, workers=options.workers))
+    with opened as runner:
+        devices, missing = choose_devices(options.device, runtime_of(runner))
+        layout = plan(corpus, ids, devices, options.repeat)
+        results, interrupted = _collect(runner, layout)
+    return Session(
+        runtime=runtime_of(runner),
+        layout=layout,
+        missing=missing,
+        books=books,
+        outcomes=results.outcomes(books, runtime_of(runner)),
+        seconds=time.perf_counter() - started,
+        interrupted=interrupted,
+    )
+
+
+def _collect(runner: Runner, layout: Plan) -> tuple[Results, int]:
+    console = terminal.console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"running {len(layout.jobs)} programs ({runner.isolation}) …")
+    columns = (
+        TextColumn("reproducing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=len(layout.jobs), last="")
+
+        def advance(ending: Run) -> None:
+            bar.update(task, advance=1, last=layout.places[ending.job][0])
+
+        try:
+            return collect(runner, layout, advance), 0
+        except Interrupted as stop:
+            return stop.results, stop.exit_code
+
+
+def _print(session: Session) -> None:
+    console = terminal.console()
+    runtime, outcomes = session.runtime, session.outcomes
+    nearest = {
+        device: records.nearest(session.books, runtime.torch, device)
+        for device in session.layout.devices
+    }
+    recorded = {device: book.torch for device, book in nearest.items() if book}
+    console.print(report.outcome_table(outcomes, console.width))
+    console.print(report.drifts(outcomes, recorded, runtime))
+    console.print(report.failures(outcomes))
+    for device in session.layout.devices:
+        if recorded.get(device) != runtime.torch:
+            console.print(
+                f"{device}: no recorded results for torch {runtime.torch}, "
+                "so judged by the declarations alone"
+            )
+    for device, reason in session.missing.items():
+        console.print(f"{device}: not tried ({reason})")
+    versions = f"torch {runtime.torch}, torchvision {runtime.torchvision}, Python {runtime.python}"
+    line = report.summary(outcomes, session.seconds, len(session.layout.jobs))
+    console.print(line, f"({versions})")
+
+
+def _bless(corpus: Corpus, session: Session) -> None:
+    happened: dict[str, dict[str, records.Record]] = {}
+    for outcome in session.outcomes:
+        happened.setdefault(outcome.device, {})[outcome.id] = outcome.record
+    results = corpus.root / "results"
+    for path in records.bless(results, session.runtime, happened, set(corpus.ids)):
+        print(f"blessed {path}", file=sys.stderr)
+    for outcome in session.outcomes:
+        if outcome.verdict in records.UNSTABLE:
+            print(f"  but not {outcome.id}: {outcome.verdict}", file=sys.stderr)
+
+
+def _document(session: Session, options: argparse.Namespace) -> dict[str, Any]:
+    devices = dict.fromkeys(session.layout.devices, "tried")
+    devices |= {device: f"not tried: {reason}" for device, reason in session.missing.items()}
+    environment = {
+        **msgspec.to_builtins(session.runtime),
+        "devices": devices,
+        "workers": options.workers,
+        "runs_per_side": SEEDS * options.repeat,
+        "seconds": round(session.seconds, 2),
+        "interrupted": bool(session.interrupted),
+    }
+    return {"environment": environment, "outcomes": [_outcome(item) for item in session.outcomes]}
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "id": outcome.id,
+        "kind": outcome.kind,
+        "device": outcome.device,
+        "verdict": outcome.verdict,
+        "mismatches": [vars(wrong) for wrong in outcome.judgement.mismatches],
+        "broken": outcome.record.broken,
+        "fixed": outcome.record.fixed,
+        "forward_ns": outcome.forward_ns,
+        "drift": [
+            {"where": where, "recorded": then, "here": now} for where, then, now in outcome.drift
+        ],
+    }

@@ -1,0 +1,81 @@
+"""Turn an exception that a program raised into a finding: what, where, in which module."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from broken_convnets.commands.score.adapters._kinds import kind_of
+from broken_convnets.commands.score.protocol import Diagnosis, Finding, Location, Role, Status
+from broken_convnets.util.mask import mask_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from broken_convnets.commands.score.protocol import Request
+
+LINES = 6
+LENGTH = 600
+_PATH = re.compile(r"(?:/[\w.+~-]+){2,}/([\w.+~-]+)")
+
+
+def raised(error: BaseException, request: Request, net: Any = None) -> Finding:
+    """Return what an exception says, at the line of the program that was running.
+
+    The module is named within `net`, by default within the outermost one that was running.
+    """
+    message = mask_error(error)
+    return Finding(
+        message=brief(message) or type(error).__name__,
+        kind=kind_of(type(error).__name__, message),
+        rule=type(error).__name__,
+        location=place(error, request.file),
+        module=module_path(error, net),
+    )
+
+
+def brief(message: str) -> str:
+    """Return the first lines of a message, with files by their names alone."""
+    lines = [line.rstrip() for line in message.strip().splitlines() if line.strip()]
+    return _PATH.sub(r"\1", "\n".join(lines[:LINES]))[:LENGTH]
+
+
+def place(error: BaseException, file: str) -> Location | None:
+    """Return the innermost place of the program's own file that an exception passed through."""
+    if isinstance(error, SyntaxError) and _same(error.filename, file):
+        return Location(max(error.lineno or 1, 1), Role.SYMPTOM)
+    return last_frame(traceback.extract_tb(error.__traceback__), file, Role.SYMPTOM)
+
+
+def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) -> Location | None:
+    """Return the last of some frames that is in a file; columns count from 1."""
+    ours = [frame for frame in frames if frame.lineno and _same(frame.filename, file)]
+    if not ours:
+        return None
+    frame = ours[-1]
+    column = None if frame.colno is None else frame.colno + 1
+    return Location(frame.lineno or 1, role, frame.end_lineno, column)
+
+
+def module_path(error: BaseException, net: Any = None) -> str | None:
+    """Return the path of the innermost module that was running; None for the network itself."""
+    from broken_convnets.observe.layers import running_modules  # noqa: PLC0415  (imports torch)
+
+    running = running_modules(error)
+    if not running:
+        return None
+    root = next((module for module in running if module is net), running[0])
+    paths = root.named_modules(remove_duplicate=False)
+    return next((path for path, part in paths if part is running[-1]), None) or None
+
+
+def unsupported(error: BaseException) -> Diagnosis:
+    """Return that a tool cannot judge a program, for the reason that it gave itself."""
+    reason = f"{type(error).__name__}: {brief(mask_error(error))}"
+    return Diagnosis(Status.UNSUPPORTED, reason=reason)
+
+
+def _same(name: str | None, file: str) -> bool:
+    return name is not None and Path(name).name == Path(file).name

@@ -1,0 +1,116 @@
+"""torch.export, strict, with a batch of any size: what ties the network to its example batch.
+
+It reads bytecode with tensors that have no values. What it cannot read says nothing about the
+network, and is no finding; what the network raises under it is one.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from broken_convnets.commands.score.adapters._kinds import kind_of
+from broken_convnets.commands.score.adapters._opened import ModelTool, Opened
+from broken_convnets.commands.score.adapters._raised import (
+    brief,
+    last_frame,
+    place,
+    raised,
+    unsupported,
+)
+from broken_convnets.commands.score.protocol import (
+    Diagnosis,
+    Finding,
+    Location,
+    Role,
+    Status,
+    diagnosed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIXED_BATCH = "shape/hardcoded_batch_size"
+VALUES = "state/export_data_dependent"
+SPECIALIZED = re.compile(r"You marked \w+ as dynamic but your code specialized it to be .*?\.")
+DATA_DEPENDENT = re.compile(r"Could not guard on data-dependent.*|[Dd]ata-dependent branching")
+# The exception that the program itself would raise, as dynamo quotes it.
+QUOTED = re.compile(
+    r"(?:got|raised exception) (?P<type>\w+)\((?P<quote>['\"])(?P<says>.*?)(?P=quote)\)", re.DOTALL
+)
+FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+
+
+class Export(ModelTool):
+    """`torch.export.export(net, inputs, dynamic_shapes=..., strict=True)`."""
+
+    def prepare(self) -> None:
+        """Export a small network: the first time takes three times as long as the others."""
+        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+
+        from broken_convnets.observe.preload import sample  # noqa: PLC0415  (likewise)
+
+        net, inputs = sample()
+        torch.export.export(net, inputs, dynamic_shapes=any_batch(inputs), strict=True)
+
+    def examine(self, opened: Opened) -> Diagnosis:
+        """Export the network with any batch size."""
+        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+
+        shapes = any_batch(opened.inputs)
+        try:
+            torch.export.export(opened.net, opened.inputs, dynamic_shapes=shapes, strict=True)
+        except Exception as error:  # noqa: BLE001  (export raises of many classes)
+            return answer(error, opened)
+        return Diagnosis(Status.CLEAN)
+
+
+def any_batch(inputs: tuple[Any, ...]) -> Any:
+    """Return dynamic shapes by which the first dimension of every tensor is the batch.
+
+    Export takes a size of 0 or 1 for a constant, always: such a batch stays as it is.
+    """
+    import torch  # noqa: PLC0415  (likewise)
+    from torch.utils import _pytree as pytree  # noqa: PLC0415  (likewise)
+
+    batch = torch.export.Dim("batch")
+
+    def of(value: object) -> Mapping[int, Any] | None:
+        several = isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) > 1
+        return {0: batch} if several else None
+
+    return pytree.tree_map(of, inputs)
+
+
+def answer(error: Exception, opened: Opened) -> Diagnosis:
+    """Return what an exception of export says of the network, if it says anything."""
+    text, file = str(error), opened.request.file
+    at, rule = read_place(error, file), type(error).__name__
+    if fixed := SPECIALIZED.search(text):
+        cause = None if at is None else replace(at, role=Role.CAUSE)
+        return diagnosed([Finding(fixed[0], FIXED_BATCH, rule=rule, location=cause)])
+    if values := DATA_DEPENDENT.search(text):
+        return diagnosed([Finding(brief(values[0]), VALUES, rule=rule, location=at)])
+    if quoted := QUOTED.search(text):
+        kind = kind_of(quoted["type"], quoted["message"])
+        says = brief(quoted["message"]) or quoted["type"]
+        return diagnosed([Finding(says, kind, rule=quoted["type"], location=at)])
+    if type(error).__module__.startswith("torch._dynamo"):
+        return unsupported(error)
+    return diagnosed([replace(raised(error, opened.request, opened.net), location=at)])
+
+
+def read_place(error: Exception, file: str) -> Location | None:
+    """Return the line of the program that was being read, or run, when it raised."""
+    told = [
+        traceback.FrameSummary(match["file"], int(match["line"]), "")
+        for match in FRAME.finditer(str(error))
+    ]
+    stack = getattr(error, "real_stack", None) or told
+    return last_frame(stack, file, Role.SYMPTOM) or place(error, file)
+
+
+tool = Export

@@ -1,0 +1,78 @@
+"""pylint, which infers what names stand for, torch's classes too: about a second a program.
+
+Its W and E messages, and the one about inconsistent returns. It cannot look into torch's C
+extension, so it takes most of torch's functions for missing: those messages are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sysconfig
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.score.adapters._kinds import first, table
+from broken_convnets.commands.score.adapters._static import Found, StaticTool
+from broken_convnets.commands.score.protocol import Finding, Location, Role, Severity
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.score.protocol import Request
+
+RULES = "E,W,inconsistent-return-statements"
+BLIND = "import-error,no-member,no-name-in-module"  # wrong of every module that is compiled
+SEVERITIES = {"fatal": Severity.ERROR, "error": Severity.ERROR, "warning": Severity.WARNING}
+KINDS = table(
+    (r"^super-init-not-called", "training/missing_super_init"),
+    (r"^assignment-from-no(ne|-return): .*'append'", "none/inplace_method_returns_none"),
+    (r"^assignment-from-no(ne|-return)", "none/forward_missing_return"),
+    (r"^inconsistent-return-statements", "none/forward_conditional_return"),
+    (r"^no-self-argument|^no-method-argument", "training/forward_signature"),
+    (r"^arguments-differ: .*'train'", "training/overrides_train_method"),
+    (r"^arguments-differ", "training/forward_signature"),
+    (r"^not-callable", "training/name_shadowing"),
+    (r"^(expression-not-assigned|pointless-statement)", "training/layer_output_discarded"),
+    (r"^possibly-used-before-assignment|^used-before-assignment", "none"),
+)
+
+
+class Pylint(StaticTool):
+    """`pylint`, given the packages of the interpreter that runs the programs."""
+
+    executable = "pylint"
+    lock = "pylint"
+    batch = 10
+    codes = frozenset(code for code in range(32) if not code & 1)  # bits; 1 is a fatal message
+
+    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (no need of it)
+        """Return the command line without its files."""
+        packages = sysconfig.get_path("purelib")
+        return [
+            self.executable,
+            "--rcfile=/dev/null",
+            "--output-format=json2",
+            "--disable=all",
+            f"--enable={RULES}",
+            f"--disable={BLIND}",
+            "--persistent=no",
+            f"--init-hook=import sys; sys.path.append({packages!r})",
+        ]
+
+    def parse(self, out: str) -> list[Found]:
+        """Read pylint's JSON; its lines count from 1, its columns from 0."""
+        return [
+            Found(
+                row["absolutePath"],
+                Finding(
+                    row["message"],
+                    kind=first(KINDS, f"{row['symbol']}: {row['message']}"),
+                    severity=SEVERITIES.get(row["type"], Severity.WARNING),
+                    rule=row["symbol"],
+                    location=Location(
+                        max(row["line"], 1), Role.CAUSE, row["endLine"], row["column"] + 1
+                    ),
+                ),
+            )
+            for row in json.loads(out)["messages"]
+        ]
+
+
+tool = Pylint

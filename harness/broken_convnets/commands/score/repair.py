@@ -1,0 +1,48 @@
+"""Judge the fix that a tool offers: by the laws that judge what learners write, and no others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.learn.grading import HERE
+from broken_convnets.commands.score.patch import PatchError, apply
+from broken_convnets.commands.score.workspace import file_name
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.learn.grader import Examiner
+    from broken_convnets.commands.learn.grading import Result
+    from broken_convnets.commands.score.protocol import Diagnosis
+    from broken_convnets.corpus.entries import Case
+
+NAME = file_name("fixed")  # what tracebacks call a mended program
+
+
+def offered(diagnosis: Diagnosis) -> str | None:
+    """Return the first fix of a diagnosis; None where it has none."""
+    return next((finding.fix for finding in diagnosis.findings if finding.fix), None)
+
+
+def repaired(examiner: Examiner, case: Case, diagnosis: Diagnosis) -> bool | None:
+    """Return whether the first fix that a tool offers for a broken program is a right one.
+
+    None where it offers none, and where the case is for other releases of torch. Raises
+    RunnerError where our own fix does not run here.
+    """
+    fix = offered(diagnosis)
+    if fix is None:
+        return None
+    try:
+        result = judge(examiner, case, fix)
+    except PatchError:
+        return False
+    if any(breach.law == HERE for breach in result.breaches):
+        return None
+    return result.solved
+
+
+def judge(examiner: Examiner, case: Case, fix: str) -> Result:
+    """Return what the program obeys once a fix (a unified diff) is applied.
+
+    Raises PatchError where the diff does not fit.
+    """
+    return examiner.examine(case, apply(fix, case.broken), NAME)

@@ -1,0 +1,132 @@
+"""Diagnoses as a SARIF 2.1.0 log, which `read` understands again.
+
+Files are named as `broken-convnets programs` lays them out, so that a viewer opens them there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from broken_convnets.commands.score.patch import PatchError, apply
+from broken_convnets.commands.score.protocol import Status
+from broken_convnets.commands.score.sarif.edits import replacements
+from broken_convnets.commands.score.sarif.log import VERSION
+from broken_convnets.commands.score.workspace import file_name
+from broken_convnets.errors import UsageError
+from broken_convnets.util import files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.protocol import Finding, Location
+    from broken_convnets.commands.score.result import Result
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def write(path: Path, name: str, version: str, results: Sequence[Result]) -> None:
+    """Write what a tool said of programs; raises UsageError where that is not possible."""
+    text = msgspec.json.format(msgspec.json.encode(log(name, version, results))).decode() + "\n"
+    try:
+        files.write(path, text)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror or error}"
+        raise UsageError(message) from None
+
+
+def log(name: str, version: str, results: Sequence[Result]) -> dict[str, Any]:
+    """Return the log of one run over all the programs."""
+    failures = [result for result in results if result.diagnosis.status is Status.ERROR]
+    rules = sorted({f.rule for result in results for f in result.diagnosis.findings if f.rule})
+    driver = {"name": name, **({"version": version} if version else {})}
+    return {
+        "$schema": SCHEMA,
+        "version": VERSION,
+        "runs": [
+            {
+                "tool": {"driver": {**driver, "rules": [{"id": rule} for rule in rules]}},
+                "columnKind": "unicodeCodePoints",
+                "artifacts": [{"location": {"uri": _uri(r.program)}} for r in results],
+                "invocations": [
+                    {
+                        "executionSuccessful": not failures,
+                        "toolExecutionNotifications": [_failure(result) for result in failures],
+                    }
+                ],
+                "results": [item for result in results for item in _results(result)],
+            }
+        ],
+    }
+
+
+def _uri(program: Program) -> str:
+    return f"{program.id}/{file_name(program.id)}"
+
+
+def _physical(program: Program, region: dict[str, int] | None = None) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(program)}}
+    return {"physicalLocation": place | ({"region": region} if region else {})}
+
+
+def _failure(result: Result) -> dict[str, Any]:
+    return {
+        "level": "error",
+        "message": {"text": result.diagnosis.reason},
+        "locations": [_physical(result.program)],
+    }
+
+
+def _results(result: Result) -> list[dict[str, Any]]:
+    """Return an entry for each finding, and where there is no alarm, one that says so."""
+    program, diagnosis = result.program, result.diagnosis
+    found = [_finding(finding, program) for finding in diagnosis.findings]
+    kinds = {Status.CLEAN: "pass", Status.UNSUPPORTED: "notApplicable"}
+    if diagnosis.status in kinds:
+        found.append(
+            {
+                "kind": kinds[diagnosis.status],
+                "level": "none",
+                "message": {"text": diagnosis.reason or diagnosis.status.value},
+                "locations": [_physical(program)],
+            }
+        )
+    return found
+
+
+def _finding(finding: Finding, program: Program) -> dict[str, Any]:
+    place = finding.location
+    location = _physical(program, _region(place) if place else None)
+    if finding.module is not None:
+        name = {"fullyQualifiedName": finding.module, "kind": "module"}
+        location["logicalLocations"] = [name]
+    fixes = _fixes(finding, program)
+    return {
+        **({"ruleId": finding.rule} if finding.rule else {}),
+        "kind": "fail",
+        "level": finding.severity.value,
+        "message": {"text": finding.message},
+        "locations": [location],
+        **({"fixes": fixes} if fixes else {}),
+        "properties": {"kind": finding.kind, **({"role": place.role} if place else {})},
+    }
+
+
+def _region(place: Location) -> dict[str, int]:
+    columns = {} if place.column is None else {"startColumn": place.column}
+    lines = {} if place.end_line is None else {"endLine": place.end_line}
+    return {"startLine": place.line, **columns, **lines}
+
+
+def _fixes(finding: Finding, program: Program) -> list[dict[str, Any]]:
+    """Return a fix as SARIF has it; a diff that does not fit cannot be one."""
+    try:
+        new = apply(finding.fix, program.source) if finding.fix else program.source
+    except PatchError:
+        return []
+    parts = replacements(program.source, new)
+    change = {"artifactLocation": {"uri": _uri(program)}, "replacements": parts}
+    return [{"artifactChanges": [change]}] if parts else []

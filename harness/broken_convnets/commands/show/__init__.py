@@ -1,0 +1,1 @@
+"""The `show` command: print everything known about one entry."""

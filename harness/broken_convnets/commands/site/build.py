@@ -1,0 +1,108 @@
+"""Write the site to a folder, all of it in one step."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.console import Console
+from rich.progress import track
+
+from broken_convnets.commands.site import search
+from broken_convnets.commands.site.markup import ticks
+from broken_convnets.commands.site.pages import Library, pages
+from broken_convnets.errors import UsageError
+from broken_convnets.util import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from broken_convnets.commands.site.pages import Page
+    from broken_convnets.corpus.entries import Corpus
+
+HERE = Path(__file__).parent
+MARK = ".made-by-broken-convnets"  # in a folder that may be replaced
+
+
+class SiteError(UsageError):
+    """The site cannot be written there."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was written."""
+
+    front: str
+    pages: int
+    largest: int  # bytes of the largest page
+    seconds: float
+
+
+def build(corpus: Corpus, out: Path) -> Built:
+    """Write the site into `out`, which is replaced; an interruption leaves what was there.
+
+    Raises SiteError where `out` holds anything else, and RecordError for damaged records.
+    """
+    began = time.monotonic()
+    _refuse_others_folder(out)
+    library = Library(corpus)
+    environment = _environment(library)
+    sizes = []
+    with files.replaced(out) as draft:
+        _empty(draft)
+        (draft / MARK).touch()
+        shutil.copytree(HERE / "static", draft / "static")
+        _write(draft / "static" / "index.js", search.script(library))
+        for page in _shown(pages(library)):
+            template = environment.get_template(page.template)
+            html = template.render(page.context, root=page.root, path=page.path)
+            sizes.append(_write(draft / page.path, html))
+    seconds = time.monotonic() - began
+    return Built(str(out / "index.html"), len(sizes), max(sizes), seconds)
+
+
+def _shown(made: Iterator[Page]) -> Iterable[Page]:
+    """Show how far it is, on a terminal: a slow machine takes more than two seconds."""
+    console = Console(stderr=True)
+    return track(made, "Pages", console=console, transient=True, disable=not console.is_terminal)
+
+
+def _refuse_others_folder(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        message = f"{out} holds something else than a site: name an empty or a new folder"
+        raise SiteError(message)
+    if out.exists() and not out.is_dir():
+        message = f"{out} is a file: name a folder"
+        raise SiteError(message)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _environment(library: Library) -> Environment:
+    """Return the templates' environment: everything is escaped, and nothing may be missing."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= library.shared()
+    environment.filters["prose"] = library.prose.inline
+    environment.filters["ticks"] = ticks
+    environment.filters["document"] = library.prose.document
+    return environment
+
+
+def _write(path: Path, text: str) -> int:
+    data = text.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return len(data)

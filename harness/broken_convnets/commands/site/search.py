@@ -1,0 +1,112 @@
+"""Write what the front page searches, as a script: a page from a file may not fetch data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from broken_convnets.commands.explain import figures, kinds, numbers, ranking, reading
+from broken_convnets.commands.site import entries
+from broken_convnets.commands.site.patterns import javascript
+from broken_convnets.corpus import messages, wording
+from broken_convnets.util import mask
+from broken_convnets.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.site.pages import Library
+    from broken_convnets.verdicts.records import Book
+
+
+def script(library: Library) -> str:
+    """Return the data of the front page as JavaScript."""
+    said: dict[str, int] = {"": 0}
+    releases: dict[str, dict[str, int]] = {}
+    for book in library.books:
+        releases[entries.release_name(book)] = _failures(book, said)
+    data: dict[str, Any] = {
+        "tells": {case.id: case.spec.distinguish for case in library.cases},
+        "messages": list(said),
+        "releases": releases,
+        "index": _index(ranking.build(messages.known(library.corpus))),
+        "weights": ranking.Weights(),
+        "types": wording.TYPES,
+        "patterns": _patterns(),
+        "families": [[javascript(pattern), read.__name__] for pattern, read in numbers.FAMILIES],
+        "limits": _limits(),
+    }
+    return f"const CORPUS = {msgspec.json.encode(data).decode()};\n"
+
+
+def _failures(book: Book, said: dict[str, int]) -> dict[str, int]:
+    """Return the number of each case's message under one release; 0 where it is silent."""
+    found = {}
+    for name, record in book.entries.items():
+        side = record.broken
+        if side is None or record.verdict is not Verdict.REPRODUCED:
+            continue
+        text = f"{side.raises}: {' '.join(side.message.split())}" if side.raises else ""
+        found[name] = said.setdefault(text, len(said))
+    return found
+
+
+def _index(index: ranking.Index) -> dict[str, Any]:
+    """Return the index with features by number, since many messages share them."""
+    names = {name: number for number, name in enumerate(index.rarity)}
+    return {
+        "names": list(names),
+        "rarity": list(index.rarity.values()),
+        "unknown": index.unknown,
+        "documents": [
+            [d.id, [names[feature] for feature in d.features], d.places, int(d.usual)]
+            for d in index.documents
+        ],
+    }
+
+
+def _patterns() -> dict[str, Any]:
+    """Return the patterns that a text is read by, so that there is one copy of each."""
+    return {
+        "mask": _rules(mask._RULES),
+        "wording": _rules(wording._RULES),
+        "spellings": _rules(wording.SPELLINGS),
+        "class": javascript(wording._CLASS),
+        "noise": [javascript(pattern) for pattern in reading._NOISE],
+        "frames": [javascript(pattern) for pattern in reading._FRAMES],
+        "source": javascript(reading._SOURCE),
+        "end": javascript(reading._END),
+        "inline": javascript(reading._INLINE),
+        "called": javascript(reading._CALLED),
+        "shape": javascript(ranking._SHAPE),
+        "word": javascript(ranking._WORD),
+        "ours": javascript(ranking.OURS),
+        "layer": javascript(kinds.LAYER),
+    }
+
+
+def _rules(pairs: Any) -> list[tuple[str, str]]:
+    return [(javascript(pattern), replacement) for pattern, replacement in pairs]
+
+
+def _limits() -> dict[str, Any]:
+    return {
+        "mask": mask.LENGTH,
+        "text": reading.LIMIT,
+        "lines": reading.LINES,
+        "width": reading.WIDTH,
+        "prose_lines": reading.PROSE_LINES,
+        "candidates": reading.CANDIDATES,
+        "message": reading.LENGTH,
+        "continuation": reading.CONTINUATION,
+        "named": reading.NAMED,
+        "inline": reading.INLINE,
+        "beginning": reading.BEGINNING,
+        "prose": reading.PROSE,
+        "digits": ranking.DIGITS,
+        "stand_ins": sorted(kinds.STAND_INS),
+        "tensors": sorted(kinds.TENSORS),
+        "methods": sorted(kinds.METHODS),
+        "colours": sorted(figures.COLOURS),
+        "white": figures.WHITE,
+        "pair": kinds.PAIR,
+    }

@@ -1,0 +1,136 @@
+"""Exchange idioms of one line: losses, arguments by name, sizes, super, concatenation."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.variants.draft import (
+    AT,
+    Draft,
+    dotted,
+    expression,
+    like,
+    marks,
+    simple_statements,
+)
+from broken_convnets.commands.variants.spelling import (
+    attribute_of,
+    call,
+    is_of_torch,
+    layer_name,
+    rewritten,
+)
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+def losses(draft: Draft, rng: Random) -> bool:
+    """Write a loss of torch.nn.functional as a layer, made and called in one."""
+    names = {
+        "cross_entropy": "CrossEntropyLoss",
+        "mse_loss": "MSELoss",
+        "nll_loss": "NLLLoss",
+        "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+        "smooth_l1_loss": "SmoothL1Loss",
+        "huber_loss": "HuberLoss",
+    }
+    nn = layer_name(draft)
+    share = rng.choice((1.0, 1.0, 0.0))
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        for function, layer in names.items():
+            if is_of_torch(node, function) and len(node.args) == 2 and not node.keywords and share:  # noqa: PLR2004  (outputs and targets)
+                return call(call(f"{nn}.{layer}", [], []), node.args, [])
+        return None
+
+    return rewritten(draft, rewrite)
+
+
+def keywords(draft: Draft, rng: Random) -> bool:
+    """Give the arguments of layers by name instead of by place, or the other way round."""
+    by_name = rng.random() < 0.5  # noqa: PLR2004  (a coin)
+    places = {
+        "Conv2d": ("in_channels", "out_channels", "kernel_size"),
+        "Linear": ("in_features", "out_features"),
+        "BatchNorm2d": ("num_features",),
+        "Dropout": ("p",),
+    }
+    chosen = {name for name in places if rng.random() < 0.6}  # noqa: PLR2004  (most)
+
+    def rewrite(node: ast.Call) -> ast.expr | None:
+        name = dotted(node.func).rpartition(".")[2]
+        if name not in chosen or dotted(node.func).rpartition(".")[0] not in {"nn", "torch.nn"}:
+            return None
+        words = places[name]
+        if by_name and len(node.args) <= len(words) and not _starred(node):
+            given = [
+                ast.keyword(word, value) for word, value in zip(words, node.args, strict=False)
+            ]
+            return call(node.func, [], [*given, *node.keywords]) if given else None
+        following = words[len(node.args) :][:1]
+        if not by_name and node.keywords and [node.keywords[0].arg] == [*following]:
+            return call(node.func, [*node.args, node.keywords[0].value], node.keywords[1:])
+        return None
+
+    return rewritten(draft, rewrite)
+
+
+def _starred(node: ast.Call) -> bool:
+    return any(isinstance(value, ast.Starred) for value in node.args)
+
+
+def small_idioms(draft: Draft, rng: Random) -> bool:
+    """Exchange idioms of one line: sizes, random data, super, concatenation."""
+    coins = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004  (a little more often than not)
+    transformer = _Idioms(coins)
+    draft.replace(transformer)
+    return transformer.done > 0
+
+
+class _Idioms(ast.NodeTransformer):
+    """Exchanges the idioms whose coin fell so."""
+
+    def __init__(self, coins: dict[str, bool]) -> None:
+        self._coins = coins
+        self.done = 0
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if self._coins["super"]:
+            for inner in simple_statements(node):
+                if ast.unparse(inner) == "super().__init__()" and isinstance(inner, ast.Expr):
+                    inner.value = expression(f"super({node.name}, self).__init__()")
+                    self.done += 1
+        return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        shape = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+        if not (shape and self._coins["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
+            return node
+        if AT in marks(node) or not isinstance(node.value, ast.Attribute):
+            return node
+        self.done += 1
+        return like(call(attribute_of(node.value.value, "size"), [node.slice], []), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if AT in marks(node) or not node.args or _starred(node):
+            return node
+        name, new = dotted(node.func), None
+        if name in {"torch.randn", "torch.rand"} and self._coins["data"] and len(node.args) > 1:
+            new = call(node.func, [ast.Tuple(node.args, ast.Load())], node.keywords)
+        elif name == "torch.cat" and self._coins["cat"]:
+            new = call("torch.concat", node.args, node.keywords)
+        if new is None:
+            return node
+        self.done += 1
+        return like(new, node)
+
+    def visit_With(self, node: ast.With) -> ast.AST:
+        for item in node.items:
+            if self._coins["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
+                item.context_expr = expression("torch.set_grad_enabled(False)")
+                self.done += 1
+        return self.generic_visit(node)

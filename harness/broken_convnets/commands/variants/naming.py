@@ -1,0 +1,80 @@
+"""Draw new names for old ones: none that is in use, in the family that the old one was in."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.variants import words
+from broken_convnets.commands.variants.draft import identifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from broken_convnets.commands.variants.draft import Draft
+
+# The names that nn.Module has itself: a layer called so may be the mistake.
+MODULE_NAMES = frozenset(  # with those of other releases, and what layers call their own
+    """
+    T_destination add_module apply bfloat16 bias buffers call_super_init children compile cpu
+    cuda data device double dtype dump_patches eval extra_repr float forward get_buffer
+    get_extra_state get_parameter get_submodule grad half in_channels ipu load_state_dict
+    modules mtia named_buffers named_children named_modules named_parameters out_channels
+    parameters register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad
+    requires_grad_ running_mean running_var set_extra_state set_submodule shape share_memory
+    state_dict to to_empty train training type weight xpu zero_grad
+    """.split()  # noqa: SIM905  (a hundred names are read better so)
+)
+
+
+def choose(
+    draft: Draft, rng: Random, names: list[str], share: float, role: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Draw new names for a share of the old ones, at least one; none is in use already.
+
+    `conv1` and `conv2` stay a family: they become `stage1` and `stage2`.
+    """
+    used = identifiers(draft.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
+    used |= {word for text in strings(draft) for word in re.findall(r"\w+", text)}
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(_stem(name), []).append(name)
+    picked = [stem for stem in families if rng.random() < share] or list(families)[:1]
+    chosen: dict[str, str] = {}
+    for stem in picked:
+        family = families[stem]
+        numbers = [name[len(stem) :] for name in family]
+        candidates = _candidates(stem, family[0], (role or {}).get(family[0], ""))
+        free = [word for word in candidates if not {f"{word}{n}" for n in numbers} & used]
+        if free:
+            word = rng.choice(free)
+            chosen |= {name: f"{word}{n}" for name, n in zip(family, numbers, strict=True)}
+            used |= set(chosen.values())
+    return chosen
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789") or name
+
+
+def _candidates(stem: str, name: str, role: str) -> list[str]:
+    known = words.LAYERS.get(role, ()) or words.VARIABLES.get(name, words.VARIABLES.get(stem, ()))
+    fallback = words.FALLBACK_CONSTANT if stem.isupper() else words.FALLBACK
+    return [*known] or [form.format(stem) for form in fallback]
+
+
+def strings(draft: Draft) -> Iterator[str]:
+    """Yield every string of the programs, but for what says their intent."""
+    for side in draft.sides:
+        intent = side.body[0]
+        for node in ast.walk(side):
+            is_intent = isinstance(intent, ast.Expr) and node is intent.value
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not is_intent:
+                yield node.value

@@ -1,0 +1,194 @@
+"""Build the same layers otherwise: in a Sequential, in a submodule, in a function."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.variants.draft import (
+    Draft,
+    dotted,
+    expression,
+    identifiers,
+    like,
+    marks,
+    modules,
+    statements,
+)
+from broken_convnets.commands.variants.spelling import layer_name, walks_over_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+SUBMODULES = ("Stem", "Features", "Trunk", "Extractor", "Entry", "Filters")
+FACTORIES = ("make_layer", "build_layer", "layer_of", "new_layer")
+ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Load, ast.UnaryOp, ast.unaryop)
+
+
+def into_sequential(draft: Draft, rng: Random) -> bool:
+    """Put a convolution and the ReLU around every call of it into one Sequential."""
+    found = [name for name in _layers(draft) if _calls(draft, name, under_relu=True)]
+    if not found:
+        return False
+    name, nn = rng.choice(found), layer_name(draft)
+    for node in _makings(draft, name):
+        old = ast.unparse(node.value)
+        node.value = expression(f"{nn}.Sequential({old}, {nn}.ReLU())")
+    draft.replace(_Unwrapped(name))
+    return True
+
+
+def into_submodule(draft: Draft, rng: Random) -> bool:
+    """Move one layer into a class of its own, which calls nothing else."""
+    found = [name for name in _layers(draft) if _calls(draft, name, under_relu=False)]
+    used = identifiers(draft.nodes())
+    names = [name for name in SUBMODULES if name not in used]
+    if not found or not names:
+        return False
+    name, owner, nn = rng.choice(found), rng.choice(names), layer_name(draft)
+    inner = rng.choice(("layer", "inner", "op"))
+    made = ast.unparse(_makings(draft, name)[0].value)
+    for node in _makings(draft, name):
+        node.value = expression(f"{owner}()")
+    text = (
+        f"class {owner}({nn}.Module):\n"
+        f"    def __init__(self):\n"
+        f"        super().__init__()\n"
+        f"        self.{inner} = {made}\n"
+        f"    def forward(self, maps):\n"
+        f"        return self.{inner}(maps)\n"
+    )
+    _before_first_class(draft, text)
+    return True
+
+
+def into_factory(draft: Draft, rng: Random) -> bool:
+    """Let a function of the module make one of the layers."""
+    found = _layers(draft)
+    free = [name for name in FACTORIES if name not in identifiers(draft.nodes())]
+    if not found or not free:
+        return False
+    name, factory = rng.choice(found), rng.choice(free)
+    made = ast.unparse(_makings(draft, name)[0].value)
+    for node in _makings(draft, name):
+        node.value = expression(f"{factory}()")
+    _before_first_class(draft, f"def {factory}():\n    return {made}\n")
+    return True
+
+
+def _before_first_class(draft: Draft, text: str) -> None:
+    for side in draft.sides:
+        position = next(
+            number for number, node in enumerate(side.body) if isinstance(node, ast.ClassDef)
+        )
+        side.body[position:position] = statements(text)
+        ast.fix_missing_locations(side)
+
+
+def _layers(draft: Draft) -> list[str]:
+    """Return the convolutions and last layers of networks that every side makes alike, once."""
+    names: list[str] = []
+    for owner in () if walks_over_layers(draft) else modules(draft.sides[0]):
+        for node in owner.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                names += [_made(inner) for inner in node.body]
+    kept = []
+    for name in filter(None, names):
+        texts = [[ast.unparse(node) for node in _makings_in(side, name)] for side in draft.sides]
+        if all(len(found) == 1 and found == texts[0] for found in texts):
+            kept.append(name)
+    return sorted(set(kept) - draft.spoken)  # what the message names must stay where it is
+
+
+def _made(node: ast.stmt) -> str:
+    """Return the attribute that a statement sets to a layer made of plain numbers."""
+    if not isinstance(node, ast.Assign) or marks(node) or len(node.targets) != 1:
+        return ""
+    target, value = node.targets[0], node.value
+    if not isinstance(target, ast.Attribute) or dotted(target.value) != "self":
+        return ""
+    if not isinstance(value, ast.Call) or any(marks(inner) for inner in ast.walk(value)):
+        return ""
+    kind = dotted(value.func).rpartition(".")[2]
+    given = [*value.args, *(word.value for word in value.keywords)]
+    plain = all(isinstance(inner, ARITHMETIC) for each in given for inner in ast.walk(each))
+    return target.attr if plain and (kind.startswith("Conv") or kind == "Linear") else ""
+
+
+def _makings(draft: Draft, name: str) -> list[ast.Assign]:
+    return [node for side in draft.sides for node in _makings_in(side, name)]
+
+
+def _makings_in(side: ast.Module, name: str) -> list[ast.Assign]:
+    return [
+        node
+        for node in ast.walk(side)
+        if isinstance(node, ast.Assign)
+        and any(
+            isinstance(target, ast.Attribute) and target.attr == name for target in node.targets
+        )
+    ]
+
+
+def _calls(draft: Draft, name: str, *, under_relu: bool) -> bool:
+    """Return whether every use of a layer is a call with one value, and of that the ReLU."""
+    return all(
+        _all_calls(side, name, under_relu=under_relu)
+        and not any(
+            isinstance(node, ast.Constant) and name in str(node.value) and node.col_offset > 0
+            for node in ast.walk(side)
+        )
+        for side in draft.sides
+    )
+
+
+def _all_calls(side: ast.Module, name: str, *, under_relu: bool) -> bool:
+    uses = [
+        node
+        for node in ast.walk(side)
+        if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Load)
+    ]
+    calls = [
+        node
+        for node in ast.walk(side)
+        if isinstance(node, ast.Call)
+        and node.func in uses
+        and dotted(node.func) == f"self.{name}"
+        and len(node.args) == 1
+        and not node.keywords
+    ]
+    if under_relu:
+        inside = [node.args[0] for node in _relus(side)]
+        calls = [call for call in calls if call in inside]
+    return bool(uses) and len(calls) == len(uses)
+
+
+def _relus(side: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(side):
+        if isinstance(node, ast.Call) and _is_relu(node):
+            yield node
+
+
+def _is_relu(node: ast.Call) -> bool:
+    return (
+        dotted(node.func).endswith(".relu")
+        and len(node.args) == 1
+        and not node.keywords
+        and dotted(node.func).partition(".")[0] in {"torch", "F", "nn", "functional", "nnf"}
+    )
+
+
+class _Unwrapped(ast.NodeTransformer):
+    """Takes the ReLU away around the calls of a layer that holds one now."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if _is_relu(node):
+            inner = node.args[0]
+            if isinstance(inner, ast.Call) and dotted(inner.func) == f"self.{self._name}":
+                return like(inner, node)
+        return node

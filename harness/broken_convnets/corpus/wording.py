@@ -1,0 +1,74 @@
+"""Reduce a message to its wording: what stays when network, numbers and machine change."""
+
+from __future__ import annotations
+
+import re
+
+from broken_convnets.util.mask import mask
+
+# One name per type of number, however torch spells it.
+TYPES = {
+    "double": "f64",
+    "doubletensor": "f64",
+    "float64": "f64",
+    "float": "f32",
+    "floattensor": "f32",
+    "float32": "f32",
+    "half": "f16",
+    "halftensor": "f16",
+    "float16": "f16",
+    "bfloat16": "bf16",
+    "bfloat16tensor": "bf16",
+    "cudabfloat16type": "bf16",
+    "long": "i64",
+    "longtensor": "i64",
+    "int64": "i64",
+    "long int": "i64",
+    "inttensor": "i32",
+    "int32": "i32",
+    "byte": "u8",
+    "bytetensor": "u8",
+    "uint8": "u8",
+    "uint8_t": "u8",
+    "unsigned char": "u8",
+    "boolean": "bool",
+    "variable": "tensor",
+    "variables": "tensors",
+}
+SPELLINGS = ((re.compile(r"\blong int\b"), "long"), (re.compile(r"\bunsigned char\b"), "byte"))
+# The last part of an exception's name; some of torch's own end in Node.
+_CLASS = re.compile(
+    r"(?:[A-Za-z_]\w*\.)*"
+    r"([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Node))(?::\s*|\s*$)",
+    re.ASCII,
+)
+# In this order. What tells dimensions apart (`4-dimensional`, `4D`) stays, as do the digits
+# in names (`conv2d`, `int64`).
+_RULES = [
+    (re.compile(r"[\u2018\u2019\u201b\u00b4`]"), "'"),
+    (re.compile(r"[\u201c\u201d]"), '"'),
+    # Where in torch's C++ it was raised: "... at /pytorch/aten/src/TH/THTensor.cpp:612".
+    (re.compile(r"\s+at \S*[/\\]\S*"), ""),
+    (re.compile(r"(?:\b[A-Za-z]:|~|\.{1,2})?[/\\][\w.+~/\\-]+", re.ASCII), "…"),
+    (re.compile(r"(?<![A-Za-z_\d])(?!\d+(?:-dimensional|D\b))\d+(?:\.\d+)*(?:e[+-]?\d+)?"), "#"),
+    (re.compile(r"(?<=[#\d])x-?(?:\d+|#)"), "x#"),
+    (re.compile(r"(?<![\w#])-#"), "#"),
+    (re.compile(r"\s+"), " "),
+]
+
+
+def wording(message: str) -> str:
+    """Return `message` with numbers as `#`, without paths, in one line and one kind of quotes."""
+    text = mask(message)
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+def split(line: str) -> tuple[str, str]:
+    """Return the exception's class, without its module, and its message.
+
+    The class is empty where the line does not begin with one.
+    """
+    found = _CLASS.match(line.lstrip())
+    return (found[1], line.lstrip()[found.end() :]) if found else ("", line)

@@ -1,0 +1,6 @@
+"""The laws: each is one function, which returns where its law holds and raises where not."""
+
+from broken_convnets.observe.laws import data, forward, structure, training
+from broken_convnets.observe.laws.registry import CHECKS, judge
+
+__all__ = ["CHECKS", "data", "forward", "judge", "structure", "training"]

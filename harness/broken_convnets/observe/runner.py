@@ -1,0 +1,39 @@
+"""Open a sandbox that can run PyTorch programs, and ask what they would run with.
+
+Does not import torch: the processes of the sandbox do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from broken_convnets.errors import RunnerError
+from broken_convnets.observe.facts import RuntimeInfo, RuntimeRequest
+from broken_convnets.sandbox.job import Job
+from broken_convnets.sandbox.runner import open_runner
+
+if TYPE_CHECKING:
+    from broken_convnets.sandbox.job import Limits
+    from broken_convnets.sandbox.runner import Runner
+
+OBSERVE = "broken_convnets.observe.run:observe"  # RunRequest -> Observation
+COUNT = "broken_convnets.observe.run:count"  # RunRequest -> CostReport
+SCRIPT = "broken_convnets.observe.script:run_script"  # ScriptRequest -> ScriptRun
+RUNTIME = "broken_convnets.observe.runtime:runtime"  # RuntimeRequest -> RuntimeInfo
+PRELOAD = ["broken_convnets.observe.preload"]
+
+
+def open_torch_runner(limits: Limits) -> Runner:
+    """Return a runner whose processes have torch loaded; raises RunnerError where it is missing."""
+    return open_runner(msgspec.structs.replace(limits, preload=[*PRELOAD, *limits.preload]))
+
+
+def runtime_of(runner: Runner) -> RuntimeInfo:
+    """Return the versions and devices of a runner's processes."""
+    (result,) = runner.run([Job(0, RUNTIME, RuntimeRequest())], RuntimeInfo)
+    if result.answer is None:
+        message = f"torch cannot be used: {result.detail}"
+        raise RunnerError(message)
+    return result.answer

@@ -1,0 +1,1 @@
+"""What every part of the package uses: files, terminal, cache, argument types, masking."""

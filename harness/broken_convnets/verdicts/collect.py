@@ -1,0 +1,206 @@
+"""Run a corpus: every program under several seeds in shuffled order, then the verdicts."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from broken_convnets.corpus.lint import check
+from broken_convnets.errors import DeviceError
+from broken_convnets.observe.facts import Observation, Run, RunRequest, RuntimeInfo
+from broken_convnets.observe.runner import OBSERVE
+from broken_convnets.sandbox.job import Job
+from broken_convnets.verdicts import records
+from broken_convnets.verdicts.judge import Judgement, Mismatch, Runs, broken_laws, judge
+from broken_convnets.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from broken_convnets.corpus.entries import Corpus
+    from broken_convnets.sandbox.runner import Runner
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One entry of the corpus on one device: verdict, why, and what was recorded."""
+
+    id: str
+    kind: str  # pair or control
+    device: str
+    judgement: Judgement
+    record: records.Record
+    forward_ns: float | None = None
+    drift: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict alone."""
+        return self.judgement.verdict
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which programs run, how often, where; `jobs` in the order in which they start."""
+
+    corpus: Corpus
+    ids: list[str]
+    devices: list[str]
+    jobs: list[Job]
+    places: list[tuple[str, str, str]]  # by job number: id, device, side
+
+
+def choose_devices(wanted: str, runtime: RuntimeInfo) -> tuple[list[str], dict[str, str]]:
+    """Return the devices to run on, and for each other one the reason why not.
+
+    `wanted` is `auto` or names separated by commas. Raises DeviceError where a device is
+    named that is unknown or not there.
+    """
+    if wanted == "auto":
+        missing = {name: reason for name, reason in runtime.devices.items() if reason}
+        return [name for name in runtime.devices if name not in missing], missing
+    names = list(dict.fromkeys(wanted.split(",")))
+    for name in names:
+        if name not in runtime.devices:
+            known = ", ".join(["auto", *runtime.devices])
+            message = f"--device {name!r} is unknown: choose from {known}"
+            raise DeviceError(message)
+        if runtime.devices[name]:
+            message = f"--device {name} cannot be used here: {runtime.devices[name]}"
+            raise DeviceError(message)
+    return names, {name: "not asked for" for name in runtime.devices if name not in names}
+
+
+def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) -> Plan:
+    """Lay out the jobs: each side under SEEDS seeds, `repeat` times over with new ones."""
+    jobs: list[Job] = []
+    places: list[tuple[str, str, str]] = []
+    for name in ids:
+        entry = corpus.entries.get(name)
+        if entry is None or check(entry):
+            continue
+        for device in devices:
+            for side, source in entry.programs().items():
+                for seed in range(SEEDS * repeat):
+                    request = RunRequest(source, seed, device, full=seed == 0)
+                    jobs.append(Job(len(jobs), OBSERVE, request))
+                    places.append((name, device, side))
+    random.shuffle(jobs)
+    return Plan(corpus, ids, devices, jobs, places)
+
+
+class Results:
+    """Collects endings as they come; complete or not, it can say what is known so far."""
+
+    def __init__(self, layout: Plan) -> None:
+        """Start with nothing known."""
+        self._plan = layout
+        self._endings: dict[tuple[str, str], dict[str, list[tuple[int, Run]]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        self._expected: dict[tuple[str, str], int] = defaultdict(int)
+        for name, device, _ in layout.places:
+            self._expected[name, device] += 1
+        self._seeds = {job.number: job.payload.seed for job in layout.jobs}
+
+    def add(self, run: Run) -> None:
+        """Take in one ending."""
+        name, device, side = self._plan.places[run.job]
+        self._endings[name, device][side].append((self._seeds[run.job], run))
+
+    def runs(self, name: str, device: str) -> Runs:
+        """Return an entry's endings by side, in the order of the seeds."""
+        sides = self._endings[name, device]
+        return {
+            side: [ending for _, ending in sorted(pairs, key=lambda pair: pair[0])]
+            for side, pairs in sides.items()
+        }
+
+    def outcomes(self, books: list[records.Book], runtime: RuntimeInfo) -> list[Outcome]:
+        """Return the outcome of every entry that is complete, in the order of the ids."""
+        found = []
+        for name in self._plan.ids:
+            for device in self._plan.devices:
+                expected = self._expected.get((name, device))
+                if expected is None:
+                    found.append(_invalid(self._plan.corpus, name, device))
+                    continue
+                runs = self.runs(name, device)
+                if sum(map(len, runs.values())) == expected:
+                    book = records.nearest(books, runtime.torch, device)
+                    found.append(self._outcome(name, device, runs, book, runtime.torch))
+        return found
+
+    def _outcome(
+        self, name: str, device: str, runs: Runs, book: records.Book | None, release: str
+    ) -> Outcome:
+        entry = self._plan.corpus.entries[name]
+        judgement = judge(entry, runs, device, release)
+        first = {side: endings[0].answer for side, endings in runs.items()}
+        sides = {
+            side: records.side(seen, broken_laws(entry.healthy, seen) if seen else set())
+            for side, seen in first.items()
+        }
+        record = records.Record(judgement.verdict, **sides)
+        fixed = first["fixed"]
+        return Outcome(
+            name,
+            entry.kind,
+            device,
+            judgement,
+            record,
+            fixed.forward_ns if fixed else None,
+            records.drift(book.entries.get(name), record) if book else [],
+        )
+
+
+def _invalid(corpus: Corpus, name: str, device: str) -> Outcome:
+    entry = corpus.entries.get(name)
+    problems = [problem for problem in corpus.problems if problem.id == name]
+    problems += check(entry) if entry else []
+    wrong = [
+        Mismatch(problem.file, "as the contract says", problem.message) for problem in problems
+    ]
+    control = entry.kind == "control" if entry else problems[0].file.startswith("controls/")
+    record = records.Record(Verdict.INVALID)
+    kind = "control" if control else "pair"
+    return Outcome(name, kind, device, Judgement(Verdict.INVALID, wrong), record)
+
+
+def collect(
+    runner: Runner, layout: Plan, on_progress: Callable[[Run], None] = lambda _: None
+) -> Results:
+    """Run every job; an interruption leaves what is known so far in the exception's `results`.
+
+    Raises Interrupted for KeyboardInterrupt and SystemExit.
+    """
+    results = Results(layout)
+    try:
+        for ending in runner.run(layout.jobs, Observation):
+            results.add(ending)
+            on_progress(ending)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(results, 128 + signal.SIGINT) from stop
+    except SystemExit as stop:  # what the command line makes of SIGTERM
+        raise Interrupted(results, int(stop.code or 0)) from stop
+    return results
+
+
+class Interrupted(Exception):  # noqa: N818  (what happened, not an error)
+    """The run was stopped by the user; carries what is known so far."""
+
+    def __init__(self, results: Results, exit_code: int) -> None:
+        """Keep the results, and the exit code that says how it was stopped."""
+        super().__init__("interrupted")
+        self.results = results
+        self.exit_code = exit_code
+
+
+def all_as_declared(outcomes: Iterable[Outcome]) -> bool:
+    """Return whether every outcome is what the corpus promises."""
+    return all(outcome.verdict.as_declared for outcome in outcomes)

@@ -1,0 +1,229 @@
+"""Turn a corpus entry and what was observed of its programs into a verdict; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+
+from broken_convnets.corpus.entries import Case, Entry
+from broken_convnets.observe.facts import InputSummary, Observation, Run
+from broken_convnets.sandbox.job import JobStatus
+from broken_convnets.vocabulary import Law, Stage, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from broken_convnets.corpus.spec import Broken, Healthy
+
+CHANNEL_TOLERANCE = 0.05
+IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError"}
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One thing that was declared and did not happen, or happened otherwise."""
+
+    what: str
+    declared: str
+    happened: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and the mismatches that led to it; none where all is as declared."""
+
+    verdict: Verdict
+    mismatches: list[Mismatch] = field(default_factory=list)
+
+
+Runs = dict[str, list[Run]]  # by side: broken, fixed
+
+
+def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
+    """Return the verdict on one entry from all the runs of its sides under a release of torch.
+
+    Every run of a side must tell the same facts; the broken side must fail as declared,
+    the fixed one obey every law that is not waived. What fails first decides.
+    """
+    for side, endings in runs.items():
+        differs = unsteady(side, endings)
+        if differs:
+            return Judgement(Verdict.FLAKY, [differs])
+    healthy = _judge_healthy(entry, runs["fixed"][0])
+    if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
+        return _not_here(entry, healthy)
+    if isinstance(entry, Case):
+        broken = entry.spec.broken.on(device, release)
+        first = _judge_broken(broken, entry.healthy, entry.spec.waive, runs["broken"][0])
+        if not first.verdict.as_declared or healthy.verdict.as_declared:
+            return first
+    return healthy
+
+
+def _not_here(entry: Entry, found: Judgement) -> Judgement:
+    """Turn the verdict on a healthy side that is declared to need other releases of torch."""
+    if found.verdict in {Verdict.CONTROL_FAILED, Verdict.FIX_FAILED}:
+        return Judgement(Verdict.NOT_HERE)
+    if not found.verdict.as_declared:
+        return found
+    needed = f"works under {entry.spec.torch} only"
+    return Judgement(_failed(entry), [Mismatch("torch", needed, "it works here: widen `torch`")])
+
+
+def unsteady(side: str, endings: Sequence[Run]) -> Mismatch | None:
+    """Return how two runs of one side differ in a fact that must repeat; None where they agree."""
+    first = endings[0]
+    for ending in endings[1:]:
+        if _repeatable(ending) != _repeatable(first):
+            return Mismatch(f"the {side} side in every run", _sentence(first), _sentence(ending))
+    return None
+
+
+def _repeatable(ending: Run) -> object:
+    observed = ending.answer
+    return (ending.status, None if observed is None else observed.repeatable)
+
+
+def _sentence(ending: Run) -> str:
+    observed = ending.answer
+    if observed is None:
+        return f"{ending.status}: {ending.detail}"
+    if observed.raised:
+        raised = observed.raised
+        return f"{raised.type} at `{raised.expression}` in stage {raised.stage}: {raised.message}"
+    unlawful = sorted(law for law, finding in observed.laws.items() if finding.holds is False)
+    return f"{observed.output}" + (f", breaks {', '.join(unlawful)}" if unlawful else "")
+
+
+def _lost(ending: Run) -> Judgement | None:
+    """Return the verdict on a program that gave no facts, or could not be imported."""
+    if ending.answer is None:
+        verdict = Verdict.TIMEOUT if ending.status is JobStatus.TIMEOUT else Verdict.CRASHED
+        return Judgement(verdict, [Mismatch("process", "ends with a result", ending.detail)])
+    raised = ending.answer.raised
+    if raised and raised.stage is Stage.IMPORT and raised.type in IMPORT_ERRORS:
+        return Judgement(Verdict.UNSUPPORTED, [Mismatch("import", "works", raised.message)])
+    return None
+
+
+def _judge_broken(
+    declared: Broken, fixed: Healthy, waive: dict[Law, str], ending: Run
+) -> Judgement:
+    lost = _lost(ending)
+    if lost or ending.answer is None:
+        return lost or Judgement(Verdict.CRASHED)
+    seen = ending.answer
+    if not declared.fails:
+        silent = declared.stage is Stage.SILENT and broken_laws(fixed, seen) - set(waive)
+        if seen.raised is None and not silent:
+            return Judgement(Verdict.NOT_HERE)
+        mismatch = Mismatch("broken side", "does not fail here", _sentence(ending))
+        return Judgement(Verdict.WRONG_SYMPTOM, [mismatch])
+    if declared.stage is Stage.SILENT:
+        return _judge_silent(declared, fixed, waive, seen)
+    if seen.raised is None:
+        wanted = f"raises {declared.raises} in stage {declared.stage}"
+        return Judgement(Verdict.NOT_REPRODUCED, [Mismatch("failure", wanted, _sentence(ending))])
+    raised = seen.raised
+    pairs = [
+        ("stage", declared.stage, raised.stage, declared.stage == raised.stage),
+        ("raises", declared.raises, raised.type, declared.raises == raised.type),
+        ("message", declared.message, raised.message, (declared.message or "") in raised.message),
+        (
+            "expression",
+            declared.expression,
+            raised.expression,
+            " ".join((declared.expression or "").split()) == raised.expression,
+        ),
+        ("layer", declared.layer, raised.layer, declared.layer in {None, raised.layer}),
+    ]
+    wrong = [Mismatch(what, str(want), str(got)) for what, want, got, same in pairs if not same]
+    return Judgement(Verdict.WRONG_SYMPTOM if wrong else Verdict.REPRODUCED, wrong)
+
+
+def _judge_silent(
+    declared: Broken, fixed: Healthy, waive: dict[Law, str], seen: Observation
+) -> Judgement:
+    wanted = ", ".join(sorted(declared.violates))
+    if seen.raised:
+        happened = f"{seen.raised.type}: {seen.raised.message}"
+        wrong = Mismatch("violates", f"{wanted}, and nothing raised", happened)
+        return Judgement(Verdict.WRONG_SYMPTOM, [wrong])
+    broken = broken_laws(fixed, seen) - set(waive)
+    if broken == declared.violates:
+        return Judgement(Verdict.REPRODUCED)
+    verdict = Verdict.WRONG_SYMPTOM if broken else Verdict.NOT_REPRODUCED
+    happened = ", ".join(sorted(broken)) or "every law holds"
+    return Judgement(verdict, [Mismatch("violates", wanted, happened)])
+
+
+def _failed(entry: Entry) -> Verdict:
+    return Verdict.FIX_FAILED if isinstance(entry, Case) else Verdict.CONTROL_FAILED
+
+
+def _judge_healthy(entry: Entry, ending: Run) -> Judgement:
+    declared, waive = entry.healthy, entry.spec.waive
+    ideal = Verdict.REPRODUCED if isinstance(entry, Case) else Verdict.WORKS
+    lost = _lost(ending)
+    if lost or ending.answer is None:
+        return lost or Judgement(Verdict.CRASHED)
+    seen = ending.answer
+    if seen.raised:
+        happened = f"{seen.raised.type} at `{seen.raised.expression}`: {seen.raised.message}"
+        return Judgement(_failed(entry), [Mismatch("fixed side", "raises nothing", happened)])
+    broken = broken_laws(declared, seen)
+    wrong = [
+        Mismatch(law, law.promise, _note(law, declared, seen))
+        for law in sorted(broken - set(waive))
+    ]
+    wrong += [
+        Mismatch(f"waive.{law}", f"broken ({waive[law]})", "it is not: remove the waiver")
+        for law in sorted(set(waive) - broken)
+    ]
+    return Judgement(_failed(entry) if wrong else ideal, wrong)
+
+
+def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
+    """Return the laws that a run broke, the declared output among them."""
+    broken = {law for law, finding in seen.laws.items() if finding.holds is False}
+    return broken | set(against(declared, seen))
+
+
+def against(declared: Healthy, seen: Observation) -> dict[Law, str]:
+    """Return the laws "as declared" that do not hold, with what was seen instead."""
+    wrong = {}
+    if seen.output != declared.output:
+        wrong[Law.OUTPUT_AS_DECLARED] = f"declared {declared.output}, got {seen.output}"
+    given = seen.given
+    if given is None:
+        return wrong
+    if declared.parameters not in {None, given.parameters}:
+        counts = f"declared {declared.parameters}, got {given.parameters}"
+        wrong[Law.PARAMETERS_AS_DECLARED] = counts
+    inputs = _inputs_against(declared, given)
+    return wrong | ({Law.INPUTS_AS_DECLARED: inputs} if inputs else {})
+
+
+def _inputs_against(declared: Healthy, given: InputSummary) -> str:
+    if declared.inputs not in {None, given.inputs}:
+        return f"declared {declared.inputs}, got {given.inputs}"
+    if declared.range:
+        low, high = declared.range
+        inside = low - 1e-6 <= given.low and given.high <= high + 1e-6
+        if not inside or given.high - given.low < (high - low) / 2:
+            return f"declared {low:g} to {high:g}, got {given.low:.3g} to {given.high:.3g}"
+    if declared.channels is not None:
+        means = [round(mean, 2) for mean in given.channels]
+        differ = [
+            abs(a - b) > CHANNEL_TOLERANCE for a, b in zip(declared.channels, means, strict=False)
+        ]
+        if len(means) != len(declared.channels) or any(differ):
+            return f"declared channels of {declared.channels}, got {means}"
+    return ""
+
+
+def _note(law: Law, declared: Healthy, seen: Observation) -> str:
+    wrong = against(declared, seen)
+    return wrong[law] if law in wrong else seen.laws[law].note

@@ -1,0 +1,89 @@
+"""The matrix of releases: which entry did what under which torch, and what drifted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broken_convnets.verdicts.records import Book, Record, Side
+
+DEVICES = ("cpu", "cuda")
+HEAD = """\
+# What really happened
+
+Made by `broken-convnets reproduce --bless`; do not edit. One TOML file per torch release
+and device holds each entry's messages, failing source text, shape traces and laws, to the
+letter. The first column of a device is its newest release; the others say what differs from it.
+"""
+
+Column = dict[str, "Record"]
+
+
+def page(books: list[Book]) -> str:
+    """Return `results/README.md`; the books come newest first."""
+    names = sorted({name for book in books for name in book.entries})
+    newest: dict[str, Column] = {}
+    for book in books:
+        newest.setdefault(book.device, book.entries)
+    head = ["case", *(f"torch {book.torch}, {book.device}" for book in books)]
+    rows = [
+        [name, *(_cell(name, book.entries, newest[book.device]) for book in books)]
+        for name in names
+    ]
+    missing = [device for device in DEVICES if device not in newest]
+    tried = [f"Not tried under any release: {', '.join(missing)}.\n"] if missing else []
+    counts = [_count(book, newest[book.device]) for book in books]
+    summary = _table([["release", "as declared", "differs from the newest"], *counts])
+    return "\n".join([HEAD, *tried, summary, _table([head, *rows])])
+
+
+def _table(rows: list[list[str]]) -> str:
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def _count(book: Book, newest: Column) -> list[str]:
+    good = sum(record.verdict.as_declared for record in book.entries.values())
+    differ = sum(
+        bool(differences(newest[name], record))
+        for name, record in book.entries.items()
+        if name in newest
+    )
+    return [f"torch {book.torch}, {book.device}", f"{good} of {len(book.entries)}", str(differ)]
+
+
+def _cell(name: str, column: Column, newest: Column) -> str:
+    record, reference = column.get(name), newest.get(name)
+    if record is None:
+        return "not tried"
+    if reference is None or column is newest:
+        return _what(record)
+    return ", ".join(f"**{what}**" for what in differences(reference, record)) or "same"
+
+
+def _what(record: Record) -> str:
+    if record.broken and record.broken.raises:
+        return f"{record.verdict.value}: {record.broken.raises}"
+    if record.broken and record.broken.violates:
+        return f"{record.verdict.value}: breaks {', '.join(record.broken.violates)}"
+    return record.verdict.value
+
+
+def differences(reference: Record, record: Record) -> list[str]:
+    """Return in a few words each how a record's failure differs from another's."""
+    if record.verdict is not reference.verdict:
+        return [_what(record)]
+    was, now = reference.broken, record.broken
+    if was is None or now is None:
+        return []
+    return [say(now) for differs, say in _DIFFERENCES if differs(was) != differs(now)]
+
+
+_DIFFERENCES: list[tuple[Callable[[Side], object], Callable[[Side], str]]] = [
+    (lambda side: side.raises, lambda side: side.raises),
+    (lambda side: side.message, lambda _: "other message"),
+    (lambda side: (side.stage, side.expression, side.layer), lambda _: "other place"),
+    (lambda side: side.violates, lambda side: f"breaks {', '.join(side.violates)}"),
+]

@@ -1,1 +1,0 @@
-"""What really happened, kept per torch release and device."""

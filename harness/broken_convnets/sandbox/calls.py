@@ -23,6 +23,18 @@ class QueuedJob(Struct, frozen=True):
     payload: Raw
 
 
+class EncodedResult(Struct, frozen=True):
+    """A `JobResult` as a fork server sends it: the answer is not decoded yet.
+
+    `answer` is JSON, `null` where there is none. msgspec has no union of Raw and None.
+    """
+
+    job: int
+    status: JobStatus
+    detail: str = ""
+    answer: Raw = Raw(b"null")
+
+
 def preload(modules: list[str], *, forks: bool) -> str:
     """Import modules and configure them; warm them up where this process `forks`.
 
@@ -73,9 +85,9 @@ def _payload(job: QueuedJob, function: Callable[[Any], Any]) -> Any:
     return msgspec.json.decode(job.payload, type=schema)
 
 
-def decoded(raw: JobResult[Raw], schema: type[Answer]) -> JobResult[Answer]:
+def decoded(raw: EncodedResult, schema: type[Answer]) -> JobResult[Answer]:
     """Return a result with its answer decoded; an answer of another type counts as a crash."""
-    if raw.answer is None:
+    if raw.status is not JobStatus.DONE:
         return JobResult(raw.job, raw.status, raw.detail)
     try:
         answer = msgspec.json.decode(raw.answer, type=schema)

@@ -16,8 +16,8 @@ import psutil
 from msgspec import Raw
 
 from broken_convnets.sandbox import calls
-from broken_convnets.sandbox.calls import QueuedJob
-from broken_convnets.sandbox.job import JobResult, JobStatus, Limits
+from broken_convnets.sandbox.calls import EncodedResult, QueuedJob
+from broken_convnets.sandbox.job import JobStatus, Limits
 
 ANSWER_BYTES = 4 << 20  # of one answer; a longer one is not valid
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
@@ -86,7 +86,7 @@ class Child:
             return 0.0
         return used
 
-    def result(self, status: int) -> JobResult[Raw]:
+    def result(self, status: int) -> EncodedResult:
         """Return what became of the job, from the exit status and what was read."""
         try:
             msgspec.json.decode(self.answer)
@@ -95,8 +95,8 @@ class Child:
             printed = self.printed.decode(errors="replace").strip().splitlines()
             detail = f"the process ended without a result ({how})"
             detail += f": {printed[-1][:200]}" if printed else ""
-            return JobResult(self.job.number, JobStatus.CRASHED, detail)
-        return JobResult(self.job.number, JobStatus.DONE, answer=Raw(bytes(self.answer)))
+            return EncodedResult(self.job.number, JobStatus.CRASHED, detail)
+        return EncodedResult(self.job.number, JobStatus.DONE, answer=Raw(bytes(self.answer)))
 
     def kill(self) -> None:
         """Kill the child and every process of its session."""

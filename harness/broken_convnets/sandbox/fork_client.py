@@ -59,7 +59,7 @@ class ForkServer(Runner):
         ahead, rest = jobs[: 8 * self._limits.workers], iter(jobs[8 * self._limits.workers :])
         self._send(ahead)
         for _ in range(len(jobs)):
-            raw = msgspec.json.decode(self._receive(), type=JobResult[msgspec.Raw])
+            raw = msgspec.json.decode(self._receive(), type=calls.EncodedResult)
             following = next(rest, None)
             if following is not None:
                 self._send([following])

@@ -18,10 +18,9 @@ from collections import deque
 from pathlib import Path
 
 import msgspec
-from msgspec import Raw
 
 from broken_convnets.sandbox import calls
-from broken_convnets.sandbox.calls import QueuedJob
+from broken_convnets.sandbox.calls import EncodedResult, QueuedJob
 from broken_convnets.sandbox.fork_child import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
@@ -31,7 +30,7 @@ from broken_convnets.sandbox.fork_child import (
     unnamed_pages,
 )
 from broken_convnets.sandbox.heap import freeze_heap
-from broken_convnets.sandbox.job import JobResult, JobStatus, Limits, ServerStart
+from broken_convnets.sandbox.job import JobStatus, Limits, ServerStart
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory and processor time
 
@@ -120,9 +119,9 @@ class Server:
     def _stop(self, child: Child, status: JobStatus, detail: str) -> None:
         child.kill()
         os.waitpid(child.pid, 0)
-        self._finish(child, JobResult(child.job.number, status, detail))
+        self._finish(child, EncodedResult(child.job.number, status, detail))
 
-    def _finish(self, child: Child, result: JobResult[Raw]) -> None:
+    def _finish(self, child: Child, result: EncodedResult) -> None:
         child.kill()  # what it started may have outlived it
         for descriptor in child.descriptors:
             self._forget(descriptor)

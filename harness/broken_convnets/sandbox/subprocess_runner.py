@@ -55,7 +55,7 @@ class FreshInterpreters(Runner):
         status, answer = self._ask(msgspec.json.encode(job))
         if status is not JobStatus.DONE:
             return JobResult(job.number, status, answer.decode(errors="replace"))
-        raw = JobResult(job.number, status, answer=msgspec.Raw(answer))
+        raw = calls.EncodedResult(job.number, status, answer=msgspec.Raw(answer))
         return calls.decoded(raw, schema)
 
     def _ask(self, question: bytes) -> tuple[JobStatus, bytes]:

@@ -179,7 +179,7 @@ def stored_baseline() -> str:
             sys.executable,
             "-m",
             "pytest",
-            "tests/bench_forward.py",
+            "experiments/bench_forward.py",
             "-q",
             "-k",
             "cpu and small",

@@ -96,7 +96,7 @@ def harness(
         runtime_of(runner), devices={"cpu": "", "cuda": "no CUDA device"}
     )
     for command in ("reproduce", "cost"):
-        module = f"broken_convnets.{command}.command"
+        module = f"broken_convnets.commands.{command}.command"
         monkeypatch.setattr(f"{module}.open_torch_runner", lambda _: nullcontext(runner))
         monkeypatch.setattr(f"{module}.runtime_of", lambda _: no_cuda)
     monkeypatch.setenv("NO_COLOR", "1")

@@ -153,7 +153,7 @@ def test_an_interruption_keeps_what_is_known(harness: Command, room: Room) -> No
         (["--against", "--help-me"], "usage: "),
         (["--against=--all"], "'--all' is no commit"),
         (["pear", "--broken"], "did you mean shape/pair"),
-        (["--broken", "--margin", "2"], "is no share"),
+        (["--broken", "--margin", "2"], "is not a fraction"),
         (["--broken", "--device", "tpu"], "invalid choice"),
         (["--against-python", "/nowhere/python"], "/nowhere/python cannot be started"),
     ],

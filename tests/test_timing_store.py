@@ -25,7 +25,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         sys.executable,
         "-m",
         "pytest",
-        "tests/bench_forward.py",
+        "experiments/bench_forward.py",
         "-q",
         "-p",
         "no:cacheprovider",

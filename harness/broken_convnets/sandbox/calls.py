@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
 import typing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -80,9 +83,14 @@ def _function(call: str) -> Callable[[Any], Any]:
 
 
 def _payload(job: QueuedJob, function: Callable[[Any], Any]) -> Any:
-    hints = typing.get_type_hints(function)
-    (schema,) = (kind for name, kind in hints.items() if name != "return")
-    return msgspec.json.decode(job.payload, type=schema)
+    return msgspec.json.decode(job.payload, type=_payload_type(function))
+
+
+def _payload_type(function: Callable[[Any], Any]) -> Any:
+    """Return the type of the first parameter; the others may name types for checkers alone."""
+    parameter = next(iter(inspect.signature(function).parameters.values()))
+    declared = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    return typing.get_type_hints(declared, vars(sys.modules[function.__module__]))[parameter.name]
 
 
 def decoded(raw: EncodedResult, schema: type[Answer]) -> JobResult[Answer]:

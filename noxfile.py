@@ -94,8 +94,8 @@ def matrix(session: nox.Session, torch: str) -> None:
     """Record the corpus under another release: `nox -s "matrix(torch='2.9.1')"`, 5 to 7 GB."""
     # Three signs: the release to the letter, not a local build of it such as 2.13.0+cpu.
     session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
-    session.run("python", "-m", "broken_convnets", "reproduce", "--bless", *session.posargs)
-    session.run("python", "-m", "broken_convnets", "cost", "--bless")
+    session.run("python", "-m", "broken_convnets", "reproduce", "--update", *session.posargs)
+    session.run("python", "-m", "broken_convnets", "cost", "--update")
 
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])

@@ -76,10 +76,10 @@ def test_the_document_of_reproduce_has_its_keys(harness: Command) -> None:
     assert document["outcomes"][1]["broken"]["expression"] == RAISES
 
 
-def test_blessing_writes_the_results_of_the_other_corpus(harness: Command) -> None:
-    done = harness("reproduce", "--bless")
+def test_update_writes_the_results_of_the_other_corpus(harness: Command) -> None:
+    done = harness("reproduce", "--update")
     assert done.code == 0
-    assert f"blessed {harness.root}/results/torch-" in done.err
+    assert f"updated {harness.root}/results/torch-" in done.err
     assert "reproduced: RuntimeError" in (harness.root / "results/README.md").read_text()
     again = harness("reproduce")
     assert "no recorded results" not in again.out
@@ -87,7 +87,7 @@ def test_blessing_writes_the_results_of_the_other_corpus(harness: Command) -> No
 
 
 def test_drift_from_the_records_is_shown_and_exits_0(harness: Command) -> None:
-    harness("reproduce", "--bless")
+    harness("reproduce", "--update")
     (book,) = harness.root.glob("results/torch-*/cpu.toml")
     book.write_text(book.read_text().replace("mat1 and mat2", "mat3 and mat4"))
     done = harness("reproduce")
@@ -119,7 +119,7 @@ def test_a_device_that_is_not_there_exits_2_with_a_sentence(device: str, harness
         ["reproduce", "--workers", "x"],
         ["show"],
         ["reproduce", "--timeout", "0"],
-        ["list", "--bless"],
+        ["list", "--update"],
     ],
 )
 def test_a_mistaken_command_exits_2(arguments: list[str], harness: Command) -> None:

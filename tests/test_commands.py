@@ -32,7 +32,7 @@ def test_list_has_a_row_or_an_object_per_entry(harness: Command) -> None:
 
 
 def test_show_has_the_message_the_diff_and_the_reasons(harness: Command) -> None:
-    harness("reproduce", "--bless")
+    harness("reproduce", "--update")
     page = harness("show", "pair").out
     for text in (
         SAYS,

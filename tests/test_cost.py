@@ -122,16 +122,16 @@ def test_without_a_book_nothing_is_compared() -> None:
     assert compare(None, Counts("cpu", {"a/b fixed": WHOLE}, {}), set()) == []
 
 
-def test_cost_compares_with_what_was_blessed(harness: Command) -> None:
+def test_cost_compares_with_the_recorded_counts(harness: Command) -> None:
     first = harness("cost")
     assert first.code == 0
     assert "programs counted: 2, nothing is recorded for this release" in first.out
     assert "cuda: not tried (no CUDA device)" in first.out
-    assert harness("cost", "--bless").code == 0
+    assert harness("cost", "--update").code == 0
     (book,) = harness.root.glob("results/torch-*/cost/cpu.toml")
     before = book.read_bytes()
     assert harness("cost").code == 0
-    harness("cost", "--bless")
+    harness("cost", "--update")
     assert book.read_bytes() == before
 
     put(harness.root / "fixes/shape/pair.py", PROGRAMS["clone"])
@@ -156,7 +156,7 @@ def test_cost_counts_a_silent_case_and_no_loud_one(harness: Command) -> None:
 
 
 def test_a_program_that_came_or_went_is_a_difference(harness: Command) -> None:
-    harness("cost", "--bless")
+    harness("cost", "--update")
     for tree, suffix in (("cases", "py"), ("cases", "toml"), ("fixes", "py")):
         (harness.root / tree / f"shape/pair.{suffix}").unlink()
     corpus_of(harness.root, {"shape/other": Pair()})
@@ -165,12 +165,12 @@ def test_a_program_that_came_or_went_is_a_difference(harness: Command) -> None:
     assert "shape/pair fixed\n  recorded, but no longer there" in done.out
     assert "shape/other fixed\n  not recorded yet" in done.out
     assert harness("cost", "dtype").code == 0, "what was not asked for is not missed"
-    assert harness("cost", "--bless").code == 0
+    assert harness("cost", "--update").code == 0
     assert harness("cost").code == 0
 
 
 def test_damaged_counts_exit_2_by_name(harness: Command) -> None:
-    harness("cost", "--bless")
+    harness("cost", "--update")
     (book,) = harness.root.glob("results/torch-*/cost/cpu.toml")
     book.write_text(book.read_text().replace("flops = ", "flops = 'many' # "))
     done = harness("cost")

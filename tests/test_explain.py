@@ -21,7 +21,7 @@ from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.corpus.messages import Message
 from broken_convnets.corpus.wording import wording
 from broken_convnets.observe.facts import RuntimeInfo
-from broken_convnets.verdicts.records import Record, Side, bless
+from broken_convnets.verdicts.records import Record, Side, update
 from broken_convnets.vocabulary import Verdict
 from kit import Pair, case_of, corpus_of
 
@@ -342,5 +342,5 @@ def test_what_a_case_says_where_it_is_not_supported_is_not_its_message(tmp_path:
         for verdict in (Verdict.REPRODUCED, Verdict.NOT_HERE)
     }
     hello = RuntimeInfo("3.11", "2.2.2", "0.17.2", {"cpu": ""})
-    bless(tmp_path, hello, {"cpu": entries}, set(entries))
+    update(tmp_path, hello, {"cpu": entries}, set(entries))
     assert list(messages.read(tmp_path)) == ["shape/reproduced"]

@@ -61,7 +61,7 @@ class Session:
                     "-m",
                     "broken_convnets",
                     "reproduce",
-                    "--bless",
+                    "--update",
                     "--corpus",
                     root,
                     "--workers",
@@ -190,14 +190,14 @@ def test_ctrl_c_prints_what_is_known_so_far(stopped: dict[tuple[Signals, str], S
     assert "loss/slow" not in seen.out
 
 
-def test_a_run_killed_while_it_blesses_leaves_the_results_whole(tmp_path: Path) -> None:
-    session = Session(tmp_path, f"{os.getpid()}.bless", slow=False)
+def test_a_run_killed_while_it_updates_leaves_the_results_whole(tmp_path: Path) -> None:
+    session = Session(tmp_path, f"{os.getpid()}.update", slow=False)
 
-    def blessing() -> bool:
+    def updating() -> bool:
         draft = any(tmp_path.glob(".results-*"))
         return draft or "pairs reproduced" in (tmp_path / "out").read_text()
 
-    assert wait_for(blessing, PATIENCE)
+    assert wait_for(updating, PATIENCE)
     session.stop(SIGKILL)
     found = session.stopped()
     books = read_all(tmp_path / "results")

@@ -18,7 +18,7 @@ from broken_convnets.verdicts.records import (
     Book,
     Record,
     Side,
-    bless,
+    update,
     drift,
     nearest,
     newest,
@@ -74,16 +74,16 @@ def _cpu(folder: Path) -> Book:
     return read_book(folder / "torch-2.14.1/cpu.toml")
 
 
-def test_blessing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+def test_updating_twice_writes_the_same_bytes(tmp_path: Path) -> None:
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
     first = _tree(tmp_path)
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
     assert _tree(tmp_path) == first
     assert set(first) == {"README.md", "torch-2.14.1/cpu.toml"}
 
 
-def test_what_is_read_is_what_was_blessed(tmp_path: Path) -> None:
-    (path,) = bless(tmp_path, HELLO, NOW, {"shape/pair"})
+def test_what_is_read_is_what_was_recorded(tmp_path: Path) -> None:
+    (path,) = update(tmp_path, HELLO, NOW, {"shape/pair"})
     assert read_book(path) == Book("2.14.1", "0.29.1", "3.11", "cpu", NOW["cpu"])
 
 
@@ -91,12 +91,12 @@ def test_what_is_read_is_what_was_blessed(tmp_path: Path) -> None:
 def test_any_message_comes_back_to_the_letter(text: str, tmp_path: Path) -> None:
     raised = ExceptionInfo(Stage.FORWARD, "ValueError", mask(text), "raise")
     record = Record(Verdict.REPRODUCED, side(Observation(raised=raised), set()))
-    bless(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
+    update(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
     assert drift(_cpu(tmp_path).entries["shape/pair"], record) == []
 
 
 def test_no_duration_and_no_note_is_recorded(tmp_path: Path) -> None:
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
     text = (tmp_path / "torch-2.14.1/cpu.toml").read_text()
     assert "1234" not in text
     assert "careful" not in text
@@ -115,22 +115,22 @@ def test_a_side_sorts_its_laws_and_marks_the_layer_that_failed() -> None:
 def test_a_verdict_that_does_not_repeat_keeps_the_former_record(
     verdict: Verdict, tmp_path: Path
 ) -> None:
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
-    bless(tmp_path, HELLO, {"cpu": {"shape/pair": Record(verdict)}}, {"shape/pair"})
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, {"cpu": {"shape/pair": Record(verdict)}}, {"shape/pair"})
     assert _cpu(tmp_path).entries == NOW["cpu"]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FIX_FAILED, Verdict.WRONG_SYMPTOM, Verdict.CRASHED])
 def test_a_verdict_that_repeats_is_recorded(verdict: Verdict, tmp_path: Path) -> None:
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
-    bless(tmp_path, HELLO, {"cpu": {"shape/pair": Record(verdict)}}, {"shape/pair"})
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, {"cpu": {"shape/pair": Record(verdict)}}, {"shape/pair"})
     assert _cpu(tmp_path).entries["shape/pair"].verdict is verdict
 
 
 def test_entries_that_were_not_run_stay_and_deleted_ones_go(tmp_path: Path) -> None:
     everything = {"a/one": RECORD, "b/two": RECORD, "c/three": RECORD}
-    bless(tmp_path, HELLO, {"cpu": everything}, set(everything))
-    bless(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one", "b/two"})
+    update(tmp_path, HELLO, {"cpu": everything}, set(everything))
+    update(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one", "b/two"})
     assert list(_cpu(tmp_path).entries) == ["a/one", "b/two"]
 
 
@@ -138,18 +138,18 @@ def test_entries_that_were_not_run_stay_and_deleted_ones_go(tmp_path: Path) -> N
     "damage", [b"torch = ", b"torch = 1", b"\xff\xfe", b'colour = "red"', b"<<<<<<< HEAD\n"]
 )
 def test_a_damaged_book_is_refused_by_name_and_left_alone(damage: bytes, tmp_path: Path) -> None:
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
     (tmp_path / "torch-2.14.1/cpu.toml").write_bytes(damage)
     before = _tree(tmp_path)
     with pytest.raises(RecordError, match=r"torch-2\.14\.1/cpu\.toml: .*; restore it, or"):
         read_all(tmp_path)
     with pytest.raises(RecordError, match=r"torch-2\.14\.1/cpu\.toml: "):
-        bless(tmp_path, HELLO, NOW, {"shape/pair"})
+        update(tmp_path, HELLO, NOW, {"shape/pair"})
     assert _tree(tmp_path) == before
 
 
 def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
-    bless(tmp_path, HELLO, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, NOW, {"shape/pair"})
     (tmp_path / "torch-2.14.1/cpu.toml").write_text("torch =")
     with pytest.raises(RecordError, match=r"delete it"):
         read_all(tmp_path)
@@ -158,8 +158,8 @@ def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
 def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.10.0"):
         hello = RuntimeInfo("3.11", release, "0", {"cpu": ""})
-        bless(tmp_path, hello, NOW, {"shape/pair"})
-    bless(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one"})
+        update(tmp_path, hello, NOW, {"shape/pair"})
+    update(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one"})
     (tmp_path / "torch-2.9.0/cpu.toml").write_text("torch =")
     assert newest(tmp_path, "shape/pair") == ("2.10.0", RECORD)
     assert newest(tmp_path, "a/one") == ("2.14.1", RECORD)
@@ -172,7 +172,7 @@ def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Pa
 def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.14.1", "2.10.0"):
         hello = RuntimeInfo("3.11", release, "0", {"cpu": ""})
-        bless(tmp_path, hello, NOW, {"shape/pair"})
+        update(tmp_path, hello, NOW, {"shape/pair"})
     assert [book.torch for book in read_all(tmp_path)] == ["2.14.1", "2.10.0", "2.9.0"]
 
 

@@ -139,7 +139,7 @@ def test_the_page_is_what_the_books_of_the_corpus_make() -> None:
     books = sorted((corpus.root / "results" / "tools").glob("*.toml"))
     kept = (corpus.root / leaderboard.PAGE).read_text(encoding="utf-8")
     assert kept == scoreboard_page.text(corpus), (
-        "record a tool anew: broken-convnets score TOOL --bless"
+        "record a tool anew: broken-convnets score TOOL --update"
     )
     assert len(books) > 10
 

@@ -78,7 +78,7 @@ def test_what_is_recorded_is_the_same_three_times_and_a_loss_is_named(
     told = [*_saying(tool, "flagged"), "--name", "mine"]
     seen = set()
     for _ in range(3):
-        assert score(*told, "--bless").code == 0
+        assert score(*told, "--update").code == 0
         seen.add(book.read_bytes())
     assert len(seen) == 1
     assert (book.parent / "README.md").read_text().startswith("# How diagnostic tools do")
@@ -93,7 +93,7 @@ def test_what_is_recorded_is_the_same_three_times_and_a_loss_is_named(
 def test_a_recorded_miss_that_is_found_fails_until_it_is_recorded(
     score: Command, tool: Path
 ) -> None:
-    assert score(*_saying(tool, "clean"), "--name", "mine", "--bless").code == 0
+    assert score(*_saying(tool, "clean"), "--name", "mine", "--update").code == 0
     better = [*_saying(tool, "flagged"), "--name", "mine"]
     done = score(*better, "--fail-on-regression", "--only", "shape")
     assert done.code == 1
@@ -102,12 +102,12 @@ def test_a_recorded_miss_that_is_found_fails_until_it_is_recorded(
 
 def test_some_programs_are_recorded_anew_beside_the_others(score: Command, tool: Path) -> None:
     book = score.root / "results" / "tools" / "mine.toml"
-    quiet = [*_saying(tool, "clean"), "--name", "mine", "--bless"]
+    quiet = [*_saying(tool, "clean"), "--name", "mine", "--update"]
     assert score(*quiet).code == 0
     whole = book.read_bytes()
     assert score(*quiet, "--only", "shape").code == 0
     assert book.read_bytes() == whole
-    loud = [*_saying(tool, "flagged"), "--name", "mine", "--bless", "--only", "dtype"]
+    loud = [*_saying(tool, "flagged"), "--name", "mine", "--update", "--only", "dtype"]
     assert score(*loud).code == 0
     assert tomllib.loads(book.read_text())["misses"] == ["dtype/myth control", "shape/pair broken"]
     book.write_text(book.read_text().replace('version = "unknown"', 'version = "1"'))

@@ -55,5 +55,5 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
         help="cpu, cuda, or cpu,cuda (default: auto, every available device)",
     )
     parser.add_argument(
-        "--bless", action="store_true", help="update the recorded results in results/"
+        "--update", action="store_true", help="update the recorded results in results/"
     )

@@ -121,7 +121,7 @@ def read(results: Path) -> dict[str, list[Message]]:
                 if (message := parsed[part]) is not None:
                     found.setdefault(name, {})[message] = None
         except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-            remedy = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
+            remedy = f"{path}: {error}; restore it, or delete it and record again with --update"
             raise RecordError(remedy) from None
     return {name: list(messages) for name, messages in found.items()}
 

@@ -13,7 +13,7 @@ DEVICES = ("cpu", "cuda")
 HEAD = """\
 # What really happened
 
-Made by `broken-convnets reproduce --bless`; do not edit. One TOML file per torch release
+Made by `broken-convnets reproduce --update`; do not edit. One TOML file per torch release
 and device holds each entry's messages, failing source text, shape traces and laws, to the
 letter. The first column of a device is its newest release; the others say what differs from it.
 """

@@ -95,7 +95,7 @@ def read_book(path: Path) -> Book:
     try:
         return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), Book)
     except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
+        message = f"{path}: {error}; restore it, or delete it and record again with --update"
         raise RecordError(message) from None
 
 
@@ -124,7 +124,7 @@ def nearest(books: list[Book], torch: str, device: str) -> Book | None:
     return next(iter(exact or on_device), None)
 
 
-def bless(
+def update(
     results: Path, runtime: RuntimeInfo, happened: dict[str, dict[str, Record]], known: set[str]
 ) -> list[Path]:
     """Write what happened, by device and id, into `results/`, all in one step.

@@ -32,7 +32,7 @@ def read(path: Path) -> CostBook | None:
     try:
         return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), CostBook)
     except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}; restore it, or delete it and make it anew with --bless"
+        message = f"{path}: {error}; restore it, or delete it and record again with --update"
         raise RecordError(message) from None
 
 

@@ -88,9 +88,9 @@ def run(options: argparse.Namespace) -> int:
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
         _print(runtime_of(runner), counted, differences, books, missing)
-    if options.bless:
+    if options.update:
         for item in counted:
-            print(f"blessed {bless(corpus, runtime_of(runner), item, known)}", file=sys.stderr)
+            print(f"updated {update(corpus, runtime_of(runner), item, known)}", file=sys.stderr)
         return int(any(item.failed for item in counted))
     return int(any(differences.values()))
 
@@ -170,7 +170,7 @@ def _path(corpus: Corpus, runtime: RuntimeInfo, device: str) -> Path:
     return corpus.root / "results" / f"torch-{runtime.torch}" / "cost" / f"{device}.toml"
 
 
-def bless(corpus: Corpus, runtime: RuntimeInfo, counts: Counts, known: set[str]) -> Path:
+def update(corpus: Corpus, runtime: RuntimeInfo, counts: Counts, known: set[str]) -> Path:
     """Record the counts beside those of programs that were not counted now; return where."""
     path = _path(corpus, runtime, counts.device)
     former = read(path)
@@ -194,7 +194,7 @@ def _print(
             print(difference)
         against = f"{len(differences[item.device])} not as recorded"
         if books[item.device] is None:
-            against = "nothing is recorded for this release: --bless records them"
+            against = "nothing is recorded for this release: --update records them"
         print(
             f"{item.device}: programs counted: {len(item.programs)}, {against} "
             f"(torch {runtime.torch})"

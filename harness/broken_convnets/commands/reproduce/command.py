@@ -1,4 +1,4 @@
-"""One `reproduce` command from start to end: progress, Ctrl-C, blessing, report, exit code."""
+"""One `reproduce` command from start to end: progress, Ctrl-C, updating the baseline, report, exit code."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def run(options: argparse.Namespace) -> int:
         known = f"interrupted: {len(session.outcomes)} of {total} entries are known"
         print(known, file=sys.stderr)
         return session.interrupted
-    if options.bless:
-        _bless(corpus, session)
+    if options.update:
+        _update(corpus, session)
     return 0 if all_as_declared(session.outcomes) else 1
 
 
@@ -163,13 +163,13 @@ def _print(session: Session) -> None:
     console.print(line, f"({versions})")
 
 
-def _bless(corpus: Corpus, session: Session) -> None:
+def _update(corpus: Corpus, session: Session) -> None:
     happened: dict[str, dict[str, records.Record]] = {}
     for outcome in session.outcomes:
         happened.setdefault(outcome.device, {})[outcome.id] = outcome.record
     results = corpus.root / "results"
-    for path in records.bless(results, session.runtime, happened, set(corpus.ids)):
-        print(f"blessed {path}", file=sys.stderr)
+    for path in records.update(results, session.runtime, happened, set(corpus.ids)):
+        print(f"updated {path}", file=sys.stderr)
     for outcome in session.outcomes:
         if outcome.verdict in records.UNSTABLE:
             print(f"  but not {outcome.id}: {outcome.verdict}", file=sys.stderr)

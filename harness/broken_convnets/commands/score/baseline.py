@@ -203,7 +203,7 @@ def read(path: Path) -> ToolBook | None:
     except FileNotFoundError:
         return None
     except (tomli.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        message = f"{path} is not a tool's results ({error}): delete it, or record anew (--bless)"
+        message = f"{path} is not a tool's results ({error}): delete it, or record anew (--update)"
         raise RecordError(message) from None
 
 

@@ -88,7 +88,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what is recorded of the tool (default: results/tools/NAME.toml of the corpus)",
     )
-    parser.add_argument("--bless", action="store_true", help="record what it says there")
+    parser.add_argument("--update", action="store_true", help="record what it says there")
     parser.add_argument(
         "--fail-on-regression",
         action="store_true",
@@ -163,7 +163,7 @@ def _recorded(
     path = options.book or corpus.root / "results" / "tools" / f"{ref.name}.toml"
     then = baseline.read(path)
     if options.fail_on_regression and then is None:
-        message = f"nothing is recorded of {ref.name}: record it first (--bless)"
+        message = f"nothing is recorded of {ref.name}: record it first (--update)"
         raise UsageError(message)
     return path, then
 
@@ -173,11 +173,11 @@ def _keep(said: _Said, path: Path, corpus: Corpus, options: argparse.Namespace) 
     if options.sarif_out:
         asked = said.asked
         sarif.write(options.sarif_out, asked.ref.name, asked.told.version, asked.results)
-    if options.bless:
+    if options.update:
         made = _book(said, options)
         whole = _completed(made, said.then, corpus) if options.only and said.then else made
         baseline.write(path, whole)
-        print(f"blessed {path}", file=sys.stderr)
+        print(f"updated {path}", file=sys.stderr)
         if path.parent == corpus.root / "results" / "tools":
             print(f"wrote {scoreboard_page.write(corpus)}", file=sys.stderr)
     return int(options.fail_on_regression and bool(said.lost or said.stale))
@@ -240,7 +240,7 @@ def _show(said: _Said) -> None:
     for change in [*said.lost, *said.gained]:
         console.print(str(change), markup=False)
     for name in said.stale:
-        console.print(f"{name}: listed as a miss and is none: record it (--bless)", markup=False)
+        console.print(f"{name}: listed as a miss and is none: record it (--update)", markup=False)
 
 
 def _versions(asked: Asked) -> str:

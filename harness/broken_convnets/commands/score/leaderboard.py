@@ -18,7 +18,7 @@ PAGE = "results/tools/README.md"
 HEAD = """\
 # How diagnostic tools do on the corpus
 
-Made by `broken-convnets score TOOL --bless`; do not edit. `docs/scoring.md` says what each
+Made by `broken-convnets score TOOL --update`; do not edit. `docs/scoring.md` says what each
 figure is. A figure is the count, the share, and in brackets the interval that holds the true
 share in 95 of 100 such samples. Tools are ordered by the lower end of the headline's interval,
 so that few answers lead nobody to the top.

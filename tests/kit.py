@@ -90,10 +90,10 @@ verdict = "reproduced"
 [entries."shape/pair".broken]
 stage = "forward"
 raises = "RuntimeError"
-says = '''
+message = '''
 mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)
 [entries]'''
-at = "self.fc(torch.flatten(x, 2))"
+expression = "self.fc(torch.flatten(x, 2))"
 layer = "fc"
 layers = [
     "Net: float32[4, 2, 4, 4] -> …",

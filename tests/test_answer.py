@@ -41,7 +41,7 @@ def test_a_terminal_of_no_width_gets_lines_all_the_same() -> None:
 def test_headings_are_bold_and_the_fix_is_red_and_green() -> None:
     matches = explain("Target 10 is out of bounds", top=1, corpus=CORPUS)
     styles = {text.strip(): style for text, style in answer(matches, CORPUS, 132)}
-    assert styles["1. Ten classes counted from one"] == "bold"
+    assert styles["1. Class labels start at 1"] == "bold"
     assert styles["Ask:"] == "bold"
     assert styles["-     return (numbers,)"] == "red"
     assert styles["+     return (numbers - 1,)"] == "green"

@@ -254,7 +254,7 @@ def test_the_command_answers_with_the_case(ours: Command) -> None:
         "What it means: It flattens too little.",
         "Ask: Do the shapes agree?",
         "-         return self.fc(torch.flatten(x, 2))",
-        "harness show shape/pair",
+        "broken-convnets show shape/pair",
     ):
         assert text in done.out
 
@@ -292,7 +292,7 @@ def test_the_text_may_be_a_file_or_piped(
         ([MINE, "--file", "x"], "give the text or --file, not both"),
         (["--file", "no/such/file"], "no/such/file cannot be read: No such file"),
         (["--file", "."], ". cannot be read: Is a directory"),
-        ([MINE, "--top", "0"], "argument --top: '0' is no whole number from 1 on"),
+        ([MINE, "--top", "0"], "argument --top: '0' is not a positive integer"),
         ([MINE, "--top", "x"], "argument --top"),
     ],
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OLD = "RuntimeError: size mismatch, m1: [4 x 12], m2: [10 x 2] at /pytorch/aten/TH.cpp:136"
 SICK: dict[str, tuple[Any, str]] = {
-    "no list": (OLD, "key `seen`: expected `array`"),
+    "no list": (OLD, "key `other_messages`: expected `array`"),
     "a string": ([OLD], "key `other_messages[0]`: expected `object`"),
     "no `message`": ([{"torch": "1.4"}], "key `other_messages[0].message` is missing"),
     "an empty `message`": ([{"message": " "}], "key `other_messages[0].message`: expected `str` matching"),

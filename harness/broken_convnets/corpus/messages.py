@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HEADING = re.compile(
     r'^verdict = "reproduced"\n\n\[entries\."?([^"\n\]]+)"?\.broken\]\n', re.MULTILINE
 )
-_LISTS = re.compile(r"^(?:holds|breaks|layers) = \[", re.MULTILINE)
+_LISTS = re.compile(r"^(?:holds|violates|layers) = \[", re.MULTILINE)
 _FAILED = re.compile(r'^ *"(?:\S+ )?(\w+): .* -> ✗",$', re.MULTILINE)
 
 

@@ -42,6 +42,14 @@ def linear(match: re.Match[str]) -> Fact:
             f"{expected} channels that nothing pooled or flattened."
         )
         return Fact(sentence + more, ("no pooling",))
+    each = arriving // expected if expected > 0 and arriving % expected == 0 else 0
+    if each > 1 and math.isqrt(each) ** 2 == each:
+        side = math.isqrt(each)
+        more = (
+            f" {arriving} = {expected} x {side} x {side}: possibly {expected} channels arrive with "
+            f"{side} x {side} pixels each, and the layer expects one pixel."
+        )
+        return Fact(sentence + more, ("pixels per channel",))
     parts = expected // arriving if 0 < arriving < expected else 0
     if parts == 0 or expected % arriving or rows % parts:
         return Fact(sentence, ("other features",))

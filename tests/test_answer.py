@@ -11,7 +11,7 @@ from broken_convnets.corpus.entries import default_root, load
 
 CORPUS = load(default_root())
 WIDTHS = (40, 80, 132)
-SHAPES = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x288 and 32x10)"
+SHAPES = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x2704 and 400x10)"
 
 
 def _page(text: str, width: int) -> str:

@@ -228,6 +228,7 @@ class Remembering(Runner):
     def __init__(self, runner: Runner) -> None:
         """Wrap a runner that is open."""
         self._runner = runner
+        self.isolation = runner.isolation
         self._known: dict[Job, JobResult[Any]] = {}
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:

@@ -25,7 +25,7 @@ def test_what_is_not_as_declared_exits_1_and_shows_both(harness: Command) -> Non
     done = harness("reproduce")
     assert done.code == 1
     assert "1 wrong_symptom" in done.out
-    assert re.search(r"says  declared +must be Tensor", done.out)
+    assert re.search(r"message  declared +must be Tensor", done.out)
     assert re.search(rf"happened +mat1 and mat2 shapes {SAYS}", done.out)
     assert "next: python cases/loss/liar.py, then broken-convnets reproduce loss/liar" in done.out
 

@@ -18,13 +18,13 @@ from broken_convnets.verdicts.records import (
     Book,
     Record,
     Side,
-    update,
     drift,
     nearest,
     newest,
     read_all,
     read_book,
     side,
+    update,
 )
 from broken_convnets.vocabulary import Law, Stage, Verdict
 

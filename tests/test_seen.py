@@ -24,13 +24,19 @@ SICK: dict[str, tuple[Any, str]] = {
     "no list": (OLD, "key `other_messages`: expected `array`"),
     "a string": ([OLD], "key `other_messages[0]`: expected `object`"),
     "no `message`": ([{"torch": "1.4"}], "key `other_messages[0].message` is missing"),
-    "an empty `message`": ([{"message": " "}], "key `other_messages[0].message`: expected `str` matching"),
+    "an empty `message`": (
+        [{"message": " "}],
+        "key `other_messages[0].message`: expected `str` matching",
+    ),
     "a long `message`": (
         [{"message": "x" * (SAYS_LIMIT + 1)}],
         "key `other_messages[0].message`: expected `str`",
     ),
     "a number": ([{"message": OLD, "torch": 1.4}], "key `other_messages[0].torch`: expected `str"),
-    "another key": ([{"message": OLD, "release": "1.4"}], "key `other_messages[0].release` is unknown"),
+    "another key": (
+        [{"message": OLD, "release": "1.4"}],
+        "key `other_messages[0].release` is unknown",
+    ),
 }
 
 
@@ -52,7 +58,10 @@ def test_a_seen_with_it_is_refused(what: str, tmp_path: Path) -> None:
             ["RuntimeError: mat1 and mat2 shapes cannot be multiplied (9x9 and 8x7)"],
             ["key `other_messages[0]` is in the recorded results already: remove it"],
         ),
-        (["mat1 and mat2 shapes"], ["key `other_messages[0]` is in the recorded results already: remove it"]),
+        (
+            ["mat1 and mat2 shapes"],
+            ["key `other_messages[0]` is in the recorded results already: remove it"],
+        ),
         (
             [OLD, OLD.replace("12", "13").replace("TH.cpp:136", "THC.cu:9")],
             ["key `other_messages[1]` repeats `other_messages[0]`: remove one"],

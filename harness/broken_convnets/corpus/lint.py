@@ -46,9 +46,13 @@ def _check_seen(case: Case, recorded: list[Message]) -> list[str]:
         wanted = (raises, wording(says))
         first = firsts.setdefault(wanted, index)
         if first != index:
-            messages.append(f"key `other_messages[{index}]` repeats `other_messages[{first}]`: remove one")
+            messages.append(
+                f"key `other_messages[{index}]` repeats `other_messages[{first}]`: remove one"
+            )
         if wanted[1] and any(wanted[1] in text and raises in {"", kind} for kind, text in known):
-            messages.append(f"key `other_messages[{index}]` is in the recorded results already: remove it")
+            messages.append(
+                f"key `other_messages[{index}]` is in the recorded results already: remove it"
+            )
     return messages
 
 

@@ -1,8 +1,7 @@
-"""One `reproduce` command from start to end: progress, Ctrl-C, updating the baseline, report, exit code."""
+"""One `reproduce` command from start to end: progress, Ctrl-C, report, records."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -14,10 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from broken_convnets.commands.reproduce import report
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import load
-from broken_convnets.observe.facts import Run, RuntimeInfo
 from broken_convnets.observe.runner import open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Limits
-from broken_convnets.sandbox.runner import Runner
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive, seconds
 from broken_convnets.verdicts import records
@@ -34,7 +31,11 @@ from broken_convnets.verdicts.collect import (
 )
 
 if TYPE_CHECKING:
+    import argparse
+
     from broken_convnets.corpus.entries import Corpus
+    from broken_convnets.observe.facts import Run, RuntimeInfo
+    from broken_convnets.sandbox.runner import Runner
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Session:
     """What one command ran with, and what came of it."""
 
     runtime: RuntimeInfo
+    isolation: str
     layout: Plan
     missing: dict[str, str]  # devices that were not tried, and why
     books: list[records.Book]
@@ -105,6 +107,7 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
         results, interrupted = _collect(runner, layout)
     return Session(
         runtime=runtime_of(runner),
+        isolation=runner.isolation,
         layout=layout,
         missing=missing,
         books=books,
@@ -180,6 +183,7 @@ def _document(session: Session, options: argparse.Namespace) -> dict[str, Any]:
     devices |= {device: f"not tried: {reason}" for device, reason in session.missing.items()}
     environment = {
         **msgspec.to_builtins(session.runtime),
+        "isolation": session.isolation,
         "devices": devices,
         "workers": options.workers,
         "runs_per_side": SEEDS * options.repeat,

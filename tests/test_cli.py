@@ -44,7 +44,7 @@ def test_a_broken_law_is_named_by_its_name(harness: Command) -> None:
     linear = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
     corpus_of(harness.root, {"loss/liar": Pair(fixed=linear)})
     done = harness("reproduce", "liar")
-    assert re.search(r"\bnonlinear +declared +The network is not an affine map", done.out)
+    assert re.search(r"\bnonlinear +declared +The network is not an affine function", done.out)
     assert "Law." not in done.out
 
 
@@ -99,7 +99,10 @@ def test_drift_from_the_records_is_shown_and_exits_0(harness: Command) -> None:
 def test_an_unknown_id_exits_2_with_a_suggestion(command: str, harness: Command) -> None:
     done = harness(command, "shape/pear")
     assert (done.code, done.out) == (2, "")
-    assert "error: no case or control is called 'shape/pear': did you mean shape/pair?" in done.err
+    assert (
+        "error: no case, control or topic is named 'shape/pear': did you mean shape/pair?"
+        in done.err
+    )
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu,cuda", "tpu"])

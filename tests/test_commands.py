@@ -52,7 +52,7 @@ def test_show_of_several_asks_for_one(harness: Command) -> None:
     corpus_of(harness.root, {"shape/one": Pair(), "shape/two": Pair()})
     done = harness("show", "shape")
     assert done.code == 2
-    assert "choose one of shape/one, shape/pair, shape/two" in done.err
+    assert "choose one\n  shape/one\n  shape/pair\n  shape/two\n" in done.err
 
 
 def test_lint_exits_1_where_there_is_a_problem(harness: Command) -> None:

@@ -151,9 +151,9 @@ def test_a_pattern_selects(patterns: list[str], ids: list[str], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("shape/pear", "no case or control is called 'shape/pear': did you mean shape/pair?"),
-        ("qqq", "no case or control is called 'qqq': see `broken-convnets list`"),
-        ("PAIR/*", "no case or control is called 'PAIR/*': see `broken-convnets list`"),
+        ("shape/pear", "no case, control or topic is named 'shape/pear': did you mean shape/pair?"),
+        ("qqq", "no case, control or topic is named 'qqq': see `broken-convnets list`"),
+        ("PEAR/*", "no case, control or topic is named 'PEAR/*': see `broken-convnets list`"),
     ],
 )
 def test_an_unknown_pattern_is_answered_with_what_is_near(
@@ -189,8 +189,8 @@ def test_an_unsound_entry_is_found_with_all_its_problems(file: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("shape/pear", "no case or control is called 'shape/pear': did you mean shape/pair?"),
-        ("dtype", "'dtype' names several: choose one of dtype/myth, dtype/other"),
+        ("shape/pear", "no case, control or topic is named 'shape/pear': did you mean shape/pair?"),
+        ("dtype", "'dtype' names 2 entries: choose one\n  dtype/myth\n  dtype/other"),
     ],
 )
 def test_what_is_not_one_entry_is_not_found(pattern: str, sentence: str, tmp_path: Path) -> None:
@@ -213,5 +213,5 @@ def test_the_corpus_beside_the_harness_is_the_default() -> None:
 
 
 def test_a_corpus_without_entries_proves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="nothing could be proven"):
+    with pytest.raises(CorpusError, match="contains no cases and no controls"):
         corpus_of(tmp_path, {}).select([])

@@ -247,9 +247,9 @@ def test_a_layer_that_the_run_replaces_is_watched_too(runner: Remembering) -> No
 
 
 @pytest.mark.parametrize("law", Law)
-def test_a_promise_is_one_sentence(law: Law) -> None:
-    assert law.promise.endswith(".")
-    assert law.promise.count(". ") == 0
+def test_a_description_is_one_sentence(law: Law) -> None:
+    assert law.description.endswith(".")
+    assert law.description.count(". ") == 0
 
 
 def test_a_broken_law_says_what_was_seen(seen: dict[str, Observation]) -> None:

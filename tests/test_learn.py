@@ -84,7 +84,7 @@ def test_a_broken_law_is_told_with_its_promise(learner: Learner) -> None:
     done = learner("pair", "--once", "--json")
     told = {item["law"]: item["promise"] for item in json.loads(done.out)["breaches"]}
     assert done.code == 1
-    assert told["nonlinear"] == "The network is not an affine map of its input."
+    assert told["nonlinear"] == "The network is not an affine function of its input."
 
 
 def test_attempts_are_counted_once_a_program(learner: Learner) -> None:
@@ -135,7 +135,7 @@ def test_an_alias_names_its_case(learner: Learner) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pear", "--once"], "no case or control is called 'pear'"),
+        (["pear", "--once"], "no case, control or topic is named 'pear'"),
         (["myth", "--once"], "myth names no broken program to mend"),
         (["pair", "--json"], "--json goes with --once, --list or --report"),
         (["pair"], "keys need a terminal: `learn ID --once` judges a program without one"),

@@ -295,7 +295,7 @@ def test_a_broken_promise_is_told_as_a_sentence(examiner: Examiner) -> None:
     change = SILENCERS["detach"]
     result = examiner.examine(_case(change.id), change.source(), NAME)
     (breach,) = [item for item in result.breaches if item.law == LEARNS]
-    assert breach.promise == LEARNS.promise
+    assert breach.promise == LEARNS.description
     assert "the gradient of conv.weight is none" in breach.note
 
 

@@ -80,20 +80,20 @@ SICK_PAIRS = {
         "fixes",
         "has another docstring than the case",
     ),
-    "an `at` that is nowhere": (
+    "an expression that is nowhere": (
         Pair(declared={"expression": "self.fc(y)"}),
         "cases",
         "key `broken.expression`: 'self.fc(y)' is nowhere",
     ),
-    "a CUDA `at` that is nowhere": (
+    "a CUDA expression that is nowhere": (
         Pair(declared={"cuda": {"expression": "self.fc(y)"}}),
         "cases",
         "key `broken.cuda.expression`: 'self.fc(y)' is nowhere",
     ),
-    "an `also` that is nowhere": (
+    "an other fix site that is nowhere": (
         Pair(extra={"other_fix_sites": [RAISES, "y = 1"]}),
         "cases",
-        "key `also[1]`: 'y = 1' is nowhere",
+        "key `other_fix_sites[1]`: 'y = 1' is nowhere",
     ),
 }
 SOUND = {
@@ -106,7 +106,7 @@ SOUND = {
         _in_forward("debug, prefix, failover = 'badge', 'errors', 'wronged'"),
         declared={"expression": "self.conv(x)"},
     ),
-    "an `at` over several lines": Pair(
+    "an expression over several lines": Pair(
         patched((RAISES, "self.fc(\n            torch.flatten(x, 2)\n        )"), source=BROKEN),
         declared={"expression": "self.fc( torch.flatten(x, 2) )"},
     ),

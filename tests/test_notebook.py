@@ -67,7 +67,7 @@ def test_a_silent_case_runs_to_its_end_and_names_the_law(tmp_path: Path) -> None
     outputs = _executed(book, tmp_path)
     assert all(item.output_type != "error" for cell in outputs for item in cell)
     page = "\n".join(cell.source for cell in book.cells)
-    assert "In eval mode, a sample alone gives what it gives within a batch." in page
+    assert "In eval mode, the output for a sample does not depend on the rest of its batch." in page
     assert "Seen here: sample 0 gives another output alone than in a batch of 4." in page
 
 

@@ -116,7 +116,7 @@ def test_an_unknown_case_ends_the_session_with_a_sentence(pytester: pytest.Pytes
     done = _run(pytester, SUITE.format(says="True"), "--convnets", "none/missing_retur")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(
-        ["ERROR: --convnets: no case or control is called *: did you mean none/missing_return*"]
+        ["ERROR: --convnets: no case, control or topic is named *: did you mean none/missing_return*"]
     )
 
 

@@ -190,7 +190,7 @@ def test_a_broken_law_is_named_with_its_promise_and_what_was_seen() -> None:
     runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="f(a)")] * 3}
     (wrong,) = judge(case_of(Pair()), runs, "cpu", RELEASE).mismatches
     assert f"{wrong.what}" == "nonlinear"
-    assert (wrong.declared, wrong.happened) == (Law.NONLINEAR.promise, "f(a)")
+    assert (wrong.declared, wrong.happened) == (Law.NONLINEAR.description, "f(a)")
 
 
 def test_three_verdicts_alone_are_as_declared() -> None:

@@ -1,4 +1,4 @@
-"""The words that cases, observations and results share: stages, laws, verdicts."""
+"""The vocabulary that cases, observations and results share: stages, laws, verdicts."""
 
 from __future__ import annotations
 
@@ -7,153 +7,183 @@ from typing import Self
 
 
 class Stage(StrEnum):
-    """Where in its life a program failed."""
+    """The part of a program that failed."""
 
     IMPORT = "import"  # running the file itself
     BUILD = "build"  # Net()
     INPUTS = "inputs"  # example_inputs() or example_targets()
     FORWARD = "forward"  # inside a call of the network
     RUN = "run"  # in run(), but outside the network: loss, backward, optimizer
-    SILENT = "silent"  # nothing was raised; a law is broken
+    SILENT = "silent"  # nothing is raised; the program violates a law
 
 
 class Law(StrEnum):
-    """What every healthy small ConvNet obeys. `promise` is the law in one sentence."""
+    """An invariant that every healthy small ConvNet obeys.
 
-    promise: str
+    `description` says what holds; `violation` says what happened where it does not, as a clause
+    to put after "violates <law>: ".
+    """
 
-    def __new__(cls, name: str, promise: str) -> Self:
-        """Make a member whose value is `name` and whose sentence is `promise`."""
+    description: str
+    violation: str
+
+    def __new__(cls, name: str, description: str, violation: str) -> Self:
+        """Return a member whose value is `name`."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member.promise = promise
+        member.description = description
+        member.violation = violation
         return member
 
-    # What a run gives and takes, judged from the facts of the plain run.
+    # Inputs, output and parameters, checked on the plain run.
     OUTPUT_AS_DECLARED = (
         "output-as-declared",
-        "Running gives finite values of the declared structure, dtype and shape.",
+        "The run returns finite values of the declared structure, dtype and shape.",
+        "the output is not finite, or not of the declared structure, dtype and shape",
     )
     INPUTS_AS_DECLARED = (
         "inputs-as-declared",
         "The inputs have the declared dtype, shape, range and mean of each channel.",
+        "the inputs differ from the declared dtype, shape, range or mean of each channel",
     )
     PARAMETERS_AS_DECLARED = (
         "parameters-as-declared",
-        "The network has the declared number of trainable and of all parameters.",
+        "The network has the declared number of trainable parameters and of all parameters.",
+        "the network has another number of trainable parameters or of all parameters than declared",
     )
     NO_WARNINGS = (
         "no-warnings",
-        "Running gives no warning.",
+        "The run emits no warnings.",
+        "the run emits a warning",
     )
     # A forward pass.
     ANY_BATCH_SIZE = (
         "any-batch-size",
-        "In eval mode, batches of 1, 3 and 7 work and the output's first dimension follows.",
+        "In eval mode, batches of 1, 3 and 7 work, and each sample has its row in the output.",
+        "in eval mode, a batch of 1, 3 or 7 fails, or the output has another batch size",
     )
     SAMPLES_INDEPENDENT = (
         "samples-independent",
-        "In eval mode, a sample alone gives what it gives within a batch.",
+        "In eval mode, the output for a sample does not depend on the rest of its batch.",
+        "in eval mode, the output for a sample depends on the rest of its batch",
     )
     DETERMINISTIC_IN_EVAL = (
         "deterministic-in-eval",
-        "In eval mode, two passes over one input agree.",
+        "In eval mode, two forward passes on the same input return the same output.",
+        "in eval mode, two forward passes on the same input return different outputs",
     )
     INPUTS_UNTOUCHED = (
         "inputs-untouched",
-        "Running leaves the inputs as they were.",
+        "The run does not modify its inputs in place.",
+        "the run modifies an input in place",
     )
     NONLINEAR = (
         "nonlinear",
-        "The network is not an affine map of its input.",
+        "The network is not an affine function of its input.",
+        "the network is an affine function of its input",
     )
     EVERY_PARAMETER_LEARNS = (
         "every-parameter-learns",
-        "Backward gives every parameter a gradient that is finite and not all zero.",
+        "After backward, every parameter has a gradient that is finite and not all zero.",
+        "after backward, a parameter has no gradient, or one that is all zero or not finite",
     )
-    # What a network is made of.
+    # The structure of the network.
     STATE_ROUND_TRIPS = (
         "state-round-trips",
-        "A fresh network that loads the saved state gives the same output.",
+        "A new network that loads the saved state_dict returns the same output.",
+        "a new network that loads the saved state_dict returns another output, or cannot load it",
     )
     MOVES_AS_ONE = (
         "moves-as-one",
-        "Moved to another device, the network leaves no tensor behind and still runs.",
+        "After the network moves to another device, all its tensors are there and it still runs.",
+        "after the network moves to another device, a tensor is left behind or the network fails",
     )
     EXPORTS = (
         "exports",
-        "torch.export accepts the network, with a dynamic batch.",
+        "torch.export accepts the network, with a dynamic batch size.",
+        "torch.export rejects the network, or its dynamic batch size",
     )
     # Training and inference.
     ONE_BATCH_CAN_BE_LEARNED = (
         "one-batch-can-be-learned",
-        "Adam drives the loss of one fixed batch below a tenth of where it began.",
+        "Adam reduces the loss on one fixed batch to less than a tenth of its initial value.",
+        "Adam cannot reduce the loss on one fixed batch to a tenth of its initial value",
     )
     LOSS_AVERAGES_OVER_SAMPLES = (
         "loss-averages-over-samples",
-        "The loss of a batch is the mean of its samples' losses.",
+        "The loss of a batch is the mean of the losses of its samples.",
+        "the loss of a batch is not the mean of the losses of its samples",
     )
     GRADIENTS_ARE_FRESH = (
         "gradients-are-fresh",
-        "At each optimizer step, gradients hold nothing from before the last step.",
+        "At each optimizer step, the gradients come only from backward passes since the last step.",
+        "at an optimizer step, the gradients still contain those from before the last step",
     )
     EVERY_PARAMETER_MOVES = (
         "every-parameter-moves",
-        "The run's own optimizer changes every parameter.",
+        "The optimizer of the run changes every parameter.",
+        "the optimizer of the run leaves a parameter unchanged",
     )
     TRAINS_IN_TRAIN_MODE = (
         "trains-in-train-mode",
-        "Each optimizer step follows forward passes in train mode.",
+        "The forward passes before an optimizer step are in train mode.",
+        "an optimizer step follows a forward pass in eval mode",
     )
     INFERS_IN_EVAL_MODE = (
         "infers-in-eval-mode",
-        "Forward passes that no backward follows are in eval mode.",
+        "Forward passes without a backward pass are in eval mode.",
+        "a forward pass without a backward pass is in train mode",
     )
     INFERENCE_BUILDS_NO_GRAPH = (
         "inference-builds-no-graph",
-        "What a run without backward gives does not require gradients.",
+        "The result of a run without a backward pass does not require gradients.",
+        "the result of a run without a backward pass requires gradients",
     )
     STATISTICS_STAY = (
         "statistics-stay",
-        "Running statistics stay in eval mode, and in frozen layers always.",
+        "Running statistics do not change in eval mode, nor in frozen layers.",
+        "running statistics change in eval mode, or in a frozen layer",
     )
     MEMORY_FLAT = (
         "memory-flat",
-        "What a run gives holds no more of the autograd graph when the run is longer.",
+        "The part of the autograd graph that the result keeps alive does not grow with the run.",
+        "the longer the run, the more of the autograd graph its result keeps alive",
     )
     # Data and metrics.
     EPOCHS_DIFFER = (
         "epochs-differ",
-        "Each epoch gives every sample once, in another order than the last.",
+        "Each epoch yields every sample once, in a different order from the last.",
+        "an epoch repeats or omits samples, or has the same order as the last",
     )
     PERFECT_SCORES_ONE = (
         "perfect-scores-one",
-        "The metric gives 1.0 for right answers and 0.0 for wrong ones.",
+        "The metric returns 1.0 for correct predictions and 0.0 for wrong ones.",
+        "the metric does not return 1.0 for correct predictions, or not 0.0 for wrong ones",
     )
 
 
-# These read what a network is made of, whatever the seed, and cost more than all the others.
+# These depend on the structure of the network, not on the seed, and cost more than all the others.
 STRUCTURAL = frozenset({Law.MOVES_AS_ONE, Law.EXPORTS})
 
 
 class Verdict(StrEnum):
-    """What one entry of the corpus turned out to be on one device."""
+    """How one entry of the corpus behaved on one device."""
 
-    REPRODUCED = "reproduced"  # a pair: fails as declared, and the fix obeys every law
-    WORKS = "works"  # a control: obeys every law
-    # Under this torch the case is declared not to fail, or the healthy side not to work; so it is.
+    REPRODUCED = "reproduced"  # the case fails as declared, and the fix obeys every law
+    WORKS = "works"  # the control obeys every law
+    # As declared for this torch release: the case does not fail, or the healthy side does not work.
     NOT_HERE = "not_here"
     WRONG_SYMPTOM = "wrong_symptom"  # the case fails, but not as declared
     NOT_REPRODUCED = "not_reproduced"  # the case does not fail
-    FIX_FAILED = "fix_failed"  # the fix raises or breaks a law
-    CONTROL_FAILED = "control_failed"  # the control raises or breaks a law
+    FIX_FAILED = "fix_failed"  # the fix raises or violates a law
+    CONTROL_FAILED = "control_failed"  # the control raises or violates a law
     FLAKY = "flaky"  # two runs of one program differ
-    TIMEOUT = "timeout"  # a program outlived its time limit
-    CRASHED = "crashed"  # a program's process died or outgrew its memory limit
-    UNSUPPORTED = "unsupported"  # a program needs what cannot be imported here
-    INVALID = "invalid"  # the entry breaks the corpus contract and was not run
+    TIMEOUT = "timeout"  # a program exceeded its time limit
+    CRASHED = "crashed"  # a program's process died or exceeded its memory limit
+    UNSUPPORTED = "unsupported"  # a program needs a library that cannot be imported here
+    INVALID = "invalid"  # the files of the entry do not pass `lint`, so it was not run
 
     @property
     def as_declared(self) -> bool:
-        """Whether this is what the corpus promises."""
+        """Whether the entry behaved as its `.toml` declares."""
         return self in {Verdict.REPRODUCED, Verdict.NOT_HERE, Verdict.WORKS}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.contents import Contents, Problem, contents_of
 from broken_convnets.corpus.declared import SpecError, read_case, read_control
+from broken_convnets.corpus.selection import select
 from broken_convnets.errors import CorpusError
 from broken_convnets.util.files import read
 
@@ -74,40 +74,8 @@ class Corpus:
         return sorted({*self.entries, *(problem.id for problem in self.problems)})
 
     def select(self, patterns: list[str]) -> list[str]:
-        """Return the ids that `patterns` name: an id, its last part, a topic or a glob.
-
-        Raises CorpusError, with the nearest ids, for a pattern that names none, and where
-        there is no entry at all: an empty run would pass.
-        """
-        return _select(self.root, self.ids, patterns)
-
-
-def _select(root: Path, ids: list[str], patterns: list[str]) -> list[str]:
-    if not ids:
-        message = f"{root} holds no case and no control: nothing could be proven"
-        raise CorpusError(message)
-    if not patterns:
-        return ids
-    chosen: set[str] = set()
-    for pattern in patterns:
-        found = {name for name in ids if _names(pattern.removesuffix(".py"), name)}
-        if not found:
-            raise CorpusError(_unknown(pattern, ids))
-        chosen |= found
-    return sorted(chosen)
-
-
-def _unknown(pattern: str, ids: list[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  (slow to load, and rarely needed)
-
-    near = get_close_matches(pattern, ids, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see `broken-convnets list`"
-    return f"no case or control is called {pattern!r}: {hint}"
-
-
-def _names(pattern: str, name: str) -> bool:
-    topic, _, last = name.partition("/")
-    return pattern.rstrip("/") in {name, topic, last} or fnmatchcase(name, pattern)
+        """Return the ids that `patterns` name; see `selection.select`."""
+        return select(self.root, self.ids, patterns)
 
 
 def default_root() -> Path:
@@ -143,10 +111,11 @@ def find(root: Path, pattern: str) -> Entry:
     Raises CorpusError where it names none or several, or the entry has a problem.
     """
     contents = contents_of(root)
-    name, *others = _select(root, contents.ids(), [pattern])
-    if others:
-        message = f"{pattern!r} names several: choose one of {', '.join([name, *others])}"
+    names = select(root, contents.ids(), [pattern])
+    if len(names) > 1:
+        message = "\n  ".join([f"{pattern!r} names {len(names)} entries: choose one", *names])
         raise CorpusError(message)
+    (name,) = names
     problems = sorted((p for p in contents.problems if p.id == name), key=lambda p: p.file)
     found = None if problems else _read_entry(contents, name)
     if isinstance(found, Case | Control):

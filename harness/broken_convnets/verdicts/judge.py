@@ -175,7 +175,7 @@ def _judge_healthy(entry: Entry, ending: Run) -> Judgement:
         return Judgement(_failed(entry), [Mismatch("fixed side", "raises nothing", happened)])
     broken = broken_laws(declared, seen)
     wrong = [
-        Mismatch(law, law.promise, _note(law, declared, seen))
+        Mismatch(law, law.description, _note(law, declared, seen))
         for law in sorted(broken - set(waive))
     ]
     wrong += [

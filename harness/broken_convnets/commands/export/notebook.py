@@ -175,6 +175,6 @@ def _seen_laws(case: Case) -> dict[str, str]:
         raise UsageError(message)
     notes = against(case.healthy, seen)
     return {
-        law.promise: notes.get(law) or seen.laws[law].note
+        law.description: notes.get(law) or seen.laws[law].note
         for law in sorted(broken_laws(case.healthy, seen) & broken.violates)
     }

@@ -116,7 +116,7 @@ def _unlawful(case: Case, seen: Observation, reference: Observation) -> list[Bre
     notes = against(case.healthy, seen)
     waived = set(case.spec.waive)
     found = [
-        Breach(law, law.promise, notes.get(law) or seen.laws[law].note)
+        Breach(law, law.description, notes.get(law) or seen.laws[law].note)
         for law in sorted(broken_laws(case.healthy, seen) - waived)
     ]
     lost = [
@@ -125,7 +125,7 @@ def _unlawful(case: Case, seen: Observation, reference: Observation) -> list[Bre
         if finding.holds and _finding(seen, law) is None and law not in waived
     ]
     return found + [
-        Breach(law, law.promise, f"can no longer be asked: {seen.laws[law].note}")
+        Breach(law, law.description, f"can no longer be asked: {seen.laws[law].note}")
         for law in sorted(lost)
     ]
 

@@ -34,7 +34,7 @@ def _case_page(case: Case, record: Record | None, release: str, times: str) -> R
     parts: list[RenderableType] = [Text(f"{case.id}: {spec.title}", style="bold")]
     if broken.stage is Stage.SILENT:
         parts += [
-            Text(f"Nothing is raised, but {law} is broken: {law.promise}")
+            Text(f"Nothing is raised, but {law} is broken: {law.description}")
             for law in sorted(broken.violates)
         ]
     else:

@@ -97,7 +97,7 @@ def distance(case: Case) -> int | None:
 
 def laws(names: Iterable[str]) -> dict[str, str]:
     """Return laws with their promises; one that is not known any more promises nothing."""
-    known = {law.value: law.promise for law in Law}
+    known = {law.value: law.description for law in Law}
     return {name: known.get(name, "") for name in names}
 
 

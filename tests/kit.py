@@ -13,7 +13,7 @@ import tomli_w
 from broken_convnets.commands.bench.worker_group import CannotTime
 from broken_convnets.corpus.entries import Case, Control, Corpus, load
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
-from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, runtime_of
 from broken_convnets.sandbox.job import Answer, Job, JobResult
 from broken_convnets.sandbox.runner import Runner
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from broken_convnets.commands.bench.protocol import Target
-    from broken_convnets.observe.facts import Observation
 
 HEALTHY = '''\
 """Classify tiny images."""
@@ -260,10 +259,12 @@ def run_all(runner: Remembering, corpus: Corpus) -> Corpus:
     return corpus
 
 
-def observations(runner: Runner, sources: dict[str, str], seed: int = 0) -> dict[str, Observation]:
+def observations(
+    runner: Runner, sources: dict[str, str], seed: int = 0, *, full: bool = True
+) -> dict[str, Observation]:
     """Run programs under one seed and return what was observed, by name."""
     jobs = [
-        Job(number, OBSERVE, RunRequest(source, seed))
+        Job(number, OBSERVE, RunRequest(source, seed, full=full))
         for number, source in enumerate(sources.values())
     ]
     names, seen = list(sources), {}

@@ -11,9 +11,11 @@ import fake_tools as fake
 import msgspec
 import pytest
 from broken_convnets.commands.score.answers import read
+from broken_convnets.commands.score.credit import Credit, credits_of
+from broken_convnets.commands.score.intervals import difference
 from broken_convnets.commands.score.programs import Side
 from broken_convnets.commands.score.protocol import Diagnosis, Need, Severity, Status
-from broken_convnets.commands.score.rates import headline
+from broken_convnets.commands.score.rates import alarms, headline, recall
 from broken_convnets.commands.score.scoring import Score, score
 from fake_tools import ask, finding, flag
 
@@ -110,6 +112,19 @@ def test_a_coin_is_within_its_interval() -> None:
 def test_a_tool_that_guesses_which_twin_is_broken_is_within_its_interval(controls: int) -> None:
     guesses = [fake.one_of_two(seed) for seed in range(200)]
     assert 0.91 <= _covers_nothing(guesses, fake.programs(48, controls)) <= 0.99
+
+
+@pytest.mark.parametrize(("controls", "thinned"), [(0, 1.0), (24, (48 / 72) ** 0.5)])
+def test_programs_without_a_twin_reduce_the_correlation_of_recall_and_false_alarms(
+    controls: int, thinned: float
+) -> None:
+    answers = read(ask(fake.one_of_two(1), fake.programs(48, controls)), SOURCE)
+    found = headline(list(answers.values()))
+    rates = recall(list(answers.values())).all, alarms(list(answers.values())).all
+    opposite = -1.0  # exactly one side of each pair is flagged
+    expected = difference(*rates, opposite * thinned)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.high - found.low > 0.3
 
 
 def test_only_errors_are_alarms_and_warnings_are_counted_apart() -> None:
@@ -228,6 +243,17 @@ def test_only_the_best_finding_counts() -> None:
     found = score(ask(lambda _: flag(warning, finding(), right), [broken]))
     assert found.place.cause.count == found.place.module.count == 1
     assert found.cause.points.count == 0  # the best alarm names no kind
+
+
+def test_naming_no_layer_earns_no_credit_where_the_failure_is_in_no_layer() -> None:
+    programs = fake.programs(4)
+    results = ask(lambda _: flag(finding()), programs)
+    outside = [
+        result for result in results if result.program.truth and not result.program.truth.layer
+    ]
+    assert len(outside) == 3
+    for result in outside:
+        assert Credit.MODULE not in credits_of(result, SOURCE)
 
 
 def test_a_symptom_is_no_cause() -> None:

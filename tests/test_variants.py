@@ -16,6 +16,7 @@ from broken_convnets.commands.variants import (
     idioms,
     imports,
     layout,
+    make,
     naming,
     renaming,
     sizes,
@@ -33,14 +34,13 @@ from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Control, Corpus
 from broken_convnets.corpus.rules import GIVEAWAYS
 from broken_convnets.observe.runner import runtime_of
-from broken_convnets.sandbox.job import Answer, JobResult
 from broken_convnets.sandbox.runner import Runner
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of, corpus_of, observations, patched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from broken_convnets.sandbox.job import Job
+    from broken_convnets.sandbox.job import Answer, Job, JobResult
     from conftest import Command
     from kit import Remembering
 
@@ -235,6 +235,31 @@ def test_each_transformation_does_what_it_says(transform: str, pattern: str) -> 
     assert any(re.search(pattern, text) for text in texts), texts[:1]
     for text in texts:
         compile(text, "variant", "exec")
+
+
+def _shorten(drawn: Draft, _: random.Random) -> bool:
+    drawn.sides = [ast.parse(text.replace("kernel_size=3", "3")) for text in drawn.texts()]
+    return True
+
+
+def _shorten_broken_side(drawn: Draft, rng: random.Random) -> bool:
+    _, fixed = drawn.sides
+    _shorten(drawn, rng)
+    drawn.sides[1] = fixed
+    return True
+
+
+@pytest.mark.parametrize(("shorten", "kept"), [(_shorten, True), (_shorten_broken_side, False)])
+def test_a_transformation_that_adds_a_difference_between_the_sides_is_undone(
+    shorten: make.Transformation,
+    kept: bool,  # noqa: FBT001  (a parameter of the test)
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(make, "TRANSFORMATIONS", {"shorten": (shorten, 1.0)})
+    made = variant(case_of(Pair()), 0, 1)
+    assert ("shorten" in made.transformations) is kept
+    for text in made.entry.programs().values():
+        assert ("kernel_size=3" in text) is not kept
 
 
 def test_pixels_and_what_is_flattened_follow_each_other() -> None:

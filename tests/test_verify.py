@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from broken_convnets.observe.facts import CheckResult, ExceptionInfo, Layer, Observation, Run
+from broken_convnets.observe.facts import (
+    CheckResult,
+    ExceptionInfo,
+    InputSummary,
+    Layer,
+    Observation,
+    Run,
+)
 from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.verdicts.judge import Runs, judge
 from broken_convnets.vocabulary import Law, Stage, Verdict
@@ -270,3 +277,24 @@ def test_a_fix_works_under_the_releases_that_its_case_names_and_no_other(
     runs: Runs = {"broken": [broken] * 3, "fixed": [fixed] * 3}
     case = case_of(Pair(extra={"torch": ">=2.13"}))
     assert judge(case, runs, "cpu", release).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0, 1.0, Verdict.WORKS),
+        (-1e-7, 1 + 1e-7, Verdict.WORKS),  # rounding of float32
+        (-0.1, 1.0, Verdict.CONTROL_FAILED),
+        (0.0, 1.1, Verdict.CONTROL_FAILED),
+        (0.3, 0.7, Verdict.CONTROL_FAILED),  # spans less than half of the declared range
+    ],
+)
+def test_the_inputs_must_lie_in_the_declared_range_and_span_half_of_it(
+    low: float, high: float, verdict: Verdict
+) -> None:
+    control = control_of(Solo(extra={"works": {"output": OUTPUT, "range": [0.0, 1.0]}}))
+    summary = InputSummary("float32[4, 2, 4, 4]", low, high, [0.5, 0.5], (10, 10))
+    judgement = judge(control, {"fixed": [_end(output=OUTPUT, given=summary)]}, "cpu", RELEASE)
+    assert judgement.verdict is verdict
+    broken = [] if verdict is Verdict.WORKS else [Law.INPUTS_AS_DECLARED]
+    assert [mismatch.what for mismatch in judgement.mismatches] == broken

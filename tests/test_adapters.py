@@ -350,7 +350,7 @@ def test_a_tool_that_is_not_there_names_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert tool().missing().endswith(f"`nox -s tools -- {tool.lock}` installs it")
-    assert (ROOT / "tools" / f"{tool.lock}.txt").is_file()
+    assert (ROOT / "requirements/tools" / f"{tool.lock}.txt").is_file()
 
 
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, code: int) -> list[Request]:

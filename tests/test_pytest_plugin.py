@@ -121,7 +121,7 @@ def test_an_unknown_case_ends_the_session_with_a_sentence(pytester: pytest.Pytes
 
 
 def _python(code: str, folder: Path) -> None:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "editable")])
+    paths = os.pathsep.join([str(ROOT / "harness")])
     environment = {**os.environ, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, check=True, capture_output=True

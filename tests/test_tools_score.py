@@ -29,7 +29,7 @@ def score(
     harness: Command, server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
     monkeypatch.setattr(
-        "broken_convnets.commands.score.survey.open_runner", lambda _: nullcontext(server)
+        "broken_convnets.commands.score.survey.open_torch_runner", lambda _: nullcontext(server)
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return harness
@@ -131,7 +131,7 @@ def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
     keeps = Unfinished.add
     monkeypatch.setattr(Unfinished, "add", stops)
     monkeypatch.setattr(
-        "broken_convnets.commands.score.survey.open_runner", ForkServer
+        "broken_convnets.commands.score.survey.open_torch_runner", ForkServer
     )  # one that may be left
     first = score(*_saying(tool, "clean"))
     assert first.code == 130
@@ -149,7 +149,7 @@ def test_several_tools_are_asked_in_one_go(
 ) -> None:
     opened = []
     monkeypatch.setattr(
-        "broken_convnets.commands.score.survey.open_runner",
+        "broken_convnets.commands.score.survey.open_torch_runner",
         lambda _: nullcontext(opened.append(1) or server),  # type: ignore[func-returns-value]  # counts, too
     )
     both = score.json("score", "traceback", "anomaly", "traceback")
@@ -172,7 +172,7 @@ def test_an_interruption_in_the_second_tool_keeps_the_first(
 
     monkeypatch.setattr(Unfinished, "add", stops)
     monkeypatch.setattr(
-        "broken_convnets.commands.score.survey.open_runner", ForkServer
+        "broken_convnets.commands.score.survey.open_torch_runner", ForkServer
     )  # one that may be left
     assert score("score", "traceback", "anomaly").code == 130
     second = score("score", "traceback", "anomaly")

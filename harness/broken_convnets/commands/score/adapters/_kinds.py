@@ -83,7 +83,7 @@ PATTERNS = table(
     (r"modified by an inplace operation", "training/inplace_modified"),
     (r"used in an in-place operation", "training/inplace_modified"),
     (r"can't optimize a non-leaf", "training/non_leaf_optimized"),
-    (r"returned nan values", "registration_training"),
+    (r"returned nan values", "training"),
     # None, and other values that are no tensors.
     (r"'NoneType' object is not callable", "none/optional_layer_none"),
     (r"found <class 'NoneType'>", "none/dataset_returns_none"),

@@ -58,7 +58,7 @@ def finding(failure: Any, file: str, names: Mapping[int, str]) -> Finding:
     ]
     return Finding(
         message=brief(said),
-        kind=KINDS.get(rule, "compile_export_state"),
+        kind=KINDS.get(rule, "state"),
         rule=rule,
         location=last_frame(frames, file, Role.CAUSE),
     )

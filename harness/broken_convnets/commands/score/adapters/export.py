@@ -39,7 +39,8 @@ SPECIALIZED = re.compile(r"You marked \w+ as dynamic but your code specialized i
 DATA_DEPENDENT = re.compile(r"Could not guard on data-dependent.*|[Dd]ata-dependent branching")
 # The exception that the program itself would raise, as dynamo quotes it.
 QUOTED = re.compile(
-    r"(?:got|raised exception) (?P<type>\w+)\((?P<quote>['\"])(?P<says>.*?)(?P=quote)\)", re.DOTALL
+    r"(?:got|raised exception) (?P<type>\w+)\((?P<quote>['\"])(?P<message>.*?)(?P=quote)\)",
+    re.DOTALL,
 )
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 

@@ -36,7 +36,7 @@ class Jaxtyping(Tool):
         absent = [name for name in ("jaxtyping", "beartype") if not importlib.util.find_spec(name)]
         if not absent:
             return ""
-        return f"{' and '.join(absent)} cannot be imported: pip install -r tools/jaxtyping.txt"
+        return f"{' and '.join(absent)} cannot be imported: pip install -r requirements/tools/jaxtyping.txt"
 
     def version(self) -> str:
         """Return the versions of the two that take part."""

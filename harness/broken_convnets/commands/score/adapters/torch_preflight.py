@@ -19,9 +19,9 @@ KINDS = table(
     (r"^TG00[56]", "training/softmax_before_ce"),
     (r"^TG010", "memory/oom"),
     (r"^TG011", "training/forgot_train_after_val"),
-    (r"^TG0(04|07|08|13)", "memory_perf"),
-    (r"^TG012", "data_loading"),
-    (r"^TG014", "registration_training"),
+    (r"^TG0(04|07|08|13)", "memory"),
+    (r"^TG012", "data"),
+    (r"^TG014", "training"),
 )
 
 

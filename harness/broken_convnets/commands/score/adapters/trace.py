@@ -68,7 +68,7 @@ def marked(seen: Tracing) -> list[Finding]:
     return [
         Finding(
             f"{row.path or row.type} {mark}",
-            kind="registration_training",
+            kind="training",
             severity=Severity.WARNING,
             rule="non-finite",
             module=row.path or None,

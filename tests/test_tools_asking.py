@@ -75,7 +75,7 @@ def _answering(answer: str) -> str:
         pytest.param("import time\ntime.sleep(86_400)", "timeout: still running", id="hangs"),
         pytest.param("import os\nos.abort()", "exit status -6", id="crashes"),
         pytest.param("print('y' * (5 << 20))", "more than 4 MiB of output", id="floods"),
-        pytest.param("hoard = bytearray(b'1') * (1 << 30)", "0.25 GiB of memory", id="hoards"),
+        pytest.param("hoard = bytearray(b'1') * (1 << 30)", "memory limit of 0.25 GiB", id="hoards"),
         pytest.param("print('all fine')", "no diagnosis: JSON is malformed", id="no-json"),
         pytest.param("pass", "no diagnosis: Input data was truncated", id="silent"),
         pytest.param(_answering('{{"status": "clean", "sure": 1}}'), "unknown field", id="schema"),

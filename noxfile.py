@@ -1,4 +1,4 @@
-"""The project's commands, each with all the set-up that it needs: `nox -s reproduce`."""
+"""The project's commands, each with the environment it needs: `nox -s reproduce`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ nox.options.sessions = ["reproduce", "tests", "lint"]
 
 ROOT = Path(__file__).parent
 OWNER = "torch"
-TOOLS = ROOT / "requirements/tools"  # a file for each tool that needs installing: all of it, pinned
-OVERLAYS = {"jaxtyping", "torchtyc"}  # run inside the environment with torch
+TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
+OVERLAYS = {"jaxtyping", "torchtyc"}  # tools that run inside the environment with torch
 BROWSERS = ("chromium", "chromium-browser")
-RELEASES = {  # of torch, with what each needs beside it
+RELEASES = {  # of torch, with the other requirements of each
     "2.15.0": ["torchvision==0.29.2"],
     "2.13.0": ["torchvision==0.28.0"],
     "2.9.1": ["torchvision==0.24.1"],
@@ -32,20 +32,24 @@ RELEASES = {  # of torch, with what each needs beside it
 
 @nox.session(name=OWNER, default=False)
 def torch_environment(session: nox.Session) -> None:
-    """Own the one environment with torch (over 5 GB); the other sessions borrow it."""
+    """Create the environment with torch (over 5 GB), which the other sessions share."""
     stamp = Path(session.virtualenv.location) / "installed"
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted:
         session.log("up to date with pyproject.toml")
         return
     stamp.unlink(missing_ok=True)
-    groups = [*nox.project.dependency_groups(nox.project.load_toml(), "recorded", "test")]
-    session.install("-e", ".", *groups)
+    session.install("-e", ".[torch]", *_group("recorded", "test"))
     stamp.write_text(wanted)
 
 
+def _group(*names: str) -> tuple[str, ...]:
+    """Return the requirements of dependency groups in pyproject.toml."""
+    return nox.project.dependency_groups(nox.project.load_toml(), *names)
+
+
 def _borrow(session: nox.Session, *arguments: str, **env: str) -> None:
-    """Run the owner's interpreter, on its own terms: no path of the caller's leaks in."""
+    """Run the interpreter of the shared environment, without the caller's PYTHONPATH."""
     folder = ROOT / ".nox" / OWNER
     python = next(
         path for path in (folder / "bin/python", folder / "Scripts/python.exe") if path.exists()
@@ -55,25 +59,25 @@ def _borrow(session: nox.Session, *arguments: str, **env: str) -> None:
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def reproduce(session: nox.Session) -> None:
-    """Prove the corpus: `nox -s reproduce -- none/missing_return --device cpu`."""
+    """Verify the corpus: `nox -s reproduce -- none/missing_return --device cpu`."""
     _borrow(session, "-m", "broken_convnets", "reproduce", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def tests(session: nox.Session) -> None:
-    """Judge the harness: `nox -s tests -- -k runner`."""
+    """Test the harness: `nox -s tests -- -k runner`."""
     _borrow(session, "-m", "pytest", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def cost(session: nox.Session) -> None:
-    """Count what forward passes ask of torch; fail where it is not as recorded."""
+    """Count operators and memory of forward passes; fail if they differ from the baseline."""
     _borrow(session, "-m", "broken_convnets", "cost", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def bench(session: nox.Session) -> None:
-    """Time the forward pass of every fix, and keep the figures in results/timing/."""
+    """Time the forward pass of every fix, and save the times in results/timing/."""
     store = ["--benchmark-storage=file://./results/timing", "--benchmark-save=forward"]
     short = ["--benchmark-max-time=0.2", "--benchmark-columns=median,iqr,rounds"]
     _borrow(
@@ -83,7 +87,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def selfcheck(session: nox.Session) -> None:
-    """Measure the harness against its floor, and a trace against the plain forward pass."""
+    """Measure the overhead of the harness, and of a trace over the plain forward pass."""
     _borrow(session, "experiments/measure_harness.py", *session.posargs)
     _borrow(session, "experiments/measure_trace.py")
 
@@ -92,8 +96,8 @@ def selfcheck(session: nox.Session) -> None:
 @nox.parametrize("torch", list(RELEASES))
 def matrix(session: nox.Session, torch: str) -> None:
     """Record the corpus under another release: `nox -s "matrix(torch='2.9.1')"`, 5 to 7 GB."""
-    # Three signs: the release to the letter, not a local build of it such as 2.13.0+cpu.
-    session.install("-e", ".", f"torch==={torch}", *RELEASES[torch])
+    # `===` matches the exact string, and so excludes local builds such as 2.13.0+cpu.
+    session.install("-e", ".[torch]", f"torch==={torch}", *RELEASES[torch])
     session.run("python", "-m", "broken_convnets", "reproduce", "--update", *session.posargs)
     session.run("python", "-m", "broken_convnets", "cost", "--update")
 
@@ -107,7 +111,7 @@ def tools(session: nox.Session) -> None:
     )
     named = list(itertools.takewhile(lambda word: not word.startswith("-"), session.posargs))
     if unknown := sorted(set(named) - set(bundled)):
-        session.error(f"no bundled tool: {', '.join(unknown)}; choose from {', '.join(bundled)}")
+        session.error(f"unknown tool {', '.join(unknown)}: choose from {', '.join(bundled)}")
     chosen, options = named or bundled, session.posargs[len(named) :]
     apart = [name for name in chosen if (TOOLS / f"{name}.txt").is_file()]
     if together := [name for name in chosen if name not in apart]:
@@ -118,9 +122,10 @@ def tools(session: nox.Session) -> None:
 
 
 def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
-    """Install what a tool's file pins, apart from all else; return how it is reached.
+    """Install a tool's pinned requirements in an environment of their own; return its variables.
 
-    Without dependencies: the file names them all, and pyrefly's stubs would bring a second torch.
+    With `--no-deps`, because the file pins all dependencies and pyrefly's stubs would install a
+    second torch.
     """
     lock, folder = TOOLS / f"{name}.txt", ROOT / ".nox" / f"tools-{name}"
     programs, overlay = folder / ("Scripts" if os.name == "nt" else "bin"), folder / "overlay"
@@ -148,24 +153,24 @@ def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
 
 @nox.session(default=False)
 def site(session: nox.Session) -> None:
-    """Write the corpus and its results as static pages: `nox -s site`, without torch."""
-    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "torchless"))
+    """Write the corpus and its results as static web pages; needs no torch."""
+    session.install("-e", ".")
     session.run("python", "-m", "broken_convnets", "site", *session.posargs)
 
 
 @nox.session(default=False)
 def site_tests(session: nox.Session) -> None:
-    """Try the pages in a browser: needs Debian's `chromium` on the PATH, and no torch."""
+    """Test the pages in a browser: needs `chromium` on the PATH, and no torch."""
     if not any(map(shutil.which, BROWSERS)):
-        session.error("no chromium on the PATH: install it with `apt-get install chromium`")
-    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "browser"))
+        session.error("chromium is not on the PATH: install it with `apt-get install chromium`")
+    session.install("-e", ".", *_group("browser"))
     session.run("python", "-m", "pytest", "tests/browser_site.py", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types and the corpus contract; needs no torch."""
-    session.install(*nox.project.dependency_groups(nox.project.load_toml(), "lint"))
+    """Check style, types and the corpus files; needs no torch."""
+    session.install("-e", ".", *_group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

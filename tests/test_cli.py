@@ -1,12 +1,22 @@
-"""`reproduce`, and what the command line answers to mistakes."""
+"""The command line: help, completion, exit codes and messages for mistakes; and `reproduce`."""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import broken_convnets
 import pytest
-from kit import RAISES, SAYS, Pair, corpus_of, patched, put
+from broken_convnets import __version__
+from broken_convnets.cli import main
+from broken_convnets.commands.registry import COMMANDS, GROUPS
+from kit import RAISES, SAYS, Pair, Solo, corpus_of, patched, put
 
 if TYPE_CHECKING:
     from conftest import Command
@@ -20,7 +30,7 @@ def test_all_as_declared_exits_0(harness: Command) -> None:
     assert SAYS[:10] in done.out
 
 
-def test_what_is_not_as_declared_exits_1_and_shows_both(harness: Command) -> None:
+def test_a_different_failure_exits_1_and_shows_both(harness: Command) -> None:
     corpus_of(harness.root, {"loss/liar": Pair(declared={"message": "must be Tensor"})})
     done = harness("reproduce")
     assert done.code == 1
@@ -40,7 +50,7 @@ def test_a_case_that_does_not_fail_exits_1(harness: Command) -> None:
     assert "0 pairs reproduced, 0 controls work, 1 not_reproduced" in done.out
 
 
-def test_a_broken_law_is_named_by_its_name(harness: Command) -> None:
+def test_a_violated_law_is_named(harness: Command) -> None:
     linear = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
     corpus_of(harness.root, {"loss/liar": Pair(fixed=linear)})
     done = harness("reproduce", "liar")
@@ -48,7 +58,7 @@ def test_a_broken_law_is_named_by_its_name(harness: Command) -> None:
     assert "Law." not in done.out
 
 
-def test_a_bad_toml_is_invalid_and_the_others_are_judged(harness: Command) -> None:
+def test_an_invalid_toml_does_not_stop_the_other_entries(harness: Command) -> None:
     corpus_of(harness.root, {"loss/bad": Pair()})
     put(harness.root / "cases/loss/bad.toml", "title = ")
     found = {item["id"]: item for item in harness.json("reproduce")["outcomes"]}
@@ -61,7 +71,7 @@ def test_a_bad_toml_is_invalid_and_the_others_are_judged(harness: Command) -> No
     assert harness("reproduce").code == 1
 
 
-def test_the_document_of_reproduce_has_its_keys(harness: Command) -> None:
+def test_the_json_of_reproduce_has_the_documented_keys(harness: Command) -> None:
     document = harness.json("reproduce")
     assert set(document) == {"environment", "outcomes"}
     environment = document["environment"]
@@ -86,7 +96,7 @@ def test_update_writes_the_results_of_the_other_corpus(harness: Command) -> None
     assert "not as recorded" not in again.out
 
 
-def test_drift_from_the_records_is_shown_and_exits_0(harness: Command) -> None:
+def test_a_difference_from_the_records_is_shown_and_exits_0(harness: Command) -> None:
     harness("reproduce", "--update")
     (book,) = harness.root.glob("results/torch-*/cpu.toml")
     book.write_text(book.read_text().replace("mat1 and mat2", "mat3 and mat4"))
@@ -106,7 +116,7 @@ def test_an_unknown_id_exits_2_with_a_suggestion(command: str, harness: Command)
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu,cuda", "tpu"])
-def test_a_device_that_is_not_there_exits_2_with_a_sentence(device: str, harness: Command) -> None:
+def test_an_unavailable_device_exits_2_with_a_sentence(device: str, harness: Command) -> None:
     done = harness("reproduce", "--device", device)
     assert done.code == 2
     assert re.match(r"error: --device ('tpu' is unknown|cuda .*no CUDA device)", done.err)
@@ -132,15 +142,145 @@ def test_a_mistaken_command_exits_2(arguments: list[str], harness: Command) -> N
 
 
 @pytest.mark.parametrize("command", [["list"], ["lint"], ["reproduce"], ["new", "a/b"]])
-def test_a_folder_that_is_no_corpus_exits_2(command: list[str], harness: Command) -> None:
+def test_a_folder_without_a_corpus_exits_2(command: list[str], harness: Command) -> None:
     harness.root = harness.root / "nowhere"
     done = harness(*command)
     assert done.code == 2
     assert "nowhere is no corpus" in done.err
 
 
-def test_a_damaged_record_exits_2_by_name(harness: Command) -> None:
+def test_a_damaged_record_exits_2_with_its_path(harness: Command) -> None:
     put(harness.root / "results/torch-2.14.1/cpu.toml", "torch =")
     done = harness("reproduce")
     assert done.code == 2
     assert re.match(r"error: .*/results/torch-2\.14\.1/cpu\.toml: ", done.err)
+
+
+def test_the_help_lists_every_command_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    for group, commands in GROUPS.items():
+        (block,) = re.findall(rf"^{group}:\n((?:  .+\n)+)", shown, re.MULTILINE)
+        assert re.findall(r"^  (\w+) +\w", block, re.MULTILINE) == list(commands)
+
+
+def test_help_on_request_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    without = capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--help"])
+    assert capsys.readouterr().out == without
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"broken-convnets {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["reprodce"], "unknown command 'reprodce': did you mean reproduce?"),
+        (["REPRODUCE"], "unknown command 'REPRODUCE': did you mean reproduce?"),
+        (["qqq"], "unknown command 'qqq'"),
+        (["list", "--jsno"], "unknown argument '--jsno': did you mean --json?"),
+        (["reproduce", "pair", "--wrkers", "2"], "'--wrkers': did you mean --workers?"),
+        (["trace", "--stp", "2", "x.py"], "'--stp': did you mean --step?"),
+        (["list", "--qqq"], "unknown argument '--qqq'"),
+        (["--json", "list"], "unknown option '--json': write the command first"),
+    ],
+)
+def test_a_typing_error_gets_a_suggestion(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert ("did you mean" in err) == ("did you mean" in sentence)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: broken-convnets {name} ")
+    assert "--corpus DIR" in shown
+
+
+def test_an_output_path_that_cannot_be_written_exits_2(harness: Command) -> None:
+    put(harness.root / "file", "")
+    done = harness("site", "--out", str(harness.root / "file/site"))
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(r"error: cannot use .*/file\S*: Not a directory; check the .*\n", done.err)
+
+
+def test_an_error_without_a_path_is_not_hidden(
+    harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> int:
+        raise OSError(errno.EIO, "defect")
+
+    monkeypatch.setattr("broken_convnets.commands.list.command.run", fail)
+    with pytest.raises(OSError, match="defect"):
+        harness("list")
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.needs])
+def test_a_command_without_its_library_says_what_to_install(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {"trace": ["x.py"]}
+    monkeypatch.setattr("broken_convnets.util.optional.find_spec", lambda _: None)
+    assert main([name, *arguments.get(name, [])]) == 2
+    sentence = f"error: `{name}` needs PyTorch: pip install 'broken-convnets[torch]'\n"
+    assert capsys.readouterr() == ("", sentence)
+
+
+@pytest.mark.parametrize("name", ["trace", "check"])
+def test_a_function_without_its_library_says_what_to_install(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broken_convnets.first_missing", lambda _: "torch")
+    with pytest.raises(ImportError, match=f"`{name}` needs PyTorch: pip install"):
+        getattr(broken_convnets, name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("rep", {"reproduce"}),
+        ("li", {"list", "lint"}),
+        ("list --js", {"--json"}),
+        ("show --corpus {root} dtype", {"dtype", "dtype/myth"}),
+        ("show --corpus {root} pa", {"pair"}),
+        ("show --corpus {root} shape/", {"shape/pair"}),
+        ("show --corpus nowhere pa", set()),
+        ("score ruf", {"ruff"}),
+    ],
+)
+def test_the_shell_completes(typed: str, expected: set[str], tmp_path: Path) -> None:
+    corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
+    line = f"broken-convnets {typed.format(root=tmp_path)}"
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "completions"),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    subprocess.run(
+        [sys.executable, "-m", "broken_convnets"], env={**os.environ, **asked}, check=True
+    )
+    completions = (tmp_path / "completions").read_text().split("\n")
+    assert {word.strip() for word in completions if word.strip()} == expected
+
+
+def test_the_entry_points_are_marked_for_global_completion() -> None:
+    for module in ("broken_convnets.cli", "broken_convnets.__main__"):
+        spec = find_spec(module)
+        assert spec
+        assert spec.origin
+        assert b"PYTHON_ARGCOMPLETE_OK" in Path(spec.origin).read_bytes()[:1024]

@@ -1,4 +1,4 @@
-"""The rows of `list` are those of a table, made without one."""
+"""`list` prints the rows of a rich table, without rich."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.corpus.entries import Corpus
 
-LONG = "A title so long that it has to go on in the lines below its first one, twice at least"
+LONG = "A title so long that it needs at least three lines in the table, where there is little room"
 
 
 def _mixed(root: Path) -> Corpus:
@@ -29,7 +29,7 @@ def _mixed(root: Path) -> Corpus:
 
 
 def _table(corpus: Corpus, width: int) -> str:
-    """Return what rich makes of the same rows."""
+    """Return the same rows as rich prints them, without trailing spaces."""
     table = Table(box=None, pad_edge=False)
     for name in HEADINGS:
         table.add_column(name, no_wrap=name != "title")
@@ -42,31 +42,31 @@ def _table(corpus: Corpus, width: int) -> str:
             table.add_row(name, str(entry.spec.level), stage, Text(entry.spec.title))
     shown = io.StringIO()
     Console(file=shown, width=width, highlight=False).print(table)
-    return shown.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in shown.getvalue().splitlines())
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132, 300])
-def test_the_rows_are_those_of_a_table(width: int, tmp_path: Path) -> None:
+def test_the_rows_are_those_of_a_rich_table(width: int, tmp_path: Path) -> None:
     corpus = _mixed(tmp_path)
     rows = "".join(text for text, _ in listing(corpus, corpus.ids, width))
     assert rows == _table(corpus, width)
 
 
-@pytest.mark.parametrize("width", [90, 132])
-def test_so_are_those_of_the_corpus(width: int) -> None:
+@pytest.mark.parametrize("width", [110, 132])  # wide enough for the longest word of a title
+def test_the_rows_of_the_corpus_are_those_of_a_rich_table(width: int) -> None:
     corpus = load(default_root())
     rows = "".join(text for text, _ in listing(corpus, corpus.ids, width))
     assert rows == _table(corpus, width)
 
 
-def test_a_narrow_terminal_cuts_no_id_and_no_title(tmp_path: Path) -> None:
+def test_a_narrow_terminal_truncates_nothing(tmp_path: Path) -> None:
     corpus = _mixed(tmp_path)
     rows = "".join(text for text, _ in listing(corpus, corpus.ids, 10))
     assert " ".join(rows.split()).endswith("pair 1 forward A network of a test")
     assert max(map(len, rows.splitlines())) < 60
 
 
-def test_what_is_invalid_is_red_and_the_headings_are_bold(tmp_path: Path) -> None:
+def test_invalid_entries_are_red_and_headings_are_bold(tmp_path: Path) -> None:
     corpus = _mixed(tmp_path)
     styles = {text.strip(): style for text, style in listing(corpus, corpus.ids, 132)}
     assert styles[INVALID] == "red"
@@ -77,7 +77,7 @@ def test_what_is_invalid_is_red_and_the_headings_are_bold(tmp_path: Path) -> Non
     }
 
 
-def test_a_stream_that_cannot_say_what_it_is_gets_plain_text(
+def test_a_stream_without_isatty_gets_plain_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Odd:
@@ -95,7 +95,7 @@ def test_a_stream_that_cannot_say_what_it_is_gets_plain_text(
 
 
 @pytest.mark.parametrize("wish", ["", "FORCE_COLOR", "TTY_COMPATIBLE"])
-def test_a_style_is_shown_where_rich_would_show_it(
+def test_styles_appear_where_rich_would_show_them(
     wish: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("NO_COLOR", *terminal.STYLED):

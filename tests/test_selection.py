@@ -50,6 +50,7 @@ def test_a_name_of_no_entry_is_rejected(pattern: str) -> None:
         ("mising_return", ["none/missing_return"]),
         ("shap/wrong_pading", ["shape/wrong_padding"]),
         ("shpae", ["shape"]),
+        ("flattn", ["data/flatten_order", "shape/flatten_batch"]),
     ],
 )
 def test_a_typing_error_gets_every_similar_name(pattern: str, suggested: list[str]) -> None:

@@ -201,7 +201,7 @@ def test_a_changed_tool_is_not_taken_for_the_interrupted_one(
         (["nobody"], "there is no tool called 'nobody': choose from"),
         (["--exec", "no-such-program"], "--exec no-such-program: there is no such executable"),
         (["--exec", "'"], "--exec ': No closing quotation"),
-        (["--exec", "true", "--only", "nothing"], "no case or control is called 'nothing'"),
+        (["--exec", "true", "--only", "nothing"], "no case, control or topic is named 'nothing'"),
         (["--exec", "true", "--executor", "os:getcwd"], "gives a str, which has no submit()"),
         (["--exec", "true", "--name", "../mine"], "--name ../mine: is that of a bundled tool, or"),
         (["--exec", "true", "--name", "ruff"], "--name ruff: is that of a bundled tool, or no"),

@@ -1,6 +1,8 @@
-"""Run and judge a corpus of broken and fixed PyTorch convolutional networks.
+"""Broken PyTorch convolutional networks beside their fixed versions, and tools to run them.
 
-`explain(text)` names the cases that are like a message or a traceback.
+`explain(text)` finds the cases that are similar to an error message or a traceback. `trace(...)`
+records the inputs and output of every layer; `check(...)` looks for errors without running the
+network on real data. `trace` and `check` need PyTorch.
 """
 
 from __future__ import annotations
@@ -8,24 +10,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from broken_convnets.util.optional import first_missing, how_to_install
+
 if TYPE_CHECKING:
     from broken_convnets.commands.explain.matching import explain
     from broken_convnets.commands.trace.check import check
     from broken_convnets.commands.trace.trace import trace
 
-# Imported on first use: `check` and `trace` load torch, and much of the package does without.
-_FUNCTIONS = {
-    "check": "commands.trace.check",
-    "explain": "commands.explain.matching",
-    "trace": "commands.trace.trace",
-}
+__version__ = "0.1.0"
+__all__ = ["__version__", "check", "explain", "trace"]
 
-__all__ = ["check", "explain", "trace"]
+# Imported on first use, with the optional libraries each needs: torch takes seconds to import.
+_FUNCTIONS = {
+    "check": ("commands.trace.check", ("torch", "numpy")),
+    "explain": ("commands.explain.matching", ()),
+    "trace": ("commands.trace.trace", ("torch",)),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Return a function of the package."""
+    """Return a function of the package; raise ImportError if a library it needs is missing."""
     if name not in _FUNCTIONS:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f".{_FUNCTIONS[name]}", __name__), name)
+    module, needs = _FUNCTIONS[name]
+    if missing := first_missing(needs):
+        raise ImportError(how_to_install(name, missing), name=missing)
+    return getattr(import_module(f".{module}", __name__), name)

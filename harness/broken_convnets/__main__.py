@@ -1,4 +1,5 @@
-"""Run the command line."""
+# PYTHON_ARGCOMPLETE_OK
+"""Run the command line: `python -m broken_convnets`."""
 
 import sys
 

@@ -1,116 +1,130 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line: `broken-convnets`, or `python -m broken_convnets`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from broken_convnets import __version__
+from broken_convnets.commands.registry import COMMANDS, GROUPS
 from broken_convnets.commands.shared_options import add_corpus
 from broken_convnets.errors import UsageError
+from broken_convnets.util.optional import first_missing, how_to_install
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 PROGRAM = "broken-convnets"
 EXIT_USAGE = 2
-DESCRIPTION = """\
-Minimal broken PyTorch convolutional networks, each beside its fixed version."""
-# By group: each command is a folder of `commands/` whose `command.py` has `add_options` and `run`.
-COMMANDS: dict[str, dict[str, str]] = {
-    "Your own program": {
-        "explain": "name the mistake behind a message or a traceback",
-        "trace": "run a program and show the inputs and output of each layer",
-    },
-    "Look up": {
-        "list": "list the cases and controls",
-        "show": "show everything about one case or control",
-        "site": "write the corpus and its results as static pages",
-    },
-    "Verify": {
-        "reproduce": "check that every case fails as declared and every fix works",
-        "cost": "count the operators and memory of forward passes, and compare with the record",
-        "bench": "compare how long forward passes take",
-    },
-    "Learn": {
-        "learn": "fix broken programs one after another, judged as you save",
-        "export": "write a case as a notebook for a class",
-    },
-    "Evaluate tools": {
-        "score": "score a diagnostic tool on the programs of the corpus",
-        "programs": "write the programs for a diagnostic tool that runs elsewhere",
-        "variants": "generate verified variants of the corpus from a seed",
-    },
-    "Author": {
-        "new": "write the skeleton of a new case",
-        "lint": "check the corpus files against the case format",
-        "coverage": "compare the corpus with real reports of failing networks",
-    },
-}
+DESCRIPTION = "Minimal broken PyTorch convolutional networks, each beside its fixed version."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 all as declared, 1 something is not, 2 wrong usage."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = _parser(arguments)
-    options = parser.parse_args(arguments)
-    if not hasattr(options, "run"):
+    """Run one command and return its exit code: 0 success, 1 a failed check, 2 wrong usage."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        from broken_convnets.commands.completion import complete  # noqa: PLC0415  (never else)
+
+        complete(lambda named: _parsers(named)[0])
+    parser, commands = _parsers(words[:1])
+    if not words or words[0].startswith("-"):
+        return _without_command(parser, words)
+    name = words[0]
+    if name not in commands:
+        parser.error(f"unknown command {name!r}{_suggestion(name, COMMANDS)}")
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        known = re.findall(r"^ +(?:-\w, )?(--[\w-]+)", commands[name].format_help(), re.MULTILINE)
+        commands[name].error(f"unknown argument {unknown[0]!r}{_suggestion(unknown[0], known)}")
+    return _run(name, options)
+
+
+def _without_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    if words and words[0] not in {"-h", "--help", "--version"}:
+        parser.error(f"unknown option {words[0]!r}: write the command first, then its options")
+    if parser.parse_args(words).version:
+        print(f"{PROGRAM} {__version__}")
+    else:
         parser.print_help()
-        return 0
+    return 0
+
+
+def _run(name: str, options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        if missing := first_missing(COMMANDS[name].needs):
+            raise UsageError(how_to_install(name, missing))  # noqa: TRY301  (one place prints it)
         code = int(options.run(options))
-        if not sys.stdout.closed:  # a program that is traced may close it
+        if not sys.stdout.closed:  # a traced program may close it
             sys.stdout.flush()
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return _usage_error(str(error))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader (head, less) has seen enough
+    except BrokenPipeError:  # the reader (head, less) has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = f"cannot use {os.fspath(error.filename)}: {error.strerror}"
+        return _usage_error(f"{reason}; check the path and its permissions")
     return code
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return a parser that knows the options of those commands that `arguments` name.
+def _usage_error(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return EXIT_USAGE
 
-    Importing all of them would take longer than a quick command.
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    """Return a question that names the most similar of the `known` words, or an empty string."""
+    from difflib import get_close_matches  # noqa: PLC0415  (slow to import, and rarely needed)
+
+    similar = get_close_matches(word.lower(), list(known), n=1)
+    return f": did you mean {similar[0]}?" if similar else ""
+
+
+def _parsers(
+    named: Collection[str],
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the main parser, and the parser of every command.
+
+    Only those of the `named` commands have options: importing all commands would take longer
+    than running a quick one.
     """
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [options]",
         description=DESCRIPTION,
         epilog=_grouped_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage=f"{PROGRAM} COMMAND [options]",
     )
-    parser.add_argument(
-        "--version", action="version", version=f"{PROGRAM} {metadata.version(PROGRAM)}"
-    )
-    subparsers = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS)
-    for commands in COMMANDS.values():
-        for name, text in commands.items():
-            added = subparsers.add_parser(name, description=f"{text[:1].upper()}{text[1:]}.")
-            if name in arguments:
-                module = import_module(f"broken_convnets.commands.{name}.command")
-                added.set_defaults(run=module.run)
-                add_corpus(added)
-                module.add_options(added)
-    return parser
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    subparsers = parser.add_subparsers(prog=PROGRAM, metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = {}
+    for name, command in COMMANDS.items():
+        description = f"{command.help[:1].upper()}{command.help[1:]}."
+        commands[name] = subparsers.add_parser(name, description=description)
+        if name in named:
+            module = import_module(f"broken_convnets.commands.{name}.command")
+            commands[name].set_defaults(run=module.run)
+            add_corpus(commands[name])
+            module.add_options(commands[name])
+    return parser, commands
 
 
 def _grouped_help() -> str:
-    width = max(len(name) for commands in COMMANDS.values() for name in commands)
+    width = max(map(len, COMMANDS))
     lines = []
-    for group, commands in COMMANDS.items():
-        lines += [f"{group}:", *(f"  {name:<{width}}  {text}" for name, text in commands.items())]
+    for group, commands in GROUPS.items():
+        lines.append(f"{group}:")
+        lines += [f"  {name:<{width}}  {command.help}" for name, command in commands.items()]
         lines.append("")
-    return "\n".join([*lines, f"{PROGRAM} COMMAND --help explains a command."])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return "\n".join([*lines, f"Run `{PROGRAM} COMMAND --help` for the options of a command."])

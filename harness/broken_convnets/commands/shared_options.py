@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.entries import default_root
 from broken_convnets.util.argument_types import cpu_count, positive
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_corpus(parser: argparse.ArgumentParser) -> None:

@@ -74,14 +74,17 @@ def _unknown(pattern: str, ids: list[str]) -> str:
 
 
 def _similar(pattern: str, ids: list[str]) -> list[str]:
-    """Return the ids that contain the pattern, else the closest ids and topics."""
+    """Return ids that contain the pattern, else close names, else ids with a close word."""
     containing = [name for name in ids if pattern in name.lower()]
     if containing:
         return containing
-    from difflib import get_close_matches  # noqa: PLC0415  (slow to load, and rarely needed)
+    from difflib import get_close_matches  # noqa: PLC0415  (slow to import, and rarely needed)
 
     if "/" in pattern:
-        return get_close_matches(pattern, ids, n=8, cutoff=0.6)
+        return get_close_matches(pattern, ids, n=8)
     topics = {name.partition("/")[0]: name.partition("/")[0] for name in ids}
     known = topics | {name.partition("/")[2]: name for name in ids}
-    return [known[near] for near in get_close_matches(pattern, known, n=8, cutoff=0.6)]
+    close = [known[near] for near in get_close_matches(pattern, known, n=8)]
+    words = {word for name in known for word in name.split("_")}
+    near = get_close_matches(pattern, words, n=1, cutoff=0.75)
+    return close or [name for name in ids if near and near[0] in name]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import argcomplete
+from argcomplete.completers import BaseCompleter, FilesCompleter
 
 from broken_convnets.commands.registry import COMMANDS
 from broken_convnets.corpus.contents import contents_of
@@ -28,19 +29,27 @@ def complete(parser_for: Callable[[set[str]], argparse.ArgumentParser]) -> None:
     `parser_for` returns a parser that knows the options of the given commands.
     """
     words = set(os.environ.get("COMP_LINE", "").split())
-    argcomplete.autocomplete(parser_for(words & COMMANDS.keys()), default_completer=_complete)
+    parser = parser_for(words & COMMANDS.keys())
+    argcomplete.autocomplete(parser, default_completer=ArgumentCompleter())
 
 
-def _complete(
-    *, prefix: str, action: argparse.Action, parsed_args: argparse.Namespace, **_: object
-) -> Iterable[str]:
-    """Return the candidates for one argument: ids, tools, or else files."""
-    if action.metavar == "ID":
-        return _ids(parsed_args.corpus, prefix)
-    if action.metavar == "TOOL":
-        return sorted(path.stem for path in ADAPTERS.glob("[!_]*.py"))
-    found: Iterable[str] = argcomplete.FilesCompleter()(prefix)
-    return found
+class ArgumentCompleter(BaseCompleter):
+    """Completes ids and tools; the values of all other arguments are files."""
+
+    def __call__(
+        self,
+        *,
+        prefix: str,
+        action: argparse.Action,
+        parser: argparse.ArgumentParser,
+        parsed_args: argparse.Namespace,
+    ) -> Iterable[str]:
+        """Return the candidates for an argument that starts with `prefix`."""
+        if action.metavar == "ID":
+            return _ids(parsed_args.corpus, prefix)
+        if action.metavar == "TOOL":
+            return sorted(path.stem for path in ADAPTERS.glob("[!_]*.py"))
+        return FilesCompleter()(prefix, action=action, parser=parser, parsed_args=parsed_args)
 
 
 def _ids(corpus: Path, prefix: str) -> list[str]:

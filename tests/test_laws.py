@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from broken_convnets.corpus.spec import Healthy
-from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.judge import broken_laws
 from broken_convnets.vocabulary import Law
 from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
 from sick_runs import HEALTHY_RUNS, REPLACED, SICK_RUNS
-
-if TYPE_CHECKING:
-    from broken_convnets.observe.facts import Observation
 
 FLATTENED = "torch.flatten(x, 1)"
 SCORED = f"self.fc({FLATTENED})"

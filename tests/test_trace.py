@@ -71,7 +71,7 @@ def hooks_left() -> list[object]:
         hooks._global_forward_pre_hooks,
         hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
         hooks._global_forward_hooks_always_called,
-    )  # noqa: SLF001  (likewise)
+    )
     return [*(key for state in states for key in state), *_get_current_function_mode_stack()]
 
 
@@ -133,16 +133,16 @@ def test_none_is_marked_where_it_comes_first_and_its_giver_is_the_suspect() -> N
     gives_none = Calling(lambda *_: None)
     inner = nn.Sequential(nn.ReLU(), gives_none)
     t = broken_convnets.trace(nn.Sequential(inner, nn.Linear(2, 2)), IMAGES)
-    assert [row.path for row in t.rows if "gives the first None" in row.annotations] == ["0.1"]
+    assert [row.path for row in t.rows if "returned None" in row.annotations] == ["0.1"]
     assert t.failed
     assert t.suspect
     assert (t.failed.path, t.suspect.path) == ("1", "0.1")
-    assert "look first at 0.1 Calling: it gave None" in str(t)
+    assert "look first at 0.1 Calling: it returned None" in str(t)
 
 
 def test_none_that_comes_from_between_the_layers_is_marked_where_it_goes_in() -> None:
     t = broken_convnets.trace(Calling(lambda net, _: net.fc(None), fc=nn.Linear(2, 2)), IMAGES)
-    assert [row.path for row in t.rows if "takes the first None" in row.annotations] == ["fc"]
+    assert [row.path for row in t.rows if "input is None" in row.annotations] == ["fc"]
 
 
 def test_an_optional_none_is_not_marked() -> None:
@@ -166,10 +166,10 @@ def test_non_finite_values_are_marked_where_they_come_first() -> None:
     net = nn.Sequential(nn.ReLU(), Calling(lambda _, x: x / 0), nn.Flatten())
     t = broken_convnets.trace(net, IMAGES)
     assert [
-        row.path for row in t.rows if "gives the first non-finite value" in row.annotations
+        row.path for row in t.rows if "first non-finite value in the output" in row.annotations
     ] == ["1"]
     t = broken_convnets.trace(net, IMAGES / 0)
-    assert "takes the first non-finite value" in t.rows[0].annotations
+    assert "first non-finite value in the inputs" in t.rows[0].annotations
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         hooks._global_forward_pre_hooks,
         hooks._global_forward_hooks,  # noqa: SLF001  (hooks that are left have no public list)
         hooks._global_forward_hooks_always_called,
-    ):  # noqa: SLF001  (likewise)
+    ):
         for key in [key for key in state if key not in before]:
             del state[key]
 

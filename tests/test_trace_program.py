@@ -23,7 +23,12 @@ ROOT = Path(__file__).parent.parent
 HEAD = (
     "import os, sys, threading, torch\nfrom torch import nn\nnet = nn.Sequential(nn.Linear(4, 3))\n"
 )
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT / "harness"),
+    "OMP_NUM_THREADS": "1",
+    "NO_COLOR": "1",
+}
 
 # What each program does beyond HEAD, and the options before its name.
 PROGRAMS: dict[str, tuple[str, list[str]]] = {
@@ -181,7 +186,7 @@ def source(body: str) -> str:
 FORKS = """
 import json, os, sys, traceback
 from broken_convnets import cli
-from broken_convnets.commands.trace import script
+from broken_convnets.commands.trace import command
 for folder, arguments in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:

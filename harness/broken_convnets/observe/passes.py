@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import sys
 import threading
@@ -12,11 +13,16 @@ from typing import TYPE_CHECKING
 from broken_convnets.observe.facts import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import nn
 
-NON_FINITE = re.compile(r"\](@\S+)? non-finite")
+# What is odd in the description of an input or an output, and what to call it there.
+ANNOTATIONS = {
+    re.compile(r"^None(, |$)"): {"input": "input is None", "output": "returned None"},
+    re.compile(r"\](@\S+)? non-finite"): {
+        "input": "first non-finite value in the inputs",
+        "output": "first non-finite value in the output",
+    },
+}
 
 
 class Row:
@@ -27,10 +33,10 @@ class Row:
         "ambient",
         "began",
         "closed",
-        "output",
-        "module",
-        "kwargs",
         "inputs",
+        "kwargs",
+        "module",
+        "output",
         "type",
     )
 
@@ -162,17 +168,13 @@ def _names(root: nn.Module) -> dict[int, str]:
 
 
 def _marks(rows: list[Row]) -> dict[str, Row]:
-    """Return the call that took or gave the first None, and the first non-finite value."""
-    events = [(row.began, "takes", f"{row.inputs}, {row.kwargs}", row) for row in rows]
+    """Return the calls with the first None and the first non-finite value, by annotation."""
+    events = [(row.began, "input", f"{row.inputs}, {row.kwargs}", row) for row in rows]
     events += [(row.closed, "output", row.output or "", row) for row in rows if row.closed]
-    events.sort(key=lambda event: event[0])
-    odd: dict[str, Callable[[str], object]] = {
-        "the first None": lambda text: re.match(r"None(, |$)", text),
-        "the first non-finite value": NON_FINITE.search,
-    }
+    events.sort(key=operator.itemgetter(0))
     marks: dict[str, Row] = {}
-    for words, is_odd in odd.items():
-        first = next(((verb, row) for _, verb, text, row in events if is_odd(text)), None)
+    for pattern, words in ANNOTATIONS.items():
+        first = next(((where, row) for _, where, text, row in events if pattern.search(text)), None)
         if first:
-            marks[f"{first[0]} {words}"] = first[1]
+            marks[words[first[0]]] = first[1]
     return marks

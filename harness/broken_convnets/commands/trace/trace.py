@@ -1,4 +1,4 @@
-"""Trace a network from Python: `broken_convnets.trace(net, images)`, or `with broken_convnets.trace(net):`."""
+"""Trace a network from Python, as `trace(net, images)` or `with trace(net):`."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Tracing(AbstractContextManager["Tracing"]):
         lines = [where(self.failure, self.failed)]
         if self.suspect and self.suspect is not self.failed:
             name = printable(f"{self.suspect.path} {self.suspect.type}".strip())
-            lines.append(f"look first at {name}: it gave {printable(str(self.suspect.output))}")
+            lines.append(f"look first at {name}: it returned {printable(str(self.suspect.output))}")
         return lines
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, runtime_of
 from broken_convnets.sandbox.job import Answer, Job, JobResult
 from broken_convnets.sandbox.runner import Runner
-from broken_convnets.verdicts.collect import Outcome, collect, plan
+from broken_convnets.verdicts.collect import Outcome, Results, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -249,13 +249,14 @@ def _plain(job: Job) -> Job:
 
 def outcome(runner: Runner, corpus: Corpus, name: str, device: str = "cpu") -> Outcome:
     """Run one entry of a corpus, as far as the runner does not remember it, and judge it."""
-    results = collect(runner, plan(corpus, [name], [device]))
+    results = Results(plan(corpus, [name], [device]))
+    results.collect(runner)
     return results.outcomes([], runtime_of(runner))[0]
 
 
 def run_all(runner: Remembering, corpus: Corpus) -> Corpus:
     """Run all entries of a corpus in one batch, for `outcome` to judge one by one."""
-    collect(runner, plan(corpus, corpus.ids, ["cpu"]))
+    Results(plan(corpus, corpus.ids, ["cpu"])).collect(runner)
     return corpus
 
 

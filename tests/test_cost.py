@@ -175,4 +175,4 @@ def test_damaged_counts_exit_2_by_name(harness: Command) -> None:
     book.write_text(book.read_text().replace("flops = ", "flops = 'many' # "))
     done = harness("cost")
     assert (done.code, done.out) == (2, "")
-    assert re.match(r"error: .*/cost/cpu\.toml: .*restore it", done.err)
+    assert re.search(r"error: .*/cost/cpu\.toml: .*restore it", done.err)

@@ -13,16 +13,15 @@ from broken_convnets.commands.site.journey import (
     Layer,
     Leave,
     Row,
-    Step,
     Tensor,
     Value,
     events,
     journey,
-    parse,
     tensors,
 )
 from broken_convnets.commands.site.svg import CHARACTERS, picture
 from broken_convnets.corpus.entries import default_root
+from broken_convnets.verdicts.layer_lines import parse_layer_line
 from broken_convnets.verdicts.records import Record, Side, read_all
 
 IMAGES, MAPS, SCORES = "float32[4, 3, 8, 8]", "float32[4, 8, 6, 6]", "float32[4, 10]"
@@ -45,22 +44,6 @@ FIXED = Side(
         f"fc Linear: float32[4, 288] -> {SCORES}",
     ],
 )
-
-
-@pytest.mark.parametrize(
-    ("line", "step"),
-    [
-        ("Net: float32[4, 3] -> ✗", Step("", "Net", "float32[4, 3]", "✗")),
-        ("a.0 Conv2d: int64[4] -> …", Step("a.0", "Conv2d", "int64[4]", "…")),
-        (
-            "loss Loss: float32[4], int64[4] -> float32[]",
-            Step("loss", "Loss", "float32[4], int64[4]", "float32[]"),
-        ),
-        ("<b>no line of a trace", Step("", "<b>no line of a trace", "", "…")),
-    ],
-)
-def test_a_line_is_read(line: str, step: Step) -> None:
-    assert parse(line) == step
 
 
 @pytest.mark.parametrize(
@@ -167,7 +150,7 @@ def test_every_recorded_pair_can_be_drawn(name: str) -> None:
     told = journey(record.broken, record.fixed)
     for side in ("broken", "fixed"):
         assert _texts(picture(told, side, name))
-    drawn = {step.path for step in map(parse, record.broken.layers)}
+    drawn = {step.path for step in map(parse_layer_line, record.broken.layers)}
     known = {getattr(row.broken, "path", "") for row in told.rows}
     folded = any(isinstance(row.broken, Fold) for row in told.rows)
     assert folded or drawn <= known | {""}

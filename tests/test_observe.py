@@ -10,7 +10,7 @@ from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.judge import broken_laws
-from broken_convnets.verdicts.records import layer_line
+from broken_convnets.verdicts.layer_lines import layer_line
 from broken_convnets.vocabulary import Law, Stage
 from kit import (
     BROKEN,

@@ -14,6 +14,13 @@ from broken_convnets.observe.facts import (
     RuntimeInfo,
 )
 from broken_convnets.util.mask import mask
+from broken_convnets.verdicts.layer_lines import (
+    FAILED,
+    UNFINISHED,
+    LayerCall,
+    layer_line,
+    parse_layer_line,
+)
 from broken_convnets.verdicts.records import (
     Book,
     Record,
@@ -193,3 +200,22 @@ def test_drift_names_what_was_recorded_and_what_is_here() -> None:
     assert drift(then, now) == [("broken.layer", "fc", ""), ("broken.message", "old", "new")]
     assert drift(None, now) == []
     assert drift(now, now) == []
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer("", "Net", "float32[4, 3]", failed=True),
+        Layer("a.0", "Conv2d", "int64[4]"),
+        Layer("loss", "Loss", "float32[4], int64[4]", "float32[]"),
+        Layer("f", "Lambda", "[int64[2] -> str]: x", "(float32[], None)"),
+    ],
+)
+def test_a_layer_line_is_read_back(layer: Layer) -> None:
+    output = FAILED if layer.failed else layer.output or UNFINISHED
+    wanted = LayerCall(layer.path, layer.type, layer.inputs, output)
+    assert parse_layer_line(layer_line(layer)) == wanted
+
+
+def test_text_of_another_form_is_the_type_of_an_unfinished_call() -> None:
+    assert parse_layer_line("<b>a note") == LayerCall("", "<b>a note", "", UNFINISHED)

@@ -20,7 +20,7 @@ import torch
 from broken_convnets.observe import layers, passes
 from broken_convnets.observe.describe import all_finite, describe
 from broken_convnets.observe.layers import Trace
-from broken_convnets.verdicts.records import layer_line
+from broken_convnets.verdicts.layer_lines import layer_line
 from torch import nn
 from torch.nn.modules import module as hooks
 from torch.overrides import _get_current_function_mode_stack

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -95,7 +94,7 @@ def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) ->
 
 
 class Results:
-    """Collects endings as they come; complete or not, it can say what is known so far."""
+    """The runs of a plan, as far as they have ended."""
 
     def __init__(self, layout: Plan) -> None:
         """Start with nothing known."""
@@ -108,8 +107,13 @@ class Results:
             self._expected[name, device] += 1
         self._seeds = {job.number: job.payload.seed for job in layout.jobs}
 
-    def add(self, run: Run) -> None:
-        """Take in one ending."""
+    def collect(self, runner: Runner, on_progress: Callable[[Run], None] = lambda _: None) -> None:
+        """Run every job of the plan; what an interruption leaves can be used."""
+        for run in runner.run(self._plan.jobs, Observation):
+            self._add(run)
+            on_progress(run)
+
+    def _add(self, run: Run) -> None:
         name, device, side = self._plan.places[run.job]
         self._endings[name, device][side].append((self._seeds[run.job], run))
 
@@ -170,35 +174,6 @@ def _invalid(corpus: Corpus, name: str, device: str) -> Outcome:
     record = records.Record(Verdict.INVALID)
     kind = "control" if control else "pair"
     return Outcome(name, kind, device, Judgement(Verdict.INVALID, wrong), record)
-
-
-def collect(
-    runner: Runner, layout: Plan, on_progress: Callable[[Run], None] = lambda _: None
-) -> Results:
-    """Run every job; an interruption leaves what is known so far in the exception's `results`.
-
-    Raises Interrupted for KeyboardInterrupt and SystemExit.
-    """
-    results = Results(layout)
-    try:
-        for ending in runner.run(layout.jobs, Observation):
-            results.add(ending)
-            on_progress(ending)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(results, 128 + signal.SIGINT) from stop
-    except SystemExit as stop:  # what the command line makes of SIGTERM
-        raise Interrupted(results, int(stop.code or 0)) from stop
-    return results
-
-
-class Interrupted(Exception):  # noqa: N818  (what happened, not an error)
-    """The run was stopped by the user; carries what is known so far."""
-
-    def __init__(self, results: Results, exit_code: int) -> None:
-        """Keep the results, and the exit code that says how it was stopped."""
-        super().__init__("interrupted")
-        self.results = results
-        self.exit_code = exit_code
 
 
 def all_as_declared(outcomes: Iterable[Outcome]) -> bool:

@@ -6,19 +6,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import tomli
-import tomli_w
 from msgspec import Struct
 
-from broken_convnets.errors import RecordError
 from broken_convnets.util import files
+from broken_convnets.util.toml_files import read_toml, write_toml
 from broken_convnets.verdicts import matrix
+from broken_convnets.verdicts.layer_lines import layer_line
 from broken_convnets.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from broken_convnets.observe.facts import Layer, Observation, RuntimeInfo
+    from broken_convnets.observe.facts import Observation, RuntimeInfo
     from broken_convnets.vocabulary import Law
 
 UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
@@ -78,13 +77,6 @@ def side(observation: Observation | None, breaks: set[Law]) -> Side | None:
     )
 
 
-def layer_line(layer: Layer) -> str:
-    """Return one step of a shape trace as a line."""
-    name = f"{layer.path} {layer.type}".strip()
-    gives = "✗" if layer.failed else layer.output if layer.output is not None else "…"
-    return f"{name}: {layer.inputs} -> {gives}"
-
-
 def book_path(results: Path, torch: str, device: str) -> Path:
     """Return where the records of a release and device are kept."""
     return results / f"torch-{torch}" / f"{device}.toml"
@@ -92,11 +84,7 @@ def book_path(results: Path, torch: str, device: str) -> Path:
 
 def read_book(path: Path) -> Book:
     """Read one book; raises RecordError where it is damaged."""
-    try:
-        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), Book)
-    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}; restore it, or delete it and record again with --update"
-        raise RecordError(message) from None
+    return read_toml(path, Book, "restore it, or delete it and record again with --update")
 
 
 def read_all(results: Path) -> list[Book]:
@@ -127,22 +115,20 @@ def nearest(books: list[Book], torch: str, device: str) -> Book | None:
 def update(
     results: Path, runtime: RuntimeInfo, happened: dict[str, dict[str, Record]], known: set[str]
 ) -> list[Path]:
-    """Write what happened, by device and id, into `results/`, all in one step.
+    """Record what happened, by device and id, in `results/`.
 
     An entry whose verdict does not repeat keeps its former record; one that is no longer in
     the corpus (`known`) loses it. Returns the books written.
     """
-    paths = {device: book_path(results, runtime.torch, device) for device in happened}
-    with files.replaced(results) as draft:
-        for device, entries in happened.items():
-            path = book_path(draft, runtime.torch, device)
-            former = read_book(path).entries if path.is_file() else {}
-            book = _book(runtime, device, {**former, **_stable(entries)}, known)
-            path.parent.mkdir(exist_ok=True)
-            text = tomli_w.dumps(msgspec.to_builtins(book), multiline_strings=True)
-            path.write_text(text, encoding="utf-8")
-        (draft / "README.md").write_text(matrix.page(read_all(draft)), encoding="utf-8")
-    return list(paths.values())
+    read_all(results)  # refuses a damaged file before anything is written
+    written = []
+    for device, entries in happened.items():
+        path = book_path(results, runtime.torch, device)
+        former = read_book(path).entries if path.is_file() else {}
+        write_toml(path, _book(runtime, device, {**former, **_stable(entries)}, known))
+        written.append(path)
+    files.write(results / "README.md", matrix.page(read_all(results)))
+    return written
 
 
 def _book(runtime: RuntimeInfo, device: str, entries: dict[str, Record], known: set[str]) -> Book:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import signal
 import statistics
 import sys
 from typing import TYPE_CHECKING, Any
-
-import msgspec
-from rich.progress import Progress
 
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.bench.compare import (
@@ -32,6 +28,9 @@ from broken_convnets.corpus.revision import corpus_at
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import fraction, positive, seconds
+from broken_convnets.util.interrupts import interruptible
+from broken_convnets.util.json_output import print_json
+from broken_convnets.util.progress import progress_bar
 from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
@@ -145,22 +144,18 @@ def _each(
     console.print(f"loading torch in {options.processes} processes …")
     with (
         open_bench(old, sys.executable, options.device, options.processes) as opened,
-        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+        progress_bar(f"timing {len(list(names))} programs", len(list(names))) as bar,
+        interruptible() as interruption,
     ):
         findings = Findings(opened)
-        task = bar.add_task("timing", total=len(list(names)))
         findings.wanted = len(list(names))
-        try:
-            for name in names:
-                try:
-                    findings.rows.append(one(opened, name))
-                except CannotTime as error:
-                    findings.rows.append(Row(name, reason=str(error)))
-                bar.update(task, advance=1, description=name)
-        except KeyboardInterrupt:
-            findings.exit_code = 128 + signal.SIGINT
-        except SystemExit as stop:  # what the command line makes of SIGTERM
-            findings.exit_code = int(stop.code or 0)
+        for name in names:
+            try:
+                findings.rows.append(one(opened, name))
+            except CannotTime as error:
+                findings.rows.append(Row(name, reason=str(error)))
+            bar.advance(detail=name)
+    findings.exit_code = interruption.exit_code
     return findings
 
 
@@ -215,7 +210,7 @@ def _save(corpus: Corpus, findings: Findings, device: str) -> Any:
 def _tell(findings: Findings, options: argparse.Namespace) -> None:
     if options.json:
         document = _document(findings, options)
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print_json(document)
     else:
         console = terminal.console()
         if findings.rows:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-import tomli
-import tomli_w
 from msgspec import Struct
 
-from broken_convnets.errors import RecordError
-from broken_convnets.util import files
+from broken_convnets.util.toml_files import read_toml, write_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,11 +45,7 @@ def read(results: Path, device: str) -> BrokenTimes:
     path = path_of(results, device)
     if not path.is_file():
         return BrokenTimes(device)
-    try:
-        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), BrokenTimes)
-    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}; restore it, or delete it and measure anew"
-        raise RecordError(message) from None
+    return read_toml(path, BrokenTimes, "restore it, or delete it and measure again")
 
 
 def save(results: Path, new: BrokenTimes) -> Path:
@@ -65,8 +58,7 @@ def save(results: Path, new: BrokenTimes) -> Path:
             failures_us=dict(sorted({**former.failures_us, **new.failures_us}.items())),
         )
     path = path_of(results, new.device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, tomli_w.dumps(msgspec.to_builtins(new)))
+    write_toml(path, new)
     return path
 
 

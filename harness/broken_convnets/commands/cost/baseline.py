@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-import tomli
 from msgspec import Struct
 
-from broken_convnets.errors import RecordError
 from broken_convnets.observe.facts import Cost
+from broken_convnets.util.toml_files import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +27,7 @@ def read(path: Path) -> CostBook | None:
     """Read the counts of a release and device; raises RecordError where they are damaged."""
     if not path.is_file():
         return None
-    try:
-        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), CostBook)
-    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}; restore it, or delete it and record again with --update"
-        raise RecordError(message) from None
+    return read_toml(path, CostBook, "restore it, or delete it and record again with --update")
 
 
 def difference_lines(then: Cost | None, here: Cost) -> list[str]:

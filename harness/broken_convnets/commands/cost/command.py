@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import tomli_w
-from rich.progress import track
-
 from broken_convnets.commands.cost.baseline import CostBook, difference_lines, read
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import Case, load
 from broken_convnets.observe.facts import CostReport, RunRequest
 from broken_convnets.observe.runner import COUNT, open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Job, JobResult, Limits
-from broken_convnets.util import files, terminal
+from broken_convnets.util import terminal
+from broken_convnets.util.json_output import print_json
+from broken_convnets.util.progress import track
+from broken_convnets.util.toml_files import write_toml
 from broken_convnets.verdicts.collect import choose_devices
 from broken_convnets.vocabulary import Stage
 
@@ -85,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.json:
         document = _document(runtime_of(runner), counted, differences, missing)
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print_json(document)
     else:
         _print(runtime_of(runner), counted, differences, books, missing)
     if options.update:
@@ -120,15 +119,7 @@ def count(runner: Runner, sides: dict[str, str], device: str) -> Counts:
         Job(number, COUNT, RunRequest(sides[name], 0, device)) for number, name in enumerate(names)
     ]
     found: dict[str, list[JobResult[CostReport]]] = {name: [] for name in sides}
-    console = terminal.console(stderr=True)
-    for ending in track(
-        runner.run(jobs, CostReport),
-        f"counting on {device}",
-        len(jobs),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ):
+    for ending in track(runner.run(jobs, CostReport), f"counting on {device}", len(jobs)):
         found[names[ending.job]].append(ending)
     counts = Counts(device, {}, {})
     for name, endings in found.items():
@@ -176,9 +167,7 @@ def update(corpus: Corpus, runtime: RuntimeInfo, counts: Counts, known: set[str]
     former = read(path)
     programs = {**(former.programs if former else {}), **counts.programs}
     kept = {name: programs[name] for name in sorted(programs) if name in known}
-    book = msgspec.to_builtins(CostBook(runtime.torch, counts.device, kept))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, tomli_w.dumps(book))
+    write_toml(path, CostBook(runtime.torch, counts.device, kept))
     return path
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from broken_convnets.corpus.wording import split
+from broken_convnets.util.traceback_text import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ _NOISE = [
     re.compile(r"^(?:>+ )+"),  # a quoted question
 ]
 _FRAMES = (
-    re.compile(r'File "(?P<file>[^"]+)", line \d+(?:, in (?P<name>\S+))?'),
+    FRAME,
     re.compile(r"^File \[?(?P<file>[^\s:]+\.py):\d+\S*, in (?P<name>[\w.<>]+)"),  # IPython 8
     re.compile(r"^(?P<file>[^\s:]+\.py) in (?P<name>[\w.<>]+)\("),  # IPython before
     re.compile(r"^(?P<file>[^\s:]+\.py):\d+: ?(?:in (?P<name>\S+))?"),  # pytest

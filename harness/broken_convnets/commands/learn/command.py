@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from broken_convnets.observe.runner import open_torch_runner
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import seconds
+from broken_convnets.util.json_output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(cases: list[Case], workshop: Workshop, *, as_json: bool) -> int:
     if as_json:
-        _print_json(workshop.progress.report([case.id for case in cases]))
+        print_json(workshop.progress.report([case.id for case in cases]))
     else:
         terminal.console().print(render.table(cases, workshop.progress))
     return 0
@@ -106,7 +106,7 @@ def _once(case: Case, workshop: Workshop, options: argparse.Namespace) -> int:
     with opened as runner:
         result = _judge(Examiner(runner), workshop, case, source)
     if options.json:
-        _print_json(msgspec.to_builtins(result))
+        print_json(msgspec.to_builtins(result))
     else:
         console = terminal.console()
         console.print(render.heading(case, _shown(workshop.path(case))))
@@ -253,8 +253,3 @@ def _shown(path: Path) -> Path:
     """Return a path as a person would type it here."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else Path(relative)
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value)).decode())
-    sys.stdout.flush()

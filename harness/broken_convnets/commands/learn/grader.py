@@ -20,7 +20,7 @@ from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, runtime_of
 from broken_convnets.sandbox.job import Job, JobResult
 from broken_convnets.verdicts.collect import SEEDS
-from broken_convnets.verdicts.records import layer_line
+from broken_convnets.verdicts.layer_lines import layer_line
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Case

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from broken_convnets.errors import UsageError
 from broken_convnets.util import files
+from broken_convnets.util.json_output import as_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,5 +100,5 @@ def read(folder: Path) -> Progress:
 
 def write(folder: Path, progress: Progress) -> None:
     """Keep `progress` in `folder`."""
-    text = msgspec.json.format(msgspec.json.encode(progress)).decode()
+    text = as_json(progress)
     files.write(folder / NAME, f"{text}\n")

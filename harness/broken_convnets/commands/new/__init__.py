@@ -1,1 +1,1 @@
-"""The `new` command: create the files of a new case."""
+"""The `new` command: write the skeleton of a case."""

@@ -18,6 +18,7 @@ from broken_convnets.commands.score.programs import programs
 from broken_convnets.commands.score.protocol import Request
 from broken_convnets.commands.score.workspace import file_name, lay_out, names_of
 from broken_convnets.errors import UsageError
+from broken_convnets.util.json_output import print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +45,7 @@ def hand_out(corpus: Corpus, options: argparse.Namespace) -> int:
             "seed": options.seed,
             "ids": [program.id for program in made],
         }
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print_json(document)
     else:
         print(f"{options.out}: {len(made)} programs")
         print(f"score what a tool says of them with: {back} (or --predictions FILE)")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from broken_convnets.commands.reproduce import report
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
@@ -17,16 +16,17 @@ from broken_convnets.observe.runner import open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive, seconds
+from broken_convnets.util.interrupts import interruptible
+from broken_convnets.util.json_output import print_json
+from broken_convnets.util.progress import progress_bar
 from broken_convnets.verdicts import records
 from broken_convnets.verdicts.collect import (
     SEEDS,
-    Interrupted,
     Outcome,
     Plan,
     Results,
     all_as_declared,
     choose_devices,
-    collect,
     plan,
 )
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import argparse
 
     from broken_convnets.corpus.entries import Corpus
-    from broken_convnets.observe.facts import Run, RuntimeInfo
+    from broken_convnets.observe.facts import RuntimeInfo
     from broken_convnets.sandbox.runner import Runner
 
 
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     corpus = load(options.corpus)
     session = _run(corpus, options)
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(_document(session, options))).decode())
+        print_json(_document(session, options))
     else:
         _print(session)
     if session.interrupted:
@@ -118,28 +118,12 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
 
 
 def _collect(runner: Runner, layout: Plan) -> tuple[Results, int]:
-    console = terminal.console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"running {len(layout.jobs)} programs ({runner.isolation}) …")
-    columns = (
-        TextColumn("reproducing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[last]}"),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=len(layout.jobs), last="")
-
-        def advance(ending: Run) -> None:
-            bar.update(task, advance=1, last=layout.places[ending.job][0])
-
-        try:
-            return collect(runner, layout, advance), 0
-        except Interrupted as stop:
-            return stop.results, stop.exit_code
+    """Return the results, and the exit code of an interruption or 0."""
+    results = Results(layout)
+    text = f"running {len(layout.jobs)} programs ({runner.isolation})"
+    with progress_bar(text, len(layout.jobs)) as bar, interruptible() as interruption:
+        results.collect(runner, lambda run: bar.advance(detail=layout.places[run.job][0]))
+    return results, interruption.exit_code
 
 
 def _print(session: Session) -> None:

@@ -38,18 +38,12 @@ class AnnotationError(UsageError):
     """Shapes that cannot be read; the message says how they are written."""
 
 
-def contract(row: str) -> tuple[list[str], str]:
-    """Return what a network takes and gives, from its row in a recorded trace.
+def contract(inputs: str, output: str) -> tuple[list[str], str]:
+    """Return the positional inputs and the output of a network, as described by the recorder.
 
-    Such a row is `Net: float32[4, 3, 8, 8] -> float32[4, 10]`; results/ has it first under
-    `layers`. Raises AnnotationError for another text.
+    `inputs` is such as `float32[4, 3, 8, 8], mask=bool[4]`, `output` such as `float32[4, 10]`.
     """
-    _, colon, values = row.partition(": ")
-    takes, arrow, gives = values.rpartition(" -> ")
-    if not (colon and arrow and takes):
-        message = f"{row!r} is no row of a trace: write 'Net: float32[4, 3] -> float32[4, 10]'"
-        raise AnnotationError(message)
-    return [text for text in _parts(takes) if "=" not in text], gives
+    return [text for text in _parts(inputs) if "=" not in text], output
 
 
 def annotated(source: str, inputs: list[str], output: str, net: str = "Net") -> str:

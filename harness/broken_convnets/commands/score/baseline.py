@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-import tomli
-import tomli_w
 from msgspec import Struct
 
 from broken_convnets.commands.score.answers import read as answered
@@ -27,8 +24,7 @@ from broken_convnets.commands.score.protocol import (
 from broken_convnets.commands.score.result import Result
 from broken_convnets.commands.score.robustness import Robustness
 from broken_convnets.corpus.source_lines import lines_of
-from broken_convnets.errors import RecordError
-from broken_convnets.util import files
+from broken_convnets.util.toml_files import read_toml, write_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -199,18 +195,14 @@ def _changes(these: Programs, those: Programs, word: str) -> list[Change]:
 def read(path: Path) -> ToolBook | None:
     """Return a tool's book; None where there is none. Raises RecordError for a bad one."""
     try:
-        return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), ToolBook)
+        return read_toml(path, ToolBook, "delete it, or record again with --update")
     except FileNotFoundError:
         return None
-    except (tomli.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        message = f"{path} is not a tool's results ({error}): delete it, or record anew (--update)"
-        raise RecordError(message) from None
 
 
 def write(path: Path, book: ToolBook) -> None:
     """Write a book, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, tomli_w.dumps(msgspec.to_builtins(book, str_keys=True)))
+    write_toml(path, book)
 
 
 def _short(text: str) -> str:

@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
         raise
     if options.json:
         shown = documents if len(documents) > 1 else documents[0]
-        print(msgspec.json.format(msgspec.json.encode(shown)).decode())
+        print_json(shown)
     return code
 
 

@@ -24,7 +24,6 @@ from broken_convnets.observe.facts import Observation, RunRequest, ScriptRequest
 from broken_convnets.observe.runner import OBSERVE, SCRIPT
 from broken_convnets.sandbox.job import Job
 from broken_convnets.util.mask import mask
-from broken_convnets.verdicts.records import layer_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -147,7 +146,9 @@ class Asking:
             whole = [layer for layer in layers if not layer.path]
             if whole and whole[-1].output is not None:
                 program = healthy[result.job]
-                shapes[program.entry, program.variant] = contract(layer_line(whole[-1]))
+                shapes[program.entry, program.variant] = contract(
+                    whole[-1].inputs, whole[-1].output
+                )
         found = {}
         for program in programs:
             if (program.entry, program.variant) in shapes:

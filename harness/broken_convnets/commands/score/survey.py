@@ -7,10 +7,7 @@ import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-from rich.markup import escape
-from rich.progress import track
+from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score import baseline, predictions, sarif
 from broken_convnets.commands.score.checkpoint import Unfinished
@@ -26,16 +23,15 @@ from broken_convnets.corpus.entries import Case
 from broken_convnets.observe.runner import open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
-from broken_convnets.util.environment import PACKAGE
+from broken_convnets.util.code_hash import code_hash
+from broken_convnets.util.progress import track
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from broken_convnets.corpus.entries import Corpus, Entry
     from broken_convnets.sandbox.runner import Runner
-
-Found = TypeVar("Found")
 
 MEMORY_BYTES = 4 << 30  # a type checker takes more than a network
 TOLD_NOTHING = ToolReport(needs=[Need.SOURCE])  # of a tool whose answers come in a file
@@ -116,7 +112,7 @@ class Survey:
             terminal.console(stderr=True).print(note, markup=False)
         rest = [program for program in self._programs if program.id not in known]
         answers = Asking(self._runner, ref, told, self._options.timeout).ask(rest)
-        for result in _tracked(answers, f"asking {ref.name} about {len(rest)} programs", len(rest)):
+        for result in track(answers, f"asking {ref.name} about {len(rest)} programs", len(rest)):
             kept.add(result)
             results.append(result)
         return told, sorted(results, key=lambda result: result.program.key)
@@ -142,9 +138,10 @@ def surveyed(corpus: Corpus, options: argparse.Namespace) -> Iterator[Survey]:
 
 
 def _code(ref: ToolRef) -> list[str]:
-    """Return a hash of each file that may change what a tool says: the harness and its own."""
-    files = [*sorted(PACKAGE.rglob("*.py")), *(Path(part) for part in ref.argv)]
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
+    """Return a hash of each file that may change a tool's answer: this package, its own files."""
+    files = [path for part in ref.argv if (path := Path(part)).is_file()]
+    own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return [code_hash(), *own]
 
 
 def _entries(
@@ -160,7 +157,7 @@ def _entries(
         return own
     from broken_convnets.commands.variants import kept  # noqa: PLC0415  (only where they are asked for)
 
-    made = _tracked(
+    made = track(
         kept(runner, here, options.variants, options.seed),
         "making variants",
         len(here) * options.variants,
@@ -184,13 +181,3 @@ def _judge_fixes(
         else:
             judged.append(result)
     return judged
-
-
-def _tracked(some: Iterable[Found], text: str, total: int) -> Iterator[Found]:
-    """Yield what comes, with a bar on a terminal and a line elsewhere."""
-    console = terminal.console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"{text} …", markup=False)
-    yield from track(
-        some, escape(text), total, console=console, transient=True, disable=not console.is_terminal
-    )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rich.console import Console
-from rich.progress import track
 
 from broken_convnets.commands.site import search
 from broken_convnets.commands.site.markup import ticks
@@ -19,9 +16,6 @@ from broken_convnets.errors import UsageError
 from broken_convnets.util import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from broken_convnets.commands.site.pages import Page
     from broken_convnets.corpus.entries import Corpus
 
 HERE = Path(__file__).parent
@@ -43,7 +37,7 @@ class Built:
 
 
 def build(corpus: Corpus, out: Path) -> Built:
-    """Write the site into `out`, which is replaced; an interruption leaves what was there.
+    """Write the site into `out` and delete what an earlier build left there.
 
     Raises SiteError where `out` holds anything else, and RecordError for damaged records.
     """
@@ -51,24 +45,23 @@ def build(corpus: Corpus, out: Path) -> Built:
     _refuse_others_folder(out)
     library = Library(corpus)
     environment = _environment(library)
+    written = {out / MARK: b""}
+    for path in (HERE / "static").rglob("*"):
+        if path.is_file():
+            written[out / "static" / path.relative_to(HERE / "static")] = path.read_bytes()
+    written[out / "static" / "index.js"] = search.script(library).encode()
     sizes = []
-    with files.replaced(out) as draft:
-        _empty(draft)
-        (draft / MARK).touch()
-        shutil.copytree(HERE / "static", draft / "static")
-        _write(draft / "static" / "index.js", search.script(library))
-        for page in _shown(pages(library)):
-            template = environment.get_template(page.template)
-            html = template.render(page.context, root=page.root, path=page.path)
-            sizes.append(_write(draft / page.path, html))
+    for page in pages(library):
+        template = environment.get_template(page.template)
+        html = template.render(page.context, root=page.root, path=page.path).encode()
+        written[out / page.path] = html
+        sizes.append(len(html))
+    for path, content in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(path, content)
+    files.delete_all_but(out, written)
     seconds = time.monotonic() - began
     return Built(str(out / "index.html"), len(sizes), max(sizes), seconds)
-
-
-def _shown(made: Iterator[Page]) -> Iterable[Page]:
-    """Show how far it is, on a terminal: a slow machine takes more than two seconds."""
-    console = Console(stderr=True)
-    return track(made, "Pages", console=console, transient=True, disable=not console.is_terminal)
 
 
 def _refuse_others_folder(out: Path) -> None:
@@ -78,11 +71,6 @@ def _refuse_others_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         message = f"{out} is a file: name a folder"
         raise SiteError(message)
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _environment(library: Library) -> Environment:
@@ -99,10 +87,3 @@ def _environment(library: Library) -> Environment:
     environment.filters["ticks"] = ticks
     environment.filters["document"] = library.prose.document
     return environment
-
-
-def _write(path: Path, text: str) -> int:
-    data = text.encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return len(data)

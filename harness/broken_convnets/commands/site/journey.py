@@ -8,28 +8,17 @@ from difflib import SequenceMatcher
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
+from broken_convnets.verdicts.layer_lines import FAILED, UNFINISHED, LayerCall, parse_layer_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.verdicts.records import Side
 
-FAILED = "✗"
-NEVER_CAME = "…"
 KEEP = 2  # alike rows that stay in sight at either end of a fold
 FOLD = 8  # a run of alike rows that is longer is folded
 
-_LINE = re.compile(r"(?:(?P<path>\S+) )?(?P<type>\S+): (?P<takes>.*) -> (?P<gives>.*)")
 _TENSOR = re.compile(r"(?P<dtype>[a-z]\w*)\[(?P<shape>(?:\d+(?:, )?)*)\]")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call of a layer, as a line of a record has it."""
-
-    path: str  # empty for the network itself
-    type: str
-    takes: str
-    gives: str
 
 
 @dataclass(frozen=True)
@@ -113,14 +102,6 @@ class Journey:
     first: int | None
 
 
-def parse(line: str) -> Step:
-    """Read one line of a recorded trace; what is no such line becomes a layer of that name."""
-    found = _LINE.fullmatch(line)
-    if found is None:
-        return Step("", line, "", NEVER_CAME)
-    return Step(found["path"] or "", found["type"], found["takes"], found["gives"])
-
-
 def tensors(value: str) -> list[Tensor]:
     """Return the tensors in a recorded value: `(float32[4, 10], None)` holds one."""
     return [
@@ -139,7 +120,7 @@ def journey(broken: Side, fixed: Side) -> Journey:
 def events(side: Side) -> list[Event]:
     """Return a side's journey: values, the layers between them, and where it failed."""
     told: list[Event] = []
-    steps = [parse(line) for line in side.layers]
+    steps = [parse_layer_line(line) for line in side.layers]
     walk = _Walk(side)
     for index, step in enumerate(steps):
         following = steps[index + 1].path if index + 1 < len(steps) else None
@@ -157,15 +138,15 @@ class _Walk:
 
     def __init__(self, side: Side) -> None:
         self._side = side
-        self._open: list[Step] = []
+        self._open: list[LayerCall] = []
         self._flow: str | None = None
         self._failed = False
 
-    def step(self, step: Step, *, has_layers: bool) -> Iterator[Event]:
+    def step(self, step: LayerCall, *, has_layers: bool) -> Iterator[Event]:
         """Yield what happens up to the end of a call, or to the first call in it."""
         while self._open and not _within(step.path, self._open[-1].path):
             yield from self._leave()
-        yield from self._value(step.takes, by_code=True)
+        yield from self._value(step.inputs, by_code=True)
         if has_layers:
             if step.path:
                 yield Enter(step.path, step.type, self._depth)
@@ -191,12 +172,12 @@ class _Walk:
         if step.path:
             yield Leave(step.path, self._depth)
 
-    def _result(self, step: Step, *, by_code: bool) -> Iterator[Event]:
-        if step.gives == FAILED:
+    def _result(self, step: LayerCall, *, by_code: bool) -> Iterator[Event]:
+        if step.output == FAILED:
             self._failed = True
             yield self._fail(step.path)
-        elif step.gives != NEVER_CAME:
-            yield from self._value(step.gives, by_code=by_code, again=not by_code)
+        elif step.output != UNFINISHED:
+            yield from self._value(step.output, by_code=by_code, again=not by_code)
 
     def _value(self, text: str, *, by_code: bool, again: bool = False) -> Iterator[Event]:
         if text != self._flow or again:

@@ -17,18 +17,10 @@ from torch.utils import _pytree as pytree
 from broken_convnets.commands.trace.dtypes import OneDtype
 from broken_convnets.commands.trace.table import printable
 from broken_convnets.commands.trace.trace import Tracing
+from broken_convnets.observe.without_values import needs_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# Values are not there to be looked at: what torch says when a network does so all the same.
-NEEDS_VALUES = (
-    "DataDependentOutputException",
-    "DynamicOutputShapeException",
-    "UnsupportedOperatorException",
-    "GuardOnDataDependentSymNode",
-)
-NEEDS_VALUES_SAYS = (".numpy() is not supported for tensor subclasses",)
 
 
 class Check:
@@ -162,8 +154,7 @@ def _unknown(tracing: Tracing) -> list[str]:
     error = tracing.error
     if error is None:
         return []
-    needs = type(error).__name__ in NEEDS_VALUES or any(s in str(error) for s in NEEDS_VALUES_SAYS)
-    if not needs:
+    if not needs_values(error):
         return []
     place = tracing.failure
     at = (

@@ -16,8 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from broken_convnets.commands.explain.answer import answer
 from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.trace.trace import Tracing
@@ -25,6 +23,7 @@ from broken_convnets.corpus.entries import load
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive
+from broken_convnets.util.json_output import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     matches = explain(failed.traceback, corpus=corpus) if failed else []
     if document is not None:
         facts = _facts(tracing, command, code, matches)
-        document.write(msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+        document.write(as_json(facts).encode() + b"\n")
         document.close()
     else:
         _print(tracing, options, ending)

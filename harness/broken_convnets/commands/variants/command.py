@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections import Counter
@@ -11,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from broken_convnets.commands.shared_options import add_ids, add_json, add_workers
@@ -28,6 +25,9 @@ from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive
 from broken_convnets.util.cache import folder
+from broken_convnets.util.interrupts import interruptible
+from broken_convnets.util.json_output import print_json
+from broken_convnets.util.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     if out is not None:
         write_all(out, kept)
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(_document(drawing, options))).decode())
+        print_json(_document(drawing, options))
     else:
         console = terminal.console()
         for part in _parts(drawing, options):
@@ -110,38 +110,19 @@ def _entries(corpus: Corpus, patterns: list[str]) -> list[Entry]:
 
 def _draw(entries: list[Entry], options: argparse.Namespace) -> Drawing:
     started = time.perf_counter()
-    console = terminal.console(stderr=True)
-    with console.status("loading torch"):
+    with terminal.console(stderr=True).status("loading torch"):
         opened = open_torch_runner(Limits(workers=options.workers))
     checked: list[Checked] = []
-    interrupted = 0
     wanted = len(entries) * options.count
-    if not console.is_terminal:
-        console.print(f"drawing {wanted} variants …")
-    columns = (
-        TextColumn("varying"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[last]}"),
-    )
-    with (
-        opened as runner,
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
-    ):
-        task = bar.add_task("", total=wanted, last="")
+    text = f"generating {wanted} variants"
+    with opened as runner, progress_bar(text, wanted) as bar, interruptible() as interruption:
         store = Store(folder("variants"), runtime_of(runner), DEVICE)
-        try:
-            for each in drawn(runner, entries, options.count, options.seed, store):
-                checked.append(each)
-                bar.update(task, advance=int(each.kept), last=each.variant.key)
-        except KeyboardInterrupt:
-            interrupted = 128 + signal.SIGINT
-        except SystemExit as stop:  # what the command line makes of SIGTERM
-            interrupted = int(stop.code or 0)
-        release = runtime_of(runner).torch
+        for each in drawn(runner, entries, options.count, options.seed, store):
+            checked.append(each)
+            bar.advance(int(each.kept), detail=each.variant.key)
+    release = runtime_of(runner).torch
     seconds = time.perf_counter() - started
-    return Drawing(entries, checked, release, seconds, interrupted)
+    return Drawing(entries, checked, release, seconds, interruption.exit_code)
 
 
 def _short(drawing: Drawing, count: int) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from broken_convnets.corpus.spec import Broken, Healthy
 from broken_convnets.util import files
-from broken_convnets.util.environment import PACKAGE
+from broken_convnets.util.code_hash import code_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ class Store:
         """Keep what is found under one release of torch and on one device."""
         self._folder = folder
         releases = (runtime.torch, runtime.torchvision, runtime.python, device)
-        self._base = hashlib.sha256(repr((releases, _harness())).encode())
+        self._base = hashlib.sha256(repr((releases, code_hash())).encode())
 
     def get(self, variant: Variant, runs: int) -> Result | None:
         """Return what is known of a variant; None for nothing, or for a file that is damaged."""
@@ -65,18 +65,3 @@ class Store:
         digest.update(msgspec.json.encode(asked, order="deterministic"))
         name = digest.hexdigest()[:40]
         return self._folder / name[:2] / f"{name}.json"
-
-
-def _harness() -> str:
-    """Return a digest of what judges: a law that has changed may judge otherwise."""
-    digest = hashlib.sha256()
-    folders = ("corpus", "explaining", "isolation", "laws", "observation", "proof", "tracing")
-    own = ("declaring", "verify")
-    judges = (
-        "*.py",
-        *(f"{folder}/*.py" for folder in folders),
-        *(f"variants/{name}.py" for name in own),
-    )
-    for path in sorted(path for pattern in judges for path in PACKAGE.glob(pattern)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -9,6 +9,7 @@ import tomli_w
 
 from broken_convnets.corpus.entries import Case
 from broken_convnets.util import files
+from broken_convnets.util.json_output import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,25 +23,23 @@ MANIFEST = "variants.json"
 def write_all(folder: Path, kept: Iterable[Checked]) -> None:
     """Write each variant as `<tree>/<topic>/<id>_v<number>.py` with its `.toml`, and a manifest.
 
-    The folder appears as a whole or not at all.
+    The manifest is written last: a folder without it is not complete.
     """
-    with files.replaced(folder) as draft:
-        manifest = []
-        for each in kept:
-            made = each.variant
-            name = f"{made.id}_v{made.number}"
-            _write(draft, name, each)
-            manifest.append(
-                {
-                    "id": name,
-                    "of": made.id,
-                    "seed": made.seed,
-                    "number": made.number,
-                    "transformations": made.transformations,
-                }
-            )
-        encoded = msgspec.json.format(msgspec.json.encode(manifest)).decode()
-        (draft / MANIFEST).write_text(f"{encoded}\n", encoding="utf-8")
+    manifest = []
+    for each in kept:
+        made = each.variant
+        name = f"{made.id}_v{made.number}"
+        _write(folder, name, each)
+        manifest.append(
+            {
+                "id": name,
+                "of": made.id,
+                "seed": made.seed,
+                "number": made.number,
+                "transformations": made.transformations,
+            }
+        )
+    files.write(folder / MANIFEST, f"{as_json(manifest)}\n")
 
 
 def _write(folder: Path, name: str, each: Checked) -> None:
@@ -55,7 +54,7 @@ def _write(folder: Path, name: str, each: Checked) -> None:
     for place, text in texts.items():
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        files.write(path, text)
 
 
 def _given(spec: msgspec.Struct) -> dict[str, object]:

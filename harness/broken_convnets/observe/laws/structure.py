@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,14 +15,12 @@ from broken_convnets.observe.laws.registry import (
     outputs,
 )
 from broken_convnets.observe.program import Program, map_tensors, move, tensors
+from broken_convnets.observe.without_values import needs_values
 from broken_convnets.util.mask import mask_error
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# What a network may do that is sound on every device and impossible on `meta`.
-NEEDS_VALUES = re.compile(r"cannot be called on meta tensors|autocast device_type")
 
 
 @law(Law.STATE_ROUND_TRIPS)
@@ -50,7 +47,7 @@ def _moves_as_one(program: Program) -> None:
         net(*move(program.inputs(), meta))
     except (NotImplementedError, RuntimeError) as error:
         message = mask_error(error).partition("\n")[0]
-        if isinstance(error, NotImplementedError) or NEEDS_VALUES.search(message):
+        if isinstance(error, NotImplementedError) or needs_values(error):
             raise NotApplicableError(message) from None
         raise
 

@@ -7,7 +7,6 @@ what a forward pass raises is reported as by a plain traceback.
 
 from __future__ import annotations
 
-import re
 import traceback
 import warnings
 from typing import TYPE_CHECKING
@@ -25,11 +24,10 @@ from broken_convnets.commands.score.protocol import (
     Status,
     diagnosed,
 )
+from broken_convnets.util.traceback_text import FRAME
 
 if TYPE_CHECKING:
     from broken_convnets.commands.score.protocol import Request
-
-FRAME = re.compile(r'^ +File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 
 
 class Anomaly(TorchTool):

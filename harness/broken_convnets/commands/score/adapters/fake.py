@@ -10,21 +10,7 @@ import logging
 from broken_convnets.commands.score.adapters._opened import ModelTool, Opened
 from broken_convnets.commands.score.adapters._raised import raised, unsupported
 from broken_convnets.commands.score.protocol import Diagnosis, Status, diagnosed
-
-# How torch says that a value, or a kernel for tensors without one, was asked for.
-NEEDS_VALUES = {
-    "DataDependentOutputException",
-    "DynamicOutputShapeException",
-    "UnsupportedOperatorException",
-    "GuardOnDataDependentSymNode",
-    "UnsupportedFakeTensorException",
-}
-SAYS = (
-    ".numpy() is not supported",
-    "cannot be called on meta tensors",
-    "no meta kernel",
-    "Couldn't swap",
-)
+from broken_convnets.observe.without_values import needs_values
 
 
 class Fake(ModelTool):
@@ -43,7 +29,7 @@ class Fake(ModelTool):
                 inputs = map_tensors(opened.inputs, mode.from_tensor)
                 opened.program.net()(*inputs)
         except Exception as error:  # noqa: BLE001  (the network's code)
-            if type(error).__name__ in NEEDS_VALUES or any(text in str(error) for text in SAYS):
+            if needs_values(error):
                 return unsupported(error)
             return diagnosed([raised(error, opened.request)])
         return Diagnosis(Status.CLEAN)

@@ -21,13 +21,13 @@ from broken_convnets.commands.score.protocol import (
     Status,
     diagnosed,
 )
+from broken_convnets.util.traceback_text import FRAME
 
 if TYPE_CHECKING:
     from broken_convnets.commands.score.protocol import Request
 
 # What symbolic values refuse, by design: nothing is wrong with the network.
 SYMBOLIC = re.compile(r"\bProxy\b|symbolic trac|symbolically traced")
-FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
 class ShapeProp(ModelTool):

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from broken_convnets.commands.score.patch import PatchError, apply
 from broken_convnets.commands.score.protocol import Status
 from broken_convnets.commands.score.sarif.edits import replacements
@@ -16,6 +14,7 @@ from broken_convnets.commands.score.sarif.log import VERSION
 from broken_convnets.commands.score.workspace import file_name
 from broken_convnets.errors import UsageError
 from broken_convnets.util import files
+from broken_convnets.util.json_output import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def write(path: Path, name: str, version: str, results: Sequence[Result]) -> None:
     """Write what a tool said of programs; raises UsageError where that is not possible."""
-    text = msgspec.json.format(msgspec.json.encode(log(name, version, results))).decode() + "\n"
+    text = as_json(log(name, version, results)) + "\n"
     try:
         files.write(path, text)
     except OSError as error:

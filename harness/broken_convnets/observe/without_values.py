@@ -1,0 +1,31 @@
+"""Recognize an error that only says that a tensor has no values.
+
+Tensors on the `meta` device and fake tensors have a shape and a dtype, and no values. A healthy
+network may read values or call an operator without a kernel for such tensors, so these errors
+are no evidence against it.
+"""
+
+from __future__ import annotations
+
+TYPES = frozenset(
+    {
+        "DataDependentOutputException",
+        "DynamicOutputShapeException",
+        "GuardOnDataDependentSymNode",
+        "UnsupportedFakeTensorException",
+        "UnsupportedOperatorException",
+    }
+)
+MESSAGES = (
+    ".numpy() is not supported",
+    "cannot be called on meta tensors",
+    "no meta kernel",
+    "autocast device_type",
+    "Couldn't swap",  # Module.to, from a parameter with values to one without
+)
+
+
+def needs_values(error: BaseException) -> bool:
+    """Return whether `error` says that a value was read, or that a kernel is missing."""
+    message = str(error)
+    return type(error).__name__ in TYPES or any(text in message for text in MESSAGES)

@@ -1,7 +1,7 @@
 """Time the forward pass of every fix and control with pytest-benchmark: `nox -s bench`.
 
-The figures are history. They are compared with those of the same machine and torch only, and
-by nobody automatically: see docs/timing.md.
+The times are a record for one machine and one torch release, and no command fails because of
+them: see docs/timing.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from broken_convnets.commands.bench.cuda import CudaDevice, gpu_state, measure_on
 from broken_convnets.commands.bench.inputs import Size, inputs_of
-from broken_convnets.commands.bench.stabilize import hold_steady
+from broken_convnets.commands.bench.stabilize import stabilize
 from broken_convnets.corpus import entries as corpora
 from broken_convnets.observe import preload
 from broken_convnets.observe.facts import RuntimeRequest
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 CORPUS = corpora.load(corpora.default_root())
 DEVICES = runtime(RuntimeRequest()).devices
-THERE = [device for device, reason in DEVICES.items() if not reason]
+AVAILABLE = [device for device, reason in DEVICES.items() if not reason]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _steady() -> None:
+def _stable() -> None:
     preload.configure()
-    hold_steady()
+    stabilize()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def program(name: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("size", list(Size), ids=str)
-@pytest.mark.parametrize("device", THERE)
+@pytest.mark.parametrize("device", AVAILABLE)
 @pytest.mark.parametrize("name", sorted(CORPUS.entries))
 def test_forward(
     name: str,
@@ -62,13 +62,13 @@ def test_forward(
             benchmark.extra_info["device"] = _on_device(net, inputs)
         try:
             call()
-        except Exception as error:  # noqa: BLE001  (a network may be made for one size)
-            pytest.skip(f"{name} does not take {size} inputs: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001  (a network may accept one size only)
+            pytest.skip(f"{name} rejects {size} inputs: {type(error).__name__}")
         output = benchmark(call)
     assert tensors(output)
 
 
-@pytest.mark.parametrize("device", sorted(DEVICES.keys() - set(THERE)))
+@pytest.mark.parametrize("device", sorted(DEVICES.keys() - set(AVAILABLE)))
 def test_unavailable(device: str) -> None:
     pytest.skip(f"{device} is unavailable: {DEVICES[device]}")
 
@@ -77,11 +77,11 @@ def _inputs(program: Program, size: Size) -> tuple[Any, ...]:
     try:
         return inputs_of(program, size)
     except ValueError as error:
-        pytest.skip(f"{error}: there is nothing to scale")
+        pytest.skip(str(error))
 
 
 def _on_device(net: torch.nn.Module, inputs: tuple[Any, ...]) -> dict[str, object]:
-    """Return the time that the device is busy: what the benchmark times is the host's wait."""
+    """Return the time that the device is busy; the benchmark itself times the host's wait."""
     found = measure_on(CudaDevice(), lambda: net(*inputs))
     return {
         "ns": vars(found.device),

@@ -17,7 +17,6 @@ from broken_convnets.observe.runner import PRELOAD, runtime_of
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves this to us
 
 from broken_convnets.cli import main
-from broken_convnets.errors import UsageError
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.sandbox.job import Limits
 from kit import Pair, Remembering, Solo, corpus_of
@@ -104,50 +103,3 @@ def harness(
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
     yield Command(tmp_path, capsys)
     signal.signal(signal.SIGTERM, former)
-
-
-@pytest.hookimpl(optionalhook=True)  # there is no pytest-benchmark where the browser's tests run
-def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
-    """Say what times depend on; leave the machine's name out of what is checked in."""
-    import torch  # noqa: PLC0415  (takes seconds, and only benchmarks come here)
-    from broken_convnets.commands.bench.fingerprint import fingerprint  # noqa: PLC0415  (likewise)
-    from broken_convnets.commands.bench.stabilize import hold_steady  # noqa: PLC0415  (likewise)
-
-    torch.set_num_threads(1)
-    del machine_info["node"]
-    machine_info["fingerprint"] = fingerprint(hold_steady())
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_commit_info(commit_info: dict[str, object]) -> None:
-    """Leave out what a checkout happens to be called."""
-    commit_info.pop("project", None)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Give a device that is not there a row without a figure; say what all rows share once."""
-    from broken_convnets.observe.facts import RuntimeRequest  # noqa: PLC0415  (likewise)
-    from broken_convnets.observe.runtime import runtime  # noqa: PLC0415  (likewise)
-
-    output_json["unavailable"] = [
-        {"device": device, "reason": f"unavailable: {reason}"}
-        for device, reason in runtime(RuntimeRequest()).devices.items()
-        if reason
-    ]
-    for row in output_json["benchmarks"]:
-        output_json["options"] = row.pop("options")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_compare_machine_info(
-    machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
-) -> None:
-    """Refuse to compare with times taken under other conditions."""
-    from broken_convnets.commands.bench.fingerprint import refuse_others  # noqa: PLC0415  (likewise)
-
-    stored = compared_benchmark["machine_info"].get("fingerprint", {})
-    try:
-        refuse_others(stored, machine_info["fingerprint"], "the benchmark store")
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psutil
 import tomli_w
-from broken_convnets.commands.bench.worker_group import CannotTime
 from broken_convnets.corpus.entries import Case, Control, Corpus, load
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
 from broken_convnets.observe.facts import Observation, RunRequest
@@ -22,8 +20,6 @@ from broken_convnets.verdicts.collect import Outcome, Results, plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from broken_convnets.commands.bench.protocol import Target
 
 HEALTHY = '''\
 """Classify tiny images."""
@@ -299,41 +295,3 @@ def wait_for(true: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def _even() -> dict[str, float]:
-    from broken_convnets.commands.bench.compare import SIDES  # noqa: PLC0415  (loads torch, which pages need not)
-
-    return dict.fromkeys(SIDES, 200_000.0)
-
-
-@dataclass(eq=False)
-class Machine:
-    """A made-up worker: sides take known times, and the clock goes on with them."""
-
-    takes: dict[str, float] = field(default_factory=_even)
-    now: float = 0.0
-    slowing: float = 0.0  # of the whole machine, with each sample
-    disturbed: float = 0.0  # a share of samples takes ten times as long
-    asked: list[list[str]] = field(default_factory=list)
-    closed: int = 0
-    fails: bool = False
-
-    def open(self, targets: dict[str, Target]) -> dict[str, float]:
-        if self.fails:
-            raise CannotTime("RuntimeError: no")  # noqa: EM101, TRY003  (as a worker does)
-        return {name: self.takes[name] for name in targets}
-
-    def time(self, names: list[str], repeat: int) -> list[float]:
-        self.asked.append(names)
-        return [self._sample(name) for name in names for _ in range(repeat)][:: repeat or 1]
-
-    def _sample(self, name: str) -> float:
-        for side in self.takes:
-            self.takes[side] *= 1 + self.slowing
-        ns = self.takes[name] * (10 if random.random() < self.disturbed else 1)  # noqa: S311  (no secret)
-        self.now += ns / 1e9
-        return ns
-
-    def close_programs(self) -> None:
-        self.closed += 1

@@ -1,4 +1,4 @@
-"""Clocks take what a call takes; a device that works on its own must be waited for."""
+"""Clocks measure calls; an asynchronous device must be waited for."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch")
 
-from broken_convnets.commands.bench import stabilize  # noqa: E402  (after torch is known to be there)
-from broken_convnets.commands.bench.clock import (
+from broken_convnets.commands.bench import stabilize  # noqa: E402  (imports torch)
+from broken_convnets.commands.bench.clock import (  # noqa: E402  (likewise)
     SHORTEST_NS,
     EventClock,
     Figures,
     HostClock,
-    measure,
     repeat_for,
 )
 from broken_convnets.commands.bench.cuda import RESOLUTION_NS, gpu_state, measure_on  # noqa: E402  (likewise)
@@ -40,10 +39,10 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Timeline:
-    """A host and a device on one made-up axis of time, in nanoseconds.
+    """A host and a device on one simulated axis of time, in nanoseconds.
 
-    Starting work takes the host `launch_ns`; the device does it one after another, on its
-    own, in `work_ns`. Marks cannot be read before the host has waited long enough.
+    Launching work takes the host `launch_ns`; the device runs it asynchronously, one piece after
+    another, in `work_ns`. Events cannot be read before the host has waited long enough.
     """
 
     launch_ns: float = 5 * MICRO
@@ -51,7 +50,7 @@ class Timeline:
     waits: bool = True  # sick: synchronize returns at once
     graphs: bool = True
     now: float = 0.0
-    free_at: float = 0.0  # when the device has done all that was queued
+    free_at: float = 0.0  # when the device has finished all queued work
     log: list[str] = field(default_factory=list)
 
     def timer(self) -> int:
@@ -68,10 +67,6 @@ class Timeline:
         self.log.append("synchronize")
         if self.waits:
             self.now = max(self.now, self.free_at)
-
-    def flush(self) -> None:
-        self.log.append("flush")
-        self.free_at = max(self.free_at, self.now) + 1_000 * MICRO
 
     def graph(self, call: Callable[[], object], repeat: int) -> Callable[[], object]:
         del call
@@ -106,26 +101,26 @@ class Mark:
         return (end.at - self.at) / 1_000_000
 
 
-def test_an_event_clock_tells_the_devices_time_and_the_hosts_apart() -> None:
+def test_an_event_clock_separates_the_device_from_the_host() -> None:
     line = Timeline()
     reading = EventClock(line, line.timer).read([line.call] * 4)
     assert reading.ns[1:] == pytest.approx([300 * MICRO] * 3)
     assert reading.host_ns == pytest.approx([5 * MICRO] * 4)
 
 
-def test_there_is_one_pair_of_events_a_sample_and_one_wait_at_the_end() -> None:
+def test_each_sample_has_one_pair_of_events_and_there_is_one_wait() -> None:
     line = Timeline()
     EventClock(line, line.timer).read([line.call] * 3)
     assert line.log == ["record"] * 6 + ["synchronize"] + ["elapsed"] * 3
 
 
-def test_without_the_wait_there_is_no_figure() -> None:
+def test_reading_events_without_the_wait_raises() -> None:
     line = Timeline(waits=False)
     with pytest.raises(RuntimeError, match="not ready"):
         EventClock(line, line.timer).read([line.call])
 
 
-def test_a_host_clock_without_a_wait_is_far_too_good_and_with_it_is_right() -> None:
+def test_a_host_clock_measures_a_device_only_with_a_wait() -> None:
     line = Timeline()
     clock = HostClock(line.timer)
     (hasty,) = clock.read([line.call]).ns
@@ -140,24 +135,15 @@ def test_a_host_clock_without_a_wait_is_far_too_good_and_with_it_is_right() -> N
     assert patient == pytest.approx(305 * MICRO)
 
 
-def test_a_cold_cache_is_flushed_before_each_sample_and_not_timed() -> None:
-    line = Timeline()
-    clock = EventClock(line, line.timer, cold=True)
-    assert clock.read([line.call] * 3).ns == pytest.approx([300 * MICRO] * 3)
-    assert line.log.count("flush") == 3
-    assert "cold" in clock.mode
-    assert "warm" in EventClock(line).mode
-
-
 @pytest.mark.parametrize(
     ("work_us", "graphs", "mode"),
     [
-        (300, True, "events, warm cache"),
-        (2, True, "events, warm cache, a graph of 10 calls a sample"),
-        (2, False, "events, warm cache, 10 calls a sample"),
+        (300, True, "events"),
+        (2, True, "events, a graph of 10 calls a sample"),
+        (2, False, "events, 10 calls a sample"),
     ],
 )
-def test_what_is_too_short_for_events_is_replayed_or_batched(
+def test_a_call_too_short_for_events_is_replayed_or_repeated(
     work_us: int,
     graphs: bool,  # noqa: FBT001  (a row of a table)
     mode: str,
@@ -171,17 +157,17 @@ def test_what_is_too_short_for_events_is_replayed_or_batched(
         assert found.device.median == pytest.approx(work_us * MICRO)
         assert not found.bound_by_host
     else:
-        assert found.bound_by_host, "the device waited for the host: that is said"
+        assert found.bound_by_host, "the device waited for the host"
 
 
-def test_the_bound_for_events_is_twenty_times_their_resolution() -> None:
+def test_a_short_call_takes_less_than_twenty_times_the_resolution_of_events() -> None:
     for work, many in ((20 * RESOLUTION_NS + 1, False), (20 * RESOLUTION_NS - 6 * MICRO, True)):
         line = Timeline(launch_ns=0, work_ns=work)
         assert ("graph" in measure_on(line, line.call, samples=3).mode) is many
 
 
 class Ticking:
-    """A host on which each call takes what comes next, and reading the clock takes nothing."""
+    """A host on which each call takes the next of given times, and reading the clock takes none."""
 
     def __init__(self, *takes: float) -> None:
         self.now = 0.0
@@ -191,19 +177,22 @@ class Ticking:
     def timer(self) -> int:
         return int(self.now)
 
-    def call(self) -> None:
-        self.now += self._takes[self.calls % len(self._takes)]
+    def next(self) -> float:
         self.calls += 1
+        return self._takes[(self.calls - 1) % len(self._takes)]
+
+    def call(self) -> None:
+        self.now += self.next()
 
 
-def test_a_host_clock_gives_the_samples_in_the_order_of_the_calls() -> None:
+def test_a_host_clock_returns_the_samples_in_the_order_of_the_calls() -> None:
     slow, quick = Ticking(9), Ticking(4)
     quick.call = lambda: setattr(slow, "now", slow.now + 4)  # type: ignore[method-assign]  # made slower
     reading = HostClock(slow.timer).read([slow.call, quick.call, slow.call])
     assert reading.ns == reading.host_ns == [9, 4, 9]
 
 
-def test_calls_are_made_under_inference_mode_or_what_was_asked_for() -> None:
+def test_calls_run_in_inference_mode_or_in_the_given_context() -> None:
     seen: list[bool] = []
 
     def call() -> None:
@@ -214,34 +203,33 @@ def test_calls_are_made_under_inference_mode_or_what_was_asked_for() -> None:
     assert seen == [True, False]
 
 
-def test_a_host_clock_refuses_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_clock_rejects_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     with pytest.raises(RuntimeError, match="2 threads"):
         HostClock()
 
 
 def test_warm_ups_are_not_among_the_samples() -> None:
-    cold = Ticking(10_000_000, *[200 * MICRO] * 200)
-    found = measure(HostClock(cold.timer), cold.call, samples=20)
-    assert (found.host.minimum, found.host.median, found.host.iqr) == (200 * MICRO,) * 2 + (0,)
-    assert found.host.count == 20
+    line = Timeline(launch_ns=0)
+    late = Ticking(*[10_000 * MICRO] * 2, *[200 * MICRO] * 100)
 
+    def call() -> None:
+        line.work_ns = late.next()
+        line.call()
 
-def test_a_disturbed_sample_does_not_move_the_least_one() -> None:
-    noisy = Ticking(200 * MICRO, 200 * MICRO, 9_000 * MICRO)
-    found = measure(HostClock(noisy.timer), noisy.call, samples=30)
-    assert found.host.minimum == found.host.median == 200 * MICRO
-    assert found.host.iqr > 0
+    found = measure_on(line, call, samples=20, timer=line.timer)
+    assert (found.device.minimum, found.device.median) == pytest.approx((200 * MICRO,) * 2)
+    assert found.device.count == 20
 
 
 @pytest.mark.parametrize(
     ("call_ns", "repeat"), [(0, SHORTEST_NS), (1, SHORTEST_NS), (17 * MICRO, 3), (1e9, 1)]
 )
-def test_a_sample_is_short_but_not_too_short(call_ns: float, repeat: int) -> None:
+def test_a_sample_repeats_a_short_call(call_ns: float, repeat: int) -> None:
     assert repeat_for(call_ns) == repeat
 
 
-def test_figures_are_the_least_the_middle_and_the_spread() -> None:
+def test_figures_are_minimum_median_and_interquartile_range() -> None:
     assert Figures.of([4.0, 1.0, 2.0, 3.0, 5.0]) == Figures(1.0, 3.0, 2.0, 5)
 
 
@@ -253,7 +241,7 @@ def test_figures_are_the_least_the_middle_and_the_spread() -> None:
         ((0, 0, 0), "default"),
     ],
 )
-def test_how_memory_is_kept_is_what_the_c_library_took(
+def test_the_mode_of_malloc_is_what_the_c_library_accepts(
     answers: tuple[int, ...], mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
@@ -269,13 +257,13 @@ def test_how_memory_is_kept_is_what_the_c_library_took(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
-def test_the_real_c_library_takes_every_setting() -> None:
+def test_the_real_c_library_accepts_every_setting_or_none() -> None:
     code = "from broken_convnets.commands.bench.stabilize import keep_pages; print(keep_pages())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() in {"keeps pages", "default"}
 
 
-def test_a_gpu_that_is_not_there_has_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nvidia_smi_a_gpu_has_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broken_convnets.commands.bench.cuda.shutil.which", lambda _: None)
     assert gpu_state() == {}
 
@@ -302,7 +290,7 @@ STATE = {
         ("nothing", ANSWER, {}),
     ],
 )
-def test_the_state_of_a_gpu_is_what_nvidia_smi_says(
+def test_the_state_of_a_gpu_is_read_from_nvidia_smi(
     knows: str, said: str, state: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "nvidia-smi"

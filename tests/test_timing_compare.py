@@ -1,137 +1,140 @@
-"""Sides are timed in turn, in every process; what fails is told and the rest goes on."""
+"""Programs are timed in processes of their own, and a program that fails is reported."""
 
 from __future__ import annotations
 
-import random
 import sys
-from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
-from broken_convnets.commands.bench import worker_group
+from broken_convnets.commands.bench import compare
 from broken_convnets.commands.bench.compare import (
-    AGAIN,
-    LEAST_ROUNDS,
+    CONTROL,
     NEW,
     OLD,
-    SIDES,
-    TURNS,
+    Bench,
+    CannotTime,
     Effort,
-    Team,
+    fingerprint_of,
     open_bench,
-    order,
-    rounds,
 )
-from broken_convnets.commands.bench.protocol import Call, Target
-from broken_convnets.commands.bench.verdict import Speed, judge
-from broken_convnets.commands.bench.worker_group import CannotTime, Worker
-from broken_convnets.errors import RunnerError
-from kit import BROKEN, HEALTHY, Machine, doing, importing, patched
+from broken_convnets.commands.bench.timing_job import (
+    TIME,
+    Call,
+    TimedProgram,
+    TimingRequest,
+    Timings,
+)
+from broken_convnets.errors import DeviceError, RunnerError
+from broken_convnets.sandbox.job import Job, JobResult, JobStatus
+from broken_convnets.sandbox.runner import Runner
+from kit import BROKEN, HEALTHY, doing, importing, patched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-SAME = dict.fromkeys(SIDES, Target(HEALTHY))
-ERRANDS = Effort(processes=2, seconds=0.5)
+    from broken_convnets.sandbox.job import Answer
 
-
-def _rounds(machine: Machine, seconds: float = 0.5) -> Any:
-    teams = [Team(dict.fromkeys(SIDES, cast("Worker", machine)))] * 2
-    return rounds(teams, SAME, Effort(2, seconds), clock=lambda: machine.now)
+SMALL = Effort(processes=2, seconds=0.2)
+SPIN = "end = time.perf_counter() + 0.002\n        while time.perf_counter() < end: pass"
+SLOW = doing(SPIN, needs="time")
+EXITS = patched(("(self, x):\n", "(self, x):\n        import os; os._exit(0)\n"))
 
 
-def test_a_known_ratio_comes_back() -> None:
-    found = judge(_rounds(Machine({OLD: 200_000, NEW: 210_000, AGAIN: 200_000})))
-    assert found.speed is Speed.SLOWER
-    assert found.ratio.median == pytest.approx(1.05)
-    assert found.self_check.median == 1
+class FakeRunner(Runner):
+    """Answers timing jobs with rounds in which the new program takes 1.2 times as long."""
+
+    isolation = "none"
+
+    def __init__(self, results: Sequence[JobResult[Timings]] = ()) -> None:
+        self.requests: list[TimingRequest] = []
+        self._results = list(results)
+
+    def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
+        for job in jobs:
+            assert job.call == TIME
+            self.requests.append(job.payload)
+            times = {name: 1200.0 if name == NEW else 1000.0 for name in job.payload.programs}
+            slower = {name: 2 * ns for name, ns in times.items()}
+            result = JobResult(job.number, JobStatus.DONE, answer=Timings([slower, times]))
+            chosen = self._results.pop(0) if self._results else result
+            yield msgspec.convert(chosen, JobResult[schema], from_attributes=True)  # type: ignore[valid-type]  # known at run time
+
+    def close(self) -> None:
+        """Nothing runs."""
 
 
-def test_a_machine_that_slows_down_or_is_disturbed_tells_the_same() -> None:
-    sick = Machine(slowing=1e-4, disturbed=0.3)
-    assert judge(_rounds(sick)).speed is Speed.SAME
+def test_the_variants_share_a_process_under_one_interpreter() -> None:
+    runner = FakeRunner()
+    old, new = TimedProgram(HEALTHY), TimedProgram(SLOW)
+    found = Bench(runner, runner, {}, {}).compare(old, new, Effort(3, 6.0))
+    assert [request.programs for request in runner.requests] == [
+        {OLD: old, NEW: new, CONTROL: old}
+    ] * 3
+    assert [request.seconds for request in runner.requests] == [2.0] * 3
+    assert len({request.seed for request in runner.requests}) == 3
+    assert [[each.ratio for each in rounds] for rounds in found] == [[1.2, 1.2]] * 3
 
 
-def test_in_a_round_every_side_is_timed_equally_often_and_forth_as_back() -> None:
-    generator = random.Random(0)  # noqa: S311  (no secret)
-    (names,) = order(TURNS, generator, together=True)
-    assert Counter(names) == dict.fromkeys(SIDES, 2 * TURNS)
-    for turn in range(TURNS):
-        six = names[6 * turn : 6 * turn + 6]
-        assert six == six[::-1]
-    assert len({tuple(names[6 * turn : 6 * turn + 3]) for turn in range(TURNS)}) > 1
+def test_two_interpreters_time_short_processes_in_turn() -> None:
+    before, after = FakeRunner(), FakeRunner()
+    old, new = TimedProgram(HEALTHY), TimedProgram(SLOW)
+    found = Bench(before, after, {}, {}).compare(old, new, Effort(3, 0.0))
+    assert [[each.ratio for each in rounds] for rounds in found] == [[1.2]] * 3
+    assert [list(request.programs.values()) for request in before.requests] == [[old]] * 6
+    assert [list(request.programs.values()) for request in after.requests] == [[new]] * 3
 
 
-def test_apart_each_request_is_for_one_side() -> None:
-    blocks = order(4, random.Random(0), together=False)  # noqa: S311  (no secret)
-    assert [len(set(block)) for block in blocks] == [1] * 6
-    assert Counter(name for block in blocks for name in block) == dict.fromkeys(SIDES, 8)
-    assert blocks == blocks[::-1]
-
-
-def test_a_round_that_would_end_too_late_is_not_begun() -> None:
-    machine = Machine(dict.fromkeys(SIDES, 1e6))
-    taken = _rounds(machine, seconds=2.8)
-    assert min(map(len, taken)) > LEAST_ROUNDS
-    assert 2.6 < machine.now <= 2.8
-
-
-def test_a_slow_program_gets_its_least_number_of_rounds() -> None:
-    machine = Machine(dict.fromkeys(SIDES, 1e9))
-    found = _rounds(machine, seconds=0.01)
-    assert [len(each) for each in found] == [LEAST_ROUNDS] * 2
-    assert all(len(names) == 2 * len(SIDES) for names in machine.asked), "no turn more than needed"
-
-
-def test_every_team_is_closed_whatever_happens() -> None:
-    good, bad = Machine(), Machine(fails=True)
-    teams = [Team(dict.fromkeys(SIDES, cast("Worker", each))) for each in (good, bad)]
-    with pytest.raises(CannotTime, match="no"):
-        rounds(teams, SAME, ERRANDS)
-    assert (good.closed, bad.closed) == (1, 1)
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (JobResult(0, JobStatus.DONE, answer=Timings(error="KeyError: 'x'")), "KeyError: 'x'"),
+        (JobResult[Timings](0, JobStatus.TIMEOUT, "used more than 60 s"), "used more than 60 s"),
+    ],
+)
+def test_the_first_process_that_fails_ends_the_comparison(
+    result: JobResult[Timings], reason: str
+) -> None:
+    runner = FakeRunner([result])
+    program = TimedProgram(HEALTHY)
+    with pytest.raises(CannotTime, match=reason):
+        Bench(runner, runner, {}, {}).compare(program, program, SMALL)
+    assert len(runner.requests) == 1
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    with Worker(sys.executable, "cpu") as started:
-        started.wait()
-        yield started
+def bench() -> Iterator[Bench]:
+    with open_bench(sys.executable, sys.executable, "cpu") as opened:
+        yield opened
 
 
-def _time(worker: Worker, target: Target) -> float:
-    try:
-        worker.open({OLD: target})
-        return min(worker.time([OLD] * 5, 1))
-    finally:
-        worker.close_programs()
+def test_the_fingerprint_says_what_times_depend_on(bench: Bench) -> None:
+    assert bench.old == bench.new
+    assert bench.new["threads"] == "1"
+    assert bench.new["python"].startswith("3.")
+    assert {"torch", "processor", "vector code", "malloc", "denormals"} <= set(bench.new)
 
 
-def test_a_worker_says_under_what_it_times(worker: Worker) -> None:
-    found = worker.wait()
-    assert found["threads"] == "1"
-    assert found["python"].startswith("3.")
-    assert {"torch", "processor", "vector code", "malloc", "denormals"} <= set(found)
-
-
-def test_a_worker_times_what_it_is_given(worker: Worker) -> None:
-    quick = _time(worker, Target(HEALTHY))
-    slow = _time(worker, Target(doing("time.sleep(0.02)", needs="time")))
-    assert 1_000 < quick < slow
-    assert slow > 20_000_000
+def test_a_slower_program_takes_longer(bench: Bench) -> None:
+    found = bench.compare(TimedProgram(HEALTHY), TimedProgram(SLOW), SMALL)
+    assert len(found) == SMALL.processes
+    assert all(each.ratio > 1.5 for rounds in found for each in rounds)
+    assert bench.time_alone(TimedProgram(SLOW), SMALL) > 2_000_000
 
 
 @pytest.mark.parametrize("size", ["small", "batch"])
-def test_a_worker_scales_the_inputs(size: str, worker: Worker) -> None:
+def test_the_inputs_have_the_requested_size(size: str, bench: Bench) -> None:
     shape = f"(4 if '{size}' == 'small' else 32)"
-    assert _time(worker, Target(doing(f"assert len(x) == {shape}"), size=size)) > 0
+    assert bench.time_alone(TimedProgram(doing(f"assert len(x) == {shape}"), size=size), SMALL) > 0
 
 
-def test_time_to_failure_ends_with_the_exception(worker: Worker) -> None:
-    assert _time(worker, Target(BROKEN, Call.FAILURE)) > 1_000
-    assert _time(worker, Target(importing("nowhere_at_all"), Call.FAILURE)) > 1_000
-    with pytest.raises(CannotTime, match="LookupError: it raises nothing"):
-        _time(worker, Target(HEALTHY, Call.FAILURE))
+def test_time_to_failure_ends_with_the_exception(bench: Bench) -> None:
+    assert bench.time_alone(TimedProgram(BROKEN, Call.FAILURE), SMALL) > 1_000
+    unimportable = importing("nowhere_at_all")
+    assert bench.time_alone(TimedProgram(unimportable, Call.FAILURE), SMALL) > 1_000
+    with pytest.raises(CannotTime, match="LookupError: the program raises nothing"):
+        bench.time_alone(TimedProgram(HEALTHY, Call.FAILURE), SMALL)
 
 
 @pytest.mark.parametrize(
@@ -139,55 +142,64 @@ def test_time_to_failure_ends_with_the_exception(worker: Worker) -> None:
     [
         (BROKEN, "RuntimeError: mat1 and mat2"),
         ("raise KeyError('x' * 9000)", "KeyError: 'xxxxx"),
-        (patched(("(self, x):\n", "(self, x):\n        import os; os._exit(0)\n")), "ended"),
-        (importing("os", "os._exit(3)"), "the program ended its process"),
+        (EXITS, "ended without a result"),
+        (importing("os", "os._exit(3)"), "ended without a result"),
     ],
 )
-def test_a_program_that_fails_is_told_and_the_next_one_is_timed(
-    source: str, reason: str, worker: Worker
+def test_a_program_that_fails_is_reported_and_the_next_one_is_timed(
+    source: str, reason: str, bench: Bench
 ) -> None:
-    with pytest.raises(CannotTime) as told:
-        _time(worker, Target(source))
-    assert reason in str(told.value)
-    assert len(str(told.value)) <= 200
-    assert _time(worker, Target(HEALTHY)) > 0
+    with pytest.raises(CannotTime, match=reason) as raised:
+        bench.time_alone(TimedProgram(source), SMALL)
+    assert len(str(raised.value)) <= 200
+    assert bench.time_alone(TimedProgram(HEALTHY), SMALL) > 0
 
 
-def test_what_a_program_prints_does_not_mix_with_the_answers(worker: Worker) -> None:
-    assert _time(worker, Target(doing("print('[1.0]')"))) > 0
+def test_output_of_a_program_does_not_mix_with_its_times(bench: Bench) -> None:
+    assert bench.time_alone(TimedProgram(doing("print('[1.0]')")), SMALL) > 0
 
 
-def test_a_program_that_hangs_is_killed_and_the_worker_starts_anew(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_group, "ANSWER_SECONDS", 3.0)
-    with pytest.raises(CannotTime, match="no answer in 3 s"):
-        _time(worker, Target(importing("time", "time.sleep(86_400)")))
-    monkeypatch.undo()
-    assert _time(worker, Target(HEALTHY)) > 0
+def another_python(folder: Path, command: str) -> str:
+    """Write an executable that the bench takes for another interpreter; return its path."""
+    path = folder / "python"
+    path.write_text(f'#!/bin/sh\n{command} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
 
 
-def test_an_interpreter_that_is_not_there_or_has_no_torch_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunnerError, match="nowhere cannot be started"):
-        Worker(str(tmp_path / "nowhere"), "cpu")
-    (tmp_path / "site").mkdir()
-    bare = tmp_path / "bare"
-    bare.write_text(f'#!/bin/sh\nexec {sys._base_executable} -I "$@"\n')  # type: ignore[attr-defined]  # noqa: SLF001
-    bare.chmod(0o755)
-    with Worker(str(bare), "cpu") as started, pytest.raises(RunnerError, match="cannot time"):
-        started.wait()
+def test_another_interpreter_imports_its_own_packages(tmp_path: Path) -> None:
+    log = tmp_path / "path"
+    command = f'echo "$PYTHONPATH" > {log}; exec {sys.executable}'
+    with open_bench(another_python(tmp_path, command), sys.executable, "cpu") as opened:
+        folder = Path(log.read_text(encoding="utf-8").strip())
+        assert [each.name for each in folder.iterdir()] == ["broken_convnets"]
+        found = opened.compare(TimedProgram(HEALTHY), TimedProgram(SLOW), Effort(2, 0.01))
+    assert not folder.exists()
+    assert [len(rounds) for rounds in found] == [1, 1]
+    assert all(rounds[0].ratio > 1.5 for rounds in found)
 
 
-def test_a_device_that_is_not_there_is_refused_with_the_reason() -> None:
-    with Worker(sys.executable, "tpu") as started, pytest.raises(RunnerError, match="tpu is unav"):
-        started.wait()
+def test_a_python_that_does_not_exist_or_has_no_torch_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunnerError, match=r"--against-python .*nowhere: cannot start .*nowhere: No"
+    ):
+        _open(str(tmp_path / "nowhere"))
+    assert not list(Path(tmp_path).iterdir())
+    bare = another_python(tmp_path, f"exec {sys._base_executable} -I")  # type: ignore[attr-defined]  # noqa: SLF001  (CPython has it)
+    with pytest.raises(RunnerError, match=r"--against-python .*died"):
+        _open(bare)
 
 
-def test_a_real_bench_tells_a_program_from_a_slower_one() -> None:
-    spin = "end = time.perf_counter() + 0.002\n        while time.perf_counter() < end: pass"
-    slow = Target(doing(spin, needs="time"))
-    with open_bench(sys.executable, sys.executable, "cpu", processes=2) as bench:
-        taken = rounds(bench.teams, {**SAME, NEW: slow}, ERRANDS)
-    assert bench.old == bench.new
-    assert [len(each) >= LEAST_ROUNDS for each in taken] == [True, True]
-    assert all(each.ratio > 1.5 for process in taken for each in process)
+def _open(python: str) -> None:
+    with open_bench(python, sys.executable, "cpu"):
+        pass
+
+
+def test_a_device_that_is_unavailable_is_rejected_with_the_reason(bench: Bench) -> None:
+    with pytest.raises(DeviceError, match=r"tpu is unavailable under python: unknown device"):
+        fingerprint_of(bench.old_runner, "python", "tpu")
+
+
+def test_the_limits_leave_room_for_the_default_effort() -> None:
+    assert compare.LIMITS.workers == 1, "processes at the same time would disturb each other"
+    assert compare.LIMITS.seconds > Effort.seconds

@@ -1,4 +1,4 @@
-"""What `nox -s bench` keeps: figures with their fingerprint, and no figure where no device is."""
+"""`nox -s bench` stores figures with their fingerprint, and a reason for each missing device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Store = tuple[Path, "Callable[..., subprocess.CompletedProcess[str]]"]
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Time one network at every size into a store of its own."""
+    """Time a few networks at every size, and store the times in a new folder."""
     folder = tmp_path_factory.mktemp("store")
     command = [
         sys.executable,
@@ -52,14 +52,14 @@ def document(store: Store) -> dict[str, Any]:
     return found
 
 
-def test_each_size_that_the_network_takes_has_a_row_and_no_other(document: dict[str, Any]) -> None:
+def test_each_size_that_the_network_accepts_has_a_row(document: dict[str, Any]) -> None:
     rows = {(row["params"]["name"], row["params"]["size"]) for row in document["benchmarks"]}
     assert {("none/missing_return", "small"), ("none/missing_return", "batch")} <= rows
     assert ("none/missing_return", "image") not in rows
     assert len(rows) == len(document["benchmarks"])
 
 
-def test_a_row_holds_figures_and_ids_but_no_samples_and_no_tensors(
+def test_a_row_contains_figures_and_ids_but_no_samples_or_tensors(
     document: dict[str, Any],
 ) -> None:
     for row in document["benchmarks"]:
@@ -69,14 +69,14 @@ def test_a_row_holds_figures_and_ids_but_no_samples_and_no_tensors(
     assert "tensor" not in json.dumps(document["benchmarks"])
 
 
-def test_the_fingerprint_is_there_and_the_machines_name_is_not(document: dict[str, Any]) -> None:
+def test_the_store_contains_the_fingerprint_but_not_the_host_name(document: dict[str, Any]) -> None:
     machine = document["machine_info"]
     assert machine["fingerprint"]["threads"] == "1"
     assert {"processor", "vector code", "torch", "malloc"} <= machine["fingerprint"].keys()
     assert "node" not in machine
 
 
-def test_a_missing_device_is_a_row_without_a_figure(document: dict[str, Any]) -> None:
+def test_a_missing_device_has_a_reason_and_no_figure(document: dict[str, Any]) -> None:
     devices = {row["params"]["device"] for row in document["benchmarks"]}
     missing = {row["device"]: row["reason"] for row in document["unavailable"]}
     assert not devices & missing.keys()
@@ -84,12 +84,12 @@ def test_a_missing_device_is_a_row_without_a_figure(document: dict[str, Any]) ->
     assert all(reason.startswith("unavailable: ") for reason in missing.values())
 
 
-def test_times_of_another_fingerprint_are_refused_and_nothing_is_timed(store: Store) -> None:
+def test_times_with_another_fingerprint_are_rejected_and_nothing_is_timed(store: Store) -> None:
     path, run = store
     before = path.read_text(encoding="utf-8")
     path.write_text(before.replace('"threads": "1"', '"threads": "64"'), encoding="utf-8")
     done = run("--benchmark-compare")
     path.write_text(before, encoding="utf-8")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "cannot be compared with times from here: threads 64 against 1" in done.stderr
+    assert "were measured under other conditions: threads 64 instead of 1" in done.stderr
     assert "passed" not in done.stdout

@@ -5,6 +5,7 @@ Does not import torch: the processes of the sandbox do.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,9 +26,13 @@ RUNTIME = "broken_convnets.observe.runtime:runtime"  # RuntimeRequest -> Runtime
 PRELOAD = ["broken_convnets.observe.preload"]
 
 
-def open_torch_runner(limits: Limits) -> Runner:
-    """Return a runner whose processes have torch loaded; raises RunnerError where it is missing."""
-    return open_runner(msgspec.structs.replace(limits, preload=[*PRELOAD, *limits.preload]))
+def open_torch_runner(limits: Limits, python: str = sys.executable) -> Runner:
+    """Return a runner whose processes, of the executable `python`, have torch loaded.
+
+    Raises RunnerError if torch is missing there.
+    """
+    with_torch = msgspec.structs.replace(limits, preload=[*PRELOAD, *limits.preload])
+    return open_runner(with_torch, python)
 
 
 def runtime_of(runner: Runner) -> RuntimeInfo:

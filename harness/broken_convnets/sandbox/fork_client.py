@@ -12,9 +12,9 @@ import msgspec
 
 from broken_convnets.errors import RunnerError
 from broken_convnets.sandbox import calls
+from broken_convnets.sandbox.interpreter import Interpreter
 from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits, ServerStart
 from broken_convnets.sandbox.runner import Runner
-from broken_convnets.util.environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,22 +25,28 @@ class ForkServer(Runner):
 
     isolation = "a fork per program"
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, python: str = sys.executable) -> None:
         """Start the server and wait until it has preloaded its modules: seconds for torch.
 
-        Raises RunnerError where a module cannot be imported.
+        Raises RunnerError if `python` cannot be started, or cannot import a module.
         """
         self._limits = limits
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", f"{__package__}.fork_server", str(theirs.fileno())]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,  # Ctrl-C in the terminal is for us alone
-        )
-        theirs.close()
+        self._interpreter = Interpreter(python)
+        try:
+            self._process = self._interpreter.start(
+                f"{__package__}.fork_server",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in the terminal is for us alone
+            )
+        except RunnerError:
+            self._interpreter.close()
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._channel = ours
         self._lines = ours.makefile("rb")
         try:
@@ -74,13 +80,17 @@ class ForkServer(Runner):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._interpreter.close()
 
     def _send(self, messages: Sequence[msgspec.Struct]) -> None:
         with contextlib.suppress(BrokenPipeError):  # _receive says what happened
             self._channel.sendall(b"".join(msgspec.json.encode(m) + b"\n" for m in messages))
 
     def _receive(self) -> bytes:
-        line = self._lines.readline()
+        try:
+            line = self._lines.readline()
+        except ConnectionResetError:  # it died before it read all that was sent
+            line = b""
         if not line:
             message = f"the fork server died (exit {self._process.wait()}); see its output above"
             raise RunnerError(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
@@ -37,14 +38,15 @@ class Runner(ABC):
         self.close()
 
 
-def open_runner(limits: Limits) -> Runner:
+def open_runner(limits: Limits, python: str = sys.executable) -> Runner:
     """Return the fastest runner that this system has: forks on Linux, else fresh interpreters.
 
-    Raises RunnerError where a module of `limits.preload` cannot be imported.
+    `python` is the executable of its processes. Raises RunnerError if it cannot be started, or
+    cannot import a module of `limits.preload`.
     """
     from broken_convnets.sandbox.fork_client import ForkServer  # noqa: PLC0415  (it is a Runner)
     from broken_convnets.sandbox.subprocess_runner import (  # noqa: PLC0415  (likewise)
         FreshInterpreters,
     )
 
-    return (ForkServer if hasattr(os, "pidfd_open") else FreshInterpreters)(limits)
+    return (ForkServer if hasattr(os, "pidfd_open") else FreshInterpreters)(limits, python)

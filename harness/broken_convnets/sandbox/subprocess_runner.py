@@ -15,9 +15,9 @@ import msgspec
 import psutil
 
 from broken_convnets.sandbox import calls
+from broken_convnets.sandbox.interpreter import Interpreter
 from broken_convnets.sandbox.job import Answer, Job, JobResult, JobStatus, Limits
 from broken_convnets.sandbox.runner import Runner
-from broken_convnets.util.environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,9 +34,10 @@ class FreshInterpreters(Runner):
 
     isolation = "a fresh interpreter per program"
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, python: str = sys.executable) -> None:
         """Run nothing yet."""
         self._limits = limits
+        self._interpreter = Interpreter(python)
         self._stopped = False
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
@@ -63,18 +64,13 @@ class FreshInterpreters(Runner):
         with tempfile.TemporaryDirectory(prefix="broken-convnets-") as scratch:
             answer = Path(scratch) / "answer"
             with answer.open("wb") as stream:
-                child = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-m",
-                        f"{__package__}.subprocess_child",
-                        *self._limits.preload,
-                    ],
+                child = self._interpreter.start(
+                    f"{__package__}.subprocess_child",
+                    *self._limits.preload,
                     stdin=subprocess.PIPE,
                     stdout=stream,
                     stderr=subprocess.DEVNULL,
                     cwd=scratch,
-                    env=environment(),
                 )
             with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # type: ignore[union-attr]  # a pipe, as asked for
                 pipe.write(question)
@@ -116,6 +112,7 @@ class FreshInterpreters(Runner):
     def close(self) -> None:
         """Let running children be killed."""
         self._stopped = True
+        self._interpreter.close()
 
 
 def _used(pid: int) -> tuple[int, float]:

@@ -9,9 +9,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 
 
-def environment() -> dict[str, str]:
-    """Return an environment in which this package can be imported and hashing is repeatable."""
-    paths = [str(PACKAGE.parent), *sys.path[1:]]
+def environment(import_path: str | None = None) -> dict[str, str]:
+    """Return an environment in which this package can be imported and hashing is repeatable.
+
+    `import_path` is the PYTHONPATH of another interpreter; by default, it is that of this process.
+    """
+    paths = [import_path] if import_path else [str(PACKAGE.parent), *sys.path[1:]]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),

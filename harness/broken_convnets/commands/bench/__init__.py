@@ -1,1 +1,1 @@
-"""Clocks for a host and a device, how a machine is held steady, and comparisons by ratio."""
+"""Compare the times of programs: clocks, timing jobs, and a verdict by confidence interval."""

@@ -1,27 +1,18 @@
-"""The `bench` command: compare times in one run, and say what can be said of them."""
+"""The `bench` command: compare the times of programs in one run."""
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-import statistics
 import sys
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+from broken_convnets.commands.bench import report as reports
 from broken_convnets.commands.bench import stored
-from broken_convnets.commands.bench.compare import (
-    AGAIN,
-    NEW,
-    OLD,
-    Bench,
-    Effort,
-    open_bench,
-    rounds,
-)
-from broken_convnets.commands.bench.comparison_results import Findings, Row, comparison_table
-from broken_convnets.commands.bench.protocol import Call, Target
-from broken_convnets.commands.bench.verdict import CONFIDENCE, Speed, judge
-from broken_convnets.commands.bench.worker_group import CannotTime
+from broken_convnets.commands.bench.compare import Bench, CannotTime, Effort, open_bench
+from broken_convnets.commands.bench.report import BenchReport, EntryTiming
+from broken_convnets.commands.bench.timing_job import Call, TimedProgram
+from broken_convnets.commands.bench.verdict import MARGIN, Speed, verdict_of
 from broken_convnets.commands.shared_options import add_ids, add_json
 from broken_convnets.corpus.entries import Case, load
 from broken_convnets.corpus.revision import corpus_at
@@ -30,225 +21,190 @@ from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import fraction, positive, seconds
 from broken_convnets.util.interrupts import interruptible
 from broken_convnets.util.json_output import print_json
-from broken_convnets.util.progress import progress_bar
+from broken_convnets.util.progress import track
 from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import argparse
+    from collections.abc import Callable
+    from pathlib import Path
 
     from broken_convnets.corpus.entries import Corpus
 
-FAILURE_SAMPLES = 10
+    Timer = Callable[[Bench], EntryTiming]
+
+SIZES = ("small", "batch", "image")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--against", metavar="REV", help="another git commit of the corpus")
     parser.add_argument(
-        "--against-python", metavar="PATH", help="another interpreter, and thus another torch"
+        "--against", metavar="REV", help="compare with the corpus at another git commit"
     )
     parser.add_argument(
-        "--broken", action="store_true", help="each case against its fix, or until it fails"
+        "--against-python",
+        metavar="PATH",
+        help="compare with another Python interpreter, which may have another torch",
     )
     parser.add_argument(
-        "--save", action="store_true", help="with --broken: keep it in results/timing/ for `show`"
+        "--broken",
+        action="store_true",
+        help="compare each case with its fix, or time it until it fails",
     )
     parser.add_argument(
-        "--instructions", action="store_true", help="count instructions under valgrind instead"
+        "--save",
+        action="store_true",
+        help="with --broken: save the times in results/timing/ for `show`",
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument(
         "--size",
         default="small",
-        choices=("small", "batch", "image"),
-        help="the program's own inputs, a batch of 32, or 224x224 pixels",
+        choices=SIZES,
+        help="the program's example inputs, a batch of 32, or 224x224 pixels",
     )
     parser.add_argument(
-        "--processes", type=positive, default=5, metavar="N", help="to pool (default 5)"
+        "--processes",
+        type=positive,
+        default=Effort.processes,
+        metavar="N",
+        help=f"number of processes to pool (default {Effort.processes})",
     )
     parser.add_argument(
-        "--seconds", type=seconds, default=2.8, metavar="S", help="for each entry (default 2.8)"
+        "--seconds",
+        type=seconds,
+        default=Effort.seconds,
+        metavar="S",
+        help=f"time for each entry (default {Effort.seconds})",
     )
     parser.add_argument(
         "--margin",
         type=fraction,
-        default=0.01,
+        default=MARGIN,
         metavar="SHARE",
-        help="what is still the same (default 0.01)",
+        help=f"equivalence margin, as a fraction (default {MARGIN})",
     )
     add_ids(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what the options ask for; return 1 where something is slower.
+    """Time what the options ask for; return 1 if something is slower than it was.
 
-    Raises UsageError where the options or the environment do not allow it.
+    Raises UsageError if the options or the environment do not allow it.
     """
     corpus = load(options.corpus)
-    if options.instructions:
-        from broken_convnets.commands.bench.instructions import instructions  # noqa: PLC0415  (a mode of its own)
-
-        return instructions(corpus, options)
     names = [name for name in corpus.select(options.ids) if name in corpus.entries]
     if options.broken:
-        return _broken(corpus, names, options)
+        return _compare_cases_with_fixes(corpus, names, options)
     if not options.against and not options.against_python:
-        message = "say against what: --against REV, --against-python PATH, or --broken"
+        message = "nothing to compare with: pass --against REV, --against-python PATH, or --broken"
         raise UsageError(message)
-    pairs, rows = _sides(corpus, names, options)
-    findings = _compare(pairs, options)
-    findings.rows += rows
-    _tell(findings, options)
-    return findings.exit_code or int(findings.slower)
+    return _compare_versions(corpus, names, options)
 
 
-def _sides(
-    corpus: Corpus, names: list[str], options: argparse.Namespace
-) -> tuple[dict[str, tuple[Target, Target]], list[Row]]:
-    """Return the old and the new program of each entry to time, and rows of the others."""
+def _compare_versions(corpus: Corpus, names: list[str], options: argparse.Namespace) -> int:
+    """Compare each fix and control with its old version, or under the other interpreter."""
     former = corpus_at(corpus, options.against) if options.against else corpus
-    pairs: dict[str, tuple[Target, Target]] = {}
-    rows = []
+    timers: dict[str, Timer] = {}
     for name in names:
         if name not in former.entries:
-            rows.append(Row(name, reason=f"is not in {options.against}"))
             continue
         old, new = (each.entries[name].programs()["fixed"] for each in (former, corpus))
         if old == new and not options.ids and not options.against_python:
             continue  # the same program under the same interpreter
         call = {"size": options.size, "device": options.device}
-        pairs[name] = (Target(old, **call), Target(new, **call))
-    return pairs, rows
+        programs = TimedProgram(old, **call), TimedProgram(new, **call)
+        timers[name] = partial(_comparison, name, *programs, options)
+    report = _time_each(timers, options)
+    report.entries += [
+        EntryTiming(name, reason=f"does not exist in {options.against}")
+        for name in names
+        if name not in former.entries
+    ]
+    _print(report, options)
+    return report.exit_code or int(Speed.SLOWER in report.speeds)
 
 
-def _compare(pairs: dict[str, tuple[Target, Target]], options: argparse.Namespace) -> Findings:
-    if not pairs:
-        return Findings(Bench([], {}, {}))
+def _compare_cases_with_fixes(corpus: Corpus, names: list[str], options: argparse.Namespace) -> int:
+    """Compare each silent case with its fix, and time the others until they fail."""
+    timers: dict[str, Timer] = {}
+    for name in names:
+        if not isinstance(case := corpus.entries[name], Case):
+            continue
+        if case.spec.broken.stage is Stage.SILENT:
+            call = {"call": Call.RUN, "device": options.device}
+            programs = TimedProgram(case.broken, **call), TimedProgram(case.fixed, **call)
+            timers[name] = partial(_comparison, name, *programs, options)
+        else:
+            failing = TimedProgram(case.broken, Call.FAILURE, device=options.device)
+            timers[name] = partial(_time_to_failure, name, failing, options)
+    report = _time_each(timers, options)
+    _print(report, options)
+    if options.save and not report.exit_code:
+        print(f"saved {_save(corpus, report, options.device)}", file=sys.stderr)
+    return report.exit_code
+
+
+def _comparison(
+    name: str, old: TimedProgram, new: TimedProgram, options: argparse.Namespace, bench: Bench
+) -> EntryTiming:
+    rounds = bench.compare(old, new, Effort(options.processes, options.seconds))
+    return EntryTiming(name, verdict_of(rounds, options.margin))
+
+
+def _time_to_failure(
+    name: str, failing: TimedProgram, options: argparse.Namespace, bench: Bench
+) -> EntryTiming:
     effort = Effort(options.processes, options.seconds)
-
-    def one(opened: Bench, name: str) -> Row:
-        old, new = pairs[name]
-        taken = rounds(opened.teams, {OLD: old, NEW: new, AGAIN: old}, effort)
-        return Row(name, judge(taken, options.margin))
-
-    return _each(pairs, options, one)
+    return EntryTiming(name, failure_ns=bench.time_alone(failing, effort))
 
 
-def _each(
-    names: Iterable[str], options: argparse.Namespace, one: Callable[[Bench, str], Row]
-) -> Findings:
-    """Return a row for each name; an interruption keeps those that are complete."""
+def _time_each(timers: dict[str, Timer], options: argparse.Namespace) -> BenchReport:
+    """Return an entry for each timer; after an interruption, for those that are complete."""
+    report = BenchReport(total=len(timers))
+    if not timers:
+        return report
     old = options.against_python or sys.executable
-    console = terminal.console(stderr=True)
-    console.print(f"loading torch in {options.processes} processes …")
-    with (
-        open_bench(old, sys.executable, options.device, options.processes) as opened,
-        progress_bar(f"timing {len(list(names))} programs", len(list(names))) as bar,
-        interruptible() as interruption,
-    ):
-        findings = Findings(opened)
-        findings.wanted = len(list(names))
-        for name in names:
-            try:
-                findings.rows.append(one(opened, name))
-            except CannotTime as error:
-                findings.rows.append(Row(name, reason=str(error)))
-            bar.advance(detail=name)
-    findings.exit_code = interruption.exit_code
-    return findings
+    terminal.console(stderr=True).print("loading torch …")
+    with interruptible() as interruption, open_bench(old, sys.executable, options.device) as bench:
+        report.old, report.new = bench.old, bench.new
+        for name, timer in track(timers.items(), f"timing {len(timers)} programs", len(timers)):
+            report.entries.append(_entry(name, timer, bench))
+    report.exit_code = interruption.exit_code
+    return report
 
 
-def _broken(corpus: Corpus, names: list[str], options: argparse.Namespace) -> int:
-    """Time each case beside its fix, or until it fails."""
-    cases = {name: entry for name in names if isinstance(entry := corpus.entries[name], Case)}
-    effort = Effort(options.processes, options.seconds)
-
-    def one(opened: Bench, name: str) -> Row:
-        case = cases[name]
-        if case.spec.broken.stage is not Stage.SILENT:
-            failing = Target(case.broken, Call.FAILURE, device=options.device)
-            return Row(name, failure_ns=_time_to_failure(opened, failing))
-        old, new = (
-            Target(source, Call.RUN, device=options.device) for source in (case.broken, case.fixed)
-        )
-        taken = rounds(opened.teams, {OLD: old, NEW: new, AGAIN: old}, effort)
-        return Row(name, judge(taken, options.margin))
-
-    findings = _each(cases, options, one)
-    _tell(findings, options)
-    if options.save and not findings.exit_code:
-        print(f"saved {_save(corpus, findings, options.device)}", file=sys.stderr)
-    return findings.exit_code
+def _entry(name: str, timer: Timer, bench: Bench) -> EntryTiming:
+    try:
+        return timer(bench)
+    except CannotTime as error:
+        return EntryTiming(name, reason=str(error))
 
 
-def _time_to_failure(opened: Bench, target: Target) -> float:
-    """Return the median over processes of the least time to the exception, in nanoseconds."""
-    times = []
-    for team in opened.teams:
-        worker = team.workers[OLD]
-        try:
-            worker.open({OLD: target})
-            times.append(min(worker.time([OLD] * FAILURE_SAMPLES, 1)))
-        finally:
-            worker.close_programs()
-    return statistics.median(times)
-
-
-def _save(corpus: Corpus, findings: Findings, device: str) -> Any:
-    compared = {row.id: row.comparison.ratio for row in findings.rows if row.comparison}
+def _save(corpus: Corpus, report: BenchReport, device: str) -> Path:
+    ratios = {each.id: each.comparison.ratio for each in report.entries if each.comparison}
     costs = {
         name: stored.FixCost(*(round(value, 3) for value in (r.median, r.low, r.high)))
-        for name, r in compared.items()
+        for name, r in ratios.items()
     }
-    failures = {row.id: round(row.failure_ns / 1000, 1) for row in findings.rows if row.failure_ns}
+    failures = {
+        each.id: round(each.failure_ns / 1000, 1) for each in report.entries if each.failure_ns
+    }
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    times = stored.BrokenTimes(device, findings.bench.new, today, costs, failures)
+    times = stored.BrokenTimes(device, report.new, today, costs, failures)
     return stored.save(corpus.root / "results", times)
 
 
-def _tell(findings: Findings, options: argparse.Namespace) -> None:
+def _print(report: BenchReport, options: argparse.Namespace) -> None:
     if options.json:
-        document = _document(findings, options)
-        print_json(document)
+        print_json(reports.document(report, options))
     else:
         console = terminal.console()
-        if findings.rows:
-            console.print(comparison_table(findings.rows))
-        for line in _summary(findings, options):
+        if report.entries:
+            console.print(reports.comparison_table(report.entries))
+        for line in reports.summary(report, options.margin):
             console.print(line)
-    if findings.exit_code:
-        print(
-            f"interrupted: {len(findings.rows)} of {findings.wanted} entries are known",
-            file=sys.stderr,
-        )
-
-
-def _summary(findings: Findings, options: argparse.Namespace) -> Iterable[str]:
-    speeds = [row.comparison.speed for row in findings.rows if row.comparison]
-    if not findings.rows:
-        yield "every program is the same on both sides: nothing to time (name ids to time them)"
-    if speeds:
-        counts = ", ".join(f"{speeds.count(speed)} {speed}" for speed in Speed)
-        yield f"{counts}, at a margin of {options.margin:.1%} and {CONFIDENCE:.0%} confidence"
-    if findings.noise is not None:
-        yield f"this machine tells a program from itself to within ±{findings.noise:.1%}"
-
-
-def _document(findings: Findings, options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "old": {
-            "python": options.against_python,
-            "revision": options.against,
-            "fingerprint": findings.bench.old,
-        },
-        "new": {"fingerprint": findings.bench.new},
-        "device": options.device,
-        "size": options.size,
-        "margin": options.margin,
-        "confidence": CONFIDENCE,
-        "processes": options.processes,
-        "noise": findings.noise,
-        "interrupted": bool(findings.exit_code),
-        "entries": findings.rows,
-    }
+    if report.exit_code:
+        done = f"{len(report.entries)} of {report.total} entries are complete"
+        print(f"interrupted: {done}", file=sys.stderr)

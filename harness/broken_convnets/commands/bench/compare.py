@@ -1,142 +1,157 @@
-"""Time three sides in turn, in several processes: the old one, the new one, the old one again.
+"""Compare the times of two programs, in several processes that are pooled.
 
-What disturbs a machine disturbs neighbours in time alike, so sides are timed in turn, forth
-and back in an order drawn anew each time; a round keeps the least sample of each side. Sides
-under one interpreter share a process, where turns can be as short as one call.
+Each process times three variants in turn: the old program, the new one, and the control, which is
+the old program loaded a second time. Variants of two interpreters cannot share a process: each
+sample of theirs is then a short process of its own.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
+import statistics
+import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.bench.clock import repeat_for
+from broken_convnets.commands.bench.timing_job import (
+    FINGERPRINT,
+    PRELOAD,
+    TIME,
+    FingerprintRequest,
+    Machine,
+    TimingRequest,
+    Timings,
+)
 from broken_convnets.commands.bench.verdict import Round
-from broken_convnets.commands.bench.worker_group import Worker
+from broken_convnets.errors import DeviceError, RunnerError
+from broken_convnets.observe.runner import open_torch_runner, runtime_of
+from broken_convnets.sandbox.job import Job, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
-    from broken_convnets.commands.bench.protocol import Target
+    from broken_convnets.commands.bench.timing_job import TimedProgram
+    from broken_convnets.sandbox.runner import Runner
 
-OLD, NEW, AGAIN = SIDES = ("old", "new", "again")
-ROUND_NS = 40_000_000  # what a round should not exceed
-TURNS = 6  # forth and back, in a round of short calls
-LEAST_ROUNDS = 5  # of each process, however long they take
+OLD, NEW, CONTROL = VARIANTS = ("old", "new", "control")
+LIMITS = Limits(seconds=60, wall_factor=2, memory_bytes=4 << 30, preload=PRELOAD)
+APART_SECONDS = 0.1  # of a process that times one variant
+
+
+class CannotTime(Exception):  # noqa: N818  (a fact about a program, which a report states)
+    """A program cannot be timed; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done for one program."""
+    """How many processes and seconds one comparison may use."""
 
     processes: int = 5
-    seconds: float = 2.8  # so that with the judgement it is three
-
-
-class Team:
-    """The workers of one process number: one for all sides, or one for each."""
-
-    def __init__(self, workers: dict[str, Worker]) -> None:
-        """Take the worker of each side; sides may share one."""
-        self.workers = workers
-        self._together = len(set(map(id, workers.values()))) == 1
-
-    def open(self, targets: dict[str, Target], generator: random.Random) -> float:
-        """Load the sides in a drawn order; return the longest call, in nanoseconds."""
-        longest = 0.0
-        names = list(targets)
-        generator.shuffle(names)
-        for worker in dict.fromkeys(self.workers[name] for name in names):
-            mine = {name: targets[name] for name in names if self.workers[name] is worker}
-            longest = max(longest, *worker.open(mine).values())
-        return longest
-
-    def close(self) -> None:
-        """Let go of the programs."""
-        for worker in set(self.workers.values()):
-            worker.close_programs()
-
-    def round(self, turns: int, repeat: int, generator: random.Random) -> Round:
-        """Time each side 2 * `turns` times and keep the least of each."""
-        least = dict.fromkeys(SIDES, float("inf"))
-        for names in order(turns, generator, together=self._together):
-            for name, ns in zip(names, self.workers[names[0]].time(names, repeat), strict=True):
-                least[name] = min(least[name], ns)
-        return Round(**least)
-
-
-def order(turns: int, generator: random.Random, *, together: bool) -> list[list[str]]:
-    """Return who is timed after whom, as one list for each request.
-
-    Together, sides take turns call by call; apart, in blocks, since a request takes longer
-    than a short call.
-    """
-    forth = list(SIDES)
-    if together:
-        names = []
-        for _ in range(turns):
-            generator.shuffle(forth)
-            names += [*forth, *reversed(forth)]
-        return [names]
-    generator.shuffle(forth)
-    return [[name] * turns for name in [*forth, *reversed(forth)]]
-
-
-def rounds(
-    teams: Sequence[Team],
-    targets: dict[str, Target],
-    effort: Effort,
-    clock: Callable[[], float] = time.monotonic,
-) -> list[list[Round]]:
-    """Return the rounds of each process.
-
-    Raises CannotTime where a side fails in one of them.
-    """
-    generator = random.Random(0)  # noqa: S311  (an order, no secret)
-    end = clock() + effort.seconds
-    try:
-        longest = max(team.open(targets, generator) for team in teams)
-        repeat = repeat_for(longest)
-        turn_ns = 2 * len(SIDES) * longest * repeat
-        turns = max(1, min(TURNS, int(ROUND_NS / turn_ns)))
-        found: list[list[Round]] = [[] for _ in teams]
-        began, lasted = clock(), 0.0
-        while len(found[-1]) < LEAST_ROUNDS or began + lasted < end:
-            for team, taken in zip(teams, found, strict=True):
-                taken.append(team.round(turns, repeat, generator))
-            lasted, began = clock() - began, clock()
-    finally:
-        for team in teams:
-            team.close()
-    return found
+    seconds: float = 2.8  # with the verdict, about three
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Teams that are there, and the fingerprints of the old and the new side."""
+    """The runners of the old and the new program, which may be the same one, and their machines."""
 
-    teams: list[Team]
-    old: dict[str, str]
+    old_runner: Runner
+    new_runner: Runner
+    old: dict[str, str]  # fingerprint
     new: dict[str, str]
+
+    def compare(self, old: TimedProgram, new: TimedProgram, effort: Effort) -> list[list[Round]]:
+        """Return the rounds of each process; raises CannotTime if a program fails in one."""
+        programs = {OLD: old, NEW: new, CONTROL: old}
+        if self.old_runner is self.new_runner:
+            return self._together(programs, effort)
+        return self._apart(programs, effort)
+
+    def time_alone(self, program: TimedProgram, effort: Effort) -> float:
+        """Return the median over processes of the minimum time of a call, in nanoseconds.
+
+        Raises CannotTime if the program fails.
+        """
+        share = effort.seconds / effort.processes
+        requests = (TimingRequest({OLD: program}, share, n) for n in range(effort.processes))
+        return statistics.median(_minimum(self.old_runner, request) for request in requests)
+
+    def _together(self, programs: dict[str, TimedProgram], effort: Effort) -> list[list[Round]]:
+        share = effort.seconds / effort.processes
+        requests = [TimingRequest(programs, share, number) for number in range(effort.processes)]
+        timings = [_rounds(self.old_runner, request) for request in requests]
+        return [[Round(**least) for least in rounds] for rounds in timings]
+
+    def _apart(self, programs: dict[str, TimedProgram], effort: Effort) -> list[list[Round]]:
+        """Return one round for each set of three processes."""
+        runners = {OLD: self.old_runner, NEW: self.new_runner, CONTROL: self.old_runner}
+        generator = random.Random(0)  # noqa: S311  (an order, not a secret)
+        end = time.monotonic() + effort.seconds
+        found: list[list[Round]] = []
+        for seed in itertools.count():
+            if len(found) >= effort.processes and time.monotonic() >= end:
+                break
+            least = {}
+            for name in generator.sample(VARIANTS, len(VARIANTS)):
+                request = TimingRequest({name: programs[name]}, APART_SECONDS, seed)
+                least[name] = _minimum(runners[name], request)
+            found.append([Round(**least)])
+        return found
+
+
+def _minimum(runner: Runner, request: TimingRequest) -> float:
+    """Return the minimum time of a call of the one program in `request`, in nanoseconds."""
+    return min(least for each in _rounds(runner, request) for least in each.values())
+
+
+def _rounds(runner: Runner, request: TimingRequest) -> list[dict[str, float]]:
+    (result,) = runner.run([Job(0, TIME, request)], Timings)
+    if result.answer is None:
+        raise CannotTime(result.detail)
+    if result.answer.error:
+        raise CannotTime(result.answer.error)
+    return result.answer.rounds
 
 
 @contextmanager
-def open_bench(old: str, new: str, device: str, processes: int) -> Iterator[Bench]:
-    """Start `processes` teams under the interpreters `old` and `new`; end them afterwards.
+def open_bench(old: str, new: str, device: str) -> Iterator[Bench]:
+    """Open a bench under the interpreters `old` and `new`, and close it afterwards.
 
-    Raises RunnerError where one cannot time programs.
+    Raises RunnerError if one of them cannot run programs, and DeviceError if it has no `device`.
     """
-    pythons = {OLD: old, NEW: new, AGAIN: old}
     with ExitStack() as stack:
+        runners = {
+            python: stack.enter_context(_open(python)) for python in dict.fromkeys((old, new))
+        }
+        machines = {
+            python: fingerprint_of(runner, python, device) for python, runner in runners.items()
+        }
+        yield Bench(runners[old], runners[new], machines[old], machines[new])
 
-        def start() -> dict[str, Worker]:
-            if old == new:
-                return dict.fromkeys(SIDES, stack.enter_context(Worker(old, device)))
-            return {side: stack.enter_context(Worker(pythons[side], device)) for side in SIDES}
 
-        started = [start() for _ in range(processes)]  # all load torch at the same time
-        found = [{side: worker.wait() for side, worker in team.items()} for team in started]
-        yield Bench([Team(team) for team in started], found[0][OLD], found[0][NEW])
+def _open(python: str) -> Runner:
+    try:
+        return open_torch_runner(LIMITS, python)
+    except RunnerError as error:
+        if python == sys.executable:
+            raise
+        message = f"--against-python {python}: {error}"
+        raise RunnerError(message) from None
+
+
+def fingerprint_of(runner: Runner, python: str, device: str) -> dict[str, str]:
+    """Return what the times of a runner's processes depend on.
+
+    Raises DeviceError if they have no `device`, and RunnerError if they cannot time programs.
+    """
+    reason = runtime_of(runner).devices.get(device, "unknown device")
+    if reason:
+        message = f"{device} is unavailable under {python}: {reason}"
+        raise DeviceError(message)
+    (result,) = runner.run([Job(0, FINGERPRINT, FingerprintRequest())], Machine)
+    if result.answer is None:
+        message = f"{python} cannot time programs: {result.detail}"
+        raise RunnerError(message)
+    return result.answer.fingerprint

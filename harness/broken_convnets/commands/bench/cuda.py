@@ -1,6 +1,6 @@
-"""A CUDA device for the event clock, and what state it was in while it was timed.
+"""Time calls on a CUDA device, and read the state of the GPU while it is timed.
 
-Written against torch's documentation and proven on a fake device; not yet run on a GPU.
+Tested with a simulated device; not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,6 @@ from broken_convnets.commands.bench.clock import (
     WARM_UPS,
     EventClock,
     Figures,
-    Measured,
     repeat_for,
 )
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RESOLUTION_NS = 500  # of an event
 SHORTEST_EVENTS_NS = 20 * RESOLUTION_NS
 STATE = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "temperature.gpu", "pstate")
-# What holds the clocks down: its name since driver 535, and the one before.
+# Why the clocks are throttled: the field's name since driver 535, and its earlier name.
 REASONS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
 QUERY_SECONDS = 10
 
@@ -38,26 +38,16 @@ QUERY_SECONDS = 10
 class CudaDevice:
     """The current CUDA device."""
 
-    def __init__(self) -> None:
-        """Make what the cache is flushed with."""
-        properties = torch.cuda.get_device_properties()
-        size = int(getattr(properties, "L2_cache_size", 0) or 64 << 20)
-        self._cache = torch.empty(2 * size, dtype=torch.uint8, device="cuda")
-
     def event(self) -> Any:
-        """Return a new event that takes times."""
+        """Return a new event that records times."""
         return torch.cuda.Event(enable_timing=True)
 
     def synchronize(self) -> None:
-        """Wait for everything that was queued."""
+        """Wait until the device has finished all queued work."""
         torch.cuda.synchronize()
 
-    def flush(self) -> None:
-        """Queue a write of twice the second-level cache."""
-        self._cache.zero_()
-
     def graph(self, call: Call, repeat: int) -> Call:
-        """Capture `repeat` runs of a call; raises RuntimeError where it cannot be captured."""
+        """Capture `repeat` runs of a call; raises RuntimeError if it cannot be captured."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side), torch.inference_mode():
@@ -72,26 +62,43 @@ class CudaDevice:
         return replay
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one call on the device and on the host, and how they were measured."""
+
+    device: Figures
+    host: Figures
+    mode: str
+
+    @property
+    def bound_by_host(self) -> bool:
+        """Whether the device waited for the host, so that the host was timed."""
+        return self.host.median > 0.9 * self.device.median and "graph" not in self.mode
+
+
 def measure_on(
     device: Device,
     call: Call,
     samples: int = 30,
-    *,
-    cold: bool = False,
     timer: Callable[[], int] = time.perf_counter_ns,
 ) -> Measured:
     """Warm a call up and return its figures on a device.
 
-    A call that is too short for events is replayed many times as one graph, or else run many
-    times between two events. With a cold cache there is neither: repeats would warm it.
+    A call that is too short for events is replayed many times as one CUDA graph, or run many
+    times between two events if it cannot be captured.
     """
-    clock = EventClock(device, timer, cold=cold)
+    clock = EventClock(device, timer)
     clock.read([call] * WARM_UPS)
-    short = min(clock.read([call] * WARM_UPS).ns)
-    if cold or short >= SHORTEST_EVENTS_NS:
-        reading, mode = clock.read([call] * samples), clock.mode
-        return Measured(Figures.of(reading.ns), Figures.of(reading.host_ns), mode)
-    repeat = repeat_for(short, SHORTEST_NS)
+    shortest = min(clock.read([call] * WARM_UPS).ns)
+    if shortest >= SHORTEST_EVENTS_NS:
+        reading = clock.read([call] * samples)
+        return Measured(Figures.of(reading.ns), Figures.of(reading.host_ns), clock.mode)
+    return _measure_repeated(clock, device, call, samples, repeat_for(shortest, SHORTEST_NS))
+
+
+def _measure_repeated(
+    clock: EventClock, device: Device, call: Call, samples: int, repeat: int
+) -> Measured:
     host = clock.read([call] * samples, repeat)
     try:
         replay = device.graph(call, repeat)
@@ -105,18 +112,18 @@ def measure_on(
 
 
 def gpu_state() -> dict[str, str]:
-    """Return driver, clocks and throttling as nvidia-smi gives them; empty without it."""
+    """Return driver, clocks and throttling as nvidia-smi reports them; empty without it."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return {}
-    for reasons in REASONS:  # a driver refuses a question with a name that it does not know
-        values = _ask(command, (*STATE, reasons))
+    for reasons in REASONS:  # a driver rejects a query with a field that it does not know
+        values = _query(command, (*STATE, reasons))
         if values:
             return dict(zip((*STATE, REASONS[0]), values, strict=True))
     return {}
 
 
-def _ask(command: str, fields: tuple[str, ...]) -> list[str]:
+def _query(command: str, fields: tuple[str, ...]) -> list[str]:
     query = [command, f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(

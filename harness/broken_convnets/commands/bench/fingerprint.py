@@ -1,4 +1,4 @@
-"""What a time depends on besides the program: times under two fingerprints are not compared."""
+"""Everything that a time depends on besides the program; different fingerprints do not compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from broken_convnets.commands.bench.cuda import gpu_state
 from broken_convnets.errors import UsageError
 
-# What changes which code a kernel runs, of all that /proc/cpuinfo lists.
+# The flags in /proc/cpuinfo by which kernels choose their code.
 FLAGS = (
     "sse4_2",
     "avx",
@@ -28,10 +28,10 @@ FLAGS = (
 Fingerprint = dict[str, str]
 
 
-def fingerprint(steadied: Fingerprint) -> Fingerprint:
-    """Return what the times of this process depend on; never initialises CUDA.
+def fingerprint(settings: Fingerprint) -> Fingerprint:
+    """Return what the times of this process depend on; never initializes CUDA.
 
-    `steadied` is what `steady.hold_steady` returned.
+    `settings` are those that `stabilize.stabilize` returns.
     """
     model, flags = processor()
     capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
@@ -39,18 +39,18 @@ def fingerprint(steadied: Fingerprint) -> Fingerprint:
     return {
         "processor": model,
         "flags": flags,
-        "vector code": capability,  # what torch itself chose
+        "vector code": capability,  # the instruction set that torch chose
         "torch": str(torch.__version__),
         "build": str(torch.version.git_version)[:12],
         "python": platform.python_version(),
         "system": platform.system(),
-        **steadied,
+        **settings,
         **({"gpu": gpu["name"], "driver": gpu["driver_version"]} if gpu else {}),
     }
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
-    """Return the processor's model, and those of its flags that kernels choose by."""
+    """Return the processor's model, and its flags among FLAGS."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -63,21 +63,21 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, str]:
 
 
 def differences(one: Fingerprint, other: Fingerprint) -> list[str]:
-    """Return a phrase for each thing that differs."""
+    """Return one phrase for each value that differs."""
     return [
-        f"{name} {one.get(name, 'unknown')} against {other.get(name, 'unknown')}"
+        f"{name} {one.get(name, 'unknown')} instead of {other.get(name, 'unknown')}"
         for name in sorted({*one, *other})
         if one.get(name) != other.get(name)
     ]
 
 
 def refuse_others(stored: Fingerprint, here: Fingerprint, where: str) -> None:
-    """Raise UsageError where the times stored at `where` were taken under other conditions."""
+    """Raise UsageError if the times stored at `where` have another fingerprint."""
     differing = differences(stored, here)
     if differing:
         message = (
-            f"the times in {where} cannot be compared with times from here: "
-            f"{'; '.join(differing)}. Times are never rescaled: measure both sides in one run, "
+            f"the times in {where} were measured under other conditions: "
+            f"{'; '.join(differing)}. Times are never rescaled: measure both versions in one run "
             "with `broken-convnets bench --against REV`"
         )
         raise UsageError(message)

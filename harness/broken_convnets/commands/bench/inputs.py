@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 IMAGE_DIMENSIONS = 4  # at least: (N, C, H, W), or (N, C, T, H, W)
 BATCH = 32
-SIDE = 224  # pixels: what most published networks take
+SIDE = 224  # pixels: the usual input size of published networks
 
 
 class Size(StrEnum):
     """How large the inputs are."""
 
-    SMALL = "small"  # as the program gives them
-    BATCH = "batch"  # a batch of 32 of those
-    IMAGE = "image"  # one sample, its images scaled to 224x224
+    SMALL = "small"  # the program's example inputs
+    BATCH = "batch"  # the same with a batch size of 32
+    IMAGE = "image"  # one sample, with images scaled to 224x224
 
 
 def inputs_of(program: Program, size: Size) -> tuple[Any, ...]:
-    """Return the program's inputs at a size; whether the network takes them is not said.
+    """Return the program's inputs at a size; the network may reject them.
 
-    Raises ValueError where nothing in them is an image that could be scaled.
+    Raises ValueError for Size.IMAGE if they contain no image.
     """
     if size is Size.SMALL:
         return program.inputs()
@@ -36,7 +36,7 @@ def inputs_of(program: Program, size: Size) -> tuple[Any, ...]:
         return program.inputs(BATCH)
     inputs = program.inputs(1)
     if not any(is_image(tensor) for tensor in tensors(inputs)):
-        message = "takes no image"
+        message = "the inputs contain no image"
         raise ValueError(message)
     scaled: tuple[Any, ...] = map_tensors(inputs, scale)
     return scaled
@@ -48,7 +48,7 @@ def is_image(tensor: torch.Tensor) -> bool:
 
 
 def scale(image: torch.Tensor) -> torch.Tensor:
-    """Return (N, C, ..., H, W) images at 224x224, by repeating pixels: no value is new."""
+    """Return (N, C, ..., H, W) images at 224x224, by repeating pixels."""
     if not is_image(image):
         return image
     for dimension in (-2, -1):

@@ -1,9 +1,9 @@
-"""Hold a process steady before anything in it is timed, and say what was done.
+"""Make the times of this process repeatable, and report the settings that do so.
 
 One thread: with two, samples of a tiny network spread by a factor of hundreds on a shared
-machine. Freed pages stay: handing them back to the system and taking them anew is most of
-the time of a forward pass at 224x224. No denormals: a processor may be 15 times slower on
-numbers next to zero.
+machine. Freed memory stays mapped: returning pages to the system and mapping them again is most
+of the time of a forward pass at 224x224. Denormals are flushed to zero: a processor may be 15
+times slower on them.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MIB = 1 << 20
-# malloc.h: option, value. The first is the most that glibc accepts.
+# malloc.h: option, value. The first value is the largest that glibc accepts.
 M_MMAP_THRESHOLD = (-3, 32 * MIB)
 M_TRIM_THRESHOLD = (-1, 1024 * MIB)
 M_TOP_PAD = (-2, 64 * MIB)
 
 
-def hold_steady() -> dict[str, str]:
-    """Set what timings depend on, and return each setting as it is now.
+def stabilize() -> dict[str, str]:
+    """Apply the settings that times depend on, and return each one as it is now.
 
-    Raises RuntimeError where torch does not keep to one thread: its times would mean nothing.
+    Raises RuntimeError if torch uses several threads.
     """
     if torch.get_num_threads() != 1:
-        message = f"torch runs on {torch.get_num_threads()} threads: call warm.calm() before timing"
+        message = (
+            f"torch uses {torch.get_num_threads()} threads: call torch.set_num_threads(1) "
+            "before timing"
+        )
         raise RuntimeError(message)
     return {
         "threads": "1",
@@ -40,13 +43,15 @@ def hold_steady() -> dict[str, str]:
 
 
 def keep_pages(mallopt: Callable[[int, int], int] | None = None) -> str:
-    """Ask the C library to keep freed pages; return the mode that this gives.
+    """Have the C library keep freed pages; return the mode that results.
 
-    `mallopt` is the C library's own where none is given.
+    `mallopt` defaults to that of the C library.
     """
     if mallopt is None:
         if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"):
             return "default"
         mallopt = ctypes.CDLL(None).mallopt
-    taken = [mallopt(*option) == 1 for option in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD)]
-    return "keeps pages" if all(taken) else "default" if not any(taken) else "keeps some pages"
+    accepted = [mallopt(*option) == 1 for option in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD)]
+    if all(accepted):
+        return "keeps pages"
+    return "keeps some pages" if any(accepted) else "default"

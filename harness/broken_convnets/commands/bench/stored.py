@@ -1,7 +1,7 @@
-"""What fixes cost and how soon cases fail, as measured once: kept for an entry's page.
+"""Store the measured cost of fixes and time to failure of cases, for an entry's page.
 
-`results/timing/broken-<device>.toml` says when and under what fingerprint. These are times:
-history, held against nothing.
+`results/timing/broken-<device>.toml` also contains the date and the fingerprint. These times are
+a record; nothing is compared with them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FixCost(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many times the time of the case its fix takes, and the interval of that."""
+    """The time of the fix over that of the case, and its 95 % confidence interval."""
 
     ratio: float
     low: float
@@ -26,30 +26,30 @@ class FixCost(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BrokenTimes(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that was measured of broken sides, on one device."""
+    """All times of cases on one device."""
 
     device: str
     fingerprint: dict[str, str] = {}
-    date: str = ""  # of the last of them, as YYYY-MM-DD
+    date: str = ""  # of the last measurement, YYYY-MM-DD
     fix_costs: dict[str, FixCost] = {}
-    failures_us: dict[str, float] = {}  # time to the exception, in microseconds
+    failures_us: dict[str, float] = {}  # time to the exception
 
 
 def path_of(results: Path, device: str) -> Path:
-    """Return where the times of a device are kept."""
+    """Return the file with the times of a device."""
     return results / "timing" / f"broken-{device}.toml"
 
 
 def read(results: Path, device: str) -> BrokenTimes:
-    """Return what was measured; raises RecordError where the file is damaged."""
+    """Return the stored times; raises RecordError if the file is damaged."""
     path = path_of(results, device)
     if not path.is_file():
         return BrokenTimes(device)
-    return read_toml(path, BrokenTimes, "restore it, or delete it and measure again")
+    return read_toml(path, BrokenTimes, "restore it, or delete it and run `bench --broken --save` again")
 
 
 def save(results: Path, new: BrokenTimes) -> Path:
-    """Add times to those taken under the same fingerprint; others are dropped, not mixed."""
+    """Add times to those with the same fingerprint; drop times with another fingerprint."""
     former = read(results, new.device)
     if former.fingerprint == new.fingerprint:
         new = msgspec.structs.replace(
@@ -63,7 +63,7 @@ def save(results: Path, new: BrokenTimes) -> Path:
 
 
 def sentence(times: BrokenTimes, name: str) -> str:
-    """Return what was measured of an entry, and where; empty where nothing was."""
+    """Return the times of an entry as a sentence; empty if it has none."""
     where = ", ".join(filter(None, (times.fingerprint.get("processor"), times.device)))
     measured = f"(torch {times.fingerprint.get('torch', '')}, {where}, {times.date})"
     if name in times.fix_costs:
@@ -71,5 +71,5 @@ def sentence(times: BrokenTimes, name: str) -> str:
         spread = f"{cost.low:.2f} to {cost.high:.2f}"
         return f"The fix takes {cost.ratio:.2f} times as long as the case, {spread} {measured}"
     if name in times.failures_us:
-        return f"It fails within {times.failures_us[name]:,.0f} µs of its start {measured}"
+        return f"It fails after {times.failures_us[name]:,.0f} µs {measured}"
     return ""

@@ -1,4 +1,4 @@
-"""What the rounds of a comparison say: faster, slower, same or undecided; a pure function."""
+"""Decide from the rounds of a comparison: faster, slower, same or undecided."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from broken_convnets.commands.bench.bootstrap import Interval, median_ratio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MARGIN = 0.01  # chosen by tests/measure_timing.py; see docs/timing.md
+MARGIN = 0.01  # chosen with experiments/measure_timing.py; see docs/timing.md
 CONFIDENCE = 0.95
 
 
 class Speed(StrEnum):
-    """How the new side compares with the old one."""
+    """How the new program compares with the old one."""
 
     FASTER = "faster"
     SLOWER = "slower"
@@ -26,58 +26,58 @@ class Speed(StrEnum):
 
 @dataclass(frozen=True)
 class Round:
-    """The least time of each side in one round, in nanoseconds a call.
+    """The minimum time of each variant in one round, in nanoseconds a call.
 
-    `old` and `again` are the same program loaded twice.
+    `old` and `control` are the same program loaded twice.
     """
 
     old: float
     new: float
-    again: float
+    control: float
 
     @property
     def ratio(self) -> float:
-        """How many times the old side's time the new one takes."""
-        return float(self.new / (self.old * self.again) ** 0.5)
+        """The time of the new program over the geometric mean of the two old ones."""
+        return float(self.new / (self.old * self.control) ** 0.5)
 
     @property
-    def self_ratio(self) -> float:
-        """What the same program gives against itself; 1, were there no noise."""
-        return self.again / self.old
+    def control_ratio(self) -> float:
+        """The time of the old program over itself (A/A); 1 without noise."""
+        return self.control / self.old
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A verdict, the interval of the ratio new / old, and that of old / old."""
+    """A verdict, with the intervals of the ratios new / old and old / old (A/A)."""
 
     speed: Speed
     ratio: Interval
-    self_check: Interval
+    control: Interval
     reason: str = ""  # why it is undecided
 
 
-def judge(
+def verdict_of(
     processes: Sequence[Sequence[Round]], margin: float = MARGIN, confidence: float = CONFIDENCE
 ) -> Comparison:
-    """Return the verdict on rounds of several processes.
+    """Return the verdict on the rounds of several processes.
 
-    It is slower where all of the interval lies above 1 + margin, faster where all of it lies
-    below 1 / (1 + margin), and the same where all of it lies between. Where the machine cannot
-    tell a program from itself, it is undecided.
+    Slower: the whole interval lies above 1 + margin. Faster: it lies below 1 / (1 + margin).
+    Same: it lies between. Undecided: it reaches over one of these bounds, or the old program
+    itself appears faster or slower than its copy.
     """
     ratio = median_ratio([[each.ratio for each in rounds] for rounds in processes], confidence)
-    selfs = [[each.self_ratio for each in rounds] for rounds in processes]
-    check = median_ratio(selfs, confidence)
-    if speed_of(check, margin) in {Speed.FASTER, Speed.SLOWER}:
-        reason = "the program differs from itself: the machine is too noisy"
-        return Comparison(Speed.UNDECIDED, ratio, check, reason)
+    controls = [[each.control_ratio for each in rounds] for rounds in processes]
+    control = median_ratio(controls, confidence)
+    if speed_of(control, margin) in {Speed.FASTER, Speed.SLOWER}:
+        reason = "the old program differs from its own copy: the machine is too noisy"
+        return Comparison(Speed.UNDECIDED, ratio, control, reason)
     speed = speed_of(ratio, margin)
-    wide = "the interval reaches over the margin: more processes or seconds may decide"
-    return Comparison(speed, ratio, check, wide if speed is Speed.UNDECIDED else "")
+    wide = "the interval crosses the margin: try more processes or seconds"
+    return Comparison(speed, ratio, control, wide if speed is Speed.UNDECIDED else "")
 
 
 def speed_of(interval: Interval, margin: float) -> Speed:
-    """Return what an interval says by itself."""
+    """Return the verdict on one interval by itself."""
     upper = 1 + margin
     if interval.low > upper:
         return Speed.SLOWER

@@ -39,6 +39,7 @@ def _stable() -> None:
 
 @pytest.fixture
 def program(name: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Load the fix or control `name` in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, Path(FILE_NAME).stem, raising=False)
     importlib.invalidate_caches()
@@ -55,6 +56,7 @@ def test_forward(
     program: Program,
     benchmark: BenchmarkFixture,
 ) -> None:
+    """Time one forward pass, or skip it if the network rejects the size."""
     net, inputs = program.net(), _inputs(program, size)
     call = forward_call(net, inputs)
     with program.device:
@@ -65,11 +67,12 @@ def test_forward(
         except Exception as error:  # noqa: BLE001  (a network may accept one size only)
             pytest.skip(f"{name} rejects {size} inputs: {type(error).__name__}")
         output = benchmark(call)
-    assert tensors(output)
+    assert tensors(output)  # noqa: S101  (a test)
 
 
 @pytest.mark.parametrize("device", sorted(DEVICES.keys() - set(AVAILABLE)))
 def test_unavailable(device: str) -> None:
+    """Report the reason."""
     pytest.skip(f"{device} is unavailable: {DEVICES[device]}")
 
 

@@ -23,22 +23,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import psutil
+from broken_convnets.corpus import entries as corpora
+from broken_convnets.corpus.entries import Case
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, PRELOAD
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
-
-from broken_convnets.corpus import entries as corpora  # noqa: E402  (likewise)
-from broken_convnets.corpus.entries import Case  # noqa: E402  (likewise)
-from broken_convnets.sandbox.fork_client import ForkServer  # noqa: E402  (likewise)
-from broken_convnets.sandbox.job import Job, Limits  # noqa: E402  (likewise)
-from broken_convnets.util import files  # noqa: E402  (a script: its own folder comes first)
-from broken_convnets.verdicts import collect  # noqa: E402  (likewise)
+from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.sandbox.job import Job, Limits
+from broken_convnets.util import files
+from broken_convnets.verdicts import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).parent.parent
 CORES = len(os.sched_getaffinity(0))
 SAMPLE_EVERY = 0.25  # seconds between looks at memory
 QUICK_RUNS = 5  # of a command that answers at once

@@ -45,7 +45,9 @@ def read(results: Path, device: str) -> BrokenTimes:
     path = path_of(results, device)
     if not path.is_file():
         return BrokenTimes(device)
-    return read_toml(path, BrokenTimes, "restore it, or delete it and run `bench --broken --save` again")
+    return read_toml(
+        path, BrokenTimes, "restore it, or delete it and run `bench --broken --save` again"
+    )
 
 
 def save(results: Path, new: BrokenTimes) -> Path:

@@ -11,7 +11,7 @@ from broken_convnets.commands.bench.bootstrap import Interval, median_ratio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MARGIN = 0.01  # chosen with experiments/measure_timing.py; see docs/timing.md
+MARGIN = 0.01  # docs/timing.md has its measured rate of false alarms
 CONFIDENCE = 0.95
 
 

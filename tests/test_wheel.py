@@ -1,21 +1,27 @@
-"""The built wheel works outside the repository, with the corpus inside."""
+"""The built wheel works anywhere, with and without torch, and never changes its own files."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import venv
 import zipfile
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
+MISSING = "needs PyTorch: pip install 'broken-convnets[torch]'\n"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the contents of the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -25,13 +31,165 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def _run(installed: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
+@pytest.fixture(scope="module")
+def torchless(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the interpreter of a new environment: the wheel and its declared dependencies.
+
+    They are links to those installed here, so the test needs no network.
+    """
+    folder = tmp_path_factory.mktemp("torchless")
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (metadata,) = installed.glob("*.dist-info")
+    for requirement in _required(Distribution.at(metadata)):
+        for name in _top_level(distribution(requirement)):
+            (site / name).symlink_to(distribution(requirement).locate_file(name))
+    for path in installed.iterdir():
+        (site / path.name).symlink_to(path)
+    return folder / "bin/python"
+
+
+def _required(package: Distribution, extra: str = "") -> set[str]:
+    """Return the names of the packages that `package` depends on, directly or not."""
+    found: set[str] = set()
+    for requirement in map(Requirement, package.requires or []):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            found |= {requirement.name, *_required(distribution(requirement.name))}
+    return found
+
+
+def _top_level(package: Distribution) -> set[str]:
+    tops = {path.parts[0] for path in package.files or []}
+    return {name for name in tops if name not in {"..", "__pycache__"}}
+
+
+def _run(installed: Path, *arguments: str, **env: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(installed), **env}
     command = [sys.executable, "-m", "broken_convnets", *arguments]
     done = subprocess.run(
         command, cwd=installed, env=environment, check=True, capture_output=True, text=True
     )
     return done.stdout
+
+
+def _run_torchless(torchless: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [torchless, *arguments],
+        cwd=torchless.parent,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Return a hash of each file, without the bytecode that Python itself caches."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_torch_is_not_a_required_dependency(installed: Path) -> None:
+    (metadata,) = installed.glob("*.dist-info")
+    package = Distribution.at(metadata)
+    heavy = {"torch", "torchvision", "numpy", "pillow"}
+    assert not heavy & _required(package)
+    extra = [Requirement(text) for text in package.requires or [] if "torch" in text]
+    assert {one.name for one in map(Requirement, package.requires or [])} >= heavy
+    assert all(one.marker and not one.marker.evaluate({"extra": ""}) for one in extra)
+
+
+def test_the_environment_without_torch_has_none(torchless: Path) -> None:
+    for module in ("torch", "torchvision", "numpy", "PIL"):
+        done = _run_torchless(torchless, "-c", f"import {module}")
+        assert f"No module named '{module}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], "Your own program:"),
+        (["reproduce", "--help"], "usage: broken-convnets reproduce"),
+        (["explain", "TypeError: conv2d() got NoneType"], "none/"),
+        (["list", "none"], "none/missing_return"),
+        (["show", "none/missing_return"], "must be Tensor, not NoneType"),
+        (["site", "--out", "pages"], "pages/index.html"),
+        (["coverage"], "0 problems"),
+    ],
+)
+def test_a_command_that_runs_no_network_works_without_torch(
+    arguments: list[str], expected: str, torchless: Path
+) -> None:
+    done = _run_torchless(torchless, "-m", "broken_convnets", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+
+
+def test_lint_works_without_torch(torchless: Path) -> None:
+    done = _run_torchless(torchless, "-m", "broken_convnets", "lint")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert " entries, 0 problems" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["reproduce", "trace", "score", "learn", "variants", "cost"])
+def test_a_command_that_runs_networks_says_what_to_install(command: str, torchless: Path) -> None:
+    program = ["train.py"] if command == "trace" else []
+    done = _run_torchless(torchless, "-m", "broken_convnets", command, *program)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: `{command}` {MISSING}"
+
+
+def test_trace_in_python_says_what_to_install(torchless: Path) -> None:
+    done = _run_torchless(torchless, "-c", "import broken_convnets\nbroken_convnets.trace")
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"ImportError: `trace` {MISSING}")
+
+
+def test_explain_in_python_works_without_torch(torchless: Path) -> None:
+    code = "import broken_convnets as b; print(b.explain('conv2d() got NoneType')[0].id)"
+    done = _run_torchless(torchless, "-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("none/")
+
+
+def test_the_wheel_never_changes_its_own_files(installed: Path, tmp_path: Path) -> None:
+    before = _contents(installed)
+    data = {"XDG_DATA_HOME": str(tmp_path / "data"), "PYTHONDONTWRITEBYTECODE": "1"}
+    chosen = ["none/missing_return", "--device", "cpu", "--update"]
+    for command in (
+        ["reproduce", *chosen],
+        ["cost", *chosen],
+        ["score", "traceback", "--only", "none/missing_return", "--update"],
+        ["coverage", "--write"],
+        ["new", "none/my_mistake"],
+        ["show", "none/missing_return"],
+    ):
+        _run(installed, *command, **data)
+    assert _contents(installed) == before
+    (own,) = (tmp_path / "data/broken-convnets").iterdir()
+    recorded = {str(path.relative_to(own)) for path in own.rglob("*") if path.is_file()}
+    assert {
+        "cases/none/my_mistake.toml",
+        "docs/coverage.md",
+        "results/README.md",
+        "results/tools/traceback.toml",
+    } <= recorded
+
+
+def test_results_of_the_user_are_read_first(installed: Path, tmp_path: Path) -> None:
+    data = {"XDG_DATA_HOME": str(tmp_path / "data")}
+    _run(installed, "reproduce", "none/missing_return", "--device", "cpu", "--update", **data)
+    (book,) = (tmp_path / "data").glob("*/*/results/torch-2.14.1/cpu.toml")
+    recorded = book.read_text().replace("must be Tensor, not NoneType", "must be a Tensor of mine")
+    for path in book.parents[1].glob("torch-*/*.toml"):
+        path.unlink()
+    book.write_text(recorded)
+    assert "must be a Tensor of mine" in _run(installed, "show", "none/missing_return", **data)
+    assert "must be a Tensor of mine" not in _run(installed, "show", "none/missing_return")
 
 
 def test_the_wheel_is_one_package_with_the_corpus_inside(installed: Path) -> None:
@@ -84,9 +242,7 @@ def test_the_installed_command_teaches(installed: Path) -> None:
     assert not (installed / "work").exists()
 
 
-def test_the_installed_package_gives_a_test_suite_its_fixtures(
-    installed: Path, tmp_path: Path
-) -> None:
+def test_the_installed_package_provides_pytest_fixtures(installed: Path, tmp_path: Path) -> None:
     suite = "def test_it(broken_convnet):\n    assert broken_convnet.truth.cause\n"
     (tmp_path / "test_mine.py").write_text(suite)
     points = next(installed.glob("*.dist-info")) / "entry_points.txt"

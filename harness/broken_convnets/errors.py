@@ -1,14 +1,14 @@
-"""The exceptions that mean bad input: one sentence for the user, exit code 2."""
+"""Exceptions for invalid input: the command line prints one sentence and exits with 2."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
-    """Something that the user can mend; the message says which and how."""
+    """The user can correct it; the message says what is wrong, where, and what to do."""
 
 
 class CorpusError(UsageError):
-    """There is no such corpus, or no such entry in it."""
+    """A corpus, or an entry in it, does not exist or cannot be read."""
 
 
 class RecordError(UsageError):
@@ -16,8 +16,8 @@ class RecordError(UsageError):
 
 
 class DeviceError(UsageError):
-    """A device was asked for that is not there."""
+    """A requested device is not available."""
 
 
 class RunnerError(UsageError):
-    """The processes that run programs could not be started, or went away."""
+    """The processes that run programs could not start, or died."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_corpus(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of the corpus."""
+    """Add `--corpus`, the folder of the corpus."""
     parser.add_argument(
         "--corpus",
         type=Path,
@@ -24,22 +24,22 @@ def add_corpus(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ids(parser: argparse.ArgumentParser) -> None:
-    """Add the entries to use; none means all."""
-    parser.add_argument("ids", nargs="*", metavar="ID", help="an id, a topic, or a glob")
+    """Add the ids of the entries to use; no ids means all entries."""
+    parser.add_argument("ids", nargs="*", metavar="ID", help="id, topic or glob (default: all)")
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
-    """Add the one entry to use."""
+    """Add the id of the one entry to use."""
     parser.add_argument("id", metavar="ID", help="case or control id, see `list`")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the machine-readable output."""
+    """Add `--json`, the machine-readable output."""
     parser.add_argument("--json", action="store_true", help="print one JSON document to stdout")
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Add the number of parallel workers."""
+    """Add `--workers`, the number of parallel worker processes."""
     parser.add_argument(
         "--workers",
         type=positive,
@@ -50,7 +50,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 
 
 def add_devices(parser: argparse.ArgumentParser) -> None:
-    """Add the devices to run on, and whether to update the recorded results."""
+    """Add `--device` and `--update`."""
     parser.add_argument(
         "--device",
         default="auto",

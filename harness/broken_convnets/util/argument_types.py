@@ -1,4 +1,4 @@
-"""Types for argparse: each turns one argument into a value, or rejects it."""
+"""Argument types for argparse: each converts one argument, or rejects it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Number = TypeVar("Number", int, float)
 
 
 def _numbers(
-    kind: Callable[[str], Number], holds: Callable[[Number], bool], noun: str
+    kind: Callable[[str], Number], accepts: Callable[[Number], bool], description: str
 ) -> Callable[[str], Number]:
-    """Return what reads a number for which `holds`; others are not `noun`."""
+    """Return a converter that rejects every text but numbers that `accepts` accepts."""
 
     def value(text: str) -> Number:
         try:
             number = kind(text)
         except ValueError:
             number = None
-        if number is None or not holds(number):
-            message = f"{text!r} is not {noun}"
+        if number is None or not accepts(number):
+            message = f"{text!r} is not {description}"
             raise argparse.ArgumentTypeError(message)
         return number
 
@@ -33,9 +33,9 @@ def _numbers(
 count = _numbers(int, lambda number: number >= 0, "a non-negative integer")
 positive = _numbers(int, lambda number: number > 0, "a positive integer")
 fraction = _numbers(float, lambda number: 0 < number < 1, "a fraction between 0 and 1")
-seconds = _numbers(float, lambda number: 0 < number < float("inf"), "a number of seconds")
+seconds = _numbers(float, lambda number: 0 < number < float("inf"), "a positive number of seconds")
 
 
 def cpu_count() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

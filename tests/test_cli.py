@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import broken_convnets
 import pytest
-from broken_convnets import __version__
 from broken_convnets.cli import main
 from broken_convnets.commands.registry import COMMANDS, GROUPS
+from broken_convnets.version import __version__
 from kit import RAISES, SAYS, Pair, Solo, corpus_of, patched, put
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_a_mistaken_command_exits_2(arguments: list[str], harness: Command) -> N
     assert "usage: " in done.err
 
 
-@pytest.mark.parametrize("command", [["list"], ["lint"], ["reproduce"], ["new", "a/b"]])
+@pytest.mark.parametrize("command", [["list"], ["lint"], ["reproduce"]])
 def test_a_folder_without_a_corpus_exits_2(command: list[str], harness: Command) -> None:
     harness.root = harness.root / "nowhere"
     done = harness(*command)

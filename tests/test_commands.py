@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+import tomli
+from broken_convnets.commands.new.skeleton import SPEC
 from broken_convnets.corpus.lint import lint
+from broken_convnets.corpus.spec import Broken, CaseSpec, Healthy
 from kit import HEALTHY, RAISES, SAYS, Pair, Solo, corpus_of, put
 
 if TYPE_CHECKING:
@@ -81,11 +84,26 @@ def test_a_new_case_needs_only_its_prose(harness: Command) -> None:
     }
 
 
+def test_the_template_of_a_new_case_has_only_keys_of_the_format() -> None:
+    template = tomli.loads(SPEC)
+    for keys, spec in ((template, CaseSpec), (template["broken"], Broken)):
+        assert keys.keys() <= set(spec.__struct_fields__)
+    assert template["fixed"].keys() <= set(Healthy.__struct_fields__)
+
+
+def test_new_starts_a_corpus_in_an_empty_folder(harness: Command) -> None:
+    harness.root = harness.root / "mine"
+    assert "does not exist: create the folder first" in harness("new", "loss/first").err
+    harness.root.mkdir()
+    assert harness("new", "loss/first").code == 0
+    assert [item["id"] for item in harness.json("list")] == ["loss/first"]
+
+
 @pytest.mark.parametrize("name", ["loss/pair", "loss/myth", "shape/pair"])
 def test_new_rejects_an_id_in_use(name: str, harness: Command) -> None:
     done = harness("new", name)
     assert done.code == 2
-    assert "is taken by" in done.err
+    assert "is in use by" in done.err
     assert not (harness.root / "cases/loss").exists()
 
 
@@ -93,7 +111,7 @@ def test_new_rejects_an_id_in_use(name: str, harness: Command) -> None:
 def test_new_rejects_an_invalid_id(name: str, harness: Command) -> None:
     done = harness("new", name)
     assert done.code == 2
-    assert "is no id: write <topic>/<id>" in done.err
+    assert f"invalid id {name!r}: expected <topic>/<id> in lower_snake_case" in done.err
 
 
 def test_no_color_removes_the_colors(harness: Command, monkeypatch: pytest.MonkeyPatch) -> None:

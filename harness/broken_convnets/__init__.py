@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.util.optional import first_missing, how_to_install
+from broken_convnets.version import __version__
 
 if TYPE_CHECKING:
     from broken_convnets.commands.explain.matching import explain
     from broken_convnets.commands.trace.check import check
     from broken_convnets.commands.trace.trace import trace
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "check", "explain", "trace"]
 
 # Imported on first use, with the optional libraries each needs: torch takes seconds to import.

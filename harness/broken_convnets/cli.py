@@ -11,11 +11,11 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from broken_convnets import __version__
 from broken_convnets.commands.registry import COMMANDS, GROUPS
 from broken_convnets.commands.shared_options import add_corpus
 from broken_convnets.errors import UsageError
 from broken_convnets.util.optional import first_missing, how_to_install
+from broken_convnets.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -49,7 +49,7 @@ class Law(StrEnum):
     PARAMETERS_AS_DECLARED = (
         "parameters-as-declared",
         "The network has the declared number of trainable parameters and of all parameters.",
-        "the network has another number of trainable parameters or of all parameters than declared",
+        "the number of trainable parameters or of all parameters is not as declared",
     )
     NO_WARNINGS = (
         "no-warnings",

@@ -1,1 +1,1 @@
-"""The `new` command: write the skeleton of a case."""
+"""The `new` command: create the files of a new case."""

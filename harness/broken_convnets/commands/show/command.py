@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.shared_options import add_id, add_json
 from broken_convnets.commands.show.page import page
 from broken_convnets.corpus.entries import find
+from broken_convnets.corpus.locations import results_to_read
 from broken_convnets.util import terminal
 from broken_convnets.util.json_output import print_json
 from broken_convnets.verdicts import records
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one entry as a page, or with `--json` as an object."""
     entry = find(options.corpus, options.id)
-    results = options.corpus / "results"
+    results = results_to_read(options.corpus)
     release, record = records.newest(results, entry.id)
     if options.json:
         print_json(
@@ -36,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         times = stored.sentence(stored.read(results, "cpu"), entry.id)
-        terminal.console().print(page(entry, record, release, times))
+        terminal.console().print(page(entry, options.corpus, record, release, times))
     return 0

@@ -1,7 +1,8 @@
-"""The page of one entry in the terminal: its message, its diff, why, and how to find it."""
+"""The page of one entry in the terminal: what happens, what it means, the fix, then the details."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -14,64 +15,104 @@ from broken_convnets.corpus.source_lines import lines_of
 from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from broken_convnets.corpus.entries import Control, Entry
     from broken_convnets.corpus.spec import OtherMessage
     from broken_convnets.verdicts.records import Record
 
-
-def page(entry: Entry, record: Record | None, release: str, times: str = "") -> RenderableType:
-    """Return all that is known about one entry; `times` is a sentence about its times."""
-    if isinstance(entry, Case):
-        return _case_page(entry, record, release, times)
-    return _control_page(entry)
+WORDINGS = 5  # shown at most
+FIRST_LAYERS, LAST_LAYERS = 8, 16  # shown at most, of a longer trace
 
 
-def _case_page(case: Case, record: Record | None, release: str, times: str) -> RenderableType:
+def page(
+    entry: Entry, root: Path, record: Record | None = None, release: str = "", times: str = ""
+) -> RenderableType:
+    """Return everything known about one entry of the corpus at `root`.
+
+    `record` is what happened under the torch `release`; `times` is a sentence on its run times.
+    """
+    parts = _case(entry, record, release) if isinstance(entry, Case) else _control(entry)
+    return Group(
+        Text(f"{entry.id}: {entry.spec.title}", style="bold"),
+        *parts,
+        *([_heading("Run time"), Text(times)] if times else []),
+        *_run_it(entry, root),
+    )
+
+
+def _case(case: Case, record: Record | None, release: str) -> Iterator[RenderableType]:
     spec = case.spec
-    broken = spec.broken
-    parts: list[RenderableType] = [Text(f"{case.id}: {spec.title}", style="bold")]
-    if broken.stage is Stage.SILENT:
-        parts += [
-            Text(f"Nothing is raised, but {law} is broken: {law.description}")
-            for law in sorted(broken.violates)
-        ]
-    else:
-        says = record.broken.message if record and record.broken else broken.message or ""
-        where = f"stage {broken.stage}" + (f", layer {broken.layer}" if broken.layer else "")
-        parts.append(Text(f"{broken.raises} ({where})", style="red"))
-        parts.append(Padding(Text(says), (0, 0, 0, 2)))
-    if spec.other_messages:
-        parts += [_heading("Other releases say"), *map(_seen, spec.other_messages)]
-    parts += [Text(""), source_diff(case)]
+    yield _heading("What happens")
+    yield from _silent(case) if spec.broken.stage is Stage.SILENT else _loud(case, record)
+    yield from (_heading("What it means"), Text(spec.why))
+    yield from (_heading("The fix"), source_diff(case))
+    yield from (Text("How to find it next time", style="bold"), Text(spec.diagnose))
+    yield from (_heading("How to tell it apart"), Text(spec.distinguish))
     if record and record.broken and record.broken.layers:
-        parts += [_heading(f"What each layer took and gave (torch {release})")]
-        parts += [Text(f"  {line}") for line in record.broken.layers]
-    if times:
-        parts += [_heading("How long it takes"), Text(times)]
-    parts += [_heading("What it means"), Text(spec.why)]
-    parts += [_heading("How to find it next time"), Text(spec.diagnose)]
-    parts += [_heading("Ask"), Text(spec.distinguish)]
-    parts += [_heading("Where people met it"), *(Text(f"  {url}") for url in spec.sources)]
-    parts += [_heading("Run it"), Text(f"  python cases/{case.id}.py")]
-    return Group(*parts)
+        yield _heading(f"Layer trace (torch {release})")
+        yield from _layers(record.broken.layers, case.id)
+    if spec.other_messages:
+        yield _heading("Other wordings")
+        yield from _other_wordings(spec.other_messages, case.id)
+    yield from (_heading("Reports"), *(Text(f"  {url}") for url in spec.sources))
 
 
-def _seen(seen: OtherMessage) -> Padding:
-    text = Text(seen.message)
-    text.append(f"  (torch {seen.torch})" if seen.torch else "", style="dim")
-    return Padding(text, (0, 0, 0, 2))
+def _silent(case: Case) -> Iterator[Text]:
+    yield Text("Nothing is raised.", style="red")
+    for law in sorted(case.spec.broken.violates):
+        yield Text(f"The program violates {law}: {law.violation}.", style="red")
 
 
-def _control_page(control: Control) -> RenderableType:
+def _loud(case: Case, record: Record | None) -> Iterator[RenderableType]:
+    broken = case.spec.broken
+    message = record.broken.message if record and record.broken else broken.message or ""
+    where = f"stage {broken.stage}" + (f", layer {broken.layer}" if broken.layer else "")
+    yield Text(f"{broken.raises} ({where})", style="red")
+    yield Padding.indent(Text(message), 2)
+
+
+def _layers(lines: list[str], name: str) -> Iterator[Text]:
+    more = len(lines) - FIRST_LAYERS - LAST_LAYERS
+    if more <= 1:
+        yield from (Text(f"  {line}") for line in lines)
+        return
+    yield from (Text(f"  {line}") for line in lines[:FIRST_LAYERS])
+    yield _more(more, name)
+    yield from (Text(f"  {line}") for line in lines[-LAST_LAYERS:])
+
+
+def _other_wordings(others: list[OtherMessage], name: str) -> Iterator[RenderableType]:
+    for other in others[:WORDINGS]:
+        text = Text(other.message)
+        text.append(f"  (torch {other.torch})" if other.torch else "", style="dim")
+        yield Padding.indent(text, 2)
+    if len(others) > WORDINGS:
+        yield _more(len(others) - WORDINGS, name)
+
+
+def _more(count: int, name: str) -> Text:
+    return Text(f"  … {count} more: `broken-convnets show {name} --json` has all", style="dim")
+
+
+def _control(control: Control) -> Iterator[RenderableType]:
     spec = control.spec
-    parts: list[RenderableType] = [Text(f"{control.id}: {spec.title}", style="bold")]
-    parts += [_heading("People say"), Text(f"  “{spec.claim}”")]
-    parts += [_heading("What is true"), Text(spec.truth)]
-    parts += [_heading("The proof"), *(Text(f"  {line}") for line in control.source.splitlines())]
-    parts += [_heading("Run it"), Text(f"  python controls/{control.id}.py")]
-    return Group(*parts)
+    yield from (_heading("Claim"), Text(f"  “{spec.claim}”"))
+    yield from (_heading("What is true"), Text(spec.truth))
+    yield _heading("The program")
+    yield from (Text(f"  {line}") for line in control.source.splitlines())
+    yield from (_heading("Reports"), *(Text(f"  {url}") for url in spec.sources))
+
+
+def _run_it(entry: Entry, root: Path) -> Iterator[Text]:
+    tree = "cases" if isinstance(entry, Case) else "controls"
+    path = os.path.relpath(root / tree / f"{entry.id}.py")
+    shown = str(root.absolute() / tree / f"{entry.id}.py") if path.startswith("..") else path
+    yield from (_heading("Run it"), Text(f"  python {shown}"))
+    yield Text(f"  broken-convnets reproduce {entry.id}")
 
 
 def _heading(text: str) -> Text:
@@ -79,7 +120,7 @@ def _heading(text: str) -> Text:
 
 
 def source_diff(case: Case) -> Text:
-    """Return the case's source with the fix's changes, and a mark where it raises."""
+    """Return the case's source with the changes of the fix, and a mark on the line that raises."""
     old, new = case.broken.splitlines(), case.fixed.splitlines()
     changes = {hunk.broken_start: hunk for hunk in hunks(case.broken, case.fixed)}
     symptom = symptom_line(case)

@@ -43,7 +43,7 @@ def torchless(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     (metadata,) = installed.glob("*.dist-info")
     for requirement in _required(Distribution.at(metadata)):
         for name in _top_level(distribution(requirement)):
-            (site / name).symlink_to(distribution(requirement).locate_file(name))
+            (site / name).symlink_to(str(distribution(requirement).locate_file(name)))
     for path in installed.iterdir():
         (site / path.name).symlink_to(path)
     return folder / "bin/python"

@@ -13,6 +13,7 @@ from pathlib import Path
 from broken_convnets.corpus.contents import TREES, Problem
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Corpus, Entry
+from broken_convnets.corpus.locations import results_to_read
 from broken_convnets.corpus.messages import Message, read
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.corpus.wording import split, wording
@@ -28,7 +29,7 @@ def lint(corpus: Corpus) -> list[Problem]:
 
 def _needless(corpus: Corpus) -> list[Problem]:
     """Refuse wordings in `seen` that the recorded results hold already, or that come twice."""
-    recorded = read(corpus.root / "results")
+    recorded = read(results_to_read(corpus.root))
     problems = []
     for case in corpus.entries.values():
         if isinstance(case, Case):

@@ -11,6 +11,7 @@ import tomli
 from msgspec import Struct
 
 from broken_convnets.corpus.entries import Case
+from broken_convnets.corpus.locations import results_to_read
 from broken_convnets.corpus.wording import split
 from broken_convnets.errors import CorpusError, RecordError
 
@@ -28,7 +29,6 @@ _LISTS = re.compile(r"^(?:holds|violates|layers) = \[", re.MULTILINE)
 _FAILED = re.compile(r'^ *"(?:\S+ )?(\w+): .* -> ✗",$', re.MULTILINE)
 
 
-RESULTS = "results"
 BOOKS = "torch-*/*.toml"
 REPORTS = "evidence/reports.jsonl"
 
@@ -51,7 +51,7 @@ class Kind(Struct):
 
 def known(corpus: Corpus) -> dict[str, list[Message]]:
     """Return each case's messages, each once, in the order of `ordered`; silent ones have none."""
-    recorded = read(corpus.root / RESULTS)
+    recorded = read(results_to_read(corpus.root))
     met = reports(corpus.root / REPORTS)
     cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
     return {
@@ -62,7 +62,7 @@ def known(corpus: Corpus) -> dict[str, list[Message]]:
 
 def files(corpus: Corpus) -> list[Path]:
     """Return the files that `known` reads."""
-    books = sorted((corpus.root / RESULTS).glob(BOOKS))
+    books = sorted(results_to_read(corpus.root).glob(BOOKS))
     reports = corpus.root / REPORTS
     return [*books, reports] if reports.is_file() else books
 

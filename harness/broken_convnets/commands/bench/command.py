@@ -15,6 +15,7 @@ from broken_convnets.commands.bench.timing_job import Call, TimedProgram
 from broken_convnets.commands.bench.verdict import MARGIN, Speed, verdict_of
 from broken_convnets.commands.shared_options import add_ids, add_json
 from broken_convnets.corpus.entries import Case, load
+from broken_convnets.corpus.locations import results_to_write
 from broken_convnets.corpus.revision import corpus_at
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
@@ -193,7 +194,7 @@ def _save(corpus: Corpus, report: BenchReport, device: str) -> Path:
     }
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     times = stored.BrokenTimes(device, report.new, today, costs, failures)
-    return stored.save(corpus.root / "results", times)
+    return stored.save(results_to_write(corpus.root), times)
 
 
 def _print(report: BenchReport, options: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from broken_convnets.commands.cost.baseline import CostBook, difference_lines, read
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import Case, load
+from broken_convnets.corpus.locations import results_to_read, results_to_write
 from broken_convnets.observe.facts import CostReport, RunRequest
 from broken_convnets.observe.runner import COUNT, open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Job, JobResult, Limits
@@ -77,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
         devices, missing = choose_devices(options.device, runtime_of(runner))
         counted = [count(runner, sides, device) for device in devices]
     known = set(sides_to_count(corpus, corpus.ids))
-    books = {device: read(_path(corpus, runtime_of(runner), device)) for device in devices}
+    results = results_to_read(corpus.root)
+    books = {device: read(_path(results, runtime_of(runner), device)) for device in devices}
     differences = {
         item.device: compare(books[item.device], item, known if not options.ids else set())
         for item in counted
@@ -157,13 +159,13 @@ def compare(book: CostBook | None, counts: Counts, known: set[str]) -> list[Diff
     return differences + [Difference(name, ["recorded, but no longer there"]) for name in gone]
 
 
-def _path(corpus: Corpus, runtime: RuntimeInfo, device: str) -> Path:
-    return corpus.root / "results" / f"torch-{runtime.torch}" / "cost" / f"{device}.toml"
+def _path(results: Path, runtime: RuntimeInfo, device: str) -> Path:
+    return results / f"torch-{runtime.torch}" / "cost" / f"{device}.toml"
 
 
 def update(corpus: Corpus, runtime: RuntimeInfo, counts: Counts, known: set[str]) -> Path:
     """Record the counts beside those of programs that were not counted now; return where."""
-    path = _path(corpus, runtime, counts.device)
+    path = _path(results_to_write(corpus.root), runtime, counts.device)
     former = read(path)
     programs = {**(former.programs if former else {}), **counts.programs}
     kept = {name: programs[name] for name in sorted(programs) if name in known}

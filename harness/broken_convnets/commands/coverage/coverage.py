@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
 
 import msgspec
 import tomli
 from msgspec import Struct
 
 from broken_convnets.corpus.entries import Case, Corpus
+from broken_convnets.corpus.locations import root_to_write
 from broken_convnets.errors import CorpusError
+from broken_convnets.util import files
 from broken_convnets.vocabulary import Stage
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = "docs/coverage.md"
 HEAD = """\
@@ -116,11 +114,12 @@ def _counts(name: str, counts: Counter[str]) -> list[str]:
 def write_or_compare(corpus: Corpus, *, write: bool) -> list[str]:
     """Return what is wrong with the coverage; bring its page up to date where asked to."""
     coverage = read(corpus)
-    path: Path = corpus.root / PAGE
     text = page(corpus, coverage)
     problems = coverage.problems()
     if write:
-        path.write_text(text, encoding="utf-8")
-    elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path = root_to_write(corpus.root) / PAGE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, text)
+    elif not (corpus.root / PAGE).is_file() or files.read(corpus.root / PAGE) != text:
         problems.append(f"{PAGE} is not current: run `broken-convnets coverage --write`")
     return problems

@@ -12,6 +12,7 @@ import msgspec
 from broken_convnets.commands.reproduce import report
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import load
+from broken_convnets.corpus.locations import results_to_read, results_to_write
 from broken_convnets.observe.runner import open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     started = time.perf_counter()
     ids = corpus.select(options.ids)
-    books = records.read_all(corpus.root / "results")
+    books = records.read_all(results_to_read(corpus.root))
     with terminal.console(stderr=True).status("loading torch"):
         opened = open_torch_runner(Limits(seconds=options.timeout, workers=options.workers))
     with opened as runner:
@@ -154,7 +155,7 @@ def _update(corpus: Corpus, session: Session) -> None:
     happened: dict[str, dict[str, records.Record]] = {}
     for outcome in session.outcomes:
         happened.setdefault(outcome.device, {})[outcome.id] = outcome.record
-    results = corpus.root / "results"
+    results = results_to_write(corpus.root)
     for path in records.update(results, session.runtime, happened, set(corpus.ids)):
         print(f"updated {path}", file=sys.stderr)
     for outcome in session.outcomes:

@@ -14,6 +14,7 @@ from broken_convnets.commands.site import code, entries, releases, svg, timings
 from broken_convnets.commands.site.journey import journey
 from broken_convnets.commands.site.prose import Prose, page_of
 from broken_convnets.corpus.entries import Case, Control
+from broken_convnets.corpus.locations import results_to_read
 from broken_convnets.verdicts import matrix
 from broken_convnets.verdicts.records import read_all
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 MESSAGE = 140  # characters of a message in a list
 ALIKE = 8  # cases that a page lists as alike
-SCOREBOARD = "results/tools/README.md"  # what tools score, where that is recorded
+SCOREBOARD = "tools/README.md"  # in results/, where scores are recorded
 TAKEN = {"index", "myths", "releases", "timings", "scoreboard"}  # names of pages of our own
 NAMED = {"why-none", "scoreboard", "verification"}  # documents that base.html links by itself
 
@@ -68,9 +69,10 @@ class Library:
     def __init__(self, corpus: Corpus) -> None:
         """Read the records; raises RecordError where one is damaged."""
         self.corpus = corpus
-        self.books = read_all(corpus.root / "results")
-        self.timings = timings.read(corpus.root / "results")
-        self.costs = [stored.read(corpus.root / "results", name) for name in matrix.DEVICES]
+        results = results_to_read(corpus.root)
+        self.books = read_all(results)
+        self.timings = timings.read(results)
+        self.costs = [stored.read(results, name) for name in matrix.DEVICES]
         self.documents = _documents(corpus.root)
         self.prose = Prose(corpus.entries, self.documents)
 
@@ -123,8 +125,9 @@ def _documents(root: Path) -> dict[str, str]:
     """Return the Markdown that becomes pages, by their names."""
     written = {path.stem: path for path in sorted((root / "docs").glob("*.md"))}
     found = {name: path for name, path in written.items() if name not in TAKEN}
-    if (root / SCOREBOARD).is_file():
-        found["scoreboard"] = root / SCOREBOARD
+    scoreboard = results_to_read(root) / SCOREBOARD
+    if scoreboard.is_file():
+        found["scoreboard"] = scoreboard
     return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
 
 

@@ -284,3 +284,24 @@ def test_the_entry_points_are_marked_for_global_completion() -> None:
         assert spec
         assert spec.origin
         assert b"PYTHON_ARGCOMPLETE_OK" in Path(spec.origin).read_bytes()[:1024]
+
+
+def test_one_ctrl_d_ends_the_text_that_explain_reads_from_a_terminal() -> None:
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "broken_convnets", "explain"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(ours, b"TypeError: conv2d() got NoneType\n\x04")
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        os.close(ours)
+        os.close(theirs)
+    assert "press Ctrl-D" in err
+    assert "none/" in out

@@ -77,11 +77,17 @@ class Reading(Struct, frozen=True):
 
 
 def tail(stream: BinaryIO) -> str:
-    """Return the last LIMIT characters of a stream, however long it is; not UTF-8 is replaced."""
-    kept = b""
-    while chunk := stream.read(LIMIT):
-        kept = (kept + chunk)[-4 * LIMIT :]  # a character has four bytes at most
-    return kept.decode("utf-8", errors="replace")[-LIMIT:]
+    """Return the last LIMIT characters of a stream of any length; invalid UTF-8 is replaced.
+
+    It reads by line, because on a terminal `read` would need a second Ctrl-D.
+    """
+    most = 4 * LIMIT  # bytes: a character has at most four
+    kept = bytearray()
+    while line := stream.readline(LIMIT):
+        kept += line
+        if len(kept) > 2 * most:
+            del kept[:-most]
+    return kept[-most:].decode("utf-8", errors="replace")[-LIMIT:]
 
 
 def read(text: str) -> Reading:

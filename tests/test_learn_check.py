@@ -1,4 +1,4 @@
-"""Any right fix solves a case; what only silences the failure never does, and hears why."""
+"""Any right fix solves a case; a change that only hides the failure does not."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.learn.editable_parts import closed_parts, judged
-from broken_convnets.commands.learn.grader import Examiner
-from broken_convnets.commands.learn.grading import DATA, FOLLOWS, IMPORTS, LAYERS, PROMISES, WORK
+from broken_convnets.commands.learn import checks
+from broken_convnets.commands.learn.editable_parts import closed_parts, graded_program
+from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.vocabulary import Law
 from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.learn.grading import Result
+    from broken_convnets.commands.learn.grading import GradingResult
     from broken_convnets.sandbox.fork_client import ForkServer
 
 CORPUS = load(default_root())
@@ -27,11 +27,11 @@ LEARNS = Law.EVERY_PARAMETER_LEARNS
 
 @dataclass(frozen=True)
 class Try:
-    """A change to a case, and where it is no fix, what the learner is told."""
+    """A change to a case, and what the result names if it is not a fix."""
 
     id: str
     changes: tuple[tuple[str, str], ...]
-    told: str = ""  # a law that is named, or a part of the failure
+    expected: str = ""  # a violated law or check, or a part of the failure
 
     def source(self) -> str:
         return patched(*self.changes, source=_case(self.id).broken)
@@ -47,7 +47,7 @@ def _in_run(new: str, old: str = "    loss.backward()\n    return loss\n") -> tu
     return old, new
 
 
-SILENCERS = {
+NOT_FIXED = {
     "zeros of the right shape": Try(
         "none/missing_return",
         ((ATTENTION, "        return torch.zeros_like(x)\n"),),
@@ -77,7 +77,7 @@ SILENCERS = {
     "a layer taken out altogether": Try(
         "none/missing_return",
         (("        x = self.attend(x)\n", ""), ("        self.attend = ChannelAttention(8)\n", "")),
-        LAYERS,
+        checks.REQUIRED_LAYERS.name,
     ),
     "a constant": Try(
         "none/missing_return",
@@ -103,27 +103,27 @@ SILENCERS = {
                 "torch.Tensor([index % 10 for index in range(batch_size)]).bool().long()",
             ),
         ),
-        DATA,
+        checks.DISTINCT_VALUES.name,
     ),
     "labels cast where they are used": Try(
         "dtype/float_class_labels",
         (("(net(images), labels)", "(net(images), labels.bool().long())"),),
-        FOLLOWS,
+        checks.DEPENDENCIES.name,
     ),
     "labels clamped": Try(
         "loss/labels_start_at_one",
         (("(net(images), labels)", "(net(images), labels.clamp(max=9))"),),
-        FOLLOWS,
+        checks.DEPENDENCIES.name,
     ),
     "strict=False": Try(
         "state/dataparallel_prefix",
         (("load_state_dict(torch.load(file))", "load_state_dict(torch.load(file), strict=False)"),),
-        FOLLOWS,
+        checks.DEPENDENCIES.name,
     ),
     "nothing is saved": Try(
         "state/dataparallel_prefix",
         (("    fresh.load_state_dict(torch.load(file))\n", "    fresh = net\n"),),
-        WORK,
+        checks.SIDE_EFFECTS.name,
     ),
     "retain_graph": Try(
         "training/hidden_state_not_detached",
@@ -158,7 +158,7 @@ SILENCERS = {
     "one step only": Try(
         "training/missing_train_mode_after_validation",
         (("        print(epoch, accuracy(net, images, labels).item())\n", ""),),
-        WORK,
+        checks.SIDE_EFFECTS.name,
     ),
     "inputs that never fail": Try(
         "shape/linear_in_features_image_size", (("3, 64, 64", "3, 32, 32"),), "RuntimeError: mat1"
@@ -179,11 +179,11 @@ SILENCERS = {
             ("import torch\n", "import warnings\n\nimport torch\n"),
             (ATTENTION, "        return x * weights[:, :, None, None]\n"),
         ),
-        IMPORTS,
+        checks.ALLOWED_IMPORTS.name,
     ),
 }
 
-RIGHT = {
+FIXED = {
     "mul for *": Try(
         "none/missing_return",
         ((ATTENTION, "        return x.mul(weights.unflatten(1, (-1, 1, 1)))\n"),),
@@ -267,48 +267,48 @@ RIGHT = {
 
 
 @pytest.fixture(scope="module")
-def examiner(server: ForkServer) -> Examiner:
-    return Examiner(server)
+def grader(server: ForkServer) -> Grader:
+    return Grader(server)
 
 
-def _told(result: Result) -> str:
-    return " ".join([result.failure, *(breach.law for breach in result.breaches)])
+def _named(result: GradingResult) -> str:
+    return " ".join([result.failure, *(violation.law for violation in result.violations)])
 
 
-@pytest.mark.parametrize("name", SILENCERS)
-def test_what_only_silences_a_failure_never_passes(name: str, examiner: Examiner) -> None:
-    change = SILENCERS[name]
-    result = examiner.examine(_case(change.id), change.source(), NAME)
+@pytest.mark.parametrize("name", NOT_FIXED)
+def test_a_change_that_only_hides_the_failure_is_unsolved(name: str, grader: Grader) -> None:
+    change = NOT_FIXED[name]
+    result = grader.grade(_case(change.id), change.source(), NAME)
     assert not result.solved
-    assert change.told in _told(result), result
+    assert change.expected in _named(result), result
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_every_right_fix_passes(name: str, examiner: Examiner) -> None:
-    change = RIGHT[name]
-    result = examiner.examine(_case(change.id), change.source(), NAME)
+@pytest.mark.parametrize("name", FIXED)
+def test_every_right_fix_is_solved(name: str, grader: Grader) -> None:
+    change = FIXED[name]
+    result = grader.grade(_case(change.id), change.source(), NAME)
     assert result.solved, result
     assert change.source() != _case(change.id).fixed
 
 
-def test_a_broken_promise_is_told_as_a_sentence(examiner: Examiner) -> None:
-    change = SILENCERS["detach"]
-    result = examiner.examine(_case(change.id), change.source(), NAME)
-    (breach,) = [item for item in result.breaches if item.law == LEARNS]
-    assert breach.promise == LEARNS.description
-    assert "the gradient of conv.weight is none" in breach.note
+def test_a_violated_law_is_reported_with_its_sentences(grader: Grader) -> None:
+    change = NOT_FIXED["detach"]
+    result = grader.grade(_case(change.id), change.source(), NAME)
+    (violation,) = [item for item in result.violations if item.law == LEARNS]
+    assert violation.description == LEARNS.description
+    assert "the gradient of conv.weight is none" in violation.note
 
 
-def test_the_case_itself_is_unsolved_and_our_fix_solves(examiner: Examiner) -> None:
+def test_the_case_is_unsolved_and_our_fix_is_solved(grader: Grader) -> None:
     for name in ("none/missing_return", "batch/softmax_over_batch"):
         case = _case(name)
-        assert not examiner.examine(case, case.broken, NAME).solved
-        assert examiner.examine(case, case.fixed, NAME).solved
+        assert not grader.grade(case, case.broken, NAME).solved
+        assert grader.grade(case, case.fixed, NAME).solved
 
 
-def test_the_traceback_is_that_of_the_learners_file(examiner: Examiner) -> None:
+def test_the_traceback_shows_the_learners_file_and_lines(grader: Grader) -> None:
     source = "\n\n" + _case("none/missing_return").broken
-    result = examiner.examine(_case("none/missing_return"), source, NAME)
+    result = grader.grade(_case("none/missing_return"), source, NAME)
     lines = result.traceback.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert f'  File "{NAME}", line 29, in forward' in lines
@@ -317,10 +317,8 @@ def test_the_traceback_is_that_of_the_learners_file(examiner: Examiner) -> None:
     assert "harness" not in result.traceback
 
 
-def test_a_syntax_error_is_shown_as_python_shows_it(examiner: Examiner) -> None:
-    result = examiner.examine(
-        case_of(Pair()), HEALTHY.replace("class Net(", "class Net("[:-1]), NAME
-    )
+def test_a_syntax_error_is_shown_like_python_shows_it(grader: Grader) -> None:
+    result = grader.grade(case_of(Pair()), HEALTHY.replace("class Net(", "class Net("[:-1]), NAME)
     assert not result.solved
     assert f'File "{NAME}", line 7' in result.traceback
     assert result.failure.startswith("SyntaxError")
@@ -328,82 +326,85 @@ def test_a_syntax_error_is_shown_as_python_shows_it(examiner: Examiner) -> None:
 
 @pytest.mark.parametrize(
     ("line", "failure"),
-    [("while True: pass", "timeout: still running"), ("os._exit(3)", "crashed: the process ended")],
+    [
+        ("while True: pass", "timeout: used more than"),
+        ("os._exit(3)", "crashed: the process ended"),
+    ],
 )
-def test_a_program_that_gives_no_facts_is_unsolved(
+def test_a_program_that_times_out_or_exits_is_unsolved(
     line: str, failure: str, strict_runner: ForkServer
 ) -> None:
-    result = Examiner(strict_runner).examine(case_of(Pair()), doing(line, needs="os"), NAME)
+    result = Grader(strict_runner).grade(case_of(Pair()), doing(line, needs="os"), NAME)
     assert not result.solved
     assert failure in result.failure
 
 
-def test_what_a_program_prints_is_bounded(examiner: Examiner) -> None:
-    result = examiner.examine(case_of(Pair()), doing("print('x' * 99_999)"), NAME)
+def test_the_output_of_a_program_is_limited(grader: Grader) -> None:
+    result = grader.grade(case_of(Pair()), doing("print('x' * 99_999)"), NAME)
     assert result.solved
     assert 0 < len(result.printed) < 5_000
 
 
-def test_an_endless_traceback_keeps_its_ends(examiner: Examiner) -> None:
+def test_a_long_traceback_keeps_its_beginning_and_end(grader: Grader) -> None:
     source = doing("return self.again(x, 90)").replace(
         "    def forward",
         "    def again(self, x, n):\n"
         "        return [self.again(x, n - 1) for _ in range(1)] if n else x.none()\n\n"
         "    def forward",
     )
-    result = examiner.examine(case_of(Pair()), source, NAME)
+    result = grader.grade(case_of(Pair()), source, NAME)
     assert len(result.traceback.splitlines()) <= 61
     assert "more lines ..." in result.traceback
     assert result.traceback.endswith("has no attribute 'none'")
 
 
-def test_a_closed_part_is_judged_as_it_was_and_named() -> None:
+def test_a_changed_closed_part_is_replaced_by_the_original_and_named() -> None:
     case = _case("shape/linear_in_features_image_size")
     assert closed_parts(case) == ["example_inputs"]
     changed = case.broken.replace("3, 64, 64", "3, 32, 32")
-    contract = judged(case, changed)
+    contract = graded_program(case, changed)
     assert contract.restored == ["example_inputs"]
     assert contract.source.startswith(changed.rstrip())
     assert contract.source.endswith("(torch.randn(batch_size, 3, 64, 64),)\n")
-    assert judged(case, case.fixed).source == case.fixed
+    assert graded_program(case, case.fixed).source == case.fixed
 
 
-def test_a_decorator_is_put_back_with_its_function() -> None:
+def test_a_removed_decorator_is_restored_with_its_function() -> None:
     case = _case("batch/hardcoded_batch_size")
-    contract = judged(case, case.broken.replace("@torch.no_grad()\n", ""))
+    contract = graded_program(case, case.broken.replace("@torch.no_grad()\n", ""))
     assert "run" in contract.restored
     assert "@torch.no_grad()\ndef run" in contract.source
 
 
-def test_a_run_is_open_where_the_mistake_is_in_the_data_only() -> None:
+def test_run_may_be_changed_only_if_the_mistake_is_in_the_data() -> None:
     assert "run" not in closed_parts(_case("dtype/float_class_labels"))
     assert "run" in closed_parts(_case("batch/hardcoded_batch_size"))
 
 
-def test_debugging_prints_in_a_closed_part_do_no_harm(examiner: Examiner) -> None:
+def test_debugging_prints_in_a_closed_part_do_not_matter(grader: Grader) -> None:
     case = _case("batch/hardcoded_batch_size")
     printing = case.fixed.replace("    net.eval()\n", "    net.eval()\n    print(images.shape)\n")
-    result = examiner.examine(case, printing, NAME)
+    result = grader.grade(case, printing, NAME)
     assert result.solved
     assert result.restored == ["run"]
     assert "torch.Size" in result.printed
 
 
-def test_a_program_that_fails_under_another_seed_only_is_unsolved(examiner: Examiner) -> None:
+def test_a_program_that_fails_only_with_another_seed_is_unsolved(grader: Grader) -> None:
     source = doing("if torch.initial_seed() == 3: raise ValueError('rare')")
-    result = examiner.examine(case_of(Pair()), source, NAME)
+    result = grader.grade(case_of(Pair()), source, NAME)
     assert not result.solved
     assert result.failure == "ValueError: rare"
 
 
-def test_what_is_no_part_of_the_task_is_advice(examiner: Examiner) -> None:
+def test_a_violation_outside_the_task_is_advice(grader: Grader) -> None:
     case = _case("batch/hardcoded_batch_size")
-    result = examiner.examine(case, case.broken.replace("view(4,", "view(len(x),"), NAME)
+    result = grader.grade(case, case.broken.replace("view(4,", "view(len(x),"), NAME)
     assert result.solved
     assert [item.law for item in result.advice] == [Law.EXPORTS]
 
 
-def test_a_run_that_makes_up_its_labels_is_unsolved(examiner: Examiner) -> None:
+def test_a_run_that_ignores_its_labels_is_unsolved(grader: Grader) -> None:
     source = patched(
         (
             "nn.functional.cross_entropy(net(x), labels)",
@@ -413,9 +414,9 @@ def test_a_run_that_makes_up_its_labels_is_unsolved(examiner: Examiner) -> None:
     )
     broken = patched(("cross_entropy(net(x)", "cross_entropy(net(x)[0]"), source=TRAINED)
     case = case_of(Pair(broken, TRAINED, output="float32[]"))
-    result = examiner.examine(case, source, NAME)
+    result = grader.grade(case, source, NAME)
     assert not result.solved
-    assert Law.ONE_BATCH_CAN_BE_LEARNED in _told(result)
+    assert Law.ONE_BATCH_CAN_BE_LEARNED in _named(result)
 
 
 @pytest.mark.parametrize(
@@ -425,11 +426,14 @@ def test_a_run_that_makes_up_its_labels_is_unsolved(examiner: Examiner) -> None:
         Pair(extra={"torch": "<1"}),
     ],
 )
-def test_a_case_of_other_releases_is_never_solved(pair: Pair, examiner: Examiner) -> None:
-    result = examiner.examine(case_of(pair), HEALTHY, NAME)
+def test_a_case_for_other_releases_is_never_solved(pair: Pair, grader: Grader) -> None:
+    result = grader.grade(case_of(pair), HEALTHY, NAME)
     assert not result.solved
-    assert "not so under torch" in result.breaches[0].note
+    assert "does not apply to torch" in result.violations[0].note
 
 
-def test_every_promise_has_a_sentence() -> None:
-    assert all(text.endswith(".") for text in PROMISES.values())
+def test_every_check_is_named_once_and_described() -> None:
+    assert len({check.name for check in checks.ALL}) == len(checks.ALL)
+    for check in checks.ALL:
+        assert check.description.endswith(".")
+        assert not check.violation.endswith(".")

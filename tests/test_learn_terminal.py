@@ -1,4 +1,4 @@
-"""`learn` at a real terminal: keys, saved files, Ctrl-C, and the terminal given back."""
+"""`learn` on a real terminal: keys, saved files, Ctrl-C, and the restored terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE = 120  # seconds until something is on the screen, on a busy machine
+PATIENCE = 120  # seconds until a text appears, on a busy machine
 PAIR, OTHER = (f"{alias(case_of(Pair(), name))}.py" for name in ("shape/pair", "shape/other"))
 KEYS = "q quit"
 CTRL_C = "\x03"
@@ -49,7 +49,7 @@ class Terminal:
         self.seen = ""
 
     def expect(self, text: str) -> str:
-        """Read until `text` comes; return what came before it and was not yet expected."""
+        """Read until `text` appears; return the new text before it."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.seen:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
@@ -70,7 +70,7 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def end(self) -> int:
-        """Return the exit code; the terminal must be as it was before."""
+        """Return the exit code; the terminal settings must be the original ones."""
         _, status = os.waitpid(self.pid, 0)
         after = termios.tcgetattr(self.master)
         assert after[:4] == self.before[:4]
@@ -90,18 +90,18 @@ def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[T
             continue
 
 
-def test_a_learner_mends_two_programs(terminals: list[tuple[Terminal, Path]]) -> None:
+def test_a_learner_fixes_two_programs(terminals: list[tuple[Terminal, Path]]) -> None:
     terminal, folder = terminals[0]
     terminal.expect(OTHER.removesuffix(".py"))
     terminal.expect("mat1 and mat2 shapes")
     terminal.expect(KEYS)
     terminal.press("h")
     terminal.expect("Hint 1 of 1: Which shape arrives?")
-    terminal.press("\x1b[A")  # an arrow is no key of ours
+    terminal.press("\x1b[A")  # arrow keys are ignored
     terminal.press("d")
     terminal.expect("fc Linear: float32[4, 4, 4] -> ✗")
     terminal.press("sx")
-    terminal.expect("Not shown.")
+    terminal.expect("Canceled.")
     (folder / "work" / OTHER).write_text(HEALTHY)
     terminal.expect("Solved")
     terminal.press("n")
@@ -119,7 +119,7 @@ def test_a_learner_mends_two_programs(terminals: list[tuple[Terminal, Path]]) ->
     assert {entry.solved_at for entry in read(folder / "work").cases.values()} == {1}
 
 
-def test_ctrl_c_leaves_the_terminal_and_the_progress_in_order(
+def test_ctrl_c_restores_the_terminal_and_saves_the_progress(
     terminals: list[tuple[Terminal, Path]],
 ) -> None:
     terminal, folder = terminals[1]
@@ -131,7 +131,7 @@ def test_ctrl_c_leaves_the_terminal_and_the_progress_in_order(
     assert read(folder / "work").cases["shape/other"].hints == 1
 
 
-def test_a_terminal_that_is_killed_is_restored_too(
+def test_sigterm_restores_the_terminal(
     terminals: list[tuple[Terminal, Path]],
 ) -> None:
     terminal, folder = terminals[2]

@@ -25,7 +25,7 @@ SECONDS = 120  # for a cell: the first one loads torch, on a busy machine
 @pytest.fixture(autouse=True)
 def _no_second_server(runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "broken_convnets.commands.export.notebook.open_runner", lambda _: nullcontext(runner)
+        "broken_convnets.commands.export.notebook.open_torch_runner", lambda _: nullcontext(runner)
     )
 
 
@@ -51,7 +51,9 @@ def _text(outputs: list[Any]) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own
-def test_a_loud_case_fails_as_declared_and_shows_its_layers(tmp_path: Path) -> None:
+def test_the_notebook_of_a_case_that_raises_fails_as_declared_and_traces_layers(
+    tmp_path: Path,
+) -> None:
     book = _written("none/missing_return", tmp_path)
     program, run, trace = _executed(book, tmp_path)
     assert program == []
@@ -62,16 +64,16 @@ def test_a_loud_case_fails_as_declared_and_shows_its_layers(tmp_path: Path) -> N
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_silent_case_runs_to_its_end_and_names_the_law(tmp_path: Path) -> None:
+def test_the_notebook_of_a_silent_case_runs_to_its_end_and_names_the_law(tmp_path: Path) -> None:
     book = _written("batch/softmax_over_batch", tmp_path)
     outputs = _executed(book, tmp_path)
     assert all(item.output_type != "error" for cell in outputs for item in cell)
     page = "\n".join(cell.source for cell in book.cells)
     assert "In eval mode, the output for a sample does not depend on the rest of its batch." in page
-    assert "Seen here: sample 0 gives another output alone than in a batch of 4." in page
+    assert "Observed here: sample 0 gives another output alone than in a batch of 4." in page
 
 
-def test_the_answer_is_folded_and_last(tmp_path: Path) -> None:
+def test_the_answer_is_only_in_the_last_cell(tmp_path: Path) -> None:
     book = _written("none/missing_return", tmp_path)
     case: Any = load(default_root()).entries["none/missing_return"]
     *before, last = [cell.source for cell in book.cells]
@@ -81,7 +83,7 @@ def test_the_answer_is_folded_and_last(tmp_path: Path) -> None:
         assert all(secret not in text for text in before)
 
 
-def test_the_same_case_gives_the_same_notebook(tmp_path: Path) -> None:
+def test_notebooks_of_one_case_are_identical(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         _written("none/missing_return", tmp_path / name)
@@ -103,32 +105,34 @@ def test_cases_of_every_stage_have_a_notebook(tmp_path: Path) -> None:
     assert {"build", "inputs", "forward", "run"} <= set(stages)
 
 
-def test_a_file_that_is_there_is_kept(harness: Command, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(harness: Command, tmp_path: Path) -> None:
     path = tmp_path / "class.ipynb"
     path.write_text("mine")
     done = harness("export", "pair", "--notebook", "--out", str(path))
     assert done.code == 2
-    assert "is there already: delete it, or name another file with --out" in done.err
+    assert "exists already: delete it, or name another file with --out" in done.err
     assert path.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("myth", "is a control: only a pair has something to mend"), ("pear", "did you mean")],
+    [("myth", "is a control: only a case has something to fix"), ("pear", "did you mean")],
 )
-def test_what_has_no_notebook_gets_one_sentence(name: str, sentence: str, harness: Command) -> None:
+def test_an_entry_without_notebook_is_reported_in_one_sentence(
+    name: str, sentence: str, harness: Command
+) -> None:
     done = harness("export", "--notebook", name)
     assert done.code == 2
     assert sentence in done.err
 
 
-def test_a_folder_that_is_not_there_gets_one_sentence(harness: Command, tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_in_one_sentence(harness: Command, tmp_path: Path) -> None:
     done = harness("export", "pair", "--notebook", "--out", str(tmp_path / "no" / "x.ipynb"))
     assert done.code == 2
     assert "cannot be written (No such file or directory)" in done.err
 
 
-def test_without_nbformat_it_says_what_to_install(
+def test_without_nbformat_the_error_says_what_to_install(
     harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "nbformat", None)
@@ -137,7 +141,7 @@ def test_without_nbformat_it_says_what_to_install(
     assert done.err == "error: a notebook needs nbformat: pip install 'broken-convnets[teach]'\n"
 
 
-def test_a_notebook_has_no_name_that_gives_the_mistake_away(
+def test_the_file_name_does_not_reveal_the_mistake(
     harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -148,10 +152,12 @@ def test_a_notebook_has_no_name_that_gives_the_mistake_away(
     assert SAYS not in (tmp_path / done.out.strip()).read_text()
 
 
-def test_a_silent_case_that_does_not_run_has_no_notebook(harness: Command, tmp_path: Path) -> None:
+def test_no_notebook_is_written_for_a_silent_case_that_raises(
+    harness: Command, tmp_path: Path
+) -> None:
     loud = patched(("torch.relu", "torch.rely"))
     corpus_of(harness.root, {"loss/liar": Pair(broken=loud, silent=("samples-independent",))})
     done = harness("export", "liar", "--notebook", "--out", str(tmp_path / "x.ipynb"))
     assert done.code == 2
-    assert "loss/liar does not run here: no notebook was written" in done.err
+    assert "loss/liar does not run here, so no notebook was written" in done.err
     assert not (tmp_path / "x.ipynb").exists()

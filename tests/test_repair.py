@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.learn.grader import Examiner
+from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.score.patch import PatchError, difference
 from broken_convnets.commands.score.protocol import Diagnosis, Finding, Status
 from broken_convnets.commands.score.repair import judge, repaired
@@ -63,8 +63,8 @@ RIGHT = {
 
 
 @pytest.fixture(scope="module")
-def examiner(runner: Remembering) -> Examiner:
-    return Examiner(runner)
+def grader(runner: Remembering) -> Grader:
+    return Grader(runner)
 
 
 def _offering(*fixes: str | None) -> Diagnosis:
@@ -72,43 +72,43 @@ def _offering(*fixes: str | None) -> Diagnosis:
 
 
 @pytest.mark.parametrize("name", SICK)
-def test_a_fix_that_only_silences_is_none(name: str, examiner: Examiner) -> None:
-    assert repaired(examiner, _case(), _offering(SICK[name])) is False
+def test_a_fix_that_only_silences_is_none(name: str, grader: Grader) -> None:
+    assert repaired(grader, _case(), _offering(SICK[name])) is False
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_a_right_fix_passes(name: str, examiner: Examiner) -> None:
-    assert repaired(examiner, _case(), _offering(RIGHT[name])) is True
+def test_a_right_fix_passes(name: str, grader: Grader) -> None:
+    assert repaired(grader, _case(), _offering(RIGHT[name])) is True
 
 
-def test_the_first_fix_counts(examiner: Examiner) -> None:
+def test_the_first_fix_counts(grader: Grader) -> None:
     right, sick = RIGHT["our own fix"], SICK["zeros"]
-    assert repaired(examiner, _case(), _offering(None, right, sick)) is True
-    assert repaired(examiner, _case(), _offering(None, sick, right)) is False
+    assert repaired(grader, _case(), _offering(None, right, sick)) is True
+    assert repaired(grader, _case(), _offering(None, sick, right)) is False
 
 
-def test_no_fix_is_neither_right_nor_wrong(examiner: Examiner) -> None:
-    assert repaired(examiner, _case(), _offering(None, "")) is None
-    assert repaired(examiner, _case(), Diagnosis(Status.CLEAN)) is None
+def test_no_fix_is_neither_right_nor_wrong(grader: Grader) -> None:
+    assert repaired(grader, _case(), _offering(None, "")) is None
+    assert repaired(grader, _case(), Diagnosis(Status.CLEAN)) is None
 
 
-def test_a_case_of_other_releases_is_not_judged(examiner: Examiner) -> None:
+def test_a_case_of_other_releases_is_not_judged(grader: Grader) -> None:
     case = case_of(Pair(extra={"torch": "<1"}))
-    assert repaired(examiner, case, _offering(difference(BROKEN, HEALTHY, "net_0.py"))) is None
+    assert repaired(grader, case, _offering(difference(BROKEN, HEALTHY, "net_0.py"))) is None
 
 
-def test_a_variant_is_compared_with_its_own_fix(examiner: Examiner) -> None:
+def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
     """The layers of a variant have other names, its id is that of the case."""
     renamed = {text: text.replace("conv", "first") for text in (BROKEN, HEALTHY)}
     plain, variant = case_of(Pair()), case_of(Pair(renamed[BROKEN], renamed[HEALTHY]))
     for case in (plain, variant):
         fix = difference(case.broken, case.fixed, "net_0.py")
-        assert repaired(examiner, case, _offering(fix)) is True
+        assert repaired(grader, case, _offering(fix)) is True
     assert variant.id == plain.id
 
 
-def test_the_judge_says_why(examiner: Examiner) -> None:
-    result = judge(examiner, _case(), SICK["detached"])
-    assert "every-parameter-learns" in {breach.law for breach in result.breaches}
+def test_the_judge_says_why(grader: Grader) -> None:
+    result = judge(grader, _case(), SICK["detached"])
+    assert "every-parameter-learns" in {violation.law for violation in result.violations}
     with pytest.raises(PatchError, match="fits nowhere"):
-        judge(examiner, _case(), SICK["a diff of something else"])
+        judge(grader, _case(), SICK["a diff of something else"])

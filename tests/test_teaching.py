@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.learn.grader import Examiner
-from broken_convnets.commands.learn.ordering import alias, course
+from broken_convnets.commands.learn.grader import Grader
+from broken_convnets.commands.learn.ordering import alias, ordered_cases
 from broken_convnets.commands.show.page import symptom_line
 from broken_convnets.corpus.diff import cause_lines
 from broken_convnets.corpus.entries import Case, default_root, load
@@ -127,8 +127,8 @@ TRIED = [
 
 
 @pytest.fixture(scope="module")
-def examiner(server: ForkServer) -> Examiner:
-    return Examiner(server)
+def grader(server: ForkServer) -> Grader:
+    return Grader(server)
 
 
 def _case(name: str) -> Case:
@@ -139,14 +139,12 @@ def _case(name: str) -> Case:
 
 @pytest.mark.parametrize(("sentence", "name", "changes", "told"), TRIED, ids=lambda v: str(v)[:40])
 def test_what_learners_try_is_answered_as_the_page_says(
-    sentence: str, name: str, changes: list[tuple[str, str]], told: str, examiner: Examiner
+    sentence: str, name: str, changes: list[tuple[str, str]], told: str, grader: Grader
 ) -> None:
     assert sentence in PROSE
-    result = examiner.examine(
-        _case(name), patched(*changes, source=_case(name).broken), "work/net.py"
-    )
+    result = grader.grade(_case(name), patched(*changes, source=_case(name).broken), "work/net.py")
     assert result.solved == (not told), result
-    named = [*(breach.law for breach in result.breaches), *result.restored]
+    named = [*(violation.law for violation in result.violations), *result.restored]
     assert not told or told in named, result
     if told not in {"", "run", "example_inputs"}:
         assert f"`{told}`" in PROSE.partition(sentence)[2].partition(" They ")[0]
@@ -169,7 +167,7 @@ def test_the_command_of_a_lesson_gives_its_cases_in_order(lesson: str) -> None:
     (command,) = re.findall(r"harness learn (.+)", lesson)
     timetable = lesson.partition("**Homework.**")[0]
     wanted = [shown for shown, _ in MENTIONED.findall(timetable)]
-    assert [case.id for case in course(CORPUS, command.split())] == wanted
+    assert [case.id for case in ordered_cases(CORPUS, command.split())] == wanted
     assert all(shown == path for shown, path in MENTIONED.findall(lesson))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from broken_convnets.commands.variants import command as sessions
+from broken_convnets.commands.variants import command as variants_command
 from broken_convnets.commands.variants import (
     idioms,
     imports,
@@ -25,10 +25,15 @@ from broken_convnets.commands.variants import (
     structure,
     words,
 )
-from broken_convnets.commands.variants.draft import INTERFACE, Draft, draft
-from broken_convnets.commands.variants.make import DIFF_LIMIT, TRANSFORMATIONS, Variant, variant
-from broken_convnets.commands.variants.store import Store
-from broken_convnets.commands.variants.verify import Checked, verified
+from broken_convnets.commands.variants.make import (
+    DIFF_LIMIT,
+    TRANSFORMATIONS,
+    Variant,
+    make_variant,
+)
+from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair, program_pair
+from broken_convnets.commands.variants.store import VerificationCache
+from broken_convnets.commands.variants.verify import CheckedVariant, verify
 from broken_convnets.corpus import entries as corpora
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Control, Corpus
@@ -63,46 +68,48 @@ def real() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def made(real: Corpus) -> list[Variant]:
-    """Give three variants of each entry of the sample."""
-    return [variant(real.entries[name], 7, number) for name in SAMPLE for number in range(1, 4)]
+def variants(real: Corpus) -> list[Variant]:
+    """Return three variants of each entry of the sample."""
+    return [
+        make_variant(real.entries[name], 7, number) for name in SAMPLE for number in range(1, 4)
+    ]
 
 
-def drawn_from(seed: int) -> random.Random:
+def seeded(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311  (no secret)
 
 
 def changed(source: str, transform: str, seed: int = 0) -> str:
     """Return a healthy program after one transformation."""
-    drawn = draft(control_of(Solo(source)))
-    assert TRANSFORMATIONS[transform][0](drawn, drawn_from(seed)), f"{transform} did nothing"
-    return drawn.texts()[0]
+    pair = program_pair(control_of(Solo(source)))
+    assert TRANSFORMATIONS[transform][0](pair, seeded(seed)), f"{transform} did nothing"
+    return pair.texts()[0]
 
 
-def test_a_variant_is_the_same_in_every_process(real: Corpus) -> None:
+def test_a_variant_is_identical_in_every_process(real: Corpus) -> None:
     name = "none/missing_return"
     command = (
         "from pathlib import Path; from broken_convnets.corpus.entries import load; "
-        f"from broken_convnets.commands.variants.make import variant; e = load(Path('.')).entries['{name}'];"
-        " print(variant(e, 5, 3).entry.broken, end='')"
+        "from broken_convnets.commands.variants.make import make_variant; "
+        f"e = load(Path('.')).entries['{name}']; print(make_variant(e, 5, 3).entry.broken, end='')"
     )
-    told = [
+    printed = [
         subprocess.run(
             [sys.executable, "-c", command],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "harness")},
         ).stdout
         for seed in ("1", "2")
     ]
-    here = variant(real.entries[name], 5, 3).entry
+    here = make_variant(real.entries[name], 5, 3).entry
     assert isinstance(here, Case)
-    assert told == [here.broken, here.broken]
+    assert printed == [here.broken, here.broken]
 
 
-def test_making_variants_needs_no_torch() -> None:
+def test_making_variants_does_not_import_torch() -> None:
     command = (
         "import sys; import broken_convnets.commands.variants.make; print('torch' in sys.modules)"
     )
@@ -112,19 +119,19 @@ def test_making_variants_needs_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_numbers_and_seeds_give_other_variants_and_zero_is_the_original(real: Corpus) -> None:
+def test_each_seed_and_number_makes_another_variant_and_zero_is_the_original(real: Corpus) -> None:
     entry = real.entries["none/missing_return"]
     programs = {
-        variant(entry, seed, number).entry.programs()["broken"]
+        make_variant(entry, seed, number).entry.programs()["broken"]
         for seed in (1, 2)
         for number in range(1, 4)
     }
     assert len(programs) == 6
-    assert variant(entry, 1, 0).entry == entry
+    assert make_variant(entry, 1, 0).entry == entry
 
 
-def test_the_twins_differ_in_the_fix_alone(real: Corpus, made: list[Variant]) -> None:
-    for each in made:
+def test_both_sides_differ_only_by_the_fix(real: Corpus, variants: list[Variant]) -> None:
+    for each in variants:
         original, now = real.entries[each.id], each.entry
         assert isinstance(original, Case)
         assert isinstance(now, Case)
@@ -133,8 +140,8 @@ def test_the_twins_differ_in_the_fix_alone(real: Corpus, made: list[Variant]) ->
         assert 0 < sum(hunk.size for hunk in changes) <= DIFF_LIMIT, each.key
 
 
-def test_the_interface_stays(real: Corpus, made: list[Variant]) -> None:
-    for each in made:
+def test_the_interface_keeps_its_names(real: Corpus, variants: list[Variant]) -> None:
+    for each in variants:
         before = real.entries[each.id].programs()
         for side, source in each.entry.programs().items():
             assert _defined(before[side]) & INTERFACE <= _defined(source), each.key
@@ -152,8 +159,8 @@ def _defined(source: str) -> set[str]:
     return names
 
 
-def test_names_differ_and_give_nothing_away(made: list[Variant]) -> None:
-    for each in made:
+def test_new_names_differ_and_do_not_reveal_the_mistake(variants: list[Variant]) -> None:
+    for each in variants:
         assert all(old not in new for old, new in each.names.items())
         assert not set(each.names) & {"example_inputs", "run", "forward", "batch_size", "self"}
     every = [
@@ -170,16 +177,16 @@ def test_names_differ_and_give_nothing_away(made: list[Variant]) -> None:
     assert not [part for part in parts if GIVEAWAYS.fullmatch(part)]
 
 
-def test_a_layer_called_like_a_method_of_modules_keeps_its_name(real: Corpus) -> None:
+def test_a_layer_named_like_a_module_method_keeps_its_name(real: Corpus) -> None:
     entry = real.entries["module/layer_shadows_method"]
     for number in range(1, 5):
-        now = variant(entry, 3, number).entry
+        now = make_variant(entry, 3, number).entry
         assert isinstance(now, Case)
         assert "self.half" in now.broken
         assert "self.half" not in now.fixed
 
 
-def test_module_names_are_those_of_torch(runner: Remembering) -> None:
+def test_module_names_include_every_name_of_nn_module(runner: Remembering) -> None:
     source = "from torch import nn\nraise ValueError(' '.join(dir(nn.Module)))\n"
     raised = observations(runner, {"names": source})["names"].raised
     assert raised is not None
@@ -188,7 +195,7 @@ def test_module_names_are_those_of_torch(runner: Remembering) -> None:
     assert own <= naming.MODULE_NAMES
 
 
-def test_names_in_strings_follow_their_attributes() -> None:
+def test_names_in_strings_are_renamed_with_their_attributes() -> None:
     source = patched(
         ("self.conv = ", 'self.register_buffer("mean", torch.zeros(1))\n        self.conv = '),
         ("self.conv(x)", "self.conv(x - self.mean)"),
@@ -199,7 +206,7 @@ def test_names_in_strings_follow_their_attributes() -> None:
         assert f"x - self.{name}" in text
 
 
-def test_an_attribute_that_could_be_a_tensors_keeps_its_name() -> None:
+def test_an_attribute_that_could_belong_to_a_tensor_keeps_its_name() -> None:
     source = patched(
         ("self.conv = ", "self.mean = torch.zeros(1)\n        self.conv = "),
         ("self.conv(x)", "self.conv(x - self.mean - x.mean())"),
@@ -226,43 +233,43 @@ def test_an_attribute_that_could_be_a_tensors_keeps_its_name() -> None:
         ("reorder", r"(?s)def example_inputs.*class Net"),
     ],
 )
-def test_each_transformation_does_what_it_says(transform: str, pattern: str) -> None:
+def test_each_transformation_changes_what_its_name_says(transform: str, pattern: str) -> None:
     texts = []
     for seed in range(20):
-        drawn = draft(control_of(Solo(HEALTHY)))
-        if TRANSFORMATIONS[transform][0](drawn, drawn_from(seed)):
-            texts += drawn.texts()
+        pair = program_pair(control_of(Solo(HEALTHY)))
+        if TRANSFORMATIONS[transform][0](pair, seeded(seed)):
+            texts += pair.texts()
     assert any(re.search(pattern, text) for text in texts), texts[:1]
     for text in texts:
         compile(text, "variant", "exec")
 
 
-def _shorten(drawn: Draft, _: random.Random) -> bool:
-    drawn.sides = [ast.parse(text.replace("kernel_size=3", "3")) for text in drawn.texts()]
+def _shorten(pair: ProgramPair, _: random.Random) -> bool:
+    pair.sides = [ast.parse(text.replace("kernel_size=3", "3")) for text in pair.texts()]
     return True
 
 
-def _shorten_broken_side(drawn: Draft, rng: random.Random) -> bool:
-    _, fixed = drawn.sides
-    _shorten(drawn, rng)
-    drawn.sides[1] = fixed
+def _shorten_broken_side(pair: ProgramPair, rng: random.Random) -> bool:
+    _, fixed = pair.sides
+    _shorten(pair, rng)
+    pair.sides[1] = fixed
     return True
 
 
-@pytest.mark.parametrize(("shorten", "kept"), [(_shorten, True), (_shorten_broken_side, False)])
+@pytest.mark.parametrize(("shorten", "applied"), [(_shorten, True), (_shorten_broken_side, False)])
 def test_a_transformation_that_adds_a_difference_between_the_sides_is_undone(
     shorten: make.Transformation,
-    kept: bool,  # noqa: FBT001  (a parameter of the test)
+    applied: bool,  # noqa: FBT001  (a parameter of the test)
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(make, "TRANSFORMATIONS", {"shorten": (shorten, 1.0)})
-    made = variant(case_of(Pair()), 0, 1)
-    assert ("shorten" in made.transformations) is kept
-    for text in made.entry.programs().values():
-        assert ("kernel_size=3" in text) is not kept
+    each = make_variant(case_of(Pair()), 0, 1)
+    assert ("shorten" in each.transformations) is applied
+    for text in each.entry.programs().values():
+        assert ("kernel_size=3" in text) is not applied
 
 
-def test_pixels_and_what_is_flattened_follow_each_other() -> None:
+def test_the_linear_size_is_updated_when_the_image_size_changes() -> None:
     source = patched(("2, 4, 4)", "2, 8, 8)"), ("4 * 2 * 2", "4 * 6 * 6"))
     text = changed(source, "pixels")
     (side,) = set(re.findall(r"2, (\d+), \1\)", text))
@@ -270,14 +277,14 @@ def test_pixels_and_what_is_flattened_follow_each_other() -> None:
     assert f"4 * {int(side) - 2} * {int(side) - 2}" in text
 
 
-def test_pixels_written_out_in_one_number_follow_too() -> None:
+def test_a_linear_size_written_as_one_number_is_updated() -> None:
     source = patched(("2, 4, 4)", "2, 8, 8)"), ("4 * 2 * 2", "144"))
     text = changed(source, "pixels")
     (side,) = set(re.findall(r"2, (\d+), \1\)", text))
     assert f"Linear({4 * (int(side) - 2) ** 2}, 5)" in text
 
 
-def test_channels_that_are_two_outputs_joined_follow_both() -> None:
+def test_the_channels_after_a_concatenation_are_updated() -> None:
     convolved = "x = torch.relu(self.conv(x))"
     joined = f"{convolved}\n        x = self.last(torch.cat([x, x], dim=1))"
     layers = "self.last = nn.Conv2d(8, 4, kernel_size=1)\n        self.fc ="
@@ -288,31 +295,31 @@ def test_channels_that_are_two_outputs_joined_follow_both() -> None:
         assert f"nn.Conv2d({2 * int(size)}, {size}, kernel_size=1)" in text
 
 
-def test_layouts_differ_as_text_and_not_as_a_program(real: Corpus) -> None:
+def test_layouts_change_the_text_but_not_the_syntax_tree(real: Corpus) -> None:
     tree = ast.parse(real.entries["shape/flatten_before_conv"].programs()["broken"])
-    texts = {layout.render(tree, layout.draw(drawn_from(seed))) for seed in range(20)}
+    texts = {layout.render(tree, layout.random_style(seeded(seed))) for seed in range(20)}
     assert len(texts) > 3
     assert {ast.dump(ast.parse(text)) for text in texts} == {ast.dump(tree)}
     assert max(len(line) for text in texts for line in text.splitlines()) <= 100
 
 
-def test_a_comprehension_is_broken_without_another_comma() -> None:
+def test_wrapping_a_comprehension_adds_no_comma() -> None:
     source = "value = function(first_name + second_name for first_name, second_name in many)\n"
     text = layout.render(ast.parse(source), layout.Style(width=40))
     assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(source))
     assert len(text.splitlines()) > 1
 
 
-def test_what_raises_is_spelled_as_it_was() -> None:
+def test_the_failing_expression_is_not_rewritten() -> None:
     entry = case_of(Pair(patched(("x, 1", "x, 9")), declared={"expression": "torch.flatten(x, 9)"}))
     for seed in range(9):
-        drawn = draft(entry)
-        spelling.flattening(drawn, drawn_from(seed))
-        assert "torch.flatten(x, 9)" in drawn.texts()[0]
+        pair = program_pair(entry)
+        spelling.flattening(pair, seeded(seed))
+        assert "torch.flatten(x, 9)" in pair.texts()[0]
 
 
-def test_other_places_of_the_fix_are_found_again(real: Corpus, made: list[Variant]) -> None:
-    for each in made:
+def test_other_fix_sites_are_found_in_the_variant(real: Corpus, variants: list[Variant]) -> None:
+    for each in variants:
         original, now = real.entries[each.id], each.entry
         assert isinstance(original, Case)
         assert isinstance(now, Case)
@@ -321,12 +328,12 @@ def test_other_places_of_the_fix_are_found_again(real: Corpus, made: list[Varian
             assert place in now.broken
 
 
-def test_a_program_that_looks_at_all_layers_gets_no_other(real: Corpus) -> None:
-    drawn = draft(real.entries["module/backbone_children_without_forward"])
-    assert not spelling.layers_for_functions(drawn, drawn_from(1))
+def test_no_layer_is_added_to_a_program_that_iterates_over_its_layers(real: Corpus) -> None:
+    pair = program_pair(real.entries["module/backbone_children_without_forward"])
+    assert not spelling.layers_for_functions(pair, seeded(1))
 
 
-def test_softmax_becomes_a_layer_where_every_side_asks_for_the_same() -> None:
+def test_softmax_becomes_a_layer_only_if_both_sides_use_the_same_dimension() -> None:
     one, other = (
         patched(
             (
@@ -340,18 +347,18 @@ def test_softmax_becomes_a_layer_where_every_side_asks_for_the_same() -> None:
     def layered(broken: str, fixed: str) -> set[int]:
         counts = set()
         for seed in range(12):
-            drawn = draft(case_of(Pair(broken, fixed)))
-            spelling.layers_for_functions(drawn, drawn_from(seed))
-            counts.add(sum("nn.Softmax(dim=1)" in text for text in drawn.texts()))
+            pair = program_pair(case_of(Pair(broken, fixed)))
+            spelling.layers_for_functions(pair, seeded(seed))
+            counts.add(sum("nn.Softmax(dim=1)" in text for text in pair.texts()))
         return counts
 
     assert layered(one, one) == {0, 2}
     assert layered(other, one) == {0}
-    assert layered(one, HEALTHY) == {0}, "the fixed side would have a layer that nobody calls"
+    assert layered(one, HEALTHY) == {0}, "the fixed side would have a layer that is never called"
 
 
-def test_nothing_to_do_is_said() -> None:
-    bare = Draft([ast.parse('"""Nothing."""\nclass Net:\n    pass\n')])
+def test_a_transformation_returns_false_if_it_changes_nothing() -> None:
+    bare = ProgramPair([ast.parse('"""Nothing."""\nclass Net:\n    pass\n')])
     families = (
         structure.into_sequential,
         structure.into_submodule,
@@ -368,7 +375,7 @@ def test_nothing_to_do_is_said() -> None:
         renaming.attributes,
     )
     for family in families:
-        assert not family(Draft.thawed(bare.frozen()), drawn_from(0)), family.__name__
+        assert not family(ProgramPair.from_bytes(bare.to_bytes()), seeded(0)), family.__name__
 
 
 # Verification.
@@ -379,19 +386,23 @@ def as_variant(entry: Case | Control, **changes: Any) -> Variant:
     return Variant(entry.id, 1, 0, replace(entry, **changes), ("layout",), {}, resized=True)
 
 
-def check(runner: Remembering, *variants: Variant, store: Store | None = None) -> list[Checked]:
-    found = {each.variant.number: each for each in verified(runner, variants, store=store)}
+def check(
+    runner: Remembering, *variants: Variant, cache: VerificationCache | None = None
+) -> list[CheckedVariant]:
+    found = {each.variant.number: each for each in verify(runner, variants, cache=cache)}
     return [found[each.number] for each in variants]
 
 
-def test_good_variants_are_kept_with_their_own_place_and_layer(runner: Remembering) -> None:
+def test_good_variants_are_verified_with_their_own_expression_and_layer(
+    runner: Remembering,
+) -> None:
     entries: list[Case | Control] = [case_of(Pair()), control_of(Solo())]
-    drawn = [
-        replace(variant(e, 1, n), number=10 * i + n)
+    variants = [
+        replace(make_variant(e, 1, n), number=10 * i + n)
         for i, e in enumerate(entries)
         for n in (1, 2, 3)
     ]
-    found = check(runner, *drawn)
+    found = check(runner, *variants)
     assert [each.reason for each in found] == [""] * 6
     for each in found[:3]:
         now = each.variant.entry
@@ -429,15 +440,15 @@ RAISES = patched(("return self.fc", 'raise ValueError("no")\n        return self
         ),
     ],
 )
-def test_a_sick_variant_is_discarded_with_its_reason(
+def test_a_bad_variant_is_rejected_with_its_reason(
     runner: Remembering, sick: dict[str, str], reason: str
 ) -> None:
     (found,) = check(runner, as_variant(case_of(Pair()), **sick))
-    assert not found.kept
+    assert not found.verified
     assert found.reason.partition(":")[0] == reason, found.reason
 
 
-def test_a_silent_mistake_that_is_gone_or_another_is_discarded(runner: Remembering) -> None:
+def test_a_silent_mistake_that_disappeared_or_changed_is_rejected(runner: Remembering) -> None:
     untrained = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
     entry = case_of(Pair(untrained, silent=("nonlinear",)))
     other = patched(("torch.relu(self.conv(x))", "torch.relu(self.conv(x - x.mean()))"))
@@ -447,66 +458,69 @@ def test_a_silent_mistake_that_is_gone_or_another_is_discarded(runner: Rememberi
         replace(as_variant(entry, broken=HEALTHY), number=2),
         replace(as_variant(entry, broken=other), number=3),
     )
-    assert same.kept, same.reason
+    assert same.verified, same.reason
     assert gone.reason.startswith("not_reproduced")
     assert moved.reason.startswith("wrong_symptom")
 
 
-def test_a_variant_whose_control_breaks_a_law_is_discarded(runner: Remembering) -> None:
+def test_a_variant_of_a_control_that_violates_a_law_is_rejected(runner: Remembering) -> None:
     flat = patched(("torch.relu(self.conv(x))", "self.conv(x)"))
     (found,) = check(runner, as_variant(control_of(Solo()), source=flat))
     assert found.reason.startswith("control_failed: nonlinear")
 
 
 class Counting(Runner):
-    """A runner that counts what it is asked to run."""
+    """A runner that counts its jobs."""
 
     def __init__(self, runner: Remembering) -> None:
-        self.asked = 0
+        self.jobs = 0
         self._runner = runner
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
-        self.asked += len(jobs)
+        self.jobs += len(jobs)
         yield from self._runner.run(jobs, schema)
 
     def close(self) -> None:
         self._runner.close()
 
 
-def test_a_verification_is_not_repeated_and_a_damaged_one_is_done_again(
+def test_a_verification_is_cached_and_a_damaged_file_is_ignored(
     runner: Remembering, tmp_path: Path
 ) -> None:
     counting = Counting(runner)
-    store = Store(tmp_path, runtime_of(runner), "cpu")
-    drawn = variant(case_of(Pair()), 1, 1)
+    cache = VerificationCache(tmp_path, runtime_of(runner), "cpu")
+    each = make_variant(case_of(Pair()), 1, 1)
 
     def once() -> tuple[bool, str, int]:
-        before = counting.asked
-        (found,) = verified(counting, [drawn], store=store)
-        return found.kept, found.expression, counting.asked - before
+        before = counting.jobs
+        (found,) = verify(counting, [each], cache=cache)
+        return found.verified, found.expression, counting.jobs - before
 
     first = once()
     assert first[2] > 0
     assert once() == (*first[:2], 0)
     (file,) = tmp_path.glob("*/*.json")
-    for damage in ("", "{", '{"kept": "yes"}', '{"kept": true, "more": 1}', "\x00"):
+    for damage in ("", "{", '{"verified": "yes"}', '{"verified": true, "more": 1}', "\x00"):
         file.write_text(damage)
         assert once() == first
     file.write_bytes(b"\xff\xfe")
     assert once() == first
 
 
-def test_another_release_declaration_or_program_is_another_verification(
+def test_a_new_release_declaration_or_program_is_verified_again(
     runner: Remembering, tmp_path: Path
 ) -> None:
     newer = msgspec.structs.replace(runtime_of(runner), torch="99.0")
-    store, other = Store(tmp_path, runtime_of(runner), "cpu"), Store(tmp_path, newer, "cpu")
-    drawn = variant(case_of(Pair()), 1, 1)
-    list(verified(runner, [drawn], store=store))
-    assert store.get(drawn, 2) is not None
-    assert other.get(drawn, 2) is None
-    assert store.get(variant(case_of(Pair()), 1, 2), 2) is None
-    assert store.get(variant(case_of(Pair(declared={"message": "cannot"})), 1, 1), 2) is None
+    cache, other = (
+        VerificationCache(tmp_path, runtime_of(runner), "cpu"),
+        VerificationCache(tmp_path, newer, "cpu"),
+    )
+    each = make_variant(case_of(Pair()), 1, 1)
+    list(verify(runner, [each], cache=cache))
+    assert cache.get(each, 2) is not None
+    assert other.get(each, 2) is None
+    assert cache.get(make_variant(case_of(Pair()), 1, 2), 2) is None
+    assert cache.get(make_variant(case_of(Pair(declared={"message": "cannot"})), 1, 1), 2) is None
 
 
 # The command.
@@ -516,44 +530,44 @@ def test_another_release_declaration_or_program_is_another_verification(
 def command(harness: Command, runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> Command:
     from contextlib import nullcontext  # noqa: PLC0415  (here alone)
 
-    monkeypatch.setattr(sessions, "open_runner", lambda _: nullcontext(runner))
+    monkeypatch.setattr(variants_command, "open_torch_runner", lambda _: nullcontext(runner))
     monkeypatch.setenv("XDG_CACHE_HOME", str(harness.root / "cache"))
     return harness
 
 
-def test_the_command_says_what_was_kept_and_writes_a_corpus(command: Command) -> None:
+def test_the_command_reports_the_variants_and_writes_a_corpus(command: Command) -> None:
     out = command.root / "out"
     done = command("variants", "--count", "2", "--seed", "1", "--out", str(out))
     assert done.code == 0, done.out + done.err
-    assert "4 of 4 variants kept (100.0%), seed 1" in done.out
+    assert "4 of 4 variants verified (100.0%), seed 1" in done.out
     written = corpora.load(out)
     assert not written.problems
     assert len(written.entries) == 4
     again = command("variants", "--out", str(out))
     assert (again.code, again.err) == (
         2,
-        f"error: --out {out} is not an empty folder: name a new one, or clear it\n",
+        f"error: --out {out} is not an empty folder: name a new folder, or empty this one\n",
     )
 
 
-def test_the_command_fails_where_an_entry_cannot_be_varied(command: Command) -> None:
+def test_the_command_exits_1_if_an_entry_has_too_few_variants(command: Command) -> None:
     corpus_of(command.root, {"shape/pair": Pair(declared={"message": "something else"})})
     document = command.json("variants", "shape/pair", "--count", "1", "--seed", "3")
     assert document["too_few"] == ["shape/pair"]
-    assert [each["kept"] for each in document["variants"]] == [False, False]
+    assert [each["verified"] for each in document["variants"]] == [False, False]
     assert command("variants", "shape/pair", "--count", "1", "--seed", "3").code == 1
 
 
-def test_an_interruption_keeps_what_is_known(
+def test_an_interrupted_command_reports_the_variants_so_far(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*asked: object) -> Iterator[Checked]:
-        assert asked
-        yield Checked(variant(case_of(Pair()), 0, 1), kept=True)
+    def interrupted(*arguments: object) -> Iterator[CheckedVariant]:
+        assert arguments
+        yield CheckedVariant(make_variant(case_of(Pair()), 0, 1), verified=True)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sessions, "drawn", interrupted)
+    monkeypatch.setattr(variants_command, "generate", interrupted)
     done = command("variants", "--count", "3")
     assert done.code == 130
-    assert "1 of 1 variants kept" in done.out
-    assert "interrupted: 1 variants are known" in done.err
+    assert "1 of 1 variants verified" in done.out
+    assert "interrupted after 1 variants" in done.err

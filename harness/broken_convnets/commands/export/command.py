@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broken_convnets.commands.export.notebook import write_notebook
 from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.shared_options import add_id
 from broken_convnets.corpus.entries import Case, find
 from broken_convnets.errors import CorpusError
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--notebook", action="store_true", required=True, help="write a Jupyter notebook"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="notebook to write (default: net_….ipynb)"
+        "--out", type=Path, metavar="FILE", help="file to write (default: net_….ipynb)"
     )
 
 

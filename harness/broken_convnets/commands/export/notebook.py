@@ -1,4 +1,4 @@
-"""A case as a notebook for a class: the program, its failure, questions, and the answer folded."""
+"""A case as a Jupyter notebook: the program, its failure, questions, and a folded answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broken_convnets.observe.runner import OBSERVE, open_torch_runner
 from broken_convnets.sandbox.job import Job, Limits
 from broken_convnets.util import files
 from broken_convnets.verdicts.judge import against, broken_laws
-from broken_convnets.vocabulary import Stage
+from broken_convnets.vocabulary import Law, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.corpus.entries import Case
 
-RAISES = "raises-exception"  # nbclient and Jupyter go on after such a cell
+RAISES = "raises-exception"  # the tag of a cell after whose exception Jupyter continues
 TRACE = """\
 def describe(value):
     if isinstance(value, torch.Tensor):
@@ -33,8 +33,8 @@ def describe(value):
 
 def show(name):
     def hook(layer, inputs, output):
-        takes = ", ".join(map(describe, inputs))
-        print(f"{name} {type(layer).__name__}: {takes} -> {describe(output)}")
+        received = ", ".join(map(describe, inputs))
+        print(f"{name} {type(layer).__name__}: {received} -> {describe(output)}")
 
     return hook
 
@@ -43,25 +43,24 @@ net = Net()
 for name, layer in net.named_modules():
     layer.register_forward_hook(show(name or "the network"))
 """
-TRACEABLE = {Stage.FORWARD, Stage.RUN, Stage.SILENT}  # there is a network by then
+TRACEABLE = {Stage.FORWARD, Stage.RUN, Stage.SILENT}  # the network exists by then
 
 
 def write_notebook(case: Case, path: Path) -> None:
-    """Write a case as a Jupyter notebook that needs torch and nothing of ours.
+    """Write a case as a Jupyter notebook that needs only torch and what the case imports.
 
-    For a silent case its program is run, to say what was seen of the laws that it breaks.
-    Raises UsageError where nbformat is missing, where `path` exists (a teacher may have
-    changed it) or cannot be written.
+    Runs a silent case to report what was observed of the laws that it violates. Raises UsageError
+    if nbformat is missing, or if `path` exists or cannot be written.
     """
     if path.exists():
-        message = f"{path} is there already: delete it, or name another file with --out"
+        message = f"{path} exists already: delete it, or name another file with --out"
         raise UsageError(message)
     formats = _nbformat()
-    text = f"{formats.writes(_book(case, _seen_laws(case), formats.v4))}\n"
+    text = f"{formats.writes(_notebook(case, _observed_violations(case), formats.v4))}\n"
     try:
         files.write(path, text)
     except OSError as error:
-        message = f"{path} cannot be written ({error.strerror})"
+        message = f"{path} cannot be written ({error.strerror}): name another file with --out"
         raise UsageError(message) from None
 
 
@@ -74,42 +73,38 @@ def _nbformat() -> Any:
     return nbformat
 
 
-def _book(case: Case, seen: dict[str, str], v4: Any) -> Any:
-    """Return the notebook, the same for the same case; `seen` says what broke, by promise."""
+def _notebook(case: Case, observed: dict[Law, str], v4: Any) -> Any:
+    """Return the notebook; it is the same for every call with the same case."""
     cells = []
-    for number, (kind, source, tags) in enumerate(_cells(case, seen)):
+    for number, (kind, source, tags) in enumerate(_cells(case, observed)):
         make = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
         cells.append(make(source, id=f"cell-{number}", metadata={"tags": tags} if tags else {}))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
-def _cells(case: Case, seen: dict[str, str]) -> Iterable[tuple[str, str, list[str]]]:
+def _cells(case: Case, observed: dict[Law, str]) -> Iterable[tuple[str, str, list[str]]]:
     """Yield each cell's kind, source and tags."""
     tree = ast.parse(case.broken)
     intent = ast.get_docstring(tree) or ""
     definitions, call = _split(case.broken, tree)
     stage = case.spec.broken.stage
     fails = [] if stage is Stage.SILENT else [RAISES]
-    yield "md", f"# What is the matter with this network?\n\n{intent}", []
+    yield "md", f"# What is wrong with this network?\n\n{intent}", []
     yield "code", definitions, fails if stage is Stage.IMPORT else []
     yield "md", _before(stage), []
     yield "code", call, fails
     if stage in TRACEABLE:
-        yield (
-            "md",
-            "## What each layer takes and gives\n\nOf a layer that fails nothing is printed.",
-            [],
-        )
+        yield "md", "## Layer trace\n\nA layer that raises is missing from this list.", []
         yield "code", f"{TRACE}{call.replace('Net()', 'net')}", fails
     yield "md", _questions(case), []
-    yield "md", "## Your turn\n\nMend the program above and run it again, then compare.", []
-    yield "md", _laws(case, seen), []
+    yield "md", "## Your turn\n\nFix the program above, run it again, and compare.", []
+    yield "md", _criteria(case, observed), []
     yield "md", _answer(case), []
 
 
 def _split(source: str, tree: ast.Module) -> tuple[str, str]:
-    """Return the definitions without the docstring, and the call of the main guard."""
+    """Return the definitions without the docstring, and the body of the main guard."""
     guard, first = tree.body[-1], tree.body[1]
     lines = source.splitlines(keepends=True)
     definitions = "".join(lines[first.lineno - 1 : guard.lineno - 1]).rstrip()
@@ -119,28 +114,28 @@ def _split(source: str, tree: ast.Module) -> tuple[str, str]:
 
 def _before(stage: Stage) -> str:
     if stage is Stage.SILENT:
-        return "It runs. Nothing is raised, and still something is wrong."
-    return "Run it, and read the message: what does it name, and which line does it blame?"
+        return "The program runs and raises nothing. Still, something is wrong."
+    return "Run it and read the message: what does it name, and which line raises?"
 
 
 def _questions(case: Case) -> str:
     hints = "\n".join(
-        f"{number}. {_folded('a hint', text)}"
+        f"{number}. {_details('a hint', text)}"
         for number, text in enumerate(case.spec.hints, start=1)
     )
     return f"## Questions\n\n{hints}"
 
 
-def _laws(case: Case, seen: dict[str, str]) -> str:
-    judge = (
-        f"`broken-convnets learn {alias(case)} --once` judges a program by the laws that every "
-        "healthy network obeys."
+def _criteria(case: Case, observed: dict[Law, str]) -> str:
+    grader = (
+        f"`broken-convnets learn {alias(case)} --once` checks a program against the laws: "
+        "invariants that every healthy network obeys."
     )
-    if not seen:
-        silence = "Not when it stops raising: a network that returns zeros does not raise either."
-        return f"## When is it mended?\n\n{silence} {judge}"
-    lines = [f"- {promise}\n\n  Seen here: {note}." for promise, note in seen.items()]
-    return "\n\n".join(["## What should hold and does not", *lines, judge])
+    if not observed:
+        warning = "It is not enough that nothing is raised: a network that returns zeros raises "
+        return f"## When is it fixed?\n\n{warning}nothing either. {grader}"
+    lines = [f"- {law.description}\n\n  Observed here: {note}." for law, note in observed.items()]
+    return "\n\n".join(["## What should hold, and does not hold here", *lines, grader])
 
 
 def _answer(case: Case) -> str:
@@ -149,32 +144,32 @@ def _answer(case: Case) -> str:
     )
     diff = "\n".join(line for line in list(lines)[2:] if not line.startswith("@@"))
     parts = [
-        case.spec.title,
-        f"```diff\n{diff}\n```",
-        case.spec.why,
-        f"**Next time:** {case.spec.diagnose}",
-        f"**Ask:** {case.spec.distinguish}",
+        f"**{case.spec.title}**",
+        f"**What it means.** {case.spec.why}",
+        f"**The fix.**\n\n```diff\n{diff}\n```",
+        f"**How to find it next time.** {case.spec.diagnose}",
+        f"**How to tell it apart.** {case.spec.distinguish}",
     ]
-    return "## The answer\n\n" + _folded("show it", "\n\n".join(["", *parts, ""]))
+    return "## The answer\n\n" + _details("show the answer", "\n\n".join(["", *parts, ""]))
 
 
-def _folded(summary: str, text: str) -> str:
+def _details(summary: str, text: str) -> str:
     return f"<details><summary>{summary}</summary>{text}</details>"
 
 
-def _seen_laws(case: Case) -> dict[str, str]:
-    """Return by its promise what was seen of each law that a silent case breaks."""
+def _observed_violations(case: Case) -> dict[Law, str]:
+    """Return what was observed of each law that a silent case violates."""
     broken = case.spec.broken
     if broken.stage is not Stage.SILENT:
         return {}
     with open_torch_runner(Limits()) as runner:
-        (ending,) = runner.run([Job(0, OBSERVE, RunRequest(case.broken))], Observation)
-    seen = ending.answer
+        (result,) = runner.run([Job(0, OBSERVE, RunRequest(case.broken))], Observation)
+    seen = result.answer
     if seen is None or seen.raised:
-        message = f"{case.id} does not run here: no notebook was written"
+        message = f"{case.id} does not run here, so no notebook was written"
         raise UsageError(message)
     notes = against(case.healthy, seen)
     return {
-        law.description: notes.get(law) or seen.laws[law].note
+        law: notes.get(law) or seen.laws[law].note
         for law in sorted(broken_laws(case.healthy, seen) & broken.violates)
     }

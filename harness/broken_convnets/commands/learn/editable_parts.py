@@ -1,4 +1,4 @@
-"""Which parts of a case a learner may change: where the mistake can be, and the network."""
+"""The parts of a case that a learner may change: the network, and where the mistake can be."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ if TYPE_CHECKING:
 
 MODULES = {"Module", "Sequential"}
 RUN = "run"
-# A law judges what these do, however it is written; or they do nothing that counts.
-LAWFUL = {"backward", "eval", "inference_mode", "no_grad", "print", "train", "zero_grad"}
-CALLED = {"run", "example_targets", "example_loader", "score"}  # where a program has them
+# The laws check the effect of these calls, or they have none that matters.
+IGNORED_CALLS = {"backward", "eval", "inference_mode", "no_grad", "print", "train", "zero_grad"}
+OPTIONAL = {"run", "example_targets", "example_loader", "score"}  # called if defined
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The program that is judged, and what of the learner's was put back for it."""
+class GradedProgram:
+    """The program that is graded, and which of its definitions are the original ones."""
 
     source: str
     restored: list[str]  # names, in the order of the case
-    forbidden: list[str]  # sentences about imports that would silence the laws
+    forbidden: list[str]  # sentences about imports that could hide a failure
 
 
-def judged(case: Case, source: str) -> Judged:
-    """Return the learner's program with every closed part as it is in the case.
+def graded_program(case: Case, source: str) -> GradedProgram:
+    """Return the learner's program with the original of every part that may not be changed.
 
-    The original text comes after the learner's, where the later definition counts: the
-    learner's line numbers stay true. A text that is no Python is returned as it is.
+    The originals are appended, because the last definition wins and the learner's line numbers
+    stay valid. Text that is not valid Python is returned unchanged.
     """
     try:
         learners = _parts(source)
     except (SyntaxError, ValueError):  # ValueError: a null byte
-        return Judged(source, [], [])
+        return GradedProgram(source, [], [])
     originals = _parts(case.broken)
     restored = [
         name
         for name in closed_parts(case)
         if name not in learners or not _same(learners[name], originals[name])
     ]
-    added = sorted(CALLED & learners.keys() - originals.keys() - _parts(case.fixed).keys())
+    added = sorted(OPTIONAL & learners.keys() - originals.keys() - _parts(case.fixed).keys())
     texts = [_text(case.broken, originals[name]) for name in restored]
     texts += [f"del {name}" for name in added]
     tail = "".join(f"\n\n\n{text}" for text in texts) + "\n" if texts else ""
-    return Judged(
+    return GradedProgram(
         source.rstrip("\n") + tail if tail else source,
         [*restored, *added],
         forbidden_imports(ast.parse(source)),
@@ -55,10 +55,10 @@ def judged(case: Case, source: str) -> Judged:
 
 
 def closed_parts(case: Case) -> list[str]:
-    """Return the top-level names that neither the fix nor a place in `also` touches.
+    """Return the top-level names that neither the fix nor an alternative fix site touches.
 
-    Modules are never among them: the network is the learner's own. Nor is `run` where the
-    mistake is in the data, which may as well be mended where it is used.
+    Modules are never closed. Nor is `run` if the mistake is in the data, because it can also be
+    fixed where the data is used.
     """
     broken, fixed = _parts(case.broken), _parts(case.fixed)
     open_names = {
@@ -78,20 +78,20 @@ def closed_parts(case: Case) -> list[str]:
 
 
 def dropped_calls(case: Case, source: str) -> list[str]:
-    """Return the names that `run` calls for their effect in case and fix, and `source` nowhere.
+    """Return what `run` calls for side effects in case and fix, and `source` never calls.
 
-    A run whose failing part is deleted computes the same as one that is mended.
+    Without this check, deleting the failing part of a run would look like a fix.
     """
     sides = [_parts(text).get(RUN) for text in (case.broken, case.fixed)]
     if None in sides:
         return []
-    wanted = set.intersection(*(_effects(side) for side in sides if side))
-    there = {_folded(name) for name in _named(ast.parse(source))}
-    return sorted(name for name in wanted - LAWFUL if _folded(name) not in there)
+    wanted = set.intersection(*(_side_effects(side) for side in sides if side))
+    there = {_normalized(name) for name in _named(ast.parse(source))}
+    return sorted(name for name in wanted - IGNORED_CALLS if _normalized(name) not in there)
 
 
-def _effects(node: ast.AST) -> set[str]:
-    """Return what is called by a statement for its own sake, or by its name within a module."""
+def _side_effects(node: ast.AST) -> set[str]:
+    """Return the calls that are statements of their own, and those of torch's functions."""
     alone = [
         call
         for statement in ast.walk(node)
@@ -104,13 +104,13 @@ def _effects(node: ast.AST) -> set[str]:
     return {ast.unparse(call.func).rpartition(".")[2] for call in chosen}
 
 
-def _folded(name: str) -> str:
-    """Make `cross_entropy` and `CrossEntropyLoss` one."""
+def _normalized(name: str) -> str:
+    """Return one spelling for `cross_entropy` and `CrossEntropyLoss`."""
     return name.lower().replace("_", "").removesuffix("loss")
 
 
-def is_kept(case: Case, kind: str) -> bool:
-    """Return whether the fix neither adds nor takes out a layer of this kind."""
+def is_unchanged(case: Case, kind: str) -> bool:
+    """Return whether the fix has as many layers of this kind as the case."""
     before, after = (_named(ast.parse(text)) for text in (case.broken, case.fixed))
     return before.count(kind) == after.count(kind)
 
@@ -142,7 +142,7 @@ def _is_module(node: ast.stmt) -> bool:
 
 
 def _named(tree: ast.AST) -> list[str]:
-    """Return the last name of everything that a program calls or refers to."""
+    """Return the last part of every name that a program refers to."""
     return [
         node.attr if isinstance(node, ast.Attribute) else node.id
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""What the learner's sandbox process is asked, and what it returns."""
+"""What the grader sends to the sandbox process, and what comes back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OBSERVE_FOR_LEARNER = "broken_convnets.commands.learn.learner_facts:observe_for_
 
 
 class LearnerRequest(Struct, frozen=True):
-    """A program to run and describe; `name` is what its traceback calls the file."""
+    """A program to run and describe; `name` is the file name that its traceback shows."""
 
     source: str
     name: str
@@ -18,14 +18,14 @@ class LearnerRequest(Struct, frozen=True):
 
 
 class LearnerFacts(Struct, frozen=True):
-    """What a learner is shown and judged by beyond the laws (`learner_facts.py`)."""
+    """What `learn` shows and checks beyond the laws; see `learner_facts.py`."""
 
-    traceback: str = ""  # of the file run as a program; its line numbers are true
-    printed: str = ""
-    layers: dict[str, int] = {}  # by type, those that a run calls
-    parameters: list[str] = []  # their names
-    follows: list[str] = []  # the parameters and samples on which its result depends
-    patterns: dict[str, list[int]] = {}  # which values of the data are equal
+    traceback: str = ""  # of the file run as a script, with the learner's line numbers
+    printed: str = ""  # what the program wrote to stdout and stderr
+    layers: dict[str, int] = {}  # how many layers of each type the run calls
+    parameters: list[str] = []  # names
+    depends_on: list[str] = []  # parameters and samples that change the result
+    equal_values: dict[str, list[int]] = {}  # equal numbers mark equal values of the data
 
 
 class LearnerObservation(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Run a learner's program and its judges in the sandbox, and say what became of it."""
+"""Run a learner's program in the sandbox and grade it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from broken_convnets.commands.learn.editable_parts import judged
+from broken_convnets.commands.learn.editable_parts import graded_program
 from broken_convnets.commands.learn.facts import (
     OBSERVE_FOR_LEARNER,
     LearnerFacts,
     LearnerObservation,
     LearnerRequest,
 )
-from broken_convnets.commands.learn.grading import Result, breaches, failure, is_advice, not_here
+from broken_convnets.commands.learn.grading import (
+    GradingResult,
+    failure,
+    is_advice,
+    not_applicable,
+    violations,
+)
 from broken_convnets.errors import RunnerError
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, runtime_of
@@ -23,66 +29,72 @@ from broken_convnets.verdicts.collect import SEEDS
 from broken_convnets.verdicts.layer_lines import layer_line
 
 if TYPE_CHECKING:
+    from broken_convnets.commands.learn.editable_parts import GradedProgram
+    from broken_convnets.commands.learn.grading import Violation
     from broken_convnets.corpus.entries import Case
     from broken_convnets.sandbox.runner import Runner
 
 DEVICE = "cpu"
 
 
-class Examiner:
-    """Examines programs one after another on one runner; runs each fix once.
+class Grader:
+    """Grades programs one after another on one runner; runs each reference fix once.
 
-    Variants of a case share its id: a reference is known by its text.
+    Variants of a case have its id, so a reference is identified by its text.
     """
 
     def __init__(self, runner: Runner) -> None:
-        """Use a runner that is open."""
+        """Use an open runner."""
         self._runner = runner
         self._references: dict[str, LearnerObservation] = {}
         self._release = runtime_of(runner).torch
 
-    def examine(self, case: Case, source: str, name: str) -> Result:
-        """Judge `source`, which tracebacks call `name`, as a fix of `case`.
+    def grade(self, case: Case, source: str, name: str) -> GradingResult:
+        """Grade `source` as a fix of `case`; tracebacks show `name` as its file name.
 
-        Raises RunnerError where our own fix does not run here.
+        Raises RunnerError if our own fix does not run here.
         """
-        release = self._release
-        if not _is_here(case, release):
-            return Result(case.id, solved=False, breaches=[not_here(release)])
-        contract = judged(case, source)
-        own = self._first(source, name)
-        restored = own if contract.source == source else self._first(contract.source, name)
-        failed = failure(own.run) or failure(restored.run)
-        found = []
-        if not failed:
-            runs = [restored.run, *self._others(contract.source)]
-            failed = next((text for text in map(failure, runs) if text), "")
-            if not failed:
-                found = breaches(case, contract, runs, restored.facts, self._reference(case))
-        wrong = [breach for breach in found if not is_advice(case, breach)]
-        shown = own if failure(own.run) else restored
-        seen, facts = shown.run.answer, shown.facts
-        return Result(
+        if not _applies(case, self._release):
+            return GradingResult(case.id, solved=False, violations=[not_applicable(self._release)])
+        program = graded_program(case, source)
+        own = self._first_run(source, name)
+        graded = own if program.source == source else self._first_run(program.source, name)
+        failed = failure(own.run) or failure(graded.run)
+        failed, found = (failed, []) if failed else self._compare(case, program, graded)
+        wrong = [violation for violation in found if not is_advice(case, violation)]
+        shown = own if failure(own.run) else graded
+        observation = shown.run.answer
+        return GradingResult(
             id=case.id,
             solved=not failed and not wrong,
             failure=failed,
-            traceback=facts.traceback,
-            breaches=wrong,
-            advice=[breach for breach in found if breach not in wrong],
-            restored=contract.restored,
-            printed=facts.printed,
-            layers=[layer_line(layer) for layer in seen.layers] if seen else [],
+            traceback=shown.facts.traceback,
+            violations=wrong,
+            advice=[violation for violation in found if violation not in wrong],
+            restored=program.restored,
+            printed=shown.facts.printed,
+            layers=[layer_line(layer) for layer in observation.layers] if observation else [],
         )
 
-    def _first(self, source: str, name: str) -> _FirstRun:
-        """Run under the first seed, with all that is asked once only."""
+    def _compare(
+        self, case: Case, program: GradedProgram, graded: _FirstRun
+    ) -> tuple[str, list[Violation]]:
+        """Run under the other seeds; return how that failed, or else what is violated."""
+        runs = [graded.run, *self._other_runs(program.source)]
+        failed = next(filter(None, map(failure, runs)), "")
+        if failed:
+            return failed, []
+        return "", violations(case, program, runs, graded.facts, self._reference(case))
+
+    def _first_run(self, source: str, name: str) -> _FirstRun:
+        """Run with the first seed, which also collects the facts for a learner."""
         job = Job(0, OBSERVE_FOR_LEARNER, LearnerRequest(source, name))
         (result,) = self._runner.run([job], LearnerObservation)
         seen = result.answer
         run = JobResult(0, result.status, result.detail, seen.observation if seen else None)
         return _FirstRun(run, seen.facts if seen else LearnerFacts())
 
-    def _others(self, source: str) -> list[JobResult[Observation]]:
+    def _other_runs(self, source: str) -> list[JobResult[Observation]]:
         jobs = [
             Job(seed, OBSERVE, RunRequest(source, seed, DEVICE, full=False))
             for seed in range(1, SEEDS)
@@ -91,10 +103,10 @@ class Examiner:
 
     def _reference(self, case: Case) -> LearnerObservation:
         if case.fixed not in self._references:
-            first = self._first(case.fixed, f"{case.id}.py")
+            first = self._first_run(case.fixed, f"{case.id}.py")
             seen = first.run.answer
             if seen is None or seen.raised:
-                message = f"the fix of {case.id} does not run here: nothing can be compared with it"
+                message = f"the fix of {case.id} does not run here, so nothing can be graded by it"
                 raise RunnerError(message)
             self._references[case.fixed] = LearnerObservation(seen, first.facts)
         return self._references[case.fixed]
@@ -102,13 +114,13 @@ class Examiner:
 
 @dataclass(frozen=True)
 class _FirstRun:
-    """The run under the first seed, with the facts for a learner."""
+    """The run with the first seed, with the facts for a learner."""
 
     run: JobResult[Observation]
     facts: LearnerFacts
 
 
-def _is_here(case: Case, release: str) -> bool:
+def _applies(case: Case, release: str) -> bool:
     """Return whether a case is declared to fail, and its fix to work, under a release of torch."""
     works = SpecifierSet(case.spec.torch or "").contains(release, prereleases=True)
     return works and case.spec.broken.on(DEVICE, release).fails

@@ -1,4 +1,4 @@
-"""Judge a learner's program: by the laws, and by what it must still compute; pure functions."""
+"""Grade a learner's program by the laws, and by comparison with the reference fix."""
 
 from __future__ import annotations
 
@@ -6,73 +6,71 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broken_convnets.commands.learn.editable_parts import dropped_calls, is_kept
-from broken_convnets.commands.learn.facts import LearnerObservation
+from broken_convnets.commands.learn.checks import (
+    ALLOWED_IMPORTS,
+    APPLIES_HERE,
+    DEPENDENCIES,
+    DISTINCT_VALUES,
+    EVERY_SEED,
+    REQUIRED_LAYERS,
+    SIDE_EFFECTS,
+    Check,
+)
+from broken_convnets.commands.learn.editable_parts import dropped_calls, is_unchanged
 from broken_convnets.verdicts.judge import against, broken_laws, unsteady
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.learn.editable_parts import Judged
-    from broken_convnets.commands.learn.facts import LearnerFacts
+    from broken_convnets.commands.learn.editable_parts import GradedProgram
+    from broken_convnets.commands.learn.facts import LearnerFacts, LearnerObservation
     from broken_convnets.corpus.entries import Case
     from broken_convnets.observe.facts import Observation
     from broken_convnets.sandbox.job import JobResult
 
-LAYERS = "layers-take-part"
-WORK = "run-does-its-work"
-FOLLOWS = "result-follows"
-DATA = "data-kept"
-IMPORTS = "nothing-silenced"
-STEADY = "every-seed"
-HERE = "fails-here"
-PROMISES = {
-    LAYERS: "Every layer that the task needs takes part in the run.",
-    WORK: "The run goes on to do what it is for.",
-    FOLLOWS: "The result of the run depends on every parameter, input and target it should.",
-    DATA: "Values of the inputs and targets that differ go on to differ.",
-    IMPORTS: "A program uses no module that could silence a failure.",
-    HERE: "The case fails, and its fix works, under this release of torch.",
-    STEADY: "The program does the same under every seed.",
-}
+ADVISORY = {Law.EXPORTS}  # a fix may violate it, unless the case is about it
+LISTED = 3  # names in one sentence
 
 
-class Breach(Struct, frozen=True):
-    """One promise that a program does not keep, and what was seen."""
+class Violation(Struct, frozen=True):
+    """A law or check that a program violates: the rule, what is wrong, and what was observed."""
 
     law: str
-    promise: str
+    description: str
+    violation: str
     note: str
 
 
-ADVICE = {Law.EXPORTS}  # where it is not the point of a case, a fix is right without it
-
-
-class Result(Struct, frozen=True):
-    """What became of a learner's program."""
+class GradingResult(Struct, frozen=True):
+    """The outcome of grading a learner's program."""
 
     id: str
     solved: bool
-    failure: str = ""  # how it raised, hung or crashed, in one line
+    failure: str = ""  # how it raised, timed out or crashed, on one line
     traceback: str = ""
-    breaches: list[Breach] = []
-    advice: list[Breach] = []  # of a program that is solved
-    restored: list[str] = []  # definitions that were judged as they are in the case
+    violations: list[Violation] = []
+    advice: list[Violation] = []  # violations that do not prevent `solved`
+    restored: list[str] = []  # definitions for which the original was graded
     printed: str = ""
-    layers: list[str] = []  # the shape trace
+    layers: list[str] = []  # the layer trace
 
 
-def not_here(release: str) -> Breach:
-    """Return what to say of a case that is for other releases of torch."""
-    return Breach(HERE, PROMISES[HERE], f"not so under torch {release}: take the next one")
+def not_applicable(release: str) -> Violation:
+    """Return the violation for a case that does not apply to this release of torch."""
+    return violates(APPLIES_HERE, f"does not apply to torch {release}; skip to the next case")
 
 
-def is_advice(case: Case, breach: Breach) -> bool:
-    """Return whether a breach is worth knowing, and no reason to call a fix wrong."""
-    return breach.law in ADVICE - case.spec.broken.violates
+def violates(rule: Law | Check, note: str) -> Violation:
+    """Return the violation of a law or check; `note` says what was observed."""
+    return Violation(str(rule), rule.description, rule.violation, note)
+
+
+def is_advice(case: Case, violation: Violation) -> bool:
+    """Return whether a fix may be right in spite of this violation."""
+    return violation.law in ADVISORY - case.spec.broken.violates
 
 
 def failure(result: JobResult[Observation]) -> str:
-    """Return in one line how a program failed; empty where it ran to its end."""
+    """Return in one line how a program failed; empty if it ran to its end."""
     seen = result.answer
     if seen is None:
         return f"{result.status}: {result.detail}"
@@ -82,95 +80,106 @@ def failure(result: JobResult[Observation]) -> str:
     return f"{seen.raised.type}: {message}"
 
 
-def breaches(
+def violations(
     case: Case,
-    judged: Judged,
+    program: GradedProgram,
     runs: list[JobResult[Observation]],
     facts: LearnerFacts,
     reference: LearnerObservation,
-) -> list[Breach]:
-    """Return every promise that a program breaks; none where it is a right fix.
+) -> list[Violation]:
+    """Return everything that a program violates; nothing for a right fix.
 
-    `runs` has one observation a seed, of a program that raised nothing, and `facts` those of
-    the first; `reference` is that of our fix: what holds for it must hold here too, a law that no longer applies is
-    as good as broken.
+    `runs` holds one observation per seed, of a program that raised nothing; `facts` describe the
+    first run. `reference` is the run of our fix. A law that applies to the reference and no longer
+    applies to the program counts as violated.
     """
     seen = runs[0].answer
     if seen is None:
         return []
-    found = [Breach(IMPORTS, PROMISES[IMPORTS], text) for text in judged.forbidden]
-    dropped = dropped_calls(case, judged.source)
+    found = [violates(ALLOWED_IMPORTS, text) for text in program.forbidden]
+    dropped = dropped_calls(case, program.source)
     if dropped:
-        found.append(Breach(WORK, PROMISES[WORK], f"it no longer calls {_some(dropped)}"))
-    found += _unlawful(case, seen, reference.observation)
+        found.append(violates(SIDE_EFFECTS, f"it no longer calls {_some(dropped)}"))
+    found += _violated_laws(case, seen, reference.observation)
     if not found:
-        found += _idle(case, facts, reference.facts)
-    steady = unsteady("learner's", runs)
-    if steady and not found:
-        note = f"{steady.declared}; and under another seed {steady.happened}"
-        found.append(Breach(STEADY, PROMISES[STEADY], note))
+        found += _differences(case, facts, reference.facts)
+    unsteady_run = unsteady("learner's", runs)
+    if unsteady_run and not found:
+        note = f"{unsteady_run.declared}; with another seed, {unsteady_run.happened}"
+        found.append(violates(EVERY_SEED, note))
     return found
 
 
-def _unlawful(case: Case, seen: Observation, reference: Observation) -> list[Breach]:
+def _violated_laws(case: Case, seen: Observation, reference: Observation) -> list[Violation]:
     notes = against(case.healthy, seen)
     waived = set(case.spec.waive)
     found = [
-        Breach(law, law.description, notes.get(law) or seen.laws[law].note)
+        violates(law, notes.get(law) or seen.laws[law].note)
         for law in sorted(broken_laws(case.healthy, seen) - waived)
     ]
     lost = [
         law
         for law, finding in reference.laws.items()
-        if finding.holds and _finding(seen, law) is None and law not in waived
+        if finding.holds and _holds(seen, law) is None and law not in waived
     ]
-    return found + [
-        Breach(law, law.description, f"can no longer be asked: {seen.laws[law].note}")
-        for law in sorted(lost)
-    ]
+    return found + [_no_longer_applies(law, seen.laws[law].note) for law in sorted(lost)]
 
 
-def _finding(seen: Observation, law: Law) -> bool | None:
+def _no_longer_applies(law: Law, note: str) -> Violation:
+    return Violation(str(law), law.description, "this law no longer applies to the program", note)
+
+
+def _holds(seen: Observation, law: Law) -> bool | None:
     finding = seen.laws.get(law)
     return None if finding is None else finding.holds
 
 
-def _idle(case: Case, seen: LearnerFacts, reference: LearnerFacts) -> list[Breach]:
-    """Compare what a run uses with what the fix's run uses."""
-    notes = [
-        (LAYERS, f"{count} {kind} take part in a right run, here {seen.layers.get(kind, 0)}")
+def _differences(case: Case, seen: LearnerFacts, reference: LearnerFacts) -> list[Violation]:
+    """Compare what the program's run uses with what the reference's run uses."""
+    found = [
+        violates(
+            REQUIRED_LAYERS, f"the run calls {_count(seen, kind)} {kind}; the fix calls {count}"
+        )
         for kind, count in reference.layers.items()
-        if seen.layers.get(kind, 0) < count and is_kept(case, kind)
+        if _count(seen, kind) < count and is_unchanged(case, kind)
     ]
     theirs, ours = set(seen.parameters), set(reference.parameters)
-    lost = [
+    missing = [
         name
-        for name in reference.follows
-        if name not in seen.follows and (name in theirs or name not in ours)
+        for name in reference.depends_on
+        if name not in seen.depends_on and (name in theirs or name not in ours)
     ]
-    if lost:
-        notes.append((FOLLOWS, f"a change of {_some(lost)} changes nothing"))
-    gained = [
-        name for name in seen.follows if name not in reference.follows and name in theirs & ours
+    if missing:
+        found.append(violates(DEPENDENCIES, f"the result does not depend on {_some(missing)}"))
+    extra = [
+        name
+        for name in seen.depends_on
+        if name not in reference.depends_on and name in theirs & ours
     ]
-    if gained:
-        notes.append((FOLLOWS, f"it depends on {_some(gained)}, and should not"))
-    notes += [(DATA, text) for text in _merged(seen.patterns, reference.patterns)]
-    return [Breach(law, PROMISES[law], note) for law, note in notes]
+    if extra:
+        found.append(
+            violates(DEPENDENCIES, f"the result depends on {_some(extra)}, which it should not")
+        )
+    merged = _merged(seen.equal_values, reference.equal_values)
+    return found + [violates(DISTINCT_VALUES, text) for text in merged]
+
+
+def _count(seen: LearnerFacts, kind: str) -> int:
+    return seen.layers.get(kind, 0)
 
 
 def _some(names: list[str]) -> str:
-    few = ", ".join(names[:3])
-    return few + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004  (a few)
+    few = ", ".join(names[:LISTED])
+    return few + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
 def _merged(seen: dict[str, list[int]], reference: dict[str, list[int]]) -> list[str]:
-    """Say where values are equal that differ in the fix's data."""
+    """Say where values are equal that differ in the reference's data."""
     found = []
     for name, ours in reference.items():
         theirs = seen.get(name)
         if theirs is None or len(theirs) != len(ours):
             continue
         if len(set(zip(theirs, ours, strict=True))) > len(set(theirs)):
-            found.append(f"{name}: {len(set(ours))} different values, here {len(set(theirs))}")
+            found.append(f"{name}: {len(set(theirs))} distinct values instead of {len(set(ours))}")
     return found

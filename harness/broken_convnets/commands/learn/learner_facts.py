@@ -1,7 +1,7 @@
-"""What a learner is shown and judged by beyond the laws: a true traceback, and what a run uses.
+"""Collect the facts for a learner: the traceback of the script, and what the run uses.
 
-Runs in the child, beside `observe`. The facts say what a program computes with, whatever its
-text: `learn/grading.py` compares them with those of a fix.
+Runs in the sandbox process. `grading.py` compares these facts with those of the reference fix:
+they describe what a program computes, however it is written.
 """
 
 from __future__ import annotations
@@ -30,22 +30,26 @@ if TYPE_CHECKING:
     from broken_convnets.observe.program import Program
 
 SAMPLES = 10
-STEPS = (0.5, 4.0, 32.0)  # how far a parameter is moved: a class index changes late
-LARGE = 100_000  # numbers in a network of which each run would take too long
-VALUES = 4_096  # of one tensor that are compared one by one
+STEPS = (
+    0.5,
+    4.0,
+    32.0,
+)  # added to a parameter, times noise; a class index needs a large step to change
+MAX_PARAMETERS = 100_000  # of a network whose dependencies are checked: each check is a run
+VALUES = 4_096  # compared one by one in a tensor
 
 
 def observe_for_learner(request: LearnerRequest) -> LearnerObservation:
-    """Run a program once, and return its facts with those for a learner."""
+    """Run a program, and return the observation with the facts for a learner."""
     observation, program = observe_program(RunRequest(request.source, request.seed))
     script = run_script(ScriptRequest(request.source, request.name, request.seed))
     return LearnerObservation(observation, learner_facts(script, program))
 
 
 def learner_facts(script: ScriptRun, program: Program | None) -> LearnerFacts:
-    """Return the facts for a learner; `program` is None where the plain run has raised.
+    """Return the facts for a learner; `program` is None if its run raised.
 
-    Nothing the program raises leaves this function.
+    Catches everything that the program raises.
     """
     if program is None:
         return LearnerFacts(traceback=script.traceback, printed=script.printed)
@@ -56,23 +60,23 @@ def learner_facts(script: ScriptRun, program: Program | None) -> LearnerFacts:
             printed=script.printed,
             layers=_quietly(_layers, program, {}),
             parameters=_quietly(_parameters, program, []),
-            follows=_quietly(_follows, program, []),
-            patterns=_quietly(_patterns, program, {}),
+            depends_on=_quietly(_depends_on, program, []),
+            equal_values=_quietly(_equal_values, program, {}),
         )
 
 
 def _quietly(call: Callable[[Program], Any], program: Program, empty: Any) -> Any:
     try:
         return call(program)
-    except BaseException:  # noqa: BLE001  (what cannot be told is not held against anyone)
+    except BaseException:  # noqa: BLE001  (a fact that cannot be collected is not held against the learner)
         return empty
 
 
 def _layers(program: Program) -> dict[str, int]:
-    """Count by type the layers that a run calls and that are more than a function.
+    """Count the layers that a run calls, by type.
 
-    Those have parameters of their own or differ in train mode; the others (ReLU, Flatten)
-    may as well be written as functions.
+    Only those with parameters of their own or with a train mode: any other layer, such as ReLU or
+    Flatten, can also be written as a function.
     """
     called: dict[int, nn.Module] = {}
 
@@ -98,12 +102,12 @@ def _parameters(program: Program) -> list[str]:
     return [name for name, _ in program.net().named_parameters()]
 
 
-def _follows(program: Program) -> list[str]:
-    """Name the parameters, input samples and target samples that change a run's result.
+def _depends_on(program: Program) -> list[str]:
+    """Return the parameters, input samples and target samples that change a run's result.
 
-    None for a large network, of which the laws have to be enough.
+    Empty for a network with more than MAX_PARAMETERS.
     """
-    if sum(parameter.numel() for parameter in program.net().parameters()) > LARGE:
+    if sum(parameter.numel() for parameter in program.net().parameters()) > MAX_PARAMETERS:
         return []
     inputs, targets = program.inputs(SAMPLES), program.targets(SAMPLES)
     result = _result(program, inputs, targets)
@@ -127,7 +131,7 @@ def _result(
     targets: tuple[Any, ...],
     moved: tuple[str, float] | None = None,
 ) -> list[torch.Tensor]:
-    """Run with a copy of the data, since a run may change it, and a parameter moved by a step."""
+    """Run with a copy of the data, which a run may modify, and with one parameter moved."""
     net = program.net()
     if moved:
         name, step = moved
@@ -145,7 +149,7 @@ def _differ(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 
 
 def _neighbours(values: tuple[Any, ...]) -> list[tuple[int, int]]:
-    """Pair each sample with the one whose values are nearest and not the same."""
+    """Pair each sample with the nearest one that differs from it."""
     rows = [
         tensor.double().reshape(SAMPLES, -1)
         for tensor in tensors(values)
@@ -175,15 +179,15 @@ def _with_sample(index: int, other: int) -> Callable[[torch.Tensor], torch.Tenso
     return change
 
 
-def _patterns(program: Program) -> dict[str, list[int]]:
-    """Say of the inputs and targets which values are equal, and not which values they are."""
+def _equal_values(program: Program) -> dict[str, list[int]]:
+    """Return which values of the inputs and targets are equal, but not the values."""
     found = {}
     for kind, values in (
         ("inputs", program.inputs(SAMPLES)),
         ("targets", program.targets(SAMPLES)),
     ):
         for number, tensor in enumerate(tensors(values)):
-            with suppress(RuntimeError):  # no strided values
+            with suppress(RuntimeError):  # not a strided tensor
                 flat = tensor.detach().reshape(-1)
                 rows = flat if len(flat) <= VALUES else flat[:VALUES]
                 found[f"{kind} {number}"] = _pattern(rows)
@@ -193,7 +197,7 @@ def _patterns(program: Program) -> dict[str, list[int]]:
 
 
 def _pattern(values: torch.Tensor) -> list[int]:
-    """Give each value the number of the value at which it first comes."""
+    """Replace each value by a number that only equal values share, in order of occurrence."""
     first: dict[object, int] = {}
     listed = values.tolist()
     keys = [tuple(value) if isinstance(value, list) else value for value in listed]

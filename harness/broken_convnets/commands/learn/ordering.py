@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 def alias(case: Case) -> str:
-    """Return the name that a learner sees, without a word about the mistake."""
+    """Return the file name that a learner sees; it does not reveal the mistake."""
     return selection.alias(case.id)
 
 
-def course(corpus: Corpus, patterns: list[str]) -> list[Case]:
-    """Return the cases that `patterns` name, in their order; within one by level, topic and id.
+def ordered_cases(corpus: Corpus, patterns: list[str]) -> list[Case]:
+    """Return the cases that match `patterns`, in the order of the patterns.
 
-    Without patterns, every case. Raises CorpusError where there is none.
+    The matches of one pattern are sorted by level, topic and id. Without patterns, returns every
+    case. Raises CorpusError if there are none.
     """
     chosen: dict[str, Case] = {}
     for group in [[pattern] for pattern in patterns] or [[]]:
@@ -32,7 +33,7 @@ def course(corpus: Corpus, patterns: list[str]) -> list[Case]:
         ]
         chosen |= {case.id: case for case in sorted(cases, key=_order) if case.id not in chosen}
     if not chosen:
-        message = f"{' '.join(patterns)} names no broken program to mend: see the pairs in `list`"
+        message = f"{' '.join(patterns)} is a control: only a case has something to fix"
         raise CorpusError(message)
     return list(chosen.values())
 
@@ -41,10 +42,10 @@ def _order(case: Case) -> tuple[int, str]:
     return case.spec.level, case.id
 
 
-def first(cases: list[Case], done: Progress, *, chosen: bool) -> int:
-    """Return where to begin: at the current case if it is unsolved, else the first unsolved.
+def start_index(cases: list[Case], done: Progress, *, chosen: bool) -> int:
+    """Return the index of the current case if it is unsolved, else of the first unsolved one.
 
-    Where the learner has `chosen` one case by name, there is no other.
+    Returns 0 if all are solved, or if the learner has `chosen` one case by name.
     """
     unsolved = [
         number for number, case in enumerate(cases) if done.state(case.id) is not State.SOLVED

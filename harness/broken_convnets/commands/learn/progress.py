@@ -1,4 +1,4 @@
-"""What a learner has done so far: one file, replaced in one step, without personal data."""
+"""The learner's progress: one JSON file, replaced atomically, without personal data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "progress.json"
 
 
 class State(StrEnum):
-    """How far one case is."""
+    """The state of one case."""
 
     NEW = "new"
     STARTED = "started"
@@ -28,29 +28,29 @@ class State(StrEnum):
 
 
 class Entry(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One case's story."""
+    """The progress on one case."""
 
     state: State = State.STARTED
-    attempts: int = 0  # saved programs that were judged and differed from the one before
-    hints: int = 0  # taken
-    solution_seen: bool = False  # before it was solved
+    attempts: int = 0  # graded programs that differed from the one before
+    hints: int = 0  # shown
+    solution_seen: bool = False  # before the case was solved
     solved_at: int | None = None  # the number of the attempt
-    last: str = ""  # the SHA-256 of the program judged last
+    last: str = ""  # the SHA-256 of the last graded program
 
 
 class Progress(Struct, forbid_unknown_fields=True):
-    """All that is kept between sessions."""
+    """Everything that is stored between sessions."""
 
     version: int = 1
     current: str = ""
     cases: dict[str, Entry] = field(default_factory=dict)
 
     def entry(self, name: str) -> Entry:
-        """Return the story of one case, begun now if it is new."""
+        """Return the progress on one case, started now if it is new."""
         return self.cases.setdefault(name, Entry())
 
-    def judged(self, name: str, source: str, *, unchanged: bool, solved: bool) -> None:
-        """Take in one judgement; the same program a second time is no attempt, nor is the case."""
+    def record_attempt(self, name: str, source: str, *, unchanged: bool, solved: bool) -> None:
+        """Record one grading; an unchanged or already graded program is not a new attempt."""
         entry = self.entry(name)
         digest = hashlib.sha256(source.encode()).hexdigest()
         if digest != entry.last and not unchanged:
@@ -60,12 +60,12 @@ class Progress(Struct, forbid_unknown_fields=True):
             entry.state, entry.solved_at = State.SOLVED, entry.attempts
 
     def state(self, name: str) -> State:
-        """Return how far a case is."""
+        """Return the state of a case."""
         entry = self.cases.get(name)
         return entry.state if entry else State.NEW
 
     def report(self, names: list[str]) -> list[dict[str, Any]]:
-        """Return for each case what a teacher may want to know."""
+        """Return a row per case for a teacher."""
         rows = []
         for name in names:
             entry = self.cases.get(name, Entry(state=State.NEW))
@@ -83,22 +83,24 @@ class Progress(Struct, forbid_unknown_fields=True):
 
 
 def read(folder: Path) -> Progress:
-    """Return what is kept in `folder`; raises UsageError where the file is damaged."""
+    """Return the progress stored in `folder`; raises UsageError if the file is damaged."""
     path = folder / NAME
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Progress)
     except FileNotFoundError:
         return Progress()
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: {error}: correct it, or delete it to begin anew"
+        message = f"{path}: {error}: correct the file, or delete it to start again"
         raise UsageError(message) from None
     if found.version != Progress().version:
-        message = f"{path}: version {found.version} is of another release: delete it to begin anew"
+        message = (
+            f"{path}: version {found.version} is from another release: "
+            "delete the file to start again"
+        )
         raise UsageError(message)
     return found
 
 
 def write(folder: Path, progress: Progress) -> None:
-    """Keep `progress` in `folder`."""
-    text = as_json(progress)
-    files.write(folder / NAME, f"{text}\n")
+    """Store `progress` in `folder`."""
+    files.write(folder / NAME, f"{as_json(progress)}\n")

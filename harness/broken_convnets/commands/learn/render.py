@@ -1,10 +1,12 @@
-"""What a learner sees: the failure or the broken laws, hints, layers, and the fix at the end."""
+"""What a learner sees: the failure or the violations, hints, the layer trace, and the solution."""
 
 from __future__ import annotations
 
 import ast
 import difflib
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -16,108 +18,123 @@ from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.learn.progress import State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from broken_convnets.commands.learn.grading import Breach, Result
+    from broken_convnets.commands.learn.grading import GradingResult, Violation
     from broken_convnets.commands.learn.progress import Progress
     from broken_convnets.corpus.entries import Case
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 PRINTED_LINES = 12
 KEYS = {
-    "h": "one more hint",
-    "d": "what each layer took and gave",
+    "h": "next hint",
+    "d": "layer inputs and outputs",
     "s": "our solution (asks first)",
-    "r": "run again, and clear the screen",
-    "n": "next",
-    "p": "previous",
-    "q": "quit; the next session begins here",
+    "r": "run again and clear the screen",
+    "n": "next program",
+    "p": "previous program",
+    "q": "quit; the next session resumes here",
     "?": "this help",
 }
-SHORT = "h hint  d layers  s solution  n next  p previous  q quit  ? help"
+KEY_LINE = "h hint  d layers  s solution  n next  p previous  q quit  ? help"
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Return text of a program as it is, without what could steer the terminal."""
+    """Return the text of a program without control characters."""
     return Text(CONTROL.sub("", text), style=style)
 
 
-def heading(case: Case, path: Path, where: str = "") -> RenderableType:
-    """Return the lines on top: which program, how far the learner is, what it is for."""
-    intent = ast.get_docstring(ast.parse(case.broken)) or ""
+def short_path(path: Path) -> Path:
+    """Return a path relative to the working directory, if it is below it."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else Path(relative)
+
+
+def heading(case: Case, path: Path, position: str = "") -> RenderableType:
+    """Return the top lines: the program, the learner's position, what the network is for."""
     line = Text(alias(case), style="bold")
-    line.append(f"   level {case.spec.level}   {where}".rstrip(), "dim")
-    return Group(line, plain(intent), Text(f"Mend {path}\n", style="cyan"))
+    line.append(f"   level {case.spec.level}   {position}".rstrip(), "dim")
+    return Group(line, plain(_intent(case)), Text(f"Fix {path}\n", style="cyan"))
 
 
-def verdict(result: Result) -> RenderableType:
-    """Return what became of a program."""
+def _intent(case: Case) -> str:
+    return ast.get_docstring(ast.parse(case.broken)) or ""
+
+
+def result(graded: GradingResult) -> RenderableType:
+    """Return the outcome of a grading."""
     parts: list[RenderableType] = []
-    if result.printed:
-        lines = result.printed.splitlines()
-        left = (
-            [f"... {len(lines) - PRINTED_LINES} more lines"] if len(lines) > PRINTED_LINES else []
-        )
-        parts += [
-            Text("It prints", style="bold"),
-            _indented("\n".join([*lines[:PRINTED_LINES], *left])),
-        ]
-    if result.failure:
-        text = plain(result.traceback or result.failure, "red")
-        text.no_wrap, text.overflow = True, "ignore"  # the terminal folds it, lines stay lines
+    if graded.printed:
+        parts += [Text("Output of the program", style="bold"), _indented(_cut(graded.printed))]
+    if graded.failure:
+        text = plain(graded.traceback or graded.failure, "red")
+        text.no_wrap, text.overflow = True, "ignore"  # the terminal wraps it, lines stay lines
         parts.append(text)
-    elif result.breaches:
-        parts.append(Text("Nothing is raised, but it does not do what it should:", style="yellow"))
-        parts += [_breach(breach) for breach in result.breaches]
+    elif graded.violations:
+        parts.append(Text("Nothing is raised, but the program", style="yellow"))
+        parts += [_violation(violation) for violation in graded.violations]
     else:
-        parts.append(Text("Solved: every law holds, under every seed.", style="bold green"))
-        if result.advice:
-            parts.append(Text("\nWorth knowing, though it is no part of this task:", "yellow"))
-            parts += [_breach(breach) for breach in result.advice]
-    if result.restored:
-        parts.append(Text(restored(result.restored), style="yellow"))
+        parts += _solved(graded)
+    if graded.restored:
+        parts.append(Text(f"\n{_restored(graded.restored)}", style="yellow"))
     return Group(*parts)
 
 
-def restored(names: list[str]) -> str:
-    """Say which definitions were judged as they are in the case."""
+def _cut(printed: str) -> str:
+    lines = printed.splitlines()
+    left = len(lines) - PRINTED_LINES
+    return "\n".join([*lines[:PRINTED_LINES], *([f"... {left} more lines"] if left > 0 else [])])
+
+
+def _solved(graded: GradingResult) -> list[RenderableType]:
+    parts: list[RenderableType] = [
+        Text("Solved: the program obeys every law with every seed.", style="bold green")
+    ]
+    if graded.advice:
+        parts.append(Text("\nNot part of this task, but worth knowing: the program", "yellow"))
+        parts += [_violation(violation) for violation in graded.advice]
+    return parts
+
+
+def _restored(names: list[str]) -> str:
     listed = ", ".join(f"`{name}`" for name in names)
     return (
-        f"{listed} differs from the case. The mistake is not there, so the "
-        "original was used to judge."
+        f"Graded with the original {listed}: the mistake is elsewhere, so your change is ignored."
     )
 
 
-def _breach(breach: Breach) -> RenderableType:
-    name = Text(f"\n{breach.law}: ", style="bold").append(breach.promise, style="not bold")
-    return Group(name, _indented(breach.note))
+def _violation(violation: Violation) -> RenderableType:
+    name = Text(f"violates {violation.law}: ", style="bold")
+    name.append(f"{violation.violation}.", style="not bold")
+    return Group(name, _indented(f"Observed: {violation.note}."))
 
 
-def hints(case: Case, taken: int, *, only_last: bool = False) -> RenderableType:
-    """Return the hints taken so far, or the newest alone."""
+def hints(case: Case, shown: int, *, only_last: bool = False) -> RenderableType:
+    """Return the hints that the learner has asked for, or only the last of them."""
     total = len(case.spec.hints)
     lines = [
         Text(f"\nHint {number} of {total}: {text}")
-        for number, text in enumerate(case.spec.hints[:taken], start=1)
+        for number, text in enumerate(case.spec.hints[:shown], start=1)
     ]
     return Group(*(lines[-1:] if only_last else lines))
 
 
-def layers(result: Result) -> RenderableType:
-    """Return the shape trace of the last run."""
-    if not result.layers:
+def layers(graded: GradingResult) -> RenderableType:
+    """Return the layer trace of the last run."""
+    if not graded.layers:
         return Text("\nNo layer was called.")
-    lines = "\n".join(result.layers)
-    return Group(Text("\nWhat each layer took and gave", style="bold"), _indented(lines))
+    return Group(Text("\nLayer trace", style="bold"), _indented("\n".join(graded.layers)))
 
 
 def solution(case: Case) -> RenderableType:
-    """Return our fix, what it mends, and why the failure came."""
+    """Return what the mistake was, our fix, and how to find the mistake."""
     spec = case.spec
-    parts: list[RenderableType] = [Text(f"\n{case.id}: {spec.title}", style="bold"), _diff(case)]
-    texts = ("What it means", spec.why), ("How to find it next time", spec.diagnose)
-    for title, text in texts:
-        parts += [Text(f"\n{title}", style="bold"), Text(text)]
+    parts: list[RenderableType] = [Text(f"\n{case.id}: {spec.title}", style="bold")]
+    for title, body in (
+        ("What it means", Text(spec.why)),
+        ("The fix", _diff(case)),
+        ("How to find it next time", Text(spec.diagnose)),
+        ("How to tell it apart", Text(spec.distinguish)),
+    ):
+        parts += [Text(f"\n{title}", style="bold"), body]
     return Group(*parts)
 
 
@@ -127,7 +144,7 @@ def _diff(case: Case) -> Text:
         case.broken.splitlines(), case.fixed.splitlines(), n=2, lineterm=""
     )
     text = Text()
-    for line in list(lines)[2:]:  # the first two name files
+    for line in list(lines)[2:]:  # the first two lines name files
         shown = "  ..." if line.startswith("@@") else line
         text.append(f"{shown}\n", style=styles.get(line[:1], ""))
     text.rstrip()
@@ -136,32 +153,29 @@ def _diff(case: Case) -> Text:
 
 def help_text() -> RenderableType:
     """Return what each key does."""
-    table = Table(box=None, show_header=False, pad_edge=False)
+    keys = Table(box=None, show_header=False, pad_edge=False)
     for key, meaning in KEYS.items():
-        table.add_row(Text(key, style="bold"), meaning)
-    return Group(
-        Text("\nSave the file, and it is judged again. Keys:"), Padding(table, (0, 0, 0, 2))
-    )
+        keys.add_row(Text(key, style="bold"), meaning)
+    return Group(Text("\nSave the file to grade it again. Keys:"), Padding(keys, (0, 0, 0, 2)))
 
 
-def table(cases: list[Case], done: Progress) -> Table:
-    """Return a row per case: its alias until it is solved, then its name."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("program", "level", "state", "attempts", "hints", "what it is"):
-        made.add_column(name, no_wrap=name != "what it is")
+def table(cases: list[Case], progress: Progress) -> Table:
+    """Return a row per case, which shows its id and title once it is solved."""
+    rows = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("program", "level", "state", "attempts", "hints", "description"):
+        rows.add_column(name, no_wrap=name != "description")
     styles = {State.SOLVED: "green", State.STARTED: "yellow", State.NEW: ""}
-    for case, row in zip(cases, done.report([case.id for case in cases]), strict=True):
+    for case, row in zip(cases, progress.report([case.id for case in cases]), strict=True):
         solved = row["state"] is State.SOLVED
-        intent = ast.get_docstring(ast.parse(case.broken)) or ""
-        made.add_row(
+        rows.add_row(
             alias(case),
             str(case.spec.level),
             Text(row["state"], styles[row["state"]]),
             str(row["attempts"]),
             str(row["hints"]),
-            Text(f"{case.id}: {case.spec.title}" if solved else intent),
+            Text(f"{case.id}: {case.spec.title}" if solved else _intent(case)),
         )
-    return made
+    return rows
 
 
 def _indented(text: str) -> RenderableType:

@@ -1,4 +1,4 @@
-"""Keys and saved files as one stream of events; the terminal is given back as it was."""
+"""Key presses and saved files as one stream of events; restores the terminal at the end."""
 
 from __future__ import annotations
 
@@ -22,56 +22,56 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-SAVED = ""  # the event of a file; no key is empty
-QUIT = "q"  # also Ctrl-D, and an input that has closed
+SAVED = ""  # the event of a saved file; a key is never empty
+QUIT = "q"  # also Ctrl-D and a closed input
 END_OF_INPUT = "\x04"
-SEQUENCE = re.compile(r"\x1b(\[[0-9;]*[A-Za-z~]|O[A-Z])?")  # what an arrow sends: no key of ours
-EVERY = 0.15  # seconds between looks at the file: it is one, and a look takes microseconds
+SEQUENCE = re.compile(r"\x1b(\[[0-9;]*[A-Za-z~]|O[A-Z])?")  # such as arrow keys: ignored
+POLL_SECONDS = 0.15  # between two checks of the file; a check takes microseconds
 
 Stamp = tuple[int, int, int] | None
 
 
 class Events(AbstractContextManager["Events"]):
-    """Reads single keys from the terminal, and sees when one file was saved.
+    """Reads single keys from the terminal, and notices when one file is saved.
 
-    Ctrl-C still raises KeyboardInterrupt, and Ctrl-Z works. Raises UsageError where there
-    is no terminal for keys.
+    Ctrl-C still raises KeyboardInterrupt, and Ctrl-Z works. Raises UsageError if standard input
+    or output is not a terminal.
     """
 
     def __init__(self) -> None:
-        """Take the terminal on standard input."""
+        """Use the terminal on standard input."""
         if termios is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            message = "keys need a terminal: `learn ID --once` judges a program without one"
+            message = "`learn` needs a terminal: use `learn ID --once` without one"
             raise UsageError(message)
         self._terminal = sys.stdin.fileno()
         self._typed = ""
         self._path: Path | None = None
-        self._judged: Stamp = None
+        self._reported: Stamp = None
         self._seen: Stamp = None
 
     def watch(self, path: Path) -> None:
-        """Look at this file from now on; call before reading it, so that no change is missed."""
+        """Watch this file from now on; call this before reading it, so that no change is missed."""
         self._path = path
-        self._judged = self._seen = _stamp(path)
+        self._reported = self._seen = _stamp(path)
 
     def next(self) -> str:
-        """Wait for a key, returned in lower case, or for a saved file: SAVED."""
+        """Wait for a key, and return it in lower case, or for a saved file, and return SAVED."""
         while True:
             if self._typed:
                 key, self._typed = self._typed[0], self._typed[1:]
                 return key
-            ready, _, _ = select.select([self._terminal], [], [], EVERY)
+            ready, _, _ = select.select([self._terminal], [], [], POLL_SECONDS)
             if ready:
                 self._read()
                 continue
             now = _stamp(self._path) if self._path else None
-            if now != self._judged and now == self._seen:  # written to its end: it has settled
-                self._judged = now
+            if now != self._reported and now == self._seen:  # unchanged since the last check
+                self._reported = now
                 return SAVED
             self._seen = now
 
     def _read(self) -> None:
-        """Take what was typed; a closed input is as good as Ctrl-D."""
+        """Read what was typed; a closed input counts as Ctrl-D."""
         data = os.read(self._terminal, 1 << 10)
         text = data.decode(errors="replace") or END_OF_INPUT
         self._typed += SEQUENCE.sub("", text).replace(END_OF_INPUT, QUIT).lower()
@@ -80,14 +80,14 @@ class Events(AbstractContextManager["Events"]):
         tty.setcbreak(self._terminal)
 
     def __enter__(self) -> Self:
-        """Begin: keys come one by one and are not shown."""
+        """Read keys one by one, without echo."""
         self._before = termios.tcgetattr(self._terminal)
         self._continued = signal.signal(signal.SIGCONT, self._unbuffered)
         self._unbuffered()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         signal.signal(signal.SIGCONT, self._continued)
         termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 

@@ -1,4 +1,4 @@
-"""The folder in which a learner mends programs: copies of cases, backups and the progress."""
+"""The learner's folder: copies of the broken programs, backups, and the progress."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
     from broken_convnets.corpus.entries import Case
 
-SIZE = 256 << 10  # bytes; a case has two thousand
+MAX_BYTES = 256 << 10  # of a program; a case has about two thousand
 
 
-class Workshop:
-    """One `work/` folder; git ignores it by a file of its own, in whatever repository it is."""
+class Workspace:
+    """One `work/` folder. Its own .gitignore hides it from the repository around it."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what was kept there, if it is there; raises UsageError where that is impossible."""
+        """Read the progress, if there is any; raises UsageError if `folder` cannot be used."""
         self.folder = folder
         try:
             self.progress = progress.read(folder)
         except OSError as error:
             raise self._unusable(error) from None
 
-    def _put(self, path: Path, text: str) -> None:
+    def _write(self, path: Path, text: str) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             ignore = self.folder / ".gitignore"
@@ -40,51 +40,52 @@ class Workshop:
 
     def _unusable(self, error: OSError) -> UsageError:
         return UsageError(
-            f"{self.folder} cannot be used ({error.strerror}): name another with --work"
+            f"{self.folder} cannot be used ({error.strerror}): name another folder with --work"
         )
 
     def path(self, case: Case) -> Path:
-        """Return where the learner's program is."""
+        """Return the path of the learner's program."""
         return self.folder / f"{alias(case)}.py"
 
     def begin(self, case: Case) -> Path:
-        """Put a copy of the broken program there, unless there is one; make it the current case."""
+        """Make `case` the current one, and copy its broken program unless there is a file."""
         path = self.path(case)
         if not path.exists():
-            self._put(path, case.broken)
+            self._write(path, case.broken)
         self.progress.entry(case.id)
         self.progress.current = case.id
         self.save()
         return path
 
     def read(self, case: Case) -> str:
-        """Return the learner's text; raises UsageError where it cannot be read as text."""
+        """Return the learner's program; raises UsageError if it cannot be read as UTF-8."""
         path = self.path(case)
         try:
-            if path.stat().st_size > SIZE:
-                message = f"{path} is larger than {SIZE >> 10} KiB: that is no program to mend"
+            if path.stat().st_size > MAX_BYTES:
+                message = f"{path} is larger than {MAX_BYTES >> 10} KiB: make the program smaller"
                 raise UsageError(message)
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             message = f"{path} is not UTF-8: save it as UTF-8"
         except OSError as error:
-            message = f"{path} cannot be read ({error.strerror}): `--reset` puts the case back"
+            message = f"{path} cannot be read ({error.strerror}): restore it with --reset"
         raise UsageError(message)
 
     def reset(self, case: Case) -> Path | None:
-        """Put the broken program back and forget its story; return where the old text is kept.
+        """Restore the broken program and forget the progress on the case.
 
-        One backup a case: the last one. None where there was nothing to keep.
+        Returns the path of the backup, which replaces an older one; None if the file did not
+        differ from the broken program.
         """
         path, backup = self.path(case), None
         if path.exists() and path.read_bytes() != case.broken.encode():
             backup = path.with_suffix(".py.bak")
             path.replace(backup)
-        self._put(path, case.broken)
+        self._write(path, case.broken)
         self.progress.cases.pop(case.id, None)
         self.save()
         return backup
 
     def save(self) -> None:
-        """Keep the progress."""
+        """Write the progress."""
         progress.write(self.folder, self.progress)

@@ -155,10 +155,10 @@ def _entries(
     own: list[tuple[int, Entry]] = [(0, entry) for entry in here]
     if not options.variants:
         return own
-    from broken_convnets.commands.variants import kept  # noqa: PLC0415  (only where they are asked for)
+    from broken_convnets.commands.variants import verified  # noqa: PLC0415  (only where they are asked for)
 
     made = track(
-        kept(runner, here, options.variants, options.seed),
+        verified(runner, here, options.variants, options.seed),
         "making variants",
         len(here) * options.variants,
     )
@@ -169,14 +169,14 @@ def _judge_fixes(
     runner: Runner, results: list[Result], entries: dict[tuple[str, int], Entry]
 ) -> list[Result]:
     """Return the results with what became of each fix that was offered for a broken program."""
-    from broken_convnets.commands.learn.grader import Examiner  # noqa: PLC0415  (only where there are fixes)
+    from broken_convnets.commands.learn.grader import Grader  # noqa: PLC0415  (only where there are fixes)
 
-    examiner = Examiner(runner)
+    grader = Grader(runner)
     judged = []
     for result in results:
         case = entries[result.program.entry, result.program.variant]
         if result.program.side is Side.BROKEN and isinstance(case, Case):
-            fixes = repaired(examiner, case, result.diagnosis)
+            fixes = repaired(grader, case, result.diagnosis)
             judged.append(Result(result.program, result.diagnosis, result.seconds, fixes))
         else:
             judged.append(result)

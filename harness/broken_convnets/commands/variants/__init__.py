@@ -1,6 +1,6 @@
-"""Fresh variants of the corpus: the same mistakes in programs that nobody has seen."""
+"""Variants of corpus entries: the same mistakes in new programs, each verified by running it."""
 
-from broken_convnets.commands.variants.make import Variant, variant
-from broken_convnets.commands.variants.verify import Checked, drawn, kept, verified
+from broken_convnets.commands.variants.make import Variant, make_variant
+from broken_convnets.commands.variants.verify import CheckedVariant, generate, verified, verify
 
-__all__ = ["Checked", "Variant", "drawn", "kept", "variant", "verified"]
+__all__ = ["CheckedVariant", "Variant", "generate", "make_variant", "verified", "verify"]

@@ -1,4 +1,4 @@
-"""What a variant declares of itself, from what truly happened; or why it declares nothing."""
+"""Judge the runs of a variant: what it declares, or why it is rejected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broken_convnets.commands.variants.store import Result
+from broken_convnets.commands.variants.store import Verification
 from broken_convnets.corpus.entries import Case, Control, Entry
 from broken_convnets.verdicts.judge import Runs, judge
 from broken_convnets.vocabulary import Stage, Verdict
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 DEVICE = "cpu"  # a mistake is the same one on every device
 
 
-def declaring(entry: Entry, broken: Broken | None, healthy: Healthy) -> Entry:
-    """Return an entry that declares this of its sides."""
+def declared_as(entry: Entry, broken: Broken | None, healthy: Healthy) -> Entry:
+    """Return a copy of `entry` with these declarations."""
     if isinstance(entry, Control):
         return replace(entry, spec=msgspec.structs.replace(entry.spec, works=healthy))
     spec = msgspec.structs.replace(
@@ -31,8 +31,8 @@ def declaring(entry: Entry, broken: Broken | None, healthy: Healthy) -> Entry:
     return replace(entry, spec=spec)
 
 
-def result_of(each: Variant, runs: Runs, release: str) -> Result:
-    """Judge the runs of a variant by its original's declaration, as far as that can hold."""
+def verification_of(each: Variant, runs: Runs, release: str) -> Verification:
+    """Judge a variant's runs by the declaration of its original, apart from sizes and names."""
     entry = each.entry
     healthy, reason = _healthy(each, runs["fixed"][0].answer)
     broken = None
@@ -40,18 +40,18 @@ def result_of(each: Variant, runs: Runs, release: str) -> Result:
         declared = entry.spec.broken.on(DEVICE, release)
         broken, reason = _broken(each, declared, runs["broken"][0].answer)
     if reason:
-        return Result(kept=False, reason=reason)
-    judgement = judge(declaring(entry, broken, healthy), runs, DEVICE, release)
+        return Verification(verified=False, reason=reason)
+    judgement = judge(declared_as(entry, broken, healthy), runs, DEVICE, release)
     if judgement.verdict in {Verdict.REPRODUCED, Verdict.WORKS}:
-        return Result(kept=True, broken=broken, healthy=healthy)
-    told = "; ".join(f"{wrong.what}: {wrong.happened}" for wrong in judgement.mismatches)
-    return Result(kept=False, reason=f"{judgement.verdict}: {told}")
+        return Verification(verified=True, broken=broken, healthy=healthy)
+    mismatches = "; ".join(f"{wrong.what}: {wrong.happened}" for wrong in judgement.mismatches)
+    return Verification(verified=False, reason=f"{judgement.verdict}: {mismatches}")
 
 
 def _healthy(each: Variant, seen: Observation | None) -> tuple[Healthy, str]:
-    """Return what the fixed side declares: of other sizes where these were changed, else the same.
+    """Return what the fixed side declares; with its own sizes if the variant was resized.
 
-    The structure, the dtypes and the number of dimensions stay.
+    The structure, the dtypes and the number of dimensions must be those of the original.
     """
     declared = each.entry.healthy
     if not each.resized or seen is None or seen.raised or seen.given is None:
@@ -76,7 +76,7 @@ def _unsized(text: str) -> str:
 
 
 def _broken(each: Variant, declared: Broken, seen: Observation | None) -> tuple[Broken, str]:
-    """Return the declaration of the broken side in the variant's words, or why it has none."""
+    """Return what the broken side declares, with its own message, or the reason to reject it."""
     if declared.stage is Stage.SILENT or not declared.fails or seen is None:
         return declared, ""
     raised = seen.raised
@@ -88,19 +88,19 @@ def _broken(each: Variant, declared: Broken, seen: Observation | None) -> tuple[
     ):
         if want != got:
             return declared, f"{what}: {want} became {got}, {raised.message[:200]}"
-    says = re.search(_kind(declared.message or "", each.names), raised.message)
-    if says is None or not raised.expression:
+    message = re.search(_message_pattern(declared.message or "", each.names), raised.message)
+    if message is None or not raised.expression:
         return declared, f"message: {declared.message!r} became {raised.message[:200]!r}"
     if declared.layer and not raised.layer:
         return declared, f"layer: {declared.layer} became none"
     return msgspec.structs.replace(
-        declared, message=says[0], expression=raised.expression, layer=raised.layer or None
+        declared, message=message[0], expression=raised.expression, layer=raised.layer or None
     ), ""
 
 
-def _kind(says: str, names: dict[str, tuple[str, ...]]) -> str:
-    """Return a pattern for a message of one kind: other numbers, and the new names for the old."""
-    parts = re.findall(r"\d+(?:x\d+)*|[A-Za-z_]\w*|.", says, re.DOTALL)
+def _message_pattern(message: str, names: dict[str, tuple[str, ...]]) -> str:
+    """Return a pattern for the same kind of message: with any numbers, and the new names."""
+    parts = re.findall(r"\d+(?:x\d+)*|[A-Za-z_]\w*|.", message, re.DOTALL)
     return "".join(
         re.sub(r"\d+", r"\\d+", part)
         if part[0].isdigit()

@@ -8,17 +8,18 @@ import re
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants import words
-from broken_convnets.commands.variants.draft import INTERFACE, Draft, identifiers, like, statements
+from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair, with_marks_of
 from broken_convnets.commands.variants.renaming import callables
+from broken_convnets.commands.variants.syntax import identifiers, statements
 
 if TYPE_CHECKING:
     from random import Random
 
 
-def helpers(draft: Draft, rng: Random) -> bool:
+def helpers(pair: ProgramPair, rng: Random) -> bool:
     """Rename the classes and functions beside the network."""
-    names = sorted(callables(draft) - INTERFACE)
-    used = identifiers(draft.nodes()) | set(dir(builtins))
+    names = sorted(callables(pair) - INTERFACE)
+    used = identifiers(pair.nodes()) | set(dir(builtins))
     chosen = {}
     for name in names:
         known = words.CLASSES.get(name) or words.VARIABLES.get(name) or ()
@@ -26,16 +27,16 @@ def helpers(draft: Draft, rng: Random) -> bool:
         free = [new for new in (*known, *(f.format(name) for f in forms)) if new not in used]
         chosen[name] = rng.choice(free[: len(known) or None])
         used.add(chosen[name])
-    return _rename_definitions(draft, chosen)
+    return _rename_definitions(pair, chosen)
 
 
-def network(draft: Draft, rng: Random) -> bool:
+def network(pair: ProgramPair, rng: Random) -> bool:
     """Rename the class of the network; `Net` stays another name for it."""
-    used = identifiers(draft.nodes())
+    used = identifiers(pair.nodes())
     new = rng.choice([name for name in words.NETWORKS if name not in used])
-    if not _rename_definitions(draft, {"Net": new}):
+    if not _rename_definitions(pair, {"Net": new}):
         return False
-    for side in draft.sides:
+    for side in pair.sides:
         position = next(
             number
             for number, node in enumerate(side.body)
@@ -45,10 +46,10 @@ def network(draft: Draft, rng: Random) -> bool:
     return True
 
 
-def _rename_definitions(draft: Draft, chosen: dict[str, str]) -> bool:
+def _rename_definitions(pair: ProgramPair, chosen: dict[str, str]) -> bool:
     if chosen:
-        draft.replace(_Definitions(chosen))
-        draft.note(chosen)
+        pair.replace(_Definitions(chosen))
+        pair.record_names(chosen)
     return bool(chosen)
 
 
@@ -65,12 +66,12 @@ class _Definitions(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return like(ast.Name(self._names.get(node.id, node.id), node.ctx), node)
+        return with_marks_of(ast.Name(self._names.get(node.id, node.id), node.ctx), node)
 
 
-def intent(draft: Draft, rng: Random) -> bool:
+def intent(pair: ProgramPair, rng: Random) -> bool:
     """Say in other words what the network is for."""
-    first = draft.sides[0].body[0]
+    first = pair.sides[0].body[0]
     if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant):
         return False
     old = str(first.value.value)
@@ -78,7 +79,7 @@ def intent(draft: Draft, rng: Random) -> bool:
     for word, others in words.PROSE.items():
         if rng.random() < 0.6:  # noqa: PLR2004  (some words, not all)
             new = re.sub(rf"\b{word}\b", rng.choice(others), new, count=1)
-    for side in draft.sides:
+    for side in pair.sides:
         prose = side.body[0]
         if isinstance(prose, ast.Expr) and isinstance(prose.value, ast.Constant):
             prose.value.value = new

@@ -5,14 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.draft import (
-    AT,
-    Draft,
-    dotted,
-    expression,
-    like,
+from broken_convnets.commands.variants.program_pair import (
+    EXPRESSION,
+    ProgramPair,
     marks,
-    simple_statements,
+    with_marks_of,
 )
 from broken_convnets.commands.variants.spelling import (
     attribute_of,
@@ -21,12 +18,13 @@ from broken_convnets.commands.variants.spelling import (
     layer_name,
     rewritten,
 )
+from broken_convnets.commands.variants.syntax import dotted, expression, simple_statements
 
 if TYPE_CHECKING:
     from random import Random
 
 
-def losses(draft: Draft, rng: Random) -> bool:
+def losses(pair: ProgramPair, rng: Random) -> bool:
     """Write a loss of torch.nn.functional as a layer, made and called in one."""
     names = {
         "cross_entropy": "CrossEntropyLoss",
@@ -36,7 +34,7 @@ def losses(draft: Draft, rng: Random) -> bool:
         "smooth_l1_loss": "SmoothL1Loss",
         "huber_loss": "HuberLoss",
     }
-    nn = layer_name(draft)
+    nn = layer_name(pair)
     share = rng.choice((1.0, 1.0, 0.0))
 
     def rewrite(node: ast.Call) -> ast.expr | None:
@@ -45,10 +43,10 @@ def losses(draft: Draft, rng: Random) -> bool:
                 return call(call(f"{nn}.{layer}", [], []), node.args, [])
         return None
 
-    return rewritten(draft, rewrite)
+    return rewritten(pair, rewrite)
 
 
-def keywords(draft: Draft, rng: Random) -> bool:
+def keywords(pair: ProgramPair, rng: Random) -> bool:
     """Give the arguments of layers by name instead of by place, or the other way round."""
     by_name = rng.random() < 0.5  # noqa: PLR2004  (a coin)
     places = {
@@ -74,18 +72,18 @@ def keywords(draft: Draft, rng: Random) -> bool:
             return call(node.func, [*node.args, node.keywords[0].value], node.keywords[1:])
         return None
 
-    return rewritten(draft, rewrite)
+    return rewritten(pair, rewrite)
 
 
 def _starred(node: ast.Call) -> bool:
     return any(isinstance(value, ast.Starred) for value in node.args)
 
 
-def small_idioms(draft: Draft, rng: Random) -> bool:
+def small_idioms(pair: ProgramPair, rng: Random) -> bool:
     """Exchange idioms of one line: sizes, random data, super, concatenation."""
     coins = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004  (a little more often than not)
     transformer = _Idioms(coins)
-    draft.replace(transformer)
+    pair.replace(transformer)
     return transformer.done > 0
 
 
@@ -109,14 +107,14 @@ class _Idioms(ast.NodeTransformer):
         shape = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
         if not (shape and self._coins["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
             return node
-        if AT in marks(node) or not isinstance(node.value, ast.Attribute):
+        if EXPRESSION in marks(node) or not isinstance(node.value, ast.Attribute):
             return node
         self.done += 1
-        return like(call(attribute_of(node.value.value, "size"), [node.slice], []), node)
+        return with_marks_of(call(attribute_of(node.value.value, "size"), [node.slice], []), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if AT in marks(node) or not node.args or _starred(node):
+        if EXPRESSION in marks(node) or not node.args or _starred(node):
             return node
         name, new = dotted(node.func), None
         if name in {"torch.randn", "torch.rand"} and self._coins["data"] and len(node.args) > 1:
@@ -126,7 +124,7 @@ class _Idioms(ast.NodeTransformer):
         if new is None:
             return node
         self.done += 1
-        return like(new, node)
+        return with_marks_of(new, node)
 
     def visit_With(self, node: ast.With) -> ast.AST:
         for item in node.items:

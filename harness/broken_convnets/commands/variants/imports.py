@@ -6,7 +6,8 @@ import ast
 import builtins
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.draft import Draft, expression, identifiers, like, statements
+from broken_convnets.commands.variants.program_pair import ProgramPair, with_marks_of
+from broken_convnets.commands.variants.syntax import expression, identifiers, statements
 
 if TYPE_CHECKING:
     from random import Random
@@ -26,9 +27,9 @@ ALIASES = {
 MODULES = frozenset(ALIASES)
 
 
-def reimport(draft: Draft, rng: Random) -> bool:
+def reimport(pair: ProgramPair, rng: Random) -> bool:
     """Import some modules or names in another way; what one module gives comes in one way."""
-    bound = _bound(draft)
+    bound = _bound(pair)
     origins = {
         name: path if path in MODULES else path.rpartition(".")[0] for name, path in bound.items()
     }
@@ -39,25 +40,25 @@ def reimport(draft: Draft, rng: Random) -> bool:
         which = rng.random()
         given: set[str] = set()  # what stands for the module by now
         for name in names if wanted else ():
-            used = identifiers(draft.nodes()) - {name} - given
+            used = identifiers(pair.nodes()) - {name} - given
             options = [option for option in _options(bound[name], used) if option[1] != name]
             if options:
                 line, text = options[int(which * len(options))]
-                _rebind(draft, name, line, text)
+                _rebind(pair, name, line, text)
                 given.add(text.partition(".")[0])
                 done = True
     return done
 
 
-def _bound(draft: Draft) -> dict[str, str]:
+def _bound(pair: ProgramPair) -> dict[str, str]:
     """Return the imports that every side has, by the name that they bind, and bind alone."""
-    sides = [_imports(side) for side in draft.sides]
+    sides = [_imports(side) for side in pair.sides]
     stored = {
         node.id
-        for node in draft.nodes()
+        for node in pair.nodes()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-    arguments = {node.arg for node in draft.nodes() if isinstance(node, ast.arg)}
+    arguments = {node.arg for node in pair.nodes() if isinstance(node, ast.arg)}
     same = set.intersection(*(set(side.items()) for side in sides))
     return {name: path for name, path in same if name not in stored | arguments}
 
@@ -100,8 +101,8 @@ def _options(path: str, used: set[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _rebind(draft: Draft, name: str, line: str, text: str) -> None:
-    draft.replace(_Rebinding(name, line, text))
+def _rebind(pair: ProgramPair, name: str, line: str, text: str) -> None:
+    pair.replace(_Rebinding(name, line, text))
 
 
 class _Rebinding(ast.NodeTransformer):
@@ -138,4 +139,4 @@ class _Rebinding(ast.NodeTransformer):
         return new
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return like(expression(self._text), node) if node.id == self._name else node
+        return with_marks_of(expression(self._text), node) if node.id == self._name else node

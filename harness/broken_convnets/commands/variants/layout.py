@@ -32,7 +32,7 @@ class Style:
 PLAIN = Style()
 
 
-def draw(rng: Random) -> Style:
+def random_style(rng: Random) -> Style:
     """Return a style drawn at random."""
     return Style(
         width=rng.choice((72, 79, 88, 100)),

@@ -1,4 +1,4 @@
-"""Make variants of an entry from a seed; pure, the same in every process, torch is not needed."""
+"""Make variants of an entry from a seed: deterministic across processes, without torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from broken_convnets.commands.variants import (
     steps,
     structure,
 )
-from broken_convnets.commands.variants.draft import ALSO, Draft, draft, marks
+from broken_convnets.commands.variants.program_pair import (
+    FIX_SITE,
+    ProgramPair,
+    marks,
+    program_pair,
+)
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Entry
 
@@ -28,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    Transformation = Callable[[Draft, Random], bool]
+    Transformation = Callable[[ProgramPair, Random], bool]
 
 DIFF_LIMIT = 8  # changed lines, as in the corpus
 
-# In this order, each with how often it is tried: first what is built, then how it is said, then
-# how large it is, last what it is called, so that the names of the corpus can be recognised before.
+# Applied in this order, each with its probability: structure, then idioms, then sizes, then names.
+# Names come last, because the other transformations recognize the names that the corpus uses.
 TRANSFORMATIONS: dict[str, tuple[Transformation, float]] = {
     "reorder": (steps.reorder, 0.3),
     "into-sequential": (structure.into_sequential, 0.3),
@@ -60,7 +65,7 @@ TRANSFORMATIONS: dict[str, tuple[Transformation, float]] = {
 }
 LAYOUT = "layout"
 
-# These change neither what a network is made of nor a number in it.
+# These change neither the structure of a network nor a number in it.
 NAMES_ONLY = frozenset(
     {"reorder", "imports", "network", "helpers", "attributes", "variables", "intent", LAYOUT}
 )
@@ -68,10 +73,10 @@ NAMES_ONLY = frozenset(
 
 @dataclass(frozen=True)
 class Variant:
-    """An entry in other words.
+    """A new program, or pair of programs, with the mistake of an entry.
 
-    `entry` holds the new programs; what is declared of it is that of the original until it has
-    been verified, but for the places of `also`. `names` maps what was renamed, old to new ones.
+    `entry` holds the new programs. Until it is verified, its declaration is that of the original,
+    except for `other_fix_sites`. `names` maps each renamed name to its new ones.
     """
 
     id: str
@@ -84,64 +89,64 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """How it is called where there are several."""
+        """The name that distinguishes it from the other variants of its entry."""
         return f"{self.id}~{self.number}"
 
 
-def variant(entry: Entry, seed: int, number: int) -> Variant:
-    """Return the variant of an entry that a seed and a number give, always the same one.
+def make_variant(entry: Entry, seed: int, number: int) -> Variant:
+    """Return the variant of an entry for a seed and a number; always the same one.
 
-    Number 0 is the entry itself. The sides of a pair are changed alike, so that they differ in
-    as many places as before, and in at most DIFF_LIMIT lines.
+    Number 0 is the entry itself. Both sides of a case are changed in the same way, so that they
+    still differ in as many places, and in at most DIFF_LIMIT lines.
     """
     if number == 0:
         return Variant(entry.id, 0, seed, entry, (), {})
     rng = random.Random(f"{seed}/{entry.id}/{number}")  # noqa: S311  (no secret)
-    made, done = _transformed(draft(entry), rng)
-    texts = _laid_out(made, entry, rng)
+    pair, done = _transform(program_pair(entry), rng)
+    texts = _formatted(pair, entry, rng)
     return Variant(
         id=entry.id,
         number=number,
         seed=seed,
-        entry=_entry(entry, made, texts),
+        entry=_entry(entry, pair, texts),
         transformations=(*done, LAYOUT),
-        names={old: tuple(new) for old, new in made.names.items()},
-        resized=made.resized,
+        names={old: tuple(new) for old, new in pair.names.items()},
+        resized=pair.resized,
     )
 
 
-def _transformed(made: Draft, rng: Random) -> tuple[Draft, list[str]]:
-    """Try each transformation; keep those after which the sides still differ in as many places."""
+def _transform(pair: ProgramPair, rng: Random) -> tuple[ProgramPair, list[str]]:
+    """Apply each transformation after which the sides still differ in as many places."""
     done = []
-    places, best = made.changed(), made.frozen()
+    places, best = pair.difference_count(), pair.to_bytes()
     for name, (change, share) in TRANSFORMATIONS.items():
         if rng.random() < share:
-            trial = Draft.thawed(best)
-            if change(trial, rng) and trial.changed() == places and _parses(trial):
-                best = trial.frozen()
+            trial = ProgramPair.from_bytes(best)
+            if change(trial, rng) and trial.difference_count() == places and _parses(trial):
+                best = trial.to_bytes()
                 done.append(name)
-    return Draft.thawed(best), done
+    return ProgramPair.from_bytes(best), done
 
 
-def _parses(made: Draft) -> bool:
+def _parses(pair: ProgramPair) -> bool:
     try:
-        for text in made.texts():
+        for text in pair.texts():
             compile(text, "variant", "exec", dont_inherit=True)
     except SyntaxError:
         return False
     return True
 
 
-def _laid_out(made: Draft, entry: Entry, rng: Random) -> list[str]:
-    """Return the texts in a drawn style, or in a plainer one where that would split the fix."""
+def _formatted(pair: ProgramPair, entry: Entry, rng: Random) -> list[str]:
+    """Return the texts in a random style, or in a simpler one if that style would split the fix."""
     programs = list(entry.programs().values())
     wanted = len(hunks(programs[0], programs[-1]))
-    drawn = layout.draw(rng)
-    plainer = replace(drawn, after_init=False, before_return=False, one_per_line=True)
-    narrow = [replace(plainer, width=width) for width in (88, 79, 72, 64, 100, 120)]
+    style = layout.random_style(rng)
+    simpler = replace(style, after_init=False, before_return=False, one_per_line=True)
+    narrow = [replace(simpler, width=width) for width in (88, 79, 72, 64, 100, 120)]
     tried: list[tuple[bool, int, int, list[str]]] = []
-    for style in (drawn, plainer, *narrow):
-        texts = [layout.render(side, style) for side in made.sides]
+    for candidate in (style, simpler, *narrow):
+        texts = [layout.render(side, candidate) for side in pair.sides]
         changed = hunks(texts[0], texts[-1])
         size = sum(hunk.size for hunk in changed)
         if len(changed) == wanted and size <= DIFF_LIMIT:
@@ -150,20 +155,20 @@ def _laid_out(made: Draft, entry: Entry, rng: Random) -> list[str]:
     return min(tried)[-1]
 
 
-def _entry(entry: Entry, made: Draft, texts: list[str]) -> Entry:
+def _entry(entry: Entry, pair: ProgramPair, texts: list[str]) -> Entry:
     if not isinstance(entry, Case):
         return replace(entry, source=texts[0])
-    places = _places(made.sides[0], texts[0], len(entry.spec.other_fix_sites))
+    places = _places(pair.sides[0], texts[0], len(entry.spec.other_fix_sites))
     spec = msgspec.structs.replace(entry.spec, other_fix_sites=places)
     return replace(entry, spec=spec, broken=texts[0], fixed=texts[1])
 
 
 def _places(tree: ast.Module, text: str, count: int) -> list[str]:
-    """Return the source text of the marked places; one that is gone is left out."""
+    """Return the source text of the marked places that still exist."""
     pairs = list(zip(ast.walk(tree), ast.walk(ast.parse(text)), strict=False))
     found = []
     for number in range(count):
-        wanted = f"{ALSO}{number}"
+        wanted = f"{FIX_SITE}{number}"
         for old, new in pairs:
             if wanted in marks(old) and type(old) is type(new):
                 segment = ast.get_source_segment(text, new) or ""

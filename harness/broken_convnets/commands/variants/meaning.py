@@ -8,10 +8,12 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.draft import Draft, dotted
+from broken_convnets.commands.variants.syntax import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from broken_convnets.commands.variants.program_pair import ProgramPair
 
 LEAST = 4  # smaller numbers are colours, dimensions and kernels
 LEAST_SIDE = 8
@@ -42,26 +44,26 @@ def layer_class(node: ast.Call) -> str:
     return name if base in {"nn", "torch.nn"} and CHANNELS.search(name) else ""
 
 
-def channels(draft: Draft) -> set[int]:
+def channels(pair: ProgramPair) -> set[int]:
     """Return the numbers of channels that layers give, or take where two outputs are joined.
 
     Any other number that a layer only takes comes from the images: colours, or what is joined
     to them.
     """
     found: set[int] = set()
-    for side in draft.sides:
+    for side in pair.sides:
         own = own_classes(side)
         for node in ast.walk(side):
             if isinstance(node, ast.Call):
                 found |= set(numbers(_outputs(node, own)))
         found |= set(numbers(_listed(side)))
-    found |= {size for size in _taken_after_cat(draft) if any(size - one in found for one in found)}
-    return {size for size in found if size >= LEAST} - labels(draft)
+    found |= {size for size in _taken_after_cat(pair) if any(size - one in found for one in found)}
+    return {size for size in found if size >= LEAST} - labels(pair)
 
 
-def _taken_after_cat(draft: Draft) -> set[int]:
+def _taken_after_cat(pair: ProgramPair) -> set[int]:
     """Return the numbers of channels that layers take, if the program joins tensors at all."""
-    calls = [node for node in draft.nodes() if isinstance(node, ast.Call)]
+    calls = [node for node in pair.nodes() if isinstance(node, ast.Call)]
     if not any(dotted(node.func).rpartition(".")[2] in JOINS for node in calls):
         return set()
     layers = [node for node in calls if layer_class(node)]
@@ -69,10 +71,10 @@ def _taken_after_cat(draft: Draft) -> set[int]:
     return set(numbers([*words, *(value for node in layers for value in node.args[:1])]))
 
 
-def labels(draft: Draft) -> set[int]:
+def labels(pair: ProgramPair) -> set[int]:
     """Return the numbers of classes that labels are drawn from, as far as these say so."""
     found: set[int] = set()
-    for node in draft.nodes():
+    for node in pair.nodes():
         if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in LABELS:
             found |= set(numbers(node.args))
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
@@ -115,15 +117,15 @@ def numbers(nodes: Iterable[ast.expr]) -> Iterator[int]:
             yield value
 
 
-def classes(draft: Draft) -> set[int]:
+def classes(pair: ProgramPair) -> set[int]:
     """Return the outputs of last layers: those that are no channels, or that labels agree with."""
     found: set[int] = set()
-    for node in draft.nodes():
+    for node in pair.nodes():
         if isinstance(node, ast.Call) and layer_class(node):
             words = [word.value for word in node.keywords if word.arg in OUTPUTS]
             outputs = set(numbers([*node.args[1:2], *words]))
-            found |= outputs if layer_class(node) == "Linear" else outputs & labels(draft)
-    return {size for size in found if size >= LEAST} - channels(draft)
+            found |= outputs if layer_class(node) == "Linear" else outputs & labels(pair)
+    return {size for size in found if size >= LEAST} - channels(pair)
 
 
 def sides(tree: ast.Module) -> Iterator[int]:
@@ -213,15 +215,15 @@ def halves(node: ast.AST) -> bool:
     return words.get("stride") == HALF or (bool(pools) and HALF in given)
 
 
-def batches(draft: Draft) -> Iterator[int]:
+def batches(pair: ProgramPair) -> Iterator[int]:
     """Yield the default batch sizes of the functions that make data."""
-    for node in draft.nodes():
+    for node in pair.nodes():
         if isinstance(node, ast.FunctionDef) and node.name.startswith("example_"):
             for default in node.args.defaults:
                 if isinstance(default, ast.Constant) and isinstance(default.value, int):
                     yield default.value
 
 
-def integers(draft: Draft) -> Iterator[int]:
+def integers(pair: ProgramPair) -> Iterator[int]:
     """Yield every integer of every side."""
-    return (value for value in map(number, draft.nodes()) if value is not None)
+    return (value for value in map(number, pair.nodes()) if value is not None)

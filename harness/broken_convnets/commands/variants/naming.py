@@ -9,13 +9,13 @@ import re
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants import words
-from broken_convnets.commands.variants.draft import identifiers
+from broken_convnets.commands.variants.syntax import identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-    from broken_convnets.commands.variants.draft import Draft
+    from broken_convnets.commands.variants.program_pair import ProgramPair
 
 # The names that nn.Module has itself: a layer called so may be the mistake.
 MODULE_NAMES = frozenset(  # with those of other releases, and what layers call their own
@@ -35,14 +35,18 @@ MODULE_NAMES = frozenset(  # with those of other releases, and what layers call 
 
 
 def choose(
-    draft: Draft, rng: Random, names: list[str], share: float, role: dict[str, str] | None = None
+    pair: ProgramPair,
+    rng: Random,
+    names: list[str],
+    share: float,
+    role: dict[str, str] | None = None,
 ) -> dict[str, str]:
     """Draw new names for a share of the old ones, at least one; none is in use already.
 
     `conv1` and `conv2` stay a family: they become `stage1` and `stage2`.
     """
-    used = identifiers(draft.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
-    used |= {word for text in strings(draft) for word in re.findall(r"\w+", text)}
+    used = identifiers(pair.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
+    used |= {word for text in strings(pair) for word in re.findall(r"\w+", text)}
     families: dict[str, list[str]] = {}
     for name in names:
         families.setdefault(_stem(name), []).append(name)
@@ -70,9 +74,9 @@ def _candidates(stem: str, name: str, role: str) -> list[str]:
     return [*known] or [form.format(stem) for form in fallback]
 
 
-def strings(draft: Draft) -> Iterator[str]:
+def strings(pair: ProgramPair) -> Iterator[str]:
     """Yield every string of the programs, but for what says their intent."""
-    for side in draft.sides:
+    for side in pair.sides:
         intent = side.body[0]
         for node in ast.walk(side):
             is_intent = isinstance(intent, ast.Expr) and node is intent.value

@@ -8,8 +8,9 @@ import re
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants import words
-from broken_convnets.commands.variants.draft import INTERFACE, Draft, dotted
 from broken_convnets.commands.variants.naming import MODULE_NAMES, choose, strings
+from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair
+from broken_convnets.commands.variants.syntax import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,14 +27,14 @@ STRINGS = {
 }
 
 
-def variables(draft: Draft, rng: Random) -> bool:
+def variables(pair: ProgramPair, rng: Random) -> bool:
     """Rename arguments, variables and comprehension variables."""
-    taken = _untouchable(draft)
-    names = sorted(_bound(draft.nodes()) - taken - _keywords_of_methods(draft))
-    chosen = choose(draft, rng, names, share=0.7)
+    taken = _untouchable(pair)
+    names = sorted(_bound(pair.nodes()) - taken - _keywords_of_methods(pair))
+    chosen = choose(pair, rng, names, share=0.7)
     if chosen:
-        draft.replace(_Variables(chosen, callables(draft)))
-        draft.note(chosen)
+        pair.replace(_Variables(chosen, callables(pair)))
+        pair.record_names(chosen)
     return bool(chosen)
 
 
@@ -47,48 +48,48 @@ def _bound(nodes: Iterable[ast.AST]) -> set[str]:
     return found
 
 
-def _untouchable(draft: Draft) -> set[str]:
+def _untouchable(pair: ProgramPair) -> set[str]:
     """Return what must keep its name: the interface, imports, definitions, Python's own."""
     defined = {
-        node.name for node in draft.nodes() if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        node.name for node in pair.nodes() if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     imported = {
         (alias.asname or alias.name).partition(".")[0]
-        for node in draft.nodes()
+        for node in pair.nodes()
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
     return {*KEPT, *defined, *imported, *dir(builtins)}
 
 
-def callables(draft: Draft) -> set[str]:
+def callables(pair: ProgramPair) -> set[str]:
     """Return the names of the functions and classes that a program defines."""
     return {
         node.name
-        for side in draft.sides
+        for side in pair.sides
         for node in side.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
 
 
-def _keywords_of_methods(draft: Draft) -> set[str]:
+def _keywords_of_methods(pair: ProgramPair) -> set[str]:
     """Return arguments of methods that are given by keyword: whose they are cannot be seen."""
     arguments = {
         argument.arg
-        for node in draft.nodes()
+        for node in pair.nodes()
         if isinstance(node, ast.FunctionDef)
         for argument in node.args.args
     }
     methods = {
         node.name
-        for owner in draft.nodes()
+        for owner in pair.nodes()
         if isinstance(owner, ast.ClassDef)
         for node in owner.body
         if isinstance(node, ast.FunctionDef)
     }
     given = {
         word.arg or ""
-        for node in draft.nodes()
+        for node in pair.nodes()
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in methods
@@ -123,17 +124,17 @@ class _Variables(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def attributes(draft: Draft, rng: Random) -> bool:
+def attributes(pair: ProgramPair, rng: Random) -> bool:
     """Rename attributes that the program itself makes, and its own methods."""
-    stored, roles = _stored(draft)
-    methods = [_methods(side) for side in draft.sides]
+    stored, roles = _stored(pair)
+    methods = [_methods(side) for side in pair.sides]
     everywhere = methods[0].intersection(*methods)
     own = (stored | everywhere) - MODULE_NAMES - (methods[0].union(*methods) - everywhere)
-    names = sorted(_plain(draft, {name for name in own if not name.startswith("_")}))
-    chosen = choose(draft, rng, names, share=0.7, role=roles)
+    names = sorted(_plain(pair, {name for name in own if not name.startswith("_")}))
+    chosen = choose(pair, rng, names, share=0.7, role=roles)
     if chosen:
-        draft.replace(_Attributes(chosen))
-        draft.note(chosen)
+        pair.replace(_Attributes(chosen))
+        pair.record_names(chosen)
     return bool(chosen)
 
 
@@ -147,11 +148,11 @@ def _methods(side: ast.Module) -> set[str]:
     }
 
 
-def _stored(draft: Draft) -> tuple[set[str], dict[str, str]]:
+def _stored(pair: ProgramPair) -> tuple[set[str], dict[str, str]]:
     """Return the attributes that are set on `self`, and what kind of layer each is."""
     stored: set[str] = set()
     roles: dict[str, str] = {}
-    for node in draft.nodes():
+    for node in pair.nodes():
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 parts = target.elts if isinstance(target, ast.Tuple) else [target]
@@ -171,30 +172,30 @@ def _role(value: ast.expr) -> str:
     return next((role for role in words.LAYERS if role in made), "")
 
 
-def _plain(draft: Draft, names: set[str]) -> set[str]:
+def _plain(pair: ProgramPair, names: set[str]) -> set[str]:
     """Return the names whose every use is clearly an attribute of a network or a data set."""
-    handles = _handles(draft)
+    handles = _handles(pair)
     unclear = {
         node.attr
-        for node in draft.nodes()
+        for node in pair.nodes()
         if isinstance(node, ast.Attribute) and dotted(node.value).partition(".")[0] not in handles
     }
-    spoken = [text for text in strings(draft) if text.partition(".")[0] not in names]
+    spoken = [text for text in strings(pair) if text.partition(".")[0] not in names]
     unclear |= {word for text in spoken for word in re.findall(r"\w+", text)}
     return names - unclear
 
 
-def _handles(draft: Draft) -> set[str]:
+def _handles(pair: ProgramPair) -> set[str]:
     """Return the variables that hold networks, as far as their use tells."""
-    made = callables(draft)
+    made = callables(pair)
     found = {"self"}
-    for side in draft.sides:
+    for side in pair.sides:
         found |= {
             node.args.args[0].arg
             for node in side.body
             if isinstance(node, ast.FunctionDef) and node.name != "score" and node.args.args
         }
-    for node in draft.nodes():
+    for node in pair.nodes():
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Call)

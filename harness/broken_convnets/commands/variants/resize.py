@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 
 from broken_convnets.commands.variants import meaning
-from broken_convnets.commands.variants.draft import dotted
+from broken_convnets.commands.variants.syntax import dotted
 
 IMAGE = 4  # batch, channels, height, width
 

@@ -18,7 +18,7 @@ from broken_convnets.commands.variants.resize import Sizes, resize
 if TYPE_CHECKING:
     from random import Random
 
-    from broken_convnets.commands.variants.draft import Draft
+    from broken_convnets.commands.variants.program_pair import ProgramPair
 
 FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
 FLATTENS = re.compile(r"[fF]latten|view\(|reshape\(")
@@ -29,15 +29,15 @@ NUMBER_WORDS = re.compile(
 )
 
 
-def channels(draft: Draft, rng: Random) -> bool:
+def channels(pair: ProgramPair, rng: Random) -> bool:
     """Scale the channels between the layers."""
-    old = meaning.channels(draft)
-    others = set(meaning.integers(draft)) - old
+    old = meaning.channels(pair)
+    others = set(meaning.integers(pair)) - old
     fitting = [f for f in FACTORS if all(_scales(f * size, others) for size in old)]
     if not old or not fitting:
         return False
     factor = rng.choice(fitting)
-    return _apply(draft, Sizes(channels={size: int(factor * size) for size in old}))
+    return _apply(pair, Sizes(channels={size: int(factor * size) for size in old}))
 
 
 def _scales(size: Fraction, others: set[int]) -> bool:
@@ -45,58 +45,58 @@ def _scales(size: Fraction, others: set[int]) -> bool:
     return size.denominator == 1 and size >= meaning.LEAST and int(size) not in others
 
 
-def classes(draft: Draft, rng: Random) -> bool:
+def classes(pair: ProgramPair, rng: Random) -> bool:
     """Take another number of classes; the last layer's outputs and the labels follow."""
-    old = meaning.classes(draft)
-    if len(old) != 1 or NUMBER_WORDS.search(_intent(draft)):
+    old = meaning.classes(pair)
+    if len(old) != 1 or NUMBER_WORDS.search(_intent(pair)):
         return False
     (size,) = old
-    most = size if any(default >= size for default in meaning.batches(draft)) else size + 9
-    taken = set(meaning.integers(draft))
+    most = size if any(default >= size for default in meaning.batches(pair)) else size + 9
+    taken = set(meaning.integers(pair))
     free = [new for new in range(max(meaning.LEAST + 1, size - 5), most) if new not in taken]
-    return bool(free) and _apply(draft, Sizes(classes={size: rng.choice(free)}))
+    return bool(free) and _apply(pair, Sizes(classes={size: rng.choice(free)}))
 
 
-def pixels(draft: Draft, rng: Random) -> bool:
+def pixels(pair: ProgramPair, rng: Random) -> bool:
     """Take larger images; what a layer is told about the flattened map follows."""
-    old = {side for tree in draft.sides for side in meaning.sides(tree)}
+    old = {side for tree in pair.sides for side in meaning.sides(tree)}
     if len(old) != 1:
         return False
     (size,) = old
     more = rng.choice((4, 8))
-    text = draft.texts()[-1]
-    halvings = sum(map(meaning.halves, ast.walk(draft.sides[-1])))
+    text = pair.texts()[-1]
+    halvings = sum(map(meaning.halves, ast.walk(pair.sides[-1])))
     if more % (1 << halvings):
         return False
-    known = meaning.flattened(draft.sides[-1], meaning.channels(draft))
+    known = meaning.flattened(pair.sides[-1], meaning.channels(pair))
     if not known and FLATTENS.search(text) and not POOLS.search(text):
         return False  # then the last layer knows the side, but does not say so
     maps = {side: side + (more >> halvings) for side in known if side <= size}
-    for tree in draft.sides:
+    for tree in pair.sides:
         _replace_in_intent(tree, size, size + more)
-    return _apply(draft, Sizes(pixels={size: size + more}, maps=maps))
+    return _apply(pair, Sizes(pixels={size: size + more}, maps=maps))
 
 
-def batch(draft: Draft, rng: Random) -> bool:
+def batch(pair: ProgramPair, rng: Random) -> bool:
     """Take another number of images for the example."""
-    old = set(meaning.batches(draft))
-    text = "\n".join(draft.texts())
+    old = set(meaning.batches(pair))
+    text = "\n".join(pair.texts())
     if old != {USUAL_BATCH} or re.search(r"DataLoader|\.split\(|\bview\(\d", text):
         return False
-    return _apply(draft, Sizes(batch={USUAL_BATCH: rng.choice((3, 5, 6, 8))}))
+    return _apply(pair, Sizes(batch={USUAL_BATCH: rng.choice((3, 5, 6, 8))}))
 
 
-def _apply(draft: Draft, sizes: Sizes) -> bool:
-    before = draft.texts()
-    premultiplied = _premultiplied(draft, sizes)
-    for side in draft.sides:
+def _apply(pair: ProgramPair, sizes: Sizes) -> bool:
+    before = pair.texts()
+    premultiplied = _premultiplied(pair, sizes)
+    for side in pair.sides:
         resize(side, sizes, premultiplied)
-    draft.resized = True
-    return all(new != old for new, old in zip(draft.texts(), before, strict=True))
+    pair.resized = True
+    return all(new != old for new, old in zip(pair.texts(), before, strict=True))
 
 
-def _intent(draft: Draft) -> str:
-    return ast.get_docstring(draft.sides[0]) or ""
+def _intent(pair: ProgramPair) -> str:
+    return ast.get_docstring(pair.sides[0]) or ""
 
 
 def _replace_in_intent(tree: ast.Module, old: int, new: int) -> None:
@@ -105,11 +105,11 @@ def _replace_in_intent(tree: ast.Module, old: int, new: int) -> None:
         first.value.value = re.sub(rf"\b{old}\b", str(new), str(first.value.value))
 
 
-def _premultiplied(draft: Draft, sizes: Sizes) -> dict[int, int]:
+def _premultiplied(pair: ProgramPair, sizes: Sizes) -> dict[int, int]:
     """Return what becomes of `Linear(288, ...)`, where 288 is 8 * 6 * 6."""
-    known = meaning.channels(draft)
+    known = meaning.channels(pair)
     return {
         size: sizes.channels.get(count, count) * sizes.maps.get(side, side) ** 2
-        for tree in draft.sides
+        for tree in pair.sides
         for size, count, side in meaning.written_out(tree, known)
     }

@@ -6,14 +6,16 @@ import ast
 import copy
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.draft import (
-    AT,
-    Draft,
+from broken_convnets.commands.variants.program_pair import (
+    EXPRESSION,
+    ProgramPair,
+    marks,
+    with_marks_of,
+)
+from broken_convnets.commands.variants.syntax import (
     dotted,
     expression,
     identifiers,
-    like,
-    marks,
     method,
     modules,
     statements,
@@ -35,21 +37,21 @@ AS_LAYERS: dict[str, list[list[str]]] = {  # with what arguments a function does
 REDUCTIONS = ("mean", "sum", "argmax", "amax", "squeeze", "unsqueeze", "transpose", "permute")
 
 
-def functional_name(draft: Draft) -> str:
+def functional_name(pair: ProgramPair) -> str:
     """Return how every side of a program can name torch.nn.functional; adds an import if none."""
-    uses = [{dotted(node) for node in ast.walk(side)} for side in draft.sides]
+    uses = [{dotted(node) for node in ast.walk(side)} for side in pair.sides]
     for name in FUNCTIONAL:
         if all(name in used for used in uses):
             return name
-    used_names = [identifiers(ast.walk(side)) for side in draft.sides]
+    used_names = [identifiers(ast.walk(side)) for side in pair.sides]
     if all("nn" in names for names in used_names) and not any("F" in names for names in used_names):
         return "nn.functional"
     return "torch.nn.functional"
 
 
-def layer_name(draft: Draft) -> str:
+def layer_name(pair: ProgramPair) -> str:
     """Return how the program names torch.nn."""
-    names = {dotted(node) for node in ast.walk(draft.sides[0])}
+    names = {dotted(node) for node in ast.walk(pair.sides[0])}
     return "nn" if "nn.Module" in names else "torch.nn"
 
 
@@ -64,17 +66,17 @@ class Calls(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Rewrite one call."""
         self.generic_visit(node)
-        new = None if AT in marks(node) else self._rewrite(node)
+        new = None if EXPRESSION in marks(node) else self._rewrite(node)
         if new is None:
             return node
         self.done += 1
-        return like(new, node)
+        return with_marks_of(new, node)
 
 
-def rewritten(draft: Draft, rewrite: Rewrite) -> bool:
+def rewritten(pair: ProgramPair, rewrite: Rewrite) -> bool:
     """Rewrite the calls of every side; return whether there were any."""
     transformer = Calls(rewrite)
-    draft.replace(transformer)
+    pair.replace(transformer)
     return transformer.done > 0
 
 
@@ -96,13 +98,13 @@ def is_of_torch(node: ast.Call, function: str) -> bool:
     return name in spelt and bool(node.args) and not isinstance(node.args[0], ast.Starred)
 
 
-def activations(draft: Draft, rng: Random) -> bool:
+def activations(pair: ProgramPair, rng: Random) -> bool:
     """Write activations and softmax as functions of torch, as methods, or functionally."""
     style = {name: rng.choice(("torch", "method", "functional")) for name in POINTWISE} | {
         "sigmoid": rng.choice(("torch", "method")),
         "tanh": rng.choice(("torch", "method")),
     }
-    base = functional_name(draft)
+    base = functional_name(pair)
 
     def rewrite(node: ast.Call) -> ast.expr | None:
         for name, spelling in style.items():
@@ -115,14 +117,14 @@ def activations(draft: Draft, rng: Random) -> bool:
                 return call(f"{where}.{name}", node.args, node.keywords)
         return None
 
-    return rewritten(draft, rewrite)
+    return rewritten(pair, rewrite)
 
 
 def _is_bare_operator(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Lambda)
 
 
-def flattening(draft: Draft, rng: Random) -> bool:
+def flattening(pair: ProgramPair, rng: Random) -> bool:
     """Write flatten as a function or a method, its dimension by name or by place."""
     as_method, by_name = rng.random() < 0.5, rng.random() < 0.5  # noqa: PLR2004  (a coin)
 
@@ -141,10 +143,10 @@ def flattening(draft: Draft, rng: Random) -> bool:
             return call(attribute_of(value, "flatten"), where, words)
         return call("torch.flatten", [value, *where], words)
 
-    return rewritten(draft, rewrite)
+    return rewritten(pair, rewrite)
 
 
-def reductions(draft: Draft, rng: Random) -> bool:
+def reductions(pair: ProgramPair, rng: Random) -> bool:
     """Turn methods of tensors such as `x.mean(...)` into functions of torch."""
     chosen = {name for name in REDUCTIONS if rng.random() < 0.6}  # noqa: PLR2004  (most)
 
@@ -160,12 +162,12 @@ def reductions(draft: Draft, rng: Random) -> bool:
             return None
         return call(f"torch.{function.attr}", [function.value, *node.args], node.keywords)
 
-    return rewritten(draft, rewrite)
+    return rewritten(pair, rewrite)
 
 
-def layers_for_functions(draft: Draft, rng: Random) -> bool:
+def layers_for_functions(pair: ProgramPair, rng: Random) -> bool:
     """Make `torch.relu`, `torch.flatten(x, 1)` or softmax in forward a layer of its own."""
-    nn = layer_name(draft)
+    nn = layer_name(pair)
     wanted = {
         "relu": (f"{nn}.ReLU()", ("act", "activation", "relu")),
         "flatten": (f"{nn}.Flatten()", ("flatten", "flat", "to_vector")),
@@ -173,24 +175,24 @@ def layers_for_functions(draft: Draft, rng: Random) -> bool:
     }
     if rng.random() < 0.5:  # noqa: PLR2004  (a coin)
         wanted.pop(rng.choice(sorted(wanted)))
-    if walks_over_layers(draft):
+    if walks_over_layers(pair):
         return False
-    used = identifiers(node for side in draft.sides for node in ast.walk(side))
+    used = identifiers(node for side in pair.sides for node in ast.walk(side))
     done = False
     for name, (layer, words) in wanted.items():
         free = [word for word in words if word not in used]
-        if free and _is_asked_alike(draft, name):
-            done |= _as_layer(draft, name, layer, rng.choice(free))
+        if free and _is_asked_alike(pair, name):
+            done |= _as_layer(pair, name, layer, rng.choice(free))
     return done
 
 
-def walks_over_layers(draft: Draft) -> bool:
+def walks_over_layers(pair: ProgramPair) -> bool:
     """Return whether a program does something with all layers, so that one more would matter."""
     told = {"children", "modules", "named_children", "named_modules", "symbolic_trace"}
-    return any(isinstance(node, ast.Attribute) and node.attr in told for node in draft.nodes())
+    return any(isinstance(node, ast.Attribute) and node.attr in told for node in pair.nodes())
 
 
-def _as_layer(draft: Draft, function: str, layer: str, attribute: str) -> bool:
+def _as_layer(pair: ProgramPair, function: str, layer: str, attribute: str) -> bool:
     """Call a new layer wherever a forward calls a function; every side gets the layer."""
 
     def rewrite(node: ast.Call) -> ast.expr | None:
@@ -199,20 +201,20 @@ def _as_layer(draft: Draft, function: str, layer: str, attribute: str) -> bool:
         return call(f"self.{attribute}", [copy.deepcopy(node.args[0])], [])
 
     done = False
-    for name in sorted({owner.name for owner in modules(draft.sides[0])}):
-        owners = [owner for side in draft.sides for owner in modules(side) if owner.name == name]
+    for name in sorted({owner.name for owner in modules(pair.sides[0])}):
+        owners = [owner for side in pair.sides for owner in modules(side) if owner.name == name]
         # A layer that one of the sides never calls would be a mistake of another kind.
-        if len(owners) == len(draft.sides) and all(_asks(owner, function) for owner in owners):
+        if len(owners) == len(pair.sides) and all(_asks(owner, function) for owner in owners):
             _give_layer(owners, Calls(rewrite), statements(f"self.{attribute} = {layer}"))
             done = True
-    for side in draft.sides:
+    for side in pair.sides:
         ast.fix_missing_locations(side)
     return done
 
 
 def _asks(owner: ast.ClassDef, function: str) -> bool:
     return any(
-        is_of_torch(node, function) and AT not in marks(node)
+        is_of_torch(node, function) and EXPRESSION not in marks(node)
         for node in ast.walk(method(owner, "forward") or ast.Pass())
         if isinstance(node, ast.Call)
     )
@@ -227,11 +229,11 @@ def _give_layer(owners: list[ast.ClassDef], calls: Calls, made: list[ast.stmt]) 
             init.body += copy.deepcopy(made)
 
 
-def _is_asked_alike(draft: Draft, function: str) -> bool:
+def _is_asked_alike(pair: ProgramPair, function: str) -> bool:
     """Return whether every call of a function asks for what its layer does."""
     return all(
         _arguments(node) in AS_LAYERS[function]
-        for node in draft.nodes()
+        for node in pair.nodes()
         if isinstance(node, ast.Call) and is_of_torch(node, function)
     )
 

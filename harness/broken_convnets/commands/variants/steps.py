@@ -5,27 +5,20 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.draft import (
-    INTERFACE,
-    Draft,
-    dotted,
-    identifiers,
-    like,
-    method,
-    modules,
-)
+from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair, with_marks_of
+from broken_convnets.commands.variants.syntax import dotted, identifiers, method, modules
 
 if TYPE_CHECKING:
     from random import Random
 
 
-def named_steps(draft: Draft, rng: Random) -> bool:
+def named_steps(pair: ProgramPair, rng: Random) -> bool:
     """Give the value inside `return self.fc(...)` a line of its own."""
-    used = identifiers(draft.nodes())
+    used = identifiers(pair.nodes())
     free = [name for name in ("flat", "vector", "hidden", "pooled", "last") if name not in used]
     targets = [
         (owner.name, ast.unparse(_last(owner)))
-        for owner in modules(draft.sides[0])
+        for owner in modules(pair.sides[0])
         if _splits(_last(owner))
     ]
     if not free or not targets:
@@ -34,16 +27,16 @@ def named_steps(draft: Draft, rng: Random) -> bool:
     wanted = rng.choice(targets)
     places = [
         method(owner, "forward")
-        for side in draft.sides
+        for side in pair.sides
         for owner in modules(side)
         if owner.name == wanted[0] and ast.unparse(_last(owner)) == wanted[1]
     ]
-    if len(places) != len(draft.sides):
+    if len(places) != len(pair.sides):
         return False
     for forward in places:
         if forward is not None:
             _split(forward, name)
-    for side in draft.sides:
+    for side in pair.sides:
         ast.fix_missing_locations(side)
     return True
 
@@ -69,24 +62,24 @@ def _split(forward: ast.FunctionDef, name: str) -> None:
     if isinstance(last, ast.Return) and isinstance(last.value, ast.Call):
         step = ast.Assign([ast.Name(name, ast.Store())], last.value.args[0])
         last.value.args = [ast.Name(name, ast.Load())]
-        forward.body.insert(-1, like(step, last))
+        forward.body.insert(-1, with_marks_of(step, last))
 
 
-def reorder(draft: Draft, rng: Random) -> bool:
+def reorder(pair: ProgramPair, rng: Random) -> bool:
     """Put the functions that make data before the classes."""
     movable = [
         name
         for name in sorted(INTERFACE)
         if name.startswith("example_")
-        and all(any(_named(node, name) for node in side.body) for side in draft.sides)
+        and all(any(_named(node, name) for node in side.body) for side in pair.sides)
     ]
     texts = [
-        [ast.unparse(node) for node in side.body if _one_of(node, movable)] for side in draft.sides
+        [ast.unparse(node) for node in side.body if _one_of(node, movable)] for side in pair.sides
     ]
     same = [text for text in texts[0] if all(text in others for others in texts)]
     if not same or rng.random() < 0.2:  # noqa: PLR2004  (now and then, as it is)
         return False
-    for side in draft.sides:
+    for side in pair.sides:
         moved = [node for node in side.body if ast.unparse(node) in same]
         rest = [node for node in side.body if node not in moved]
         first = next(i for i, node in enumerate(rest) if isinstance(node, ast.ClassDef))

@@ -1,4 +1,4 @@
-"""Remember verifications in the user's cache, so that none is done twice; losing it costs time."""
+"""Cache verifications in the user's cache folder, so that none is repeated."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
     from broken_convnets.observe.facts import RuntimeInfo
 
 
-class Result(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a verification came to; for a variant that is kept, what it then declares."""
+class Verification(Struct, frozen=True, forbid_unknown_fields=True):
+    """The outcome of a verification; for a verified variant, what it declares."""
 
-    kept: bool
+    verified: bool
     reason: str = ""
     broken: Broken | None = None
     healthy: Healthy | None = None
 
 
-class Store:
-    """A folder with a small file for each verification, named by all that it depends on."""
+class VerificationCache:
+    """A folder with a small file per verification, named by a hash of everything it depends on."""
 
     def __init__(self, folder: Path, runtime: RuntimeInfo, device: str) -> None:
-        """Keep what is found under one release of torch and on one device."""
+        """Cache what is found with one release of torch on one device."""
         self._folder = folder
         releases = (runtime.torch, runtime.torchvision, runtime.python, device)
         self._base = hashlib.sha256(repr((releases, code_hash())).encode())
 
-    def get(self, variant: Variant, runs: int) -> Result | None:
-        """Return what is known of a variant; None for nothing, or for a file that is damaged."""
+    def get(self, variant: Variant, runs: int) -> Verification | None:
+        """Return the cached verification of a variant; None if it is missing or damaged."""
         try:
-            return msgspec.json.decode(self._path(variant, runs).read_bytes(), type=Result)
+            return msgspec.json.decode(self._path(variant, runs).read_bytes(), type=Verification)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
-    def put(self, variant: Variant, runs: int, result: Result) -> None:
-        """Keep what was found; a folder that cannot be written to is no reason to stop."""
+    def put(self, variant: Variant, runs: int, result: Verification) -> None:
+        """Cache what was found; a folder that cannot be written to is ignored."""
         path = self._path(variant, runs)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, msgspec.json.encode(result, order="deterministic").decode())
 
     def _path(self, variant: Variant, runs: int) -> Path:
-        asked = (
+        dependencies = (
             variant.entry.programs(),
             variant.entry.spec,
             variant.transformations,
@@ -62,6 +62,6 @@ class Store:
             runs,
         )
         digest = self._base.copy()
-        digest.update(msgspec.json.encode(asked, order="deterministic"))
+        digest.update(msgspec.json.encode(dependencies, order="deterministic"))
         name = digest.hexdigest()[:40]
         return self._folder / name[:2] / f"{name}.json"

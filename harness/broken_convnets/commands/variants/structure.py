@@ -5,17 +5,15 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.draft import (
-    Draft,
+from broken_convnets.commands.variants.program_pair import ProgramPair, marks, with_marks_of
+from broken_convnets.commands.variants.spelling import layer_name, walks_over_layers
+from broken_convnets.commands.variants.syntax import (
     dotted,
     expression,
     identifiers,
-    like,
-    marks,
     modules,
     statements,
 )
-from broken_convnets.commands.variants.spelling import layer_name, walks_over_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,30 +24,30 @@ FACTORIES = ("make_layer", "build_layer", "layer_of", "new_layer")
 ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Load, ast.UnaryOp, ast.unaryop)
 
 
-def into_sequential(draft: Draft, rng: Random) -> bool:
+def into_sequential(pair: ProgramPair, rng: Random) -> bool:
     """Put a convolution and the ReLU around every call of it into one Sequential."""
-    found = [name for name in _layers(draft) if _calls(draft, name, under_relu=True)]
+    found = [name for name in _layers(pair) if _calls(pair, name, under_relu=True)]
     if not found:
         return False
-    name, nn = rng.choice(found), layer_name(draft)
-    for node in _makings(draft, name):
+    name, nn = rng.choice(found), layer_name(pair)
+    for node in _makings(pair, name):
         old = ast.unparse(node.value)
         node.value = expression(f"{nn}.Sequential({old}, {nn}.ReLU())")
-    draft.replace(_Unwrapped(name))
+    pair.replace(_Unwrapped(name))
     return True
 
 
-def into_submodule(draft: Draft, rng: Random) -> bool:
+def into_submodule(pair: ProgramPair, rng: Random) -> bool:
     """Move one layer into a class of its own, which calls nothing else."""
-    found = [name for name in _layers(draft) if _calls(draft, name, under_relu=False)]
-    used = identifiers(draft.nodes())
+    found = [name for name in _layers(pair) if _calls(pair, name, under_relu=False)]
+    used = identifiers(pair.nodes())
     names = [name for name in SUBMODULES if name not in used]
     if not found or not names:
         return False
-    name, owner, nn = rng.choice(found), rng.choice(names), layer_name(draft)
+    name, owner, nn = rng.choice(found), rng.choice(names), layer_name(pair)
     inner = rng.choice(("layer", "inner", "op"))
-    made = ast.unparse(_makings(draft, name)[0].value)
-    for node in _makings(draft, name):
+    made = ast.unparse(_makings(pair, name)[0].value)
+    for node in _makings(pair, name):
         node.value = expression(f"{owner}()")
     text = (
         f"class {owner}({nn}.Module):\n"
@@ -59,26 +57,26 @@ def into_submodule(draft: Draft, rng: Random) -> bool:
         f"    def forward(self, maps):\n"
         f"        return self.{inner}(maps)\n"
     )
-    _before_first_class(draft, text)
+    _before_first_class(pair, text)
     return True
 
 
-def into_factory(draft: Draft, rng: Random) -> bool:
+def into_factory(pair: ProgramPair, rng: Random) -> bool:
     """Let a function of the module make one of the layers."""
-    found = _layers(draft)
-    free = [name for name in FACTORIES if name not in identifiers(draft.nodes())]
+    found = _layers(pair)
+    free = [name for name in FACTORIES if name not in identifiers(pair.nodes())]
     if not found or not free:
         return False
     name, factory = rng.choice(found), rng.choice(free)
-    made = ast.unparse(_makings(draft, name)[0].value)
-    for node in _makings(draft, name):
+    made = ast.unparse(_makings(pair, name)[0].value)
+    for node in _makings(pair, name):
         node.value = expression(f"{factory}()")
-    _before_first_class(draft, f"def {factory}():\n    return {made}\n")
+    _before_first_class(pair, f"def {factory}():\n    return {made}\n")
     return True
 
 
-def _before_first_class(draft: Draft, text: str) -> None:
-    for side in draft.sides:
+def _before_first_class(pair: ProgramPair, text: str) -> None:
+    for side in pair.sides:
         position = next(
             number for number, node in enumerate(side.body) if isinstance(node, ast.ClassDef)
         )
@@ -86,19 +84,19 @@ def _before_first_class(draft: Draft, text: str) -> None:
         ast.fix_missing_locations(side)
 
 
-def _layers(draft: Draft) -> list[str]:
+def _layers(pair: ProgramPair) -> list[str]:
     """Return the convolutions and last layers of networks that every side makes alike, once."""
     names: list[str] = []
-    for owner in () if walks_over_layers(draft) else modules(draft.sides[0]):
+    for owner in () if walks_over_layers(pair) else modules(pair.sides[0]):
         for node in owner.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 names += [_made(inner) for inner in node.body]
     kept = []
     for name in filter(None, names):
-        texts = [[ast.unparse(node) for node in _makings_in(side, name)] for side in draft.sides]
+        texts = [[ast.unparse(node) for node in _makings_in(side, name)] for side in pair.sides]
         if all(len(found) == 1 and found == texts[0] for found in texts):
             kept.append(name)
-    return sorted(set(kept) - draft.spoken)  # what the message names must stay where it is
+    return sorted(set(kept) - pair.message_words)  # what the message names must stay where it is
 
 
 def _made(node: ast.stmt) -> str:
@@ -116,8 +114,8 @@ def _made(node: ast.stmt) -> str:
     return target.attr if plain and (kind.startswith("Conv") or kind == "Linear") else ""
 
 
-def _makings(draft: Draft, name: str) -> list[ast.Assign]:
-    return [node for side in draft.sides for node in _makings_in(side, name)]
+def _makings(pair: ProgramPair, name: str) -> list[ast.Assign]:
+    return [node for side in pair.sides for node in _makings_in(side, name)]
 
 
 def _makings_in(side: ast.Module, name: str) -> list[ast.Assign]:
@@ -131,7 +129,7 @@ def _makings_in(side: ast.Module, name: str) -> list[ast.Assign]:
     ]
 
 
-def _calls(draft: Draft, name: str, *, under_relu: bool) -> bool:
+def _calls(pair: ProgramPair, name: str, *, under_relu: bool) -> bool:
     """Return whether every use of a layer is a call with one value, and of that the ReLU."""
     return all(
         _all_calls(side, name, under_relu=under_relu)
@@ -139,7 +137,7 @@ def _calls(draft: Draft, name: str, *, under_relu: bool) -> bool:
             isinstance(node, ast.Constant) and name in str(node.value) and node.col_offset > 0
             for node in ast.walk(side)
         )
-        for side in draft.sides
+        for side in pair.sides
     )
 
 
@@ -190,5 +188,5 @@ class _Unwrapped(ast.NodeTransformer):
         if _is_relu(node):
             inner = node.args[0]
             if isinstance(inner, ast.Call) and dotted(inner.func) == f"self.{self._name}":
-                return like(inner, node)
+                return with_marks_of(inner, node)
         return node

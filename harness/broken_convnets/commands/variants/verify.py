@@ -1,4 +1,4 @@
-"""Run variants and keep those that fail and work as their originals do; count the others."""
+"""Generate variants, run them, and report which fail and work as their originals do."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broken_convnets.commands.variants.declaring import DEVICE, declaring, result_of
-from broken_convnets.commands.variants.make import NAMES_ONLY, Variant, variant
-from broken_convnets.commands.variants.store import Result, Store
+from broken_convnets.commands.variants.declaring import DEVICE, declared_as, verification_of
+from broken_convnets.commands.variants.make import NAMES_ONLY, Variant, make_variant
+from broken_convnets.commands.variants.store import Verification, VerificationCache
 from broken_convnets.corpus.entries import Case, Entry
 from broken_convnets.observe.facts import Observation, Run, RunRequest
 from broken_convnets.observe.runner import OBSERVE, runtime_of
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.runner import Runner
 
 SEEDS = 2  # runs of each side
-AT_A_TIME = 32  # variants that are made before the first of them runs
-TRIES = 2  # times as many variants are drawn as are wanted, before an entry is given up
+BATCH = 32  # variants that are generated before the first of them runs
+MAX_FACTOR = 2  # attempts per requested variant before giving up on an entry
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedVariant:
     """A variant after its verification.
 
-    One that is kept declares what truly happened: `variant.entry` holds its own message, place,
-    layer and output. `reason` says why one is not kept, its kind before the colon.
+    A verified variant declares what happened when it ran: `variant.entry` has its own message,
+    expression, layer and output. For a rejected one, `reason` says why: its kind, a colon, details.
     """
 
     variant: Variant
-    kept: bool
+    verified: bool
     reason: str = ""
 
     @property
     def expression(self) -> str:
-        """The expression that raises, in the variant's own words; empty for a silent failure."""
+        """The source text of the expression that raises; empty for a silent failure."""
         return self._broken("expression")
 
     @property
     def layer(self) -> str:
-        """The path of the layer that raises; empty where there is none."""
+        """The path of the layer that raises; empty if no layer does."""
         return self._broken("layer")
 
     def _broken(self, key: str) -> str:
@@ -56,85 +56,89 @@ class Checked:
         return (getattr(entry.spec.broken, key) or "") if isinstance(entry, Case) else ""
 
 
-def kept(runner: Runner, entries: Sequence[Entry], count: int, seed: int) -> Iterator[Variant]:
-    """Yield `count` verified variants of each entry, or as many as there are; see `drawn`."""
-    store = Store(folder("variants"), runtime_of(runner), DEVICE)
-    found = drawn(runner, entries, count, seed, store)
-    yield from (checked.variant for checked in found if checked.kept)
+def verified(runner: Runner, entries: Sequence[Entry], count: int, seed: int) -> Iterator[Variant]:
+    """Yield up to `count` verified variants of each entry; see `generate`."""
+    cache = VerificationCache(folder("variants"), runtime_of(runner), DEVICE)
+    checked = generate(runner, entries, count, seed, cache)
+    yield from (each.variant for each in checked if each.verified)
 
 
-def drawn(
-    runner: Runner, entries: Sequence[Entry], count: int, seed: int, store: Store | None = None
-) -> Iterator[Checked]:
-    """Make and verify variants until each entry has `count` that are kept.
+def generate(
+    runner: Runner,
+    entries: Sequence[Entry],
+    count: int,
+    seed: int,
+    cache: VerificationCache | None = None,
+) -> Iterator[CheckedVariant]:
+    """Generate and verify variants until each entry has `count` verified ones.
 
-    Where one is discarded the next number takes its place, up to TRIES times `count` numbers.
-    Yields the discarded ones too, each as soon as it is known: the runner is in use until the
-    last one.
+    A rejected variant is replaced by the one with the next number, up to MAX_FACTOR times `count`
+    numbers. Yields rejected variants too, each as soon as it is checked. The runner is in use
+    until the iterator is exhausted.
     """
     missing = {entry.id: count for entry in entries}
     number = dict.fromkeys(missing, 0)
     while True:
-        asked = []
+        wanted = []
         for entry in entries:
-            more = min(missing[entry.id], TRIES * count - number[entry.id])
-            asked += [(entry, number[entry.id] + step + 1) for step in range(more)]
+            more = min(missing[entry.id], MAX_FACTOR * count - number[entry.id])
+            wanted += [(entry, number[entry.id] + step + 1) for step in range(more)]
             number[entry.id] += more
-        if not asked:
+        if not wanted:
             return
-        made = (variant(entry, seed, which) for entry, which in asked)
-        for checked in verified(runner, made, store=store):
-            missing[checked.variant.id] -= checked.kept
+        variants = (make_variant(entry, seed, which) for entry, which in wanted)
+        for checked in verify(runner, variants, cache=cache):
+            missing[checked.variant.id] -= checked.verified
             yield checked
 
 
-def verified(
+def verify(
     runner: Runner,
     variants: Iterable[Variant],
     *,
-    store: Store | None = None,
+    cache: VerificationCache | None = None,
     on_run: Callable[[Run], None] = lambda _: None,
-) -> Iterator[Checked]:
-    """Yield each variant with whether it is kept, in the order in which that is known.
+) -> Iterator[CheckedVariant]:
+    """Run each variant and yield it with the outcome, in the order in which they finish.
 
-    A variant is kept if its broken side fails in the same stage with the same exception and the
-    same kind of message, or breaks exactly the same laws, and its fixed side obeys every law that
-    the original's does.
+    A variant is verified if its broken side fails in the same stage with the same exception and
+    the same kind of message, or violates exactly the same laws, and its fixed side obeys every
+    law that the original's fixed side obeys.
     """
     coming = iter(variants)
-    while some := list(islice(coming, AT_A_TIME)):
+    while some := list(islice(coming, BATCH)):
         new = []
         for each in some:
-            known = store.get(each, SEEDS) if store else None
+            known = cache.get(each, SEEDS) if cache else None
             if known is None:
                 new.append(each)
             else:
                 yield _checked(each, known)
-        yield from _run(runner, new, store, on_run)
+        yield from _run(runner, new, cache, on_run)
 
 
 def _run(
     runner: Runner,
     variants: Sequence[Variant],
-    store: Store | None,
+    cache: VerificationCache | None,
     on_run: Callable[[Run], None],
-) -> Iterator[Checked]:
+) -> Iterator[CheckedVariant]:
     release = runtime_of(runner).torch if variants else ""
     jobs = list(chain.from_iterable(_jobs(number, each) for number, each in enumerate(variants)))
     numbered = [msgspec.structs.replace(job, number=i) for i, (_, _, job) in enumerate(jobs)]
-    endings: dict[int, dict[str, dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
-    for ending in runner.run(numbered, Observation):
-        on_run(ending)
-        which, side, job = jobs[ending.job]
-        sides = endings[which]
-        sides[side][job.payload.seed] = ending
+    results: dict[int, dict[str, dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
+    for result in runner.run(numbered, Observation):
+        on_run(result)
+        which, side, job = jobs[result.job]
+        sides = results[which]
+        sides[side][job.payload.seed] = result
         each = variants[which]
         if sum(map(len, sides.values())) == SEEDS * len(each.entry.programs()):
             runs = {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in sides.items()}
-            result = result_of(each, runs, release)
-            if store:
-                store.put(each, SEEDS, result)
-            yield _checked(each, result)
+            verification = verification_of(each, runs, release)
+            if cache:
+                cache.put(each, SEEDS, verification)
+            yield _checked(each, verification)
 
 
 def _jobs(which: int, each: Variant) -> Iterator[tuple[int, str, Job]]:
@@ -145,11 +149,11 @@ def _jobs(which: int, each: Variant) -> Iterator[tuple[int, str, Job]]:
 
 
 def _needs_structure(each: Variant, side: str) -> bool:
-    """Return whether the laws of structure must be judged; torch.export is dearer than all others.
+    """Return whether to judge the structural laws; torch.export costs more than all other laws.
 
-    They read what a network is made of. Other names, imports and line breaks leave that as it
-    is, so they were judged with the original. Of the broken side they are asked only where it is
-    declared to break one.
+    They depend only on the network's structure. Other names, imports and line breaks leave it
+    unchanged, so the verdict on the original still holds. The broken side needs them only if it
+    is declared to violate one.
     """
     spec = each.entry.spec
     if isinstance(each.entry, Case) and side == "broken":
@@ -157,8 +161,8 @@ def _needs_structure(each: Variant, side: str) -> bool:
     return bool(STRUCTURAL & set(spec.waive)) or not set(each.transformations) <= NAMES_ONLY
 
 
-def _checked(each: Variant, result: Result) -> Checked:
-    if not result.kept or result.healthy is None:
-        return Checked(each, kept=False, reason=result.reason)
-    entry = declaring(each.entry, result.broken, result.healthy)
-    return Checked(replace(each, entry=entry), kept=True)
+def _checked(each: Variant, found: Verification) -> CheckedVariant:
+    if not found.verified or found.healthy is None:
+        return CheckedVariant(each, verified=False, reason=found.reason)
+    entry = declared_as(each.entry, found.broken, found.healthy)
+    return CheckedVariant(replace(each, entry=entry), verified=True)

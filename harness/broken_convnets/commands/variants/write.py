@@ -1,4 +1,4 @@
-"""Write verified variants as a tree of the corpus' form, which other commands can read."""
+"""Write verified variants as a corpus folder that other commands can read."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from broken_convnets.commands.variants.verify import Checked
+    from broken_convnets.commands.variants.verify import CheckedVariant
 
 MANIFEST = "variants.json"
 
 
-def write_all(folder: Path, kept: Iterable[Checked]) -> None:
+def write_all(folder: Path, checked: Iterable[CheckedVariant]) -> None:
     """Write each variant as `<tree>/<topic>/<id>_v<number>.py` with its `.toml`, and a manifest.
 
     The manifest is written last: a folder without it is not complete.
     """
     manifest = []
-    for each in kept:
-        made = each.variant
-        name = f"{made.id}_v{made.number}"
+    for each in checked:
+        variant = each.variant
+        name = f"{variant.id}_v{variant.number}"
         _write(folder, name, each)
         manifest.append(
             {
                 "id": name,
-                "of": made.id,
-                "seed": made.seed,
-                "number": made.number,
-                "transformations": made.transformations,
+                "of": variant.id,
+                "seed": variant.seed,
+                "number": variant.number,
+                "transformations": variant.transformations,
             }
         )
     files.write(folder / MANIFEST, f"{as_json(manifest)}\n")
 
 
-def _write(folder: Path, name: str, each: Checked) -> None:
+def _write(folder: Path, name: str, each: CheckedVariant) -> None:
     entry = each.variant.entry
     if isinstance(entry, Case):
         texts = {f"cases/{name}.py": entry.broken, f"fixes/{name}.py": entry.fixed}
@@ -50,15 +50,15 @@ def _write(folder: Path, name: str, each: Checked) -> None:
     else:
         texts = {f"controls/{name}.py": entry.source}
         spec = f"controls/{name}.toml"
-    texts[spec] = tomli_w.dumps(_given(entry.spec))
+    texts[spec] = tomli_w.dumps(_to_toml(entry.spec))
     for place, text in texts.items():
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write(path, text)
 
 
-def _given(spec: msgspec.Struct) -> dict[str, object]:
-    """Return the keys of a declaration that say something, as a `.toml` holds them."""
+def _to_toml(spec: msgspec.Struct) -> dict[str, object]:
+    """Return a declaration as a `.toml` lists it: without defaults and empty values."""
 
     def clean(value: object) -> object:
         if isinstance(value, dict):

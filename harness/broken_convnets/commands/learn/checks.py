@@ -1,0 +1,64 @@
+"""What the learner's program must satisfy beyond the laws: the checks against the reference fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. `description` says what must hold, `violation` what is wrong otherwise."""
+
+    name: str
+    description: str
+    violation: str
+
+    def __str__(self) -> str:
+        """Return the name, as a law does."""
+        return self.name
+
+
+REQUIRED_LAYERS = Check(
+    "required-layers-used",
+    "The run uses every layer that the task needs.",
+    "the run does not use a layer that the task needs",
+)
+SIDE_EFFECTS = Check(
+    "side-effects-kept",
+    "The program keeps the calls that `run` makes for their side effects.",
+    "the program no longer makes a call that `run` needs for its side effect",
+)
+DEPENDENCIES = Check(
+    "result-dependencies",
+    "The result depends on the same parameters, inputs and targets as that of the reference fix.",
+    "the result does not depend on the same parameters, inputs and targets as it should",
+)
+DISTINCT_VALUES = Check(
+    "distinct-values",
+    "Distinct input and target values stay distinct.",
+    "distinct input or target values became equal",
+)
+ALLOWED_IMPORTS = Check(
+    "allowed-imports",
+    "The program imports no module that could hide a failure.",
+    "the program imports a module that could hide a failure",
+)
+EVERY_SEED = Check(
+    "same-for-every-seed",
+    "The program behaves the same for every random seed.",
+    "the program behaves differently for another random seed",
+)
+APPLIES_HERE = Check(
+    "applies-to-this-release",
+    "The case fails, and its fix works, under this release of torch.",
+    "the case does not apply to this release of torch",
+)
+ALL = (
+    REQUIRED_LAYERS,
+    SIDE_EFFECTS,
+    DEPENDENCIES,
+    DISTINCT_VALUES,
+    ALLOWED_IMPORTS,
+    EVERY_SEED,
+    APPLIES_HERE,
+)

@@ -6,7 +6,6 @@ run, so under the same release any difference is a change of the program.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from broken_convnets.verdicts.collect import choose_devices
 from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from broken_convnets.corpus.entries import Corpus, Entry

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--write", action="store_true", help="bring docs/coverage.md up to date")
+    parser.add_argument("--write", action="store_true", help="update docs/coverage.md")
 
 
 def run(options: argparse.Namespace) -> int:

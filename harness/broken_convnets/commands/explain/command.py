@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("text", nargs="?", metavar="TEXT", help="the message (default: stdin)")
-    parser.add_argument("--file", type=Path, metavar="PATH", help="a file that holds it")
     parser.add_argument(
-        "--top", type=positive, default=3, metavar="N", help="cases at most (default 3)"
+        "text", nargs="?", metavar="TEXT", help="message or traceback (default: stdin)"
+    )
+    parser.add_argument("--file", type=Path, metavar="PATH", help="read the text from a file")
+    parser.add_argument(
+        "--top", type=positive, default=3, metavar="N", help="number of cases (default 3)"
     )
     add_json(parser)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from broken_convnets.commands.shared_options import add_json
 from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.lint import lint, unformatted
 from broken_convnets.errors import UsageError
 from broken_convnets.util.json_output import print_json
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
+from typing import TYPE_CHECKING
 
 from broken_convnets.commands.list.listing import listing
 from broken_convnets.commands.shared_options import add_ids, add_json
 from broken_convnets.corpus.entries import Corpus, load
 from broken_convnets.util import terminal
 from broken_convnets.util.json_output import print_json
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -60,14 +60,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="run the three seeds N times over, new seeds each time",
+        help="run every program N times under three new seeds each (default 1)",
     )
     parser.add_argument(
         "--timeout",
         type=seconds,
         default=10.0,
         metavar="SECONDS",
-        help="time limit of one program (default 10)",
+        help="time limit of one program, in seconds (default 10)",
     )
     add_devices(parser)
     add_workers(parser)

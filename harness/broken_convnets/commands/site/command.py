@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("site"),
         metavar="DIR",
-        help="the folder, made or replaced (default: site)",
+        help="folder to create or replace (default: site)",
     )
     add_json(parser)
 

@@ -47,16 +47,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--depth",
         type=positive,
         metavar="N",
-        help="fold what is more than N calls inside (default: what fits)",
+        help="collapse modules nested deeper than N (default: what fits)",
     )
-    parser.add_argument("--all", action="store_true", help="show every call, folding nothing")
+    parser.add_argument("--all", action="store_true", help="show every call, collapse nothing")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="one JSON document on stdout; what the program prints goes to stderr",
+        help="print one JSON document to stdout, and the output of the program to stderr",
     )
-    parser.add_argument("program", help="what to run: a file, or with -m a module")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what comes after is its own")
+    parser.add_argument("program", help="script to run, or with -m a module")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="arguments passed on to the program"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

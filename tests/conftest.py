@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from broken_convnets.observe.runner import PRELOAD, runtime_of
 
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves this to us
+# pytest's importlib mode leaves this to us; the processes of the sandbox import from there too.
+sys.path.append(str(Path(__file__).parent))
 
 from broken_convnets.cli import main
 from broken_convnets.sandbox.fork_client import ForkServer
@@ -49,10 +50,9 @@ def runner(server: ForkServer) -> Remembering:
 
 @pytest.fixture(scope="session")
 def strict_runner() -> Iterator[ForkServer]:
-    """Give a runner for programs that hang or hoard: its limits are soon reached."""
-    with ForkServer(
-        Limits(seconds=10, memory_bytes=256 << 20, workers=12, preload=PRELOAD)
-    ) as runner:
+    """Yield a runner for programs that spin or hoard: they soon reach its limits."""
+    limits = Limits(seconds=5, memory_bytes=256 << 20, workers=4, preload=PRELOAD)
+    with ForkServer(limits) as runner:
         yield runner
 
 

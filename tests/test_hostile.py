@@ -49,15 +49,11 @@ def _spoilt(source: str) -> Pair:
 
 ALONE = "if len(x) == 1:"  # a law runs the network on one sample; the plain run does not
 
+# What the sandbox alone decides (limits, crashes, processes left behind) is in test_sandbox.py;
+# here is what becomes of it in a verdict, and what a program can do to the code that observes it.
 HOSTILE = {
-    "hangs": (_then_raises("time.sleep(1e6)", needs="time"), Verdict.TIMEOUT),
-    "spins": (_then_raises("while True:", "    pass", needs="os"), Verdict.TIMEOUT),
-    "fix_hangs_in_a_law": (
-        _spoilt(doing(ALONE, "    time.sleep(1e6)", needs="time")),
-        Verdict.TIMEOUT,
-    ),
-    "floods_for_ever": (
-        _then_raises("while True:", "    print('x' * 9999)", needs="os"),
+    "fix_spins_in_a_law": (
+        _spoilt(doing(ALONE, "    while True:", "        pass")),
         Verdict.TIMEOUT,
     ),
     "floods_then_raises": (
@@ -65,17 +61,11 @@ HOSTILE = {
         Verdict.REPRODUCED,
     ),
     "segfaults": (_then_raises("ctypes.string_at(0)", needs="ctypes"), Verdict.CRASHED),
-    "aborts": (_then_raises("os.abort()", needs="os"), Verdict.CRASHED),
-    "exits_at_once": (_then_raises("os._exit(0)", needs="os"), Verdict.CRASHED),
     "prints_that_it_passed_and_exits": (
         _then_raises("print('passed', flush=True)", "os._exit(0)", needs="os"),
         Verdict.CRASHED,
     ),
     "fix_exits_at_once": (_spoilt(doing("os._exit(0)", needs="os")), Verdict.CRASHED),
-    "terminates_itself": (
-        _then_raises("os.kill(os.getpid(), 15)", needs="os"),
-        Verdict.CRASHED,
-    ),
     "hoards": (
         # Twice the limit, and then a nap: more would only try the patience of the machine.
         _then_raises(
@@ -85,32 +75,7 @@ HOSTILE = {
         ),
         Verdict.CRASHED,
     ),
-    "hoards_bytes": (
-        _then_raises(
-            "hoard = bytearray(b'1') * (1 << 29)", f"time.sleep({LONG_NAP})", needs="time"
-        ),
-        Verdict.CRASHED,
-    ),
-    "lets_a_child_hoard": (
-        _then_raises(
-            "if not os.fork():",
-            "    hoard = bytearray(b'1') * (1 << 29)",
-            f"    time.sleep({LONG_NAP})",
-            "os.wait()",
-            needs="os, time",
-        ),
-        Verdict.CRASHED,
-    ),
     "closes_its_output": (_then_raises("os.closerange(0, 3)", needs="os"), Verdict.REPRODUCED),
-    "closes_the_pipe_of_facts": (_then_raises("os.close(3)", needs="os"), Verdict.CRASHED),
-    "fix_closes_the_pipe_of_facts": (
-        _spoilt(importing("os", "os.closerange(0, 999)")),
-        Verdict.CRASHED,
-    ),
-    "writes_garbage_among_the_facts": (
-        _then_raises("os.write(3, b'garbage')", needs="os"),
-        Verdict.CRASHED,
-    ),
     "deletes_its_file": (_then_raises("os.remove(__file__)", needs="os"), Verdict.REPRODUCED),
     "rewrites_its_file": (
         _then_raises("pathlib.Path(__file__).write_text('pass')", needs="pathlib"),
@@ -189,10 +154,6 @@ HOSTILE = {
             "if not os.fork():", "    os.setsid()", f"    time.sleep({LONG_NAP})", needs="os, time"
         ),
         Verdict.REPRODUCED,
-    ),
-    "hangs_beside_its_fork": (
-        _then_raises("os.fork()", f"time.sleep({LONG_NAP})", needs="os, time"),
-        Verdict.TIMEOUT,
     ),
     "ends_a_worker": (
         _spoilt(

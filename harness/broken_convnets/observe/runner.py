@@ -12,8 +12,8 @@ import msgspec
 
 from broken_convnets.errors import RunnerError
 from broken_convnets.observe.facts import RuntimeInfo, RuntimeRequest
+from broken_convnets.sandbox.choice import open_runner
 from broken_convnets.sandbox.job import Job
-from broken_convnets.sandbox.runner import open_runner
 
 if TYPE_CHECKING:
     from broken_convnets.sandbox.job import Limits

@@ -1,1 +1,1 @@
-"""A process for each job, with limits: a fork server, or a new interpreter."""
+"""Run a named function in a process of its own, with limits: a fork, or a new interpreter."""

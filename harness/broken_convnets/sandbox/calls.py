@@ -10,70 +10,45 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw, Struct
-
-from broken_convnets.sandbox.job import Answer, JobResult, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-class QueuedJob(Struct, frozen=True):
-    """A job as a runner's process receives it: the payload is not decoded yet."""
-
-    number: int
-    call: str
-    payload: Raw
-
-
-class EncodedResult(Struct, frozen=True):
-    """A `JobResult` as a fork server sends it: the answer is not decoded yet.
-
-    `answer` is JSON, `null` where there is none. msgspec has no union of Raw and None.
-    """
-
-    job: int
-    status: JobStatus
-    detail: str = ""
-    answer: Raw = Raw(b"null")
+    from broken_convnets.sandbox.wire import QueuedJob
 
 
 def preload(modules: list[str], *, forks: bool) -> str:
-    """Import modules and configure them; warm them up where this process `forks`.
+    """Import modules and configure them; warm them up if this process `forks`.
 
-    Returns why one cannot be imported, in a sentence; empty where all are.
+    Returns an empty text, or which module cannot be imported and why.
     """
     for name in modules:
         try:
             module = importlib.import_module(name)
         except ImportError as error:
             return f"{name} cannot be imported: {error}"
-        getattr(module, "configure", _nothing)()
-        if forks:
-            getattr(module, "warm_up", _nothing)()
+        for hook in ("configure", "warm_up") if forks else ("configure",):
+            if hasattr(module, hook):
+                getattr(module, hook)()
     return ""
 
 
-def _nothing() -> None:
-    """Do nothing."""
+def prepare(job: QueuedJob) -> None:
+    """Import the module of a job and call its `prepare`, if it has one, with the payload."""
+    function = _function(job.call)
+    module = sys.modules[function.__module__]
+    if hasattr(module, "prepare"):
+        module.prepare(_payload(job, function))
 
 
 def run(job: QueuedJob) -> bytes:
-    """Call the function of `job` and return the JSON of its result.
+    """Call the function of a job and return the JSON of its result.
 
     Raises ImportError or AttributeError for an unknown function, msgspec.ValidationError for a
     payload of another type, and whatever the function raises.
     """
     function = _function(job.call)
     return msgspec.json.encode(function(_payload(job, function)))
-
-
-def prepare(job: QueuedJob) -> None:
-    """Import the module of `job` and call its `prepare`, if it has one, with the payload."""
-    function = _function(job.call)
-    module = importlib.import_module(function.__module__)
-    if hasattr(module, "prepare"):
-        module.prepare(_payload(job, function))
 
 
 def _function(call: str) -> Callable[[Any], Any]:
@@ -91,15 +66,3 @@ def _payload_type(function: Callable[[Any], Any]) -> Any:
     parameter = next(iter(inspect.signature(function).parameters.values()))
     declared = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     return typing.get_type_hints(declared, vars(sys.modules[function.__module__]))[parameter.name]
-
-
-def decoded(raw: EncodedResult, schema: type[Answer]) -> JobResult[Answer]:
-    """Return a result with its answer decoded; an answer of another type counts as a crash."""
-    if raw.status is not JobStatus.DONE:
-        return JobResult(raw.job, raw.status, raw.detail)
-    try:
-        answer = msgspec.json.decode(raw.answer, type=schema)
-    except msgspec.DecodeError as error:
-        detail = f"the process wrote an invalid result: {error}"
-        return JobResult(raw.job, JobStatus.CRASHED, detail)
-    return JobResult(raw.job, raw.status, answer=answer)

@@ -1,7 +1,7 @@
 """The fork server: a process with modules preloaded that runs each job in a child of its own.
 
-Speaks JSON lines over one socket: limits and jobs in, its start and results out. When the
-socket closes, for whatever reason, it kills what runs and ends.
+It speaks JSON lines over one socket: limits and jobs come in, its start and results go out.
+When the socket closes, for whatever reason, it kills what still runs and ends.
 """
 
 from __future__ import annotations
@@ -16,21 +16,18 @@ import tempfile
 import time
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from broken_convnets.sandbox import calls
-from broken_convnets.sandbox.calls import EncodedResult, QueuedJob
-from broken_convnets.sandbox.fork_child import (
-    PR_SET_CHILD_SUBREAPER,
-    PR_SET_PDEATHSIG,
-    Child,
-    child_pids,
-    prctl,
-    unnamed_pages,
-)
+from broken_convnets.sandbox import calls, processes
+from broken_convnets.sandbox.fork_child import Child
 from broken_convnets.sandbox.heap import freeze_heap
-from broken_convnets.sandbox.job import JobStatus, Limits, ServerStart
+from broken_convnets.sandbox.job import Limits
+from broken_convnets.sandbox.wire import QueuedJob, ServerStart
+
+if TYPE_CHECKING:
+    from broken_convnets.sandbox.wire import EncodedResult
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory and processor time
 
@@ -48,7 +45,6 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, None)
         self._partial = b""
-        self._memory_bound = unnamed_pages(os.getpid()) + limits.memory_bytes
         self._next_check = time.monotonic()
 
     def serve(self) -> None:
@@ -58,7 +54,7 @@ class Server:
                 events = self._selector.select(CHECK_EVERY)
                 if any(key.data is None for key, _ in events) and not self._receive():
                     return
-                children = {id(key.data): key.data for key, _ in events if key.data}
+                children = {key.data.pid: key.data for key, _ in events if key.data}
                 for child in children.values():
                     self._attend(child)
                 self._enforce_limits()
@@ -68,7 +64,7 @@ class Server:
         finally:
             for child in self._children.values():
                 child.kill()
-            _kill_orphans(set())
+            _kill(processes.orphans(set()))
 
     def _receive(self) -> bool:
         data = self._channel.recv(1 << 20)
@@ -79,85 +75,81 @@ class Server:
     def _start(self) -> None:
         while self._waiting and len(self._children) < self._limits.workers:
             job = self._waiting.popleft()
-            self._prepare(job)
-            scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-            child = Child(job, self._limits, scratch)
+            with contextlib.suppress(Exception):  # the job's own process will report it
+                calls.prepare(job)
+            child = Child(job, self._limits, Path(tempfile.mkdtemp(dir=self._scratch)))
             self._children[child.pid] = child
             for descriptor in child.descriptors:
                 self._selector.register(descriptor, selectors.EVENT_READ, child)
 
     def _attend(self, child: Child) -> None:
+        """Read what a child has written; finish it if its process has ended."""
         exited, status = os.waitpid(child.pid, os.WNOHANG)
         if exited:
-            child.kill()  # so that what it started cannot go on filling the pipes
+            child.kill()  # what it started must not go on filling the pipes
         for pipe in child.read():
-            self._forget(pipe)
+            self._unregister(pipe)
         if exited:
             self._finish(child, child.result(os.waitstatus_to_exitcode(status)))
 
-    def _prepare(self, job: QueuedJob) -> None:
-        """Load what forks can share; what is wrong with a job, its own process will say."""
-        with contextlib.suppress(Exception):
-            calls.prepare(job)
-
     def _enforce_limits(self) -> None:
+        """Stop the children that are beyond a limit, every CHECK_EVERY seconds."""
         now = time.monotonic()
         if now < self._next_check:
             return
         self._next_check = now + CHECK_EVERY
         for child in list(self._children.values()):
-            if child.memory() > self._memory_bound:
-                size = f"{self._limits.memory_bytes / (1 << 30):g} GiB"
-                self._stop(child, JobStatus.CRASHED, f"exceeded the memory limit of {size}")
-            elif child.processor_seconds() > self._limits.seconds:
-                used = f"used more than {self._limits.seconds:g} s of processor time"
-                self._stop(child, JobStatus.TIMEOUT, used)
-            elif now > child.deadline:
-                running = f"still running after {self._limits.wall_seconds:g} s"
-                self._stop(child, JobStatus.TIMEOUT, running)
+            result = child.exceeded()
+            if result:
+                child.kill()
+                os.waitpid(child.pid, 0)
+                self._finish(child, result)
+        _kill({pid for pid in processes.orphans(set(self._children)) if self._is_greedy(pid)})
 
-    def _stop(self, child: Child, status: JobStatus, detail: str) -> None:
-        child.kill()
-        os.waitpid(child.pid, 0)
-        self._finish(child, EncodedResult(child.job.number, status, detail))
+    def _is_greedy(self, orphan: int) -> bool:
+        """Return whether a daemon, which no job answers for, is by itself beyond a job's limits."""
+        used = processes.processor_seconds(orphan)
+        bound = processes.unnamed_bytes(os.getpid()) + self._limits.memory_bytes
+        return used > self._limits.seconds or processes.memory_bytes(orphan) > bound
 
     def _finish(self, child: Child, result: EncodedResult) -> None:
-        child.kill()  # what it started may have outlived it
+        """Kill what a child left running, release what it used, and send its result."""
+        child.kill()
         for descriptor in child.descriptors:
-            self._forget(descriptor)
+            self._unregister(descriptor)
         child.close()
         del self._children[child.pid]
-        _kill_orphans(set(self._children))
+        _kill(processes.orphans(set(self._children)))
         self._channel.sendall(msgspec.json.encode(result) + b"\n")
 
-    def _forget(self, descriptor: int) -> None:
-        with contextlib.suppress(KeyError):
+    def _unregister(self, descriptor: int) -> None:
+        with contextlib.suppress(KeyError):  # a pipe that ended before
             self._selector.unregister(descriptor)
 
 
-def _kill_orphans(known: set[int]) -> None:
-    """Kill and reap what children have left behind: as their subreaper we inherit it."""
-    for orphan in child_pids(os.getpid()) - known:
+def _kill(pids: set[int]) -> None:
+    """Kill and reap children of this process."""
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(orphan, signal.SIGKILL)
-            os.waitpid(orphan, 0)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def main() -> None:
     """Serve the socket whose descriptor is the one argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # while importing modules we do not watch the socket
+    # While it imports modules it does not watch the socket.
+    processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGTERM)
     channel = socket.socket(fileno=int(sys.argv[1]))
-    reader = channel.makefile("rb", buffering=0)
-    first = reader.readline()
-    if not first:  # whoever started us has gone
+    first = channel.makefile("rb", buffering=0).readline()
+    if not first:  # whoever started it has gone
         return
     limits = msgspec.json.decode(first, type=Limits)
     error = calls.preload(limits.preload, forks=True)
     freeze_heap()
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
     sys.dont_write_bytecode = True
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here the closing socket ends us
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on the closing socket ends it
     with contextlib.suppress(BrokenPipeError):
         channel.sendall(msgspec.json.encode(ServerStart(error)) + b"\n")
     with tempfile.TemporaryDirectory(

@@ -1,4 +1,4 @@
-"""What the sandbox exchanges with its callers: a job to run, its limits, and its result."""
+"""What callers of the sandbox exchange with it: a job to run, its limits, and its result."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from msgspec import Struct
 Answer = TypeVar("Answer")
 
 
-class Limits(Struct, frozen=True):
-    """What one job may use, how many run at a time, and what to load before the first one.
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one job may use, how many jobs run at a time, and what to import before the first.
 
-    `preload` names modules that are imported before a job runs. Such a module may define
-    `configure()`, called after its import, and `warm_up()`, called where the process is going
-    to be forked. What each fork needs it registers with `os.register_at_fork`.
+    `preload` names modules that are imported before any job runs. Such a module may define
+    `configure()`, called after its import, and `warm_up()`, called only in a process that is
+    going to be forked. What each fork needs, a module registers with `os.register_at_fork`.
     """
 
-    seconds: float = 10.0  # of processor time: a busy machine makes no job time out
-    wall_factor: float = 6.0  # times `seconds` on the clock, for jobs that sleep or wait
-    memory_bytes: int = 1 << 30  # beyond what the process starts with
-    output_bytes: int = 1 << 16  # of stdout and stderr; the rest is read and dropped
-    workers: int = 1
+    seconds: float = 10.0  # of processor time, so that no job times out on a busy machine
+    wall_factor: float = 6.0  # times `seconds` is the wall-clock limit: for jobs that only wait
+    memory_bytes: int = 1 << 30  # on top of what the process has when the job begins
+    output_bytes: int = 1 << 16  # of stdout and stderr together; the rest is read and dropped
+    workers: int = 1  # jobs that run at the same time
     preload: list[str] = []
 
     @property
     def wall_seconds(self) -> float:
-        """How long a job may take on the clock."""
+        """Wall-clock time after which a job is stopped, however little it computes."""
         return self.seconds * self.wall_factor
 
 
 class Job(Struct, frozen=True):
     """One call of a function in a process of its own.
 
-    `call` is `"package.module:function"`. The function takes one msgspec struct, `payload`, and
-    returns another. Its module may define `prepare(payload)`, which a fork server calls before
-    the forks of such jobs: what it loads, the forks share. It must be cheap when called again.
+    `call` is `"package.module:function"`. The function's first parameter is annotated with a
+    msgspec struct, `payload` is an instance of it, and the function returns another struct. Its
+    module may define `prepare(payload)`, which a fork server calls before it forks for such a
+    job, so that all forks share what it loads. It must be cheap when it is called again.
     """
 
     number: int
@@ -53,15 +54,9 @@ class JobStatus(StrEnum):
 
 
 class JobResult(Struct, Generic[Answer], frozen=True):
-    """What became of a job: `answer` where it is done, else the reason in `detail`."""
+    """How a job ended: with the function's `answer` if it is done, else for a reason (`detail`)."""
 
     job: int
     status: JobStatus
     detail: str = ""
     answer: Answer | None = None
-
-
-class ServerStart(Struct, frozen=True):
-    """What a fork server sends first: why it cannot run jobs, or nothing where it can."""
-
-    error: str = ""

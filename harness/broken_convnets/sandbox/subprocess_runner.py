@@ -1,4 +1,4 @@
-"""Run each job in a new interpreter, for where a process with torch cannot be forked."""
+"""The runner that starts a new interpreter for each job: slow, but it works on every system."""
 
 from __future__ import annotations
 
@@ -9,117 +9,137 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import msgspec
 import psutil
 
-from broken_convnets.sandbox import calls
+from broken_convnets.sandbox import wire
 from broken_convnets.sandbox.interpreter import Interpreter
-from broken_convnets.sandbox.job import Answer, Job, JobResult, JobStatus, Limits
+from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.sandbox.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import IO
 
-STARTUP_SECONDS = 30.0  # a fresh interpreter loads torch within its time limit
-TORCH_BYTES = 1 << 30  # and within its memory limit
+    from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits
+
+CHECK_EVERY = 0.02  # seconds between looks at a process
+# A new interpreter imports the preloaded modules within its limits: torch takes most of this.
+START_SECONDS = 30.0
+START_BYTES = 1 << 30
 
 
-class FreshInterpreters(Runner):
-    """A new interpreter for each job (`child.py`): seconds each, but it works anywhere.
+class SubprocessRunner(Runner):
+    """A new interpreter for each job (`subprocess_child.py`): seconds each if it loads torch.
 
-    What a program prints is dropped.
+    What a program prints is dropped. Processes that a program started are killed with it if it
+    exceeds a limit; those that outlive it are left alone.
     """
 
-    isolation = "a fresh interpreter per program"
+    isolation = "a new interpreter per program"
 
     def __init__(self, limits: Limits, python: str = sys.executable) -> None:
-        """Run nothing yet."""
+        """Start nothing yet; `run` raises RunnerError if `python` cannot be started."""
         self._limits = limits
         self._interpreter = Interpreter(python)
-        self._stopped = False
+        self._stop = Event()
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
         """Yield a result for each job."""
+        stop = self._stop = Event()
         with ThreadPoolExecutor(self._limits.workers) as pool:
-            futures = [pool.submit(self._run_one, job, schema) for job in jobs]
+            futures = [pool.submit(self._run_one, job, stop) for job in jobs]
             try:
                 for future in as_completed(futures):
-                    yield future.result()
+                    yield wire.decoded(future.result(), schema)
             finally:
-                self._stopped = True
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-        self._stopped = False
-
-    def _run_one(self, job: Job, schema: type[Answer]) -> JobResult[Answer]:
-        status, answer = self._ask(msgspec.json.encode(job))
-        if status is not JobStatus.DONE:
-            return JobResult(job.number, status, answer.decode(errors="replace"))
-        raw = calls.EncodedResult(job.number, status, answer=msgspec.Raw(answer))
-        return calls.decoded(raw, schema)
-
-    def _ask(self, question: bytes) -> tuple[JobStatus, bytes]:
-        """Return how a child ended, with its answer or with the reason for its end."""
-        with tempfile.TemporaryDirectory(prefix="broken-convnets-") as scratch:
-            answer = Path(scratch) / "answer"
-            with answer.open("wb") as stream:
-                child = self._interpreter.start(
-                    f"{__package__}.subprocess_child",
-                    *self._limits.preload,
-                    stdin=subprocess.PIPE,
-                    stdout=stream,
-                    stderr=subprocess.DEVNULL,
-                    cwd=scratch,
-                )
-            with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # type: ignore[union-attr]  # a pipe, as asked for
-                pipe.write(question)
-            reason = self._watch(child)
-            if reason is not None:
-                return reason
-            if child.returncode:
-                how = f"the process ended without a result (exit status {child.returncode})"
-                return JobStatus.CRASHED, how.encode()
-            return JobStatus.DONE, answer.read_bytes()
-
-    def _watch(self, child: subprocess.Popen[bytes]) -> tuple[JobStatus, bytes] | None:
-        """Wait for a child; kill it, and say why, where it exceeds a limit."""
-        deadline = time.monotonic() + self._limits.wall_seconds + STARTUP_SECONDS
-        while child.poll() is None:
-            reason = self._exceeded(child.pid, deadline)
-            if reason:
-                child.kill()
-                child.wait()
-                return reason
-            time.sleep(0.02)
-        return None
-
-    def _exceeded(self, pid: int, deadline: float) -> tuple[JobStatus, bytes] | None:
-        memory, processor = _used(pid)
-        if processor > self._limits.seconds + STARTUP_SECONDS:
-            used = f"used more than {self._limits.seconds:g} s of processor time"
-            return JobStatus.TIMEOUT, used.encode()
-        if time.monotonic() > deadline or self._stopped:
-            return (
-                JobStatus.TIMEOUT,
-                f"still running after {self._limits.wall_seconds:g} s".encode(),
-            )
-        if memory > self._limits.memory_bytes + TORCH_BYTES:
-            size = f"{self._limits.memory_bytes / (1 << 30):g} GiB"
-            return JobStatus.CRASHED, f"exceeded the memory limit of {size}".encode()
-        return None
 
     def close(self) -> None:
-        """Let running children be killed."""
-        self._stopped = True
+        """Kill the processes that run now."""
+        self._stop.set()
         self._interpreter.close()
+
+    def _run_one(self, job: Job, stop: Event) -> wire.EncodedResult:
+        with tempfile.TemporaryDirectory(prefix="broken-convnets-") as scratch:
+            answer, errors = Path(scratch, "answer"), Path(scratch, "errors")
+            with answer.open("wb") as to_answer, errors.open("wb") as to_errors:
+                child = self._start(Path(scratch), to_answer, to_errors)
+            with contextlib.suppress(BrokenPipeError), _stdin(child) as pipe:
+                pipe.write(msgspec.json.encode(job))
+            stopped = self._watch(child, job.number, stop)
+            if stopped:
+                return stopped
+            code = child.returncode
+            return wire.result_of_ended(job.number, code, _head(answer), _head(errors))
+
+    def _start(self, folder: Path, answer: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        return self._interpreter.start(
+            f"{__package__}.subprocess_child",
+            *self._limits.preload,
+            stdin=subprocess.PIPE,
+            stdout=answer,
+            stderr=errors,
+            cwd=folder,
+        )
+
+    def _watch(
+        self, child: subprocess.Popen[bytes], number: int, stop: Event
+    ) -> wire.EncodedResult | None:
+        """Wait for a process; kill it and return the reason if it exceeds a limit."""
+        deadline = time.monotonic() + self._limits.wall_seconds + START_SECONDS
+        while child.poll() is None:
+            exceeded = self._exceeded(child.pid, deadline, stop)
+            if exceeded:
+                _kill_tree(child)
+                return wire.EncodedResult(number, *exceeded)
+            time.sleep(CHECK_EVERY)
+        return None
+
+    def _exceeded(self, pid: int, deadline: float, stop: Event) -> tuple[JobStatus, str] | None:
+        limits, (memory, processor) = self._limits, _used(pid)
+        if memory > limits.memory_bytes + START_BYTES:
+            size = f"{limits.memory_bytes / (1 << 30):g} GiB"
+            return JobStatus.CRASHED, f"exceeded the memory limit of {size}"
+        if processor > limits.seconds + START_SECONDS:
+            return JobStatus.TIMEOUT, f"used more than {limits.seconds:g} s of processor time"
+        if time.monotonic() > deadline:
+            return JobStatus.TIMEOUT, f"still running after {limits.wall_seconds:g} s"
+        return (JobStatus.CRASHED, "stopped: its result is not wanted") if stop.is_set() else None
+
+
+def _stdin(child: subprocess.Popen[bytes]) -> IO[bytes]:
+    if child.stdin is None:
+        message = "the process was started without a pipe to its input"
+        raise ValueError(message)
+    return child.stdin
+
+
+def _head(file: Path) -> bytes:
+    """Return the beginning of a file, one byte longer than a valid answer."""
+    with file.open("rb") as stream:
+        return stream.read(wire.ANSWER_BYTES + 1)
 
 
 def _used(pid: int) -> tuple[int, float]:
-    """Return the bytes of memory and the seconds of processor time that a process has used."""
+    """Return the resident bytes and the seconds of processor time of a process; 0 if it ended."""
     try:
         process = psutil.Process(pid)
         times = process.cpu_times()
         return int(process.memory_info().rss), float(times.user + times.system)
     except psutil.Error:
         return 0, 0.0
+
+
+def _kill_tree(child: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all its descendants."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(child.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    child.kill()
+    child.wait()

@@ -124,7 +124,7 @@ def surveyed(corpus: Corpus, options: argparse.Namespace) -> Iterator[Survey]:
 
     Raises UsageError where there is no such executor or entry.
     """
-    limits = Limits(options.timeout, MEMORY_BYTES, workers=options.workers)
+    limits = Limits(seconds=options.timeout, memory_bytes=MEMORY_BYTES, workers=options.workers)
     with terminal.console(stderr=True).status("loading torch"):
         opened: Runner = (
             Spread(named(options.executor), limits)

@@ -1,4 +1,4 @@
-"""However a run is stopped, the results are as before and none of its processes goes on."""
+"""However a run is stopped, the results do not change and all its processes end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK = "BROKEN_CONVNETS_TEST"
-PATIENCE = 120  # seconds until a moment comes, on a busy machine
+PATIENCE = 120  # seconds to wait for an event, on a busy machine
 QUICK, SLOW = 6, 3  # programs: a pair under three seeds, a control under three
 
 
@@ -34,12 +33,12 @@ class Stopped:
     err: str
     before: dict[str, bytes]
     after: dict[str, bytes]
-    left: list[Path]  # drafts of results, and folders in which programs worked
+    left: list[Path]  # temporary files and working directories that remain
     processes_gone: bool
 
 
 class Session:
-    """A run of the command line in a process of its own, on a corpus that takes for ever."""
+    """A run of the command line in a process of its own, on a corpus that never finishes."""
 
     def __init__(self, root: Path, mark: str, *, slow: bool = True) -> None:
         self.root, self.mark = root, mark
@@ -90,7 +89,7 @@ class Session:
         }
 
     def others(self) -> list[psutil.Process]:
-        """Return the processes of this run, the first excepted: they inherit its environment."""
+        """Return the processes of this run but the first: they inherit its environment."""
         return [
             process
             for process in psutil.process_iter()
@@ -104,21 +103,27 @@ class Session:
             return False
 
     def loading(self) -> bool:
-        """Return whether the server has begun to load torch: an interpreter takes far less."""
+        """Whether the server has started to import torch: an interpreter alone is far smaller."""
         return any(process.memory_info().rss > 50 << 20 for process in self.others())
 
     def running(self) -> bool:
-        """Return whether the quick programs are done, their folders gone, and the slow ones run."""
+        """Whether the quick programs are done and reported, and only the slow ones run."""
         if len(list((self.root / "begun").iterdir())) < QUICK + SLOW:
             return False
-        return len(list(self.root.glob("scratch/broken-convnets-*/*/"))) == SLOW
+        folders = list(self.root.glob("scratch/broken-convnets-*/*/"))
+        return len(folders) == SLOW and self._waits() and self._waits()
+
+    def _waits(self) -> bool:
+        """Whether every process waits: then no result is on its way from one to another."""
+        processes = [psutil.Process(self.process.pid), *self.others()]
+        return all(process.status() == psutil.STATUS_SLEEPING for process in processes)
 
     def stop(self, number: Signals) -> None:
         os.killpg(self.process.pid, number)  # as Ctrl-C in a terminal does
 
     def stopped(self) -> Stopped:
-        code = self.process.wait(timeout=30)
-        gone = wait_for(lambda: not self.others(), 5)
+        code = self.process.wait(timeout=PATIENCE)
+        gone = wait_for(lambda: not self.others(), PATIENCE)
         out, err = ((self.root / name).read_text() for name in ("out", "err"))
         left = [*self.root.glob(".results*"), *self.root.glob("scratch/broken-convnets-*")]
         return Stopped(code, out, err, self.before, self.results(), left, gone)
@@ -137,14 +142,13 @@ WAYS = [
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Signals, str], Stopped]:
-    """Stop a run in every way; they start together, since loading torch takes seconds."""
+    """Stop a run in every way; all runs start together, since importing torch takes seconds."""
     sessions = [
         Session(tmp_path_factory.mktemp("run"), f"{os.getpid()}.{i}") for i, _ in enumerate(WAYS)
     ]
     try:
         for (number, moment), session in zip(WAYS, sessions, strict=True):
             assert wait_for(getattr(session, moment), PATIENCE), (moment, session.process.poll())
-            time.sleep(0.2)  # for the last ending to arrive; nothing shows that it has
             session.stop(number)
         return {way: session.stopped() for way, session in zip(WAYS, sessions, strict=True)}
     finally:
@@ -153,36 +157,39 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Signals, str
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_the_results_are_as_before(
+def test_the_results_do_not_change(
     way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
 ) -> None:
     assert stopped[way].after == stopped[way].before
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_no_file_of_the_run_is_left(
+def test_no_temporary_file_remains(
     way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
 ) -> None:
     assert stopped[way].left == []
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_no_process_of_the_run_goes_on(
+def test_every_process_of_the_run_ends(
     way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
 ) -> None:
     assert stopped[way].processes_gone
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_the_exit_code_tells_the_signal(
+def test_the_exit_code_names_the_signal(
     way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
 ) -> None:
     number, _ = way
+    assert "Traceback" not in stopped[way].err, stopped[way].err
     assert stopped[way].code == (-number if number is SIGKILL else 128 + number)
     assert "Traceback" not in stopped[way].err
 
 
-def test_ctrl_c_prints_what_is_known_so_far(stopped: dict[tuple[Signals, str], Stopped]) -> None:
+def test_ctrl_c_prints_the_entries_that_are_done(
+    stopped: dict[tuple[Signals, str], Stopped],
+) -> None:
     seen = stopped[SIGINT, "running"]
     assert "interrupted: 1 of 2 entries are known" in seen.err
     assert "shape/pair" in seen.out
@@ -190,25 +197,20 @@ def test_ctrl_c_prints_what_is_known_so_far(stopped: dict[tuple[Signals, str], S
     assert "loss/slow" not in seen.out
 
 
-def test_a_run_killed_while_it_updates_leaves_the_results_whole(tmp_path: Path) -> None:
+def test_a_run_killed_while_it_updates_leaves_every_file_whole(tmp_path: Path) -> None:
     session = Session(tmp_path, f"{os.getpid()}.update", slow=False)
-
-    def updating() -> bool:
-        draft = any(tmp_path.glob(".results-*"))
-        return draft or "pairs reproduced" in (tmp_path / "out").read_text()
-
-    assert wait_for(updating, PATIENCE)
+    assert wait_for(lambda: "pairs reproduced" in (tmp_path / "out").read_text(), PATIENCE)
     session.stop(SIGKILL)
     found = session.stopped()
-    books = read_all(tmp_path / "results")
-    assert found.after == found.before or found.after["README.md"].decode() == matrix.page(books)
+    books = read_all(tmp_path / "results")  # raises RecordError for half a file
+    assert found.after["README.md"].decode() in {"as before", matrix.page(books)}
     assert found.processes_gone
 
 
-@pytest.mark.parametrize("said", [b"", msgspec.json.encode(Limits()) + b"\n"])
-def test_a_server_whose_other_end_has_gone_ends_without_a_word(said: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"", msgspec.json.encode(Limits()) + b"\n"])
+def test_a_server_whose_client_is_gone_exits_silently(sent: bytes) -> None:
     ours, theirs = socket.socketpair()
-    ours.sendall(said)
+    ours.sendall(sent)
     ours.close()
     with theirs:
         done = subprocess.run(

@@ -75,23 +75,24 @@ def run(options: argparse.Namespace) -> int:
     with terminal.console(stderr=True).status("loading torch"):
         opened = open_torch_runner(Limits(workers=options.workers))
     with opened as runner:
-        devices, missing = choose_devices(options.device, runtime_of(runner))
+        runtime = runtime_of(runner)
+        devices, missing = choose_devices(options.device, runtime)
         counted = [count(runner, sides, device) for device in devices]
     known = set(sides_to_count(corpus, corpus.ids))
     results = results_to_read(corpus.root)
-    books = {device: read(_path(results, runtime_of(runner), device)) for device in devices}
+    books = {device: read(_path(results, runtime, device)) for device in devices}
     differences = {
         item.device: compare(books[item.device], item, known if not options.ids else set())
         for item in counted
     }
     if options.json:
-        document = _document(runtime_of(runner), counted, differences, missing)
+        document = _document(runtime, counted, differences, missing)
         print_json(document)
     else:
-        _print(runtime_of(runner), counted, differences, books, missing)
+        _print(runtime, counted, differences, books, missing)
     if options.update:
         for item in counted:
-            print(f"updated {update(corpus, runtime_of(runner), item, known)}", file=sys.stderr)
+            print(f"updated {update(corpus, runtime, item, known)}", file=sys.stderr)
         return int(any(item.failed for item in counted))
     return int(any(differences.values()))
 

@@ -103,16 +103,17 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     with terminal.console(stderr=True).status("loading torch"):
         opened = open_torch_runner(Limits(seconds=options.timeout, workers=options.workers))
     with opened as runner:
-        devices, missing = choose_devices(options.device, runtime_of(runner))
+        runtime = runtime_of(runner)
+        devices, missing = choose_devices(options.device, runtime)
         layout = plan(corpus, ids, devices, options.repeat)
         results, interrupted = _collect(runner, layout)
     return Session(
-        runtime=runtime_of(runner),
+        runtime=runtime,
         isolation=runner.isolation,
         layout=layout,
         missing=missing,
         books=books,
-        outcomes=results.outcomes(books, runtime_of(runner)),
+        outcomes=results.outcomes(books, runtime),
         seconds=time.perf_counter() - started,
         interrupted=interrupted,
     )

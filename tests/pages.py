@@ -1,4 +1,4 @@
-"""Read the pages of a built site, and say what in them is foreign or leads nowhere."""
+"""Parse the pages of a built site, and find foreign markup and dead links."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LOADS = {"src", "srcset", "poster", "data", "action", "formaction", "background"
 
 @dataclass
 class Read:
-    """What a page holds."""
+    """The contents of a page."""
 
     links: list[str] = field(default_factory=list)
-    loads: list[str] = field(default_factory=list)  # what a browser fetches unasked
+    loads: list[str] = field(default_factory=list)  # what a browser loads by itself
     ids: set[str] = field(default_factory=set)
-    foreign: list[str] = field(default_factory=list)  # what no template of ours has
+    foreign: list[str] = field(default_factory=list)  # markup that the templates do not contain
 
 
 class _Reader(HTMLParser):
@@ -52,7 +52,7 @@ class _Reader(HTMLParser):
 
 
 def read(html: str) -> Read:
-    """Return what a page holds."""
+    """Return the contents of a page."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -60,7 +60,7 @@ def read(html: str) -> Read:
 
 
 def site(root: Path) -> dict[str, Read]:
-    """Return what each page of a site holds, by its path."""
+    """Return the contents of each page of a site, by path."""
     return {
         path.relative_to(root).as_posix(): read(path.read_text(encoding="utf-8"))
         for path in root.rglob("*.html")
@@ -68,7 +68,7 @@ def site(root: Path) -> dict[str, Read]:
 
 
 def reached(pages: dict[str, Read], first: str) -> set[str]:
-    """Return the pages that links lead to, from the first one on."""
+    """Return the pages that are reachable from the first one."""
     found, waiting = {first}, [first]
     while waiting:
         path = waiting.pop()
@@ -80,7 +80,7 @@ def reached(pages: dict[str, Read], first: str) -> set[str]:
 
 
 def dead_links(root: Path, pages: dict[str, Read]) -> list[str]:
-    """Return the links within the site that lead nowhere."""
+    """Return the links within the site that have no target."""
     dead = []
     for path, page in pages.items():
         for link in [*page.links, *page.loads]:

@@ -1,4 +1,4 @@
-"""Python's regular expressions, spelled so that a browser finds the same."""
+"""Python's regular expressions, translated into equivalent ones in JavaScript."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_a_pattern_is_translated(pattern: re.Pattern[str], source: str) -> None:
     assert javascript(pattern) == source
 
 
-def test_a_boundary_is_one_of_all_alphabets() -> None:
+def test_a_word_boundary_is_unicode_aware() -> None:
     assert javascript(re.compile(r"\b")).count(r"[\p{L}\p{N}_]") == 4
 
 
 @pytest.mark.parametrize("sick", [re.compile("a", re.IGNORECASE), re.compile(r"[\S]")])
-def test_what_is_not_translated_is_refused(sick: re.Pattern[str]) -> None:
+def test_an_unsupported_pattern_is_rejected(sick: re.Pattern[str]) -> None:
     with pytest.raises(ValueError, match="not translated"):
         javascript(sick)

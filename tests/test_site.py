@@ -1,4 +1,4 @@
-"""The pages: complete, small, escaped, and without a link that leads nowhere."""
+"""The pages are complete, small and escaped, and every link has a target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
-from broken_convnets.commands.site.build import MARK, build
+from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.verdicts.records import Book, Record, Side
 from broken_convnets.vocabulary import Verdict
@@ -56,16 +56,16 @@ def test_every_entry_has_a_page(corpus: Corpus, read: dict[str, pages.Read]) -> 
     )
 
 
-def test_no_link_leads_nowhere(site: Path, read: dict[str, pages.Read]) -> None:
+def test_every_link_has_a_target(site: Path, read: dict[str, pages.Read]) -> None:
     assert sum(len(page.links) for page in read.values()) > 1000
     assert pages.dead_links(site, read) == []
 
 
-def test_links_lead_from_the_front_page_to_every_page(read: dict[str, pages.Read]) -> None:
+def test_every_page_is_reachable_from_the_front_page(read: dict[str, pages.Read]) -> None:
     assert set(read) - pages.reached(read, "index.html") == set()
 
 
-def test_the_check_for_pages_that_nothing_leads_to_finds_them() -> None:
+def test_the_check_for_unreachable_pages_finds_them() -> None:
     read = {
         "a.html": pages.Read(["b/c.html#x"]),
         "b/c.html": pages.Read(["../a.html"]),
@@ -74,7 +74,7 @@ def test_the_check_for_pages_that_nothing_leads_to_finds_them() -> None:
     assert pages.reached(read, "a.html") == {"a.html", "b/c.html"}
 
 
-def test_nothing_is_fetched_from_elsewhere(read: dict[str, pages.Read]) -> None:
+def test_pages_load_only_their_own_files(read: dict[str, pages.Read]) -> None:
     loads = {load for page in read.values() for load in page.loads}
     assert {load.partition("static/")[0] for load in loads if not load.startswith("data:")} == {
         "",
@@ -83,32 +83,31 @@ def test_nothing_is_fetched_from_elsewhere(read: dict[str, pages.Read]) -> None:
     assert [page.foreign for page in read.values() if page.foreign] == []
 
 
-def test_a_page_has_all_that_is_known_about_its_case(site: Path) -> None:
+def test_a_page_shows_everything_about_its_case(site: Path) -> None:
     page = (site / "none/missing_return.html").read_text()
     for text in (
-        "A custom layer that returns nothing",
+        "Missing return in a custom layer",
         "must be Tensor, not NoneType",
         "the mistake</b>",
         "raises here</b>",
         "13 lines below the mistake",
-        "the first None is the output of the",
         "https://github.com/pytorch/pytorch/issues/12436",
         "python cases/none/missing_return.py",
         "float32[4, 8, 6, 6]",
-        'class="lit"',
+        'class="first-difference"',
         '<a href="../none/last_layer_missing_return.html">',
     ):
         assert text in page, text
 
 
-def test_a_download_is_the_program_itself(corpus: Corpus, read: dict[str, pages.Read]) -> None:
+def test_a_download_contains_the_program(corpus: Corpus, read: dict[str, pages.Read]) -> None:
     for name, entry in corpus.entries.items():
         data = [link for link in read[f"{name}.html"].links if link.startswith("data:")]
         programs = [unquote(link.partition(",")[2]) for link in data]
         assert programs == list(entry.programs().values())
 
 
-def test_the_question_that_it_grew_from_leads_to_the_cases(read: dict[str, pages.Read]) -> None:
+def test_the_page_about_none_links_to_its_cases(read: dict[str, pages.Read]) -> None:
     links = read["why-none.html"].links
     assert {"none/missing_return.html", "batch/flexible_batch_size.html"} <= set(links)
 
@@ -158,7 +157,7 @@ def _hostile(root: Path) -> Corpus:
     return load(root)
 
 
-def test_nothing_that_a_program_or_a_report_says_is_markup(tmp_path: Path) -> None:
+def test_text_of_programs_and_reports_is_escaped(tmp_path: Path) -> None:
     corpus = _hostile(tmp_path / "corpus")
     assert len(corpus.entries) == 3
     build(corpus, tmp_path / "site")
@@ -192,18 +191,18 @@ def test_the_check_for_dead_links_finds_them(tmp_path: Path) -> None:
     assert len(pages.dead_links(tmp_path, pages.site(tmp_path))) == 3
 
 
-def test_a_release_that_cannot_show_a_case_lends_it_no_message(tmp_path: Path) -> None:
+def test_a_release_without_the_case_contributes_no_message(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
     sick = Side(raises="AttributeError", message="no such thing yet")
     book = Book("2.1", "", "", "cpu", {"shape/pair": Record(Verdict.NOT_HERE, sick, sick)})
     put(corpus.root / "results/torch-2.1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
     build(corpus, tmp_path / "site")
     page = (tmp_path / "site/shape/pair.html").read_text()
-    assert "cannot be shown there: AttributeError: no such thing yet" in page
-    assert '<p class="message">cannot be multiplied</p>' in page
+    assert "the fixed program fails: AttributeError: no such thing yet" in page
+    assert '<p class="text">cannot be multiplied</p>' in page
 
 
-def test_a_page_says_what_the_fix_costs_where_it_was_measured(tmp_path: Path) -> None:
+def test_a_page_shows_measured_run_times(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
     put(
         corpus.root / "results/timing/broken-cpu.toml",
@@ -233,11 +232,11 @@ def test_tools_have_a_page_where_they_have_scores(tmp_path: Path) -> None:
     assert 'href="shape/pair.html"' in (tmp_path / "site/scoreboard.html").read_text()
 
 
-def test_a_rebuilt_site_keeps_no_page_of_a_case_that_is_gone(tmp_path: Path) -> None:
+def test_a_rebuilt_site_deletes_pages_of_deleted_cases(tmp_path: Path) -> None:
     build(corpus_of(tmp_path / "one", {"shape/gone": Pair()}), tmp_path / "site")
     build(corpus_of(tmp_path / "two", {"shape/pair": Pair()}), tmp_path / "site")
     assert not (tmp_path / "site/shape/gone.html").exists()
-    assert (tmp_path / "site" / MARK).is_file()
+    assert (tmp_path / "site" / MARKER).is_file()
 
 
 def _refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -247,21 +246,23 @@ def _refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-def test_a_folder_of_something_else_is_left_alone(
+def test_a_folder_with_other_files_is_rejected_and_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(tmp_path / "out/thesis.txt", "years of work")
-    assert "holds something else than a site" in _refused(tmp_path, capsys)
+    assert "is not empty and not a site" in _refused(tmp_path, capsys)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
-def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_rejected_as_output_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     put(tmp_path / "out", "text")
     assert "is a file: name a folder" in _refused(tmp_path, capsys)
 
 
 @pytest.mark.parametrize("damaged", ["torch-1/cpu.toml", "timing/here/1.json"])
-def test_damaged_results_leave_the_site_that_was_there(
+def test_damaged_results_leave_an_existing_site_unchanged(
     damaged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
@@ -272,19 +273,19 @@ def test_damaged_results_leave_the_site_that_was_there(
     assert (tmp_path / "out/index.html").read_bytes() == before
 
 
-def test_the_command_says_where_the_front_page_is(
+def test_the_command_prints_the_path_of_the_front_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
     put(tmp_path / "corpus/cases/loss/half.py", HEALTHY)
     out = tmp_path / "made"
     assert main(["site", "--corpus", str(tmp_path / "corpus"), "--out", str(out), "--json"]) == 0
-    said = capsys.readouterr()
-    assert msgspec.json.decode(said.out)["front"] == str(out / "index.html")
-    assert "left out, " in said.err
+    printed = capsys.readouterr()
+    assert msgspec.json.decode(printed.out)["front"] == str(out / "index.html")
+    assert "skipped " in printed.err
 
 
-def test_pages_of_one_message_lead_to_each_other(
+def test_pages_of_cases_with_the_same_symptom_link_to_each_other(
     corpus: Corpus, read: dict[str, pages.Read]
 ) -> None:
     silent = [

@@ -1,1 +1,1 @@
-"""The corpus and its results as static pages, made without torch."""
+"""The `site` command: the corpus and its results as static pages."""

@@ -1,4 +1,4 @@
-"""Write the site to a folder, all of it in one step."""
+"""Render every page and write the site to a folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from broken_convnets.commands.site import search
+from broken_convnets.commands.site.library import Library
 from broken_convnets.commands.site.markup import ticks
-from broken_convnets.commands.site.pages import Library, pages
+from broken_convnets.commands.site.pages import pages
 from broken_convnets.errors import UsageError
 from broken_convnets.util import files
 
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
 
 HERE = Path(__file__).parent
-MARK = ".made-by-broken-convnets"  # in a folder that may be replaced
+MARKER = ".made-by-broken-convnets"  # in a folder that a build may replace
 
 
 class SiteError(UsageError):
-    """The site cannot be written there."""
+    """The site cannot be written to that folder."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """What was written."""
+class BuiltSite:
+    """The written site."""
 
     front: str
     pages: int
@@ -36,16 +37,16 @@ class Built:
     seconds: float
 
 
-def build(corpus: Corpus, out: Path) -> Built:
-    """Write the site into `out` and delete what an earlier build left there.
+def build(corpus: Corpus, out: Path) -> BuiltSite:
+    """Write the site into `out` and delete other files of an earlier build.
 
-    Raises SiteError where `out` holds anything else, and RecordError for damaged records.
+    Raises SiteError if `out` is not empty and not a site, and RecordError for damaged records.
     """
     began = time.monotonic()
-    _refuse_others_folder(out)
+    _check_folder(out)
     library = Library(corpus)
     environment = _environment(library)
-    written = {out / MARK: b""}
+    written = {out / MARKER: b""}
     for path in (HERE / "static").rglob("*"):
         if path.is_file():
             written[out / "static" / path.relative_to(HERE / "static")] = path.read_bytes()
@@ -61,12 +62,12 @@ def build(corpus: Corpus, out: Path) -> Built:
         files.write_bytes(path, content)
     files.delete_all_but(out, written)
     seconds = time.monotonic() - began
-    return Built(str(out / "index.html"), len(sizes), max(sizes), seconds)
+    return BuiltSite(str(out / "index.html"), len(sizes), max(sizes), seconds)
 
 
-def _refuse_others_folder(out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        message = f"{out} holds something else than a site: name an empty or a new folder"
+def _check_folder(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+        message = f"{out} is not empty and not a site: name an empty or a new folder"
         raise SiteError(message)
     if out.exists() and not out.is_dir():
         message = f"{out} is a file: name a folder"
@@ -74,7 +75,7 @@ def _refuse_others_folder(out: Path) -> None:
 
 
 def _environment(library: Library) -> Environment:
-    """Return the templates' environment: everything is escaped, and nothing may be missing."""
+    """Return a Jinja2 environment that escapes everything and rejects undefined variables."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -82,7 +83,7 @@ def _environment(library: Library) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= library.shared()
+    environment.globals |= library.globals()
     environment.filters["prose"] = library.prose.inline
     environment.filters["ticks"] = ticks
     environment.filters["document"] = library.prose.document

@@ -1,4 +1,4 @@
-"""Show source text: coloured, the lines at fault marked, a case beside its fix."""
+"""Source code as HTML: highlighted, with the mistake marked, a case beside its fix."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from pygments.lexers import PythonLexer
 
 from broken_convnets.corpus.diff import cause_lines, hunks
 
-Run = tuple[bool, slice, slice]  # whether lines differ, and where they are in case and fix
+Run = tuple[bool, slice, slice]  # whether lines differ, and their places in case and fix
 
 NOTHING = Markup()
-NEAR = 3  # unchanged lines around a change that a narrow page shows of the fix
+NEAR = 3  # unchanged lines of the fix that a narrow page shows around a change
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a program on a page. `number` is None where the other side has one more."""
+    """One line of a program on a page. `number` is None if only the other side has this line."""
 
     number: int | None
     html: Markup = NOTHING
     changed: bool = False
     cause: bool = False
     symptom: bool = False
-    near: bool = True  # to a change, or changed
+    near: bool = True  # changed, or close to a change
 
 
 def lines(source: str) -> list[Line]:
-    """Return a program's lines, coloured."""
-    return [Line(number, html) for number, html in enumerate(_coloured(source), start=1)]
+    """Return the highlighted lines of a program."""
+    return [Line(number, html) for number, html in enumerate(_highlighted(source), start=1)]
 
 
 @cache
-def _coloured(source: str) -> list[Markup]:
-    """Return each line as HTML with Pygments' classes; Pygments escapes it."""
+def _highlighted(source: str) -> list[Markup]:
+    """Return each line as HTML with Pygments' classes, escaped by Pygments."""
     plain = source.splitlines()
     lexer = PythonLexer(stripnl=False, ensurenl=False)
     html = highlight("\n".join(plain), lexer, HtmlFormatter(nowrap=True))
-    coloured = html.split("\n")[: len(plain)]
-    if len(coloured) < len(plain):  # a lexer that loses lines must not shift the marks
+    highlighted = html.split("\n")[: len(plain)]
+    if len(highlighted) < len(plain):  # lost lines would shift the marks
         return [escape(line) for line in plain]
-    return [Markup(line) for line in coloured]  # noqa: S704  (escaped by Pygments)
+    return [Markup(line) for line in highlighted]  # noqa: S704  (escaped by Pygments)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two programs whose lines stand side by side: both lists have the same length."""
+    """Two programs side by side; both lists have the same length."""
 
     broken: list[Line]
     fixed: list[Line]
 
 
 def side_by_side(broken: str, fixed: str, symptom: int | None) -> Pair:
-    """Return a case and its fix with equal lines at equal heights.
+    """Return a case and its fix with equal lines in the same row.
 
     `symptom` is the line of the case, from 1, that raises.
     """
@@ -64,23 +64,23 @@ def side_by_side(broken: str, fixed: str, symptom: int | None) -> Pair:
     runs = _runs(broken, fixed)
     left = [
         Line(number, html, cause=number in causes, symptom=number == symptom)
-        for number, html in enumerate(_coloured(broken), start=1)
+        for number, html in enumerate(_highlighted(broken), start=1)
     ]
-    right = [Line(number, html) for number, html in enumerate(_of_fix(broken, fixed, runs), 1)]
+    right = [Line(number, html) for number, html in enumerate(_fixed_lines(broken, fixed, runs), 1)]
     return _paired(left, right, runs)
 
 
-def _of_fix(broken: str, fixed: str, runs: list[Run]) -> list[Markup]:
-    """Return the fix's lines, coloured; those of the case are not coloured twice."""
-    old, new = _coloured(broken), fixed.splitlines()
-    coloured: list[Markup] = []
+def _fixed_lines(broken: str, fixed: str, runs: list[Run]) -> list[Markup]:
+    """Return the highlighted lines of the fix; reuses those that are equal in the case."""
+    old, new = _highlighted(broken), fixed.splitlines()
+    result: list[Markup] = []
     for changed, left, right in runs:
-        coloured += _coloured("\n".join(new[right])) if changed else old[left]
-    return coloured
+        result += _highlighted("\n".join(new[right])) if changed else old[left]
+    return result
 
 
 def _runs(broken: str, fixed: str) -> list[Run]:
-    """Return the runs of lines, in order: whether they differ, and where they are."""
+    """Return the runs of equal and of different lines, in order."""
     runs: list[Run] = []
     old = new = 0
     for hunk in hunks(broken, fixed):

@@ -28,10 +28,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the pages and print where."""
+    """Write the pages and print the path of the front page."""
     corpus = load(options.corpus)
     for problem in corpus.problems:
-        print(f"note: left out, {problem}", file=sys.stderr)
+        print(f"note: skipped {problem}", file=sys.stderr)
     built = build(corpus, options.out)
     if options.json:
         print_json(built)

@@ -1,4 +1,4 @@
-"""All that a page says about one entry, gathered from the corpus and its records."""
+"""What a page shows about one entry, gathered from the corpus and its records."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LEVELS = {1: "first week", 2: "first project", 3: "surprises experts"}
 
 
 @dataclass(frozen=True)
-class Said:
-    """A message of a case, and the releases that give it; neither class nor text if silent."""
+class Message:
+    """An exception of a case, and the releases that raise it with this message."""
 
     raises: str
     message: str
@@ -30,28 +30,28 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What the newest release that knows an entry did."""
+class LatestRecord:
+    """The record of an entry under the newest release that has one."""
 
     release: str
     record: Record
 
 
 def release_name(book: Book) -> str:
-    """Return how a book's release is called: `2.14.1`, with the device unless that is the CPU."""
+    """Return the name of a book's release: `2.14.1`, with the device unless that is the CPU."""
     return book.torch if book.device == "cpu" else f"{book.torch}, {book.device}"
 
 
-def newest(books: list[Book], name: str) -> Recorded | None:
-    """Return an entry's newest record; the books come newest first."""
+def latest(books: list[Book], name: str) -> LatestRecord | None:
+    """Return an entry's newest record; `books` are sorted from the newest to the oldest."""
     found = ((book, book.entries[name]) for book in books if name in book.entries)
-    return next((Recorded(release_name(book), record) for book, record in found), None)
+    return next((LatestRecord(release_name(book), record) for book, record in found), None)
 
 
-def said(case: Case, books: list[Book]) -> list[Said]:
-    """Return a case's messages, the newest release's first, equal ones together.
+def messages(case: Case, books: list[Book]) -> list[Message]:
+    """Return the distinct messages of a case, the newest release's first; none if it is silent.
 
-    Where nothing was recorded, what the case declares stands in.
+    Returns the declared message if nothing was recorded.
     """
     releases: dict[tuple[str, str], list[str]] = {}
     for book in books:
@@ -61,33 +61,33 @@ def said(case: Case, books: list[Book]) -> list[Said]:
             releases.setdefault((side.raises, side.message), []).append(release_name(book))
     if not releases and case.spec.broken.raises:
         releases[case.spec.broken.raises, case.spec.broken.message or ""] = []
-    return [Said(raises, says, names) for (raises, says), names in releases.items()]
+    return [Message(raises, message, names) for (raises, message), names in releases.items()]
 
 
-def elsewhere(name: str, books: list[Book]) -> dict[str, str]:
-    """Return where an entry is not what its page says, by release, in words."""
+def deviations(name: str, books: list[Book]) -> dict[str, str]:
+    """Return what differs from the page, for each release under which something does."""
     records = {release_name(book): book.entries.get(name) for book in books}
     usual = {Verdict.REPRODUCED, Verdict.WORKS}
     return {
-        release: _elsewhere(record)
+        release: _deviation(record)
         for release, record in records.items()
         if record is not None and record.verdict not in usual
     }
 
 
-def _elsewhere(record: Record) -> str:
+def _deviation(record: Record) -> str:
     if record.verdict is not Verdict.NOT_HERE:
         return record.verdict.value.replace("_", " ")
     if record.fixed is not None and record.fixed.raises:
-        what = "cannot be shown" if record.broken else "does not work"
-        return f"{what} there: {record.fixed.raises}: {record.fixed.message.strip()}"
-    return "does not fail there"
+        what = "the fixed program fails" if record.broken else "the program fails"
+        return f"{what}: {record.fixed.raises}: {record.fixed.message.strip()}"
+    return "the case does not fail"
 
 
-def distance(case: Case) -> int | None:
-    """Return how many lines the mistake is above the line that raises; None where it is silent.
+def lines_below_mistake(case: Case) -> int | None:
+    """Return how many lines below the mistake the case raises; None if it is silent.
 
-    Negative where it is below.
+    Negative if it raises above the mistake.
     """
     symptom = symptom_line(case)
     if symptom is None:
@@ -95,35 +95,35 @@ def distance(case: Case) -> int | None:
     return min((symptom - cause for cause in cause_lines(case.broken, case.fixed)), key=abs)
 
 
-def laws(names: Iterable[str]) -> dict[str, str]:
-    """Return laws with their promises; one that is not known any more promises nothing."""
+def descriptions(names: Iterable[str]) -> dict[str, str]:
+    """Return the description of each law; empty for a recorded law that no longer exists."""
     known = {law.value: law.description for law in Law}
     return {name: known.get(name, "") for name in names}
 
 
 def is_silent(case: Case) -> bool:
-    """Whether nothing is raised."""
+    """Return whether the case raises nothing."""
     return case.spec.broken.stage is Stage.SILENT
 
 
-def alike(corpus: Corpus, books: list[Book]) -> dict[str, list[str]]:
-    """Return for each case the others that give the same message, or break the same laws."""
+def similar(corpus: Corpus, books: list[Book]) -> dict[str, list[str]]:
+    """Return for each case the others with the same message or the same violated laws."""
     cases = {name: entry for name, entry in corpus.entries.items() if isinstance(entry, Case)}
-    marks = {name: _marks(case, books) for name, case in cases.items()}
-    holders: dict[tuple[str, str], list[str]] = {}
-    for name, own in marks.items():
-        for mark in own:
-            holders.setdefault(mark, []).append(name)
+    symptoms = {name: _symptoms(case, books) for name, case in cases.items()}
+    with_symptom: dict[tuple[str, str], list[str]] = {}
+    for name, own in symptoms.items():
+        for symptom in own:
+            with_symptom.setdefault(symptom, []).append(name)
     return {
-        name: sorted({other for mark in own for other in holders[mark]} - {name})
-        for name, own in marks.items()
+        name: sorted({other for symptom in own for other in with_symptom[symptom]} - {name})
+        for name, own in symptoms.items()
     }
 
 
-def _marks(case: Case, books: list[Book]) -> set[tuple[str, str]]:
-    """Return what other cases must share: wordings without numbers, or the laws broken."""
+def _symptoms(case: Case, books: list[Book]) -> set[tuple[str, str]]:
+    """Return the exceptions with their wordings, without numbers, or the violated laws."""
     if is_silent(case):
         return {("silent", ", ".join(sorted(case.spec.broken.violates)))}
-    recorded = {(message.raises, wording(message.message)) for message in said(case, books)}
-    seen = (split(one.message) for one in case.spec.other_messages)
-    return recorded | {(raises, wording(says)) for raises, says in seen}
+    recorded = {(one.raises, wording(one.message)) for one in messages(case, books)}
+    others = (split(one.message) for one in case.spec.other_messages)
+    return recorded | {(raises, wording(message)) for raises, message in others}

@@ -1,4 +1,4 @@
-"""Make elements of SVG and HTML from text that is not to be trusted: all of it is escaped."""
+"""Build SVG and HTML elements from untrusted text, all of it escaped."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from markupsafe import Markup, escape
 def tag(name: str, *children: str, **attributes: object) -> Markup:
     """Return an element; `class_` means `class`, `stroke_width` means `stroke-width`.
 
-    Children that are not Markup are escaped, and so are all values of attributes.
+    Escapes the values of attributes, and children that are not Markup.
     """
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
         for key, value in attributes.items()
     )
     inside = "".join(escape(child) for child in children)
-    return Markup(f"<{name}{given}>{inside}</{name}>")  # noqa: S704  (all but names is escaped)
+    return Markup(f"<{name}{given}>{inside}</{name}>")  # noqa: S704  (everything except names is escaped)
 
 
 def _number(value: object) -> object:
@@ -23,7 +23,7 @@ def _number(value: object) -> object:
 
 
 def shortened(text: str, length: int) -> str:
-    """Return `text` in at most `length` characters, cut in the middle."""
+    """Return `text` with at most `length` characters, cut in the middle."""
     if len(text) <= length:
         return text
     head = (length - 1) * 2 // 3
@@ -31,6 +31,6 @@ def shortened(text: str, length: int) -> str:
 
 
 def ticks(text: str) -> Markup:
-    """Return a heading with what stands between backticks as code."""
+    """Return a heading whose text between backticks is code."""
     parts = text.split("`")
     return Markup("").join(tag("code", part) if i % 2 else part for i, part in enumerate(parts))

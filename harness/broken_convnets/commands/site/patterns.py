@@ -1,7 +1,7 @@
-"""Translate Python's regular expressions into JavaScript's, so that both find the same.
+"""Translate Python's regular expressions into equivalent ones in JavaScript.
 
-What the two spell alike and mean differently is spelled out: classes of characters, which are
-Unicode's in Python, the dot, and the end of the text.
+Some syntax means different things in both languages and is written out: character classes, which
+are Unicode in Python, the dot, and the end of the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _SPACE = r"\s\x1c-\x1f\x85"
 _ASCII = {"w": "A-Za-z0-9_", "d": "0-9", "s": r" \t\n\r\f\v"}
 _UNICODE = {"w": _WORD, "d": _DIGIT, "s": _SPACE}
 _ANY = r"[\s\S]"
-_SYNTAX = frozenset("^$\\.*+?()[]{}|/")  # what JavaScript lets be escaped
+_SYNTAX = frozenset("^$\\.*+?()[]{}|/")  # what JavaScript allows to be escaped
 _PART = re.compile(r"\\.|\(\?P<|.", re.DOTALL)
 _KNOWN = re.UNICODE | re.ASCII | re.DOTALL
 
@@ -21,7 +21,7 @@ _KNOWN = re.UNICODE | re.ASCII | re.DOTALL
 def javascript(pattern: re.Pattern[str]) -> str:
     """Return the source of a pattern for `new RegExp(source, "u")`.
 
-    Raises ValueError for what is not translated: other flags, and the opposite of a class in a set.
+    Raises ValueError for what it cannot translate: other flags, and a negated class in a set.
     """
     if pattern.flags & ~_KNOWN:
         message = f"{pattern.pattern!r} has flags that are not translated"

@@ -1,4 +1,4 @@
-"""Turn Markdown into HTML that holds none of its own, with the corpus' ids as links."""
+"""Render Markdown as HTML, without raw HTML and with corpus ids as links."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _OUTSIDE = re.compile(r"https?://")
 
 
 def page_of(name: str) -> str:
-    """Return the address of an entry's page, relative to the front page."""
+    """Return the URL of an entry's page, relative to the front page."""
     return f"{quote(name)}.html"
 
 
 class Prose:
-    """Renders Markdown for one site. `documents` are the names of pages made from Markdown."""
+    """Renders Markdown for one site. `documents` are the names of the pages made from Markdown."""
 
     def __init__(self, ids: Collection[str], documents: Collection[str]) -> None:
-        """Know what may be linked to."""
+        """Link to these entries and documents only."""
         self._ids = ids
         self._documents = documents
         self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -36,12 +36,12 @@ class Prose:
         self._markdown.add_render_rule("table_close", _table_close)
 
     def inline(self, text: str, root: str) -> Markup:
-        """Return one paragraph's content; `root` leads from its page to the front page."""
+        """Return the content of one paragraph; `root` is the path to the front page's folder."""
         tokens = self._markdown.parseInline(" ".join(text.split()))
         return self._render(tokens, root)
 
     def document(self, text: str, root: str) -> Markup:
-        """Return a whole document; a link to what is not on the site becomes plain text."""
+        """Return a whole document; a link to a target outside the site becomes plain text."""
         return self._render(self._markdown.parse(text), root)
 
     def _render(self, tokens: list[Token], root: str) -> Markup:
@@ -49,10 +49,10 @@ class Prose:
             if token.children:
                 token.children = list(self._linked(token.children, root))
         html = self._markdown.renderer.render(tokens, self._markdown.options, {})
-        return Markup(html)  # noqa: S704  (markdown-it escapes, and passes no HTML on)
+        return Markup(html)  # noqa: S704  (markdown-it escapes, and drops raw HTML)
 
     def _linked(self, tokens: list[Token], root: str) -> Iterator[Token]:
-        inside: list[bool] = []  # for each link that is open, whether it is kept
+        inside: list[bool] = []  # for each open link, whether it stays a link
         for token in tokens:
             if token.type == "link_open":
                 target = self._target(str(token.attrs.get("href", "")), root)
@@ -61,7 +61,7 @@ class Prose:
                 keep = target is not None
             elif token.type == "link_close":
                 keep = inside.pop()
-            elif token.type == "image":  # nothing is fetched
+            elif token.type == "image":  # pages load no images
                 yield _text(token.content)
                 continue
             else:
@@ -96,7 +96,7 @@ class Prose:
 
 
 def _table_open(*_: object) -> str:
-    """Let a wide table scroll by itself, by keyboard too."""
+    """Make a wide table scrollable, also by keyboard."""
     return '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>'
 
 

@@ -1,4 +1,4 @@
-"""What the page of releases shows: each entry under each release, and where it differs."""
+"""The page of releases: each entry under each release, and what differs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def context(books: list[Book], names: Iterable[str]) -> dict[str, Any]:
-    """Return what the template shows of `books`, the newest first, and the entries `names`."""
+    """Return the template's variables for `books`, the newest first, and the entries `names`."""
     reference: dict[str, Book] = {}
     for book in books:
         reference.setdefault(book.device, book)
@@ -25,7 +25,7 @@ def context(books: list[Book], names: Iterable[str]) -> dict[str, Any]:
         "declared": [_declared(book) for book in books],
         "differing": {name: cells for name, cells in rows.items() if any(c[1] for c in cells)},
         "rows": rows,
-        "untried": [d for d in matrix.DEVICES if d not in {book.device for book in books}],
+        "not_run": [d for d in matrix.DEVICES if d not in {book.device for book in books}],
     }
 
 
@@ -35,10 +35,10 @@ def _declared(book: Book) -> tuple[int, int]:
 
 
 def _cell(name: str, book: Book, newest: Book) -> tuple[str, bool]:
-    """Return what a table shows of an entry under a release, and whether it differs."""
+    """Return the table cell of an entry under a release, and whether the entry differs there."""
     record, reference = book.entries.get(name), newest.entries.get(name)
     if record is None:
-        return "not tried", False
+        return "not run", False
     if book is newest or reference is None:
         return _short(record), False
     differences = matrix.differences(reference, record)

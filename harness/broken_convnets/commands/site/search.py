@@ -1,4 +1,4 @@
-"""Write what the front page searches, as a script: a page from a file may not fetch data."""
+"""The search data of the front page, as a script: a page opened from a file cannot fetch data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from broken_convnets.util import mask
 from broken_convnets.vocabulary import Verdict
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.site.pages import Library
+    from broken_convnets.commands.site.library import Library
     from broken_convnets.verdicts.records import Book
 
 
 def script(library: Library) -> str:
     """Return the data of the front page as JavaScript."""
-    said: dict[str, int] = {"": 0}
+    numbers_of: dict[str, int] = {"": 0}
     releases: dict[str, dict[str, int]] = {}
     for book in library.books:
-        releases[entries.release_name(book)] = _failures(book, said)
+        releases[entries.release_name(book)] = _failures(book, numbers_of)
     data: dict[str, Any] = {
-        "tells": {case.id: case.spec.distinguish for case in library.cases},
-        "messages": list(said),
+        "distinguish": {case.id: case.spec.distinguish for case in library.cases},
+        "messages": list(numbers_of),
         "releases": releases,
         "index": _index(ranking.build(messages.known(library.corpus))),
         "weights": ranking.Weights(),
@@ -38,20 +38,20 @@ def script(library: Library) -> str:
     return f"const CORPUS = {msgspec.json.encode(data).decode()};\n"
 
 
-def _failures(book: Book, said: dict[str, int]) -> dict[str, int]:
-    """Return the number of each case's message under one release; 0 where it is silent."""
+def _failures(book: Book, numbers_of: dict[str, int]) -> dict[str, int]:
+    """Return the number of each case's message under one release; 0 if the case is silent."""
     found = {}
     for name, record in book.entries.items():
         side = record.broken
         if side is None or record.verdict is not Verdict.REPRODUCED:
             continue
         text = f"{side.raises}: {' '.join(side.message.split())}" if side.raises else ""
-        found[name] = said.setdefault(text, len(said))
+        found[name] = numbers_of.setdefault(text, len(numbers_of))
     return found
 
 
 def _index(index: ranking.Index) -> dict[str, Any]:
-    """Return the index with features by number, since many messages share them."""
+    """Return the index with features as numbers, because many messages share them."""
     names = {name: number for number, name in enumerate(index.rarity)}
     return {
         "names": list(names),
@@ -65,7 +65,7 @@ def _index(index: ranking.Index) -> dict[str, Any]:
 
 
 def _patterns() -> dict[str, Any]:
-    """Return the patterns that a text is read by, so that there is one copy of each."""
+    """Return the patterns of the Python modules, so that the scripts need no copy."""
     return {
         "mask": _rules(mask._RULES),
         "wording": _rules(wording._RULES),

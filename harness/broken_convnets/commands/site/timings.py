@@ -1,4 +1,4 @@
-"""Read stored timings of forward passes, and draw them where a person would rather look."""
+"""Read stored timings of forward passes, and plot them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 WIDTH = 720
 LEFT, RIGHT, TOP = 92, 16, 26
-DRAWN = "small"  # the size that is drawn, since every network takes it
+PLOTTED = "small"  # the plotted size: every network has it
 SIZES = {"small": "its own inputs", "batch": "a batch of 32", "image": "224 x 224 pixels"}
 ROW = 30.0
 DOT = 4.0
-SPREAD = 5.0  # half the height over which dots of one topic are strewn
+SPREAD = 5.0  # vertical distance between neighboring dots of one topic
 
 
 class Params(Struct, frozen=True):
-    """What a benchmark measured."""
+    """The parameters of a benchmark."""
 
     name: str
     device: str = "cpu"
-    size: str = DRAWN
+    size: str = PLOTTED
 
 
 class Stats(Struct, frozen=True):
-    """How long it took, in seconds."""
+    """The measured times in seconds."""
 
     median: float
     q1: float
@@ -43,21 +43,21 @@ class Stats(Struct, frozen=True):
 
 
 class Benchmark(Struct, frozen=True):
-    """One network's forward pass."""
+    """The benchmark of one network's forward pass."""
 
     params: Params
     stats: Stats
 
 
 class Processor(Struct, frozen=True):
-    """What the machine calls its processor."""
+    """The processor of a machine."""
 
     brand_raw: str = "an unnamed processor"
     count: int = 0
 
 
 class Machine(Struct, frozen=True):
-    """Where it was measured."""
+    """The machine of a benchmark run."""
 
     cpu: Processor = Processor()
     system: str = ""
@@ -65,7 +65,7 @@ class Machine(Struct, frozen=True):
 
 
 class Timing(Struct, frozen=True):
-    """One run of the benchmarks, as pytest-benchmark stores it."""
+    """One run of the benchmarks, in the format of pytest-benchmark."""
 
     benchmarks: list[Benchmark]
     machine_info: Machine = Machine()
@@ -83,13 +83,13 @@ def _read(path: Path) -> Timing:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Timing)
     except msgspec.DecodeError as error:
-        message = f"{path}: {error}; restore it, or delete it and make it anew"
+        message = f"{path}: {error}; restore it, or delete it and measure again"
         raise RecordError(message) from None
 
 
-def drawn(timing: Timing) -> list[Benchmark]:
-    """Return the benchmarks of the size that every network takes, the quickest first."""
-    chosen = [benchmark for benchmark in timing.benchmarks if benchmark.params.size == DRAWN]
+def plotted(timing: Timing) -> list[Benchmark]:
+    """Return the benchmarks of the plotted size, the fastest first."""
+    chosen = [benchmark for benchmark in timing.benchmarks if benchmark.params.size == PLOTTED]
     return sorted(chosen, key=lambda benchmark: benchmark.stats.median)
 
 
@@ -103,17 +103,17 @@ def medians(timing: Timing) -> dict[str, dict[str, float]]:
 
 
 def by_topic(timing: Timing) -> dict[str, list[Benchmark]]:
-    """Return the drawn benchmarks of each topic, the quickest first."""
+    """Return the plotted benchmarks of each topic, the fastest first."""
     topics: dict[str, list[Benchmark]] = {}
-    for benchmark in drawn(timing):
+    for benchmark in plotted(timing):
         topics.setdefault(benchmark.params.name.partition("/")[0], []).append(benchmark)
     return dict(sorted(topics.items()))
 
 
 def plot(timing: Timing) -> Markup:
-    """Draw a row per topic and a dot per network on a logarithmic scale of microseconds."""
+    """Plot a row per topic and a dot per network on a logarithmic scale."""
     topics = by_topic(timing)
-    times = [benchmark.stats.median * 1e6 for benchmark in drawn(timing)]
+    times = [benchmark.stats.median * 1e6 for benchmark in plotted(timing)]
     ticks = _ticks(times)
     low, high = ticks[0], ticks[-1]
 
@@ -128,7 +128,7 @@ def plot(timing: Timing) -> Markup:
         parts.append(tag("text", topic, x=LEFT - 14, y=y + 4, class_="row"))
         parts.append(tag("path", d=f"M{LEFT} {y:g}H{WIDTH - RIGHT}", class_="rule"))
         for index, benchmark in enumerate(benchmarks):
-            # Neighbours are strewn, so that networks of equal speed do not hide each other.
+            # Neighbors are shifted, so that networks of equal speed do not hide each other.
             shift = SPREAD * ((index % 3) - 1)
             parts.append(_dot(benchmark, x(benchmark.stats.median * 1e6), y + shift))
     title = f"Median time of a forward pass of {len(times)} networks, by topic"
@@ -143,7 +143,7 @@ def plot(timing: Timing) -> Markup:
 
 
 def _ticks(times: list[float]) -> list[float]:
-    """Return 1, 2 and 5 in each power of ten, from just below all times to just above."""
+    """Return 1, 2 and 5 times powers of ten that enclose all times."""
     known = [time for time in times if time > 0] or [1.0]
     powers = range(math.floor(math.log10(min(known))), math.ceil(math.log10(max(known))) + 1)
     steps = [step * 10.0**power for power in powers for step in (1, 2, 5)]
@@ -165,7 +165,7 @@ def _dot(benchmark: Benchmark, x: float, y: float) -> Markup:
 
 
 def duration(microseconds: float) -> str:
-    """Return a time in words: `340 µs`, `1.2 ms`."""
+    """Return a time with its unit: `340 µs`, `1.2 ms`."""
     if microseconds < 1000:  # noqa: PLR2004  (a millisecond)
         return f"{microseconds:.0f} µs"
     return f"{microseconds / 1000:.2g} ms" if microseconds < 1e5 else f"{microseconds / 1e6:.2g} s"  # noqa: PLR2004  (a tenth of a second)

@@ -1,8 +1,8 @@
-// The front page: one box that takes a whole traceback, filters, and the list that they order.
+// The front page: a search box for a traceback, filters, and the list of cases.
 "use strict";
 
 (() => {
-  const BEST = 3; // results that also show the question that tells them apart
+  const BEST = 3; // results that also show how to tell the case apart
   const LONG = 20000; // characters of a pasted text
   const find = (id) => document.getElementById(id);
   const [query, list, status, clear] = ["query", "cases", "status", "clear"].map(find);
@@ -30,11 +30,11 @@
     );
   }
 
-  // What is like the text, the nearest first; where nothing is, what holds all its words.
+  // The cases similar to the text, best match first; if there are none, those that contain all its words.
   function ordered(text) {
     if (!text) return { ids: [...rows.keys()], how: "all" };
     const ranked = rank(readText(text)).map(([id]) => id);
-    if (ranked.length) return { ids: ranked.filter((id) => rows.has(id)), how: "like" };
+    if (ranked.length) return { ids: ranked.filter((id) => rows.has(id)), how: "similar" };
     const wanted = text.toLowerCase().split(/\s+/);
     const holding = [...rows.keys()].filter((id) => wanted.every((word) => words.get(id).includes(word)));
     return { ids: holding, how: "words" };
@@ -47,31 +47,31 @@
     const { ids, how } = ordered(text);
     const passing = ids.filter((id) => passes(rows.get(id), filters));
     for (const row of rows.values()) row.hidden = true;
-    passing.forEach((id, place) => dress(rows.get(id), how === "like" && place < BEST, place, filters.release));
+    passing.forEach((id, place) => update(rows.get(id), how === "similar" && place < BEST, place, filters.release));
     list.append(...passing.map((id) => rows.get(id)));
     list.classList.toggle("all", how === "all");
-    find("glance").hidden = Boolean(text);
+    find("overview").hidden = Boolean(text);
     clear.hidden = !text;
-    status.textContent = told(passing.length, ids.length, how);
+    status.textContent = summary(passing.length, ids.length, how);
     status.dataset.ms = (performance.now() - began).toFixed(1);
     remember(filters);
   }
 
-  function dress(row, best, place, release) {
+  function update(row, best, place, release) {
     row.hidden = false;
     row.classList.toggle("best", best);
     row.classList.toggle("first", best && place === 0);
     const message = row.querySelector(".msg");
     const known = release ? CORPUS.messages[CORPUS.releases[release][row.dataset.id]] : original.get(row.dataset.id);
-    if (message.textContent !== known) message.textContent = known || "nothing is raised";
-    const tell = row.querySelector(".tell");
-    if (best && !tell) row.append(question(CORPUS.tells[row.dataset.id]));
-    if (!best && tell) tell.remove();
+    if (message.textContent !== known) message.textContent = known || "raises nothing";
+    const shown = row.querySelector(".distinguish");
+    if (best && !shown) row.append(question(CORPUS.distinguish[row.dataset.id]));
+    if (!best && shown) shown.remove();
   }
 
   function question(text) {
     const paragraph = document.createElement("p");
-    paragraph.className = "tell";
+    paragraph.className = "distinguish";
     text.split("`").forEach((part, index) => {
       const code = index % 2 ? document.createElement("code") : document.createTextNode("");
       code.textContent = part;
@@ -80,15 +80,15 @@
     return paragraph;
   }
 
-  function told(count, before, how) {
-    const networks = `${count} ${count === 1 ? "network" : "networks"}`;
-    if (how === "all") return networks;
-    if (!before) return "Nothing here is like that. Try the last line of the traceback, or fewer words.";
-    if (!count) return `None of the ${before} that are like it pass the filters.`;
-    return how === "like" ? `${networks} like it, the nearest first` : `${networks} with these words`;
+  function summary(count, before, how) {
+    const cases = `${count} ${how === "similar" ? "similar " : ""}${count === 1 ? "case" : "cases"}`;
+    if (how === "all") return cases;
+    if (!before) return "No similar case found. Try the last line of the traceback, or fewer words.";
+    if (!count) return `The filters exclude all ${before} similar cases.`;
+    return how === "similar" ? `${cases}, best match first` : `${cases} with these words`;
   }
 
-  // The address keeps the filters, so that a filtered list can be linked to; never the text.
+  // The URL contains the filters, so that a filtered list can be linked to, but never the text.
   function remember(filters) {
     const given = new URLSearchParams(Object.entries(filters).filter(([, text]) => text));
     const hash = given.size ? `#${given}` : location.pathname + location.search;
@@ -117,7 +117,7 @@
     event.preventDefault();
   }
 
-  // A browser types a pasted text in line by line, which takes seconds for a long log.
+  // Browsers insert a pasted text line by line, which takes seconds for a long log.
   function paste(event) {
     const text = event.clipboardData?.getData("text") ?? "";
     if (text.length < LONG) return;
@@ -147,5 +147,5 @@
   }
   document.addEventListener("keydown", step);
   window.addEventListener("hashchange", recall);
-  window.addEventListener("pageshow", recall); // a browser that goes back fills the box in again
+  window.addEventListener("pageshow", recall); // the back button restores the text in the box
 })();

@@ -1,5 +1,5 @@
-// What a message's figures say, as tags to rank by: the twin of
-// harness/explaining/figures.py and kinds.py; the patterns come with the index.
+// Tags for ranking, derived from the numbers in a message: the port of explain/figures.py and
+// kinds.py, whose patterns come with the index.
 "use strict";
 
 const COLOURS = CORPUS.limits.colours;
@@ -116,12 +116,12 @@ const READERS = {
   arguments: ([, name]) => [`call of ${METHODS.has(name) ? name : "a function"}`],
 };
 
-// A family without a reader here has figures that tell no mistakes apart.
+// The numbers of a family without a reader do not distinguish any mistakes.
 const FAMILIES = CORPUS.families.map(([source, name]) => [new RegExp(source, "u"), READERS[name] ?? (() => [])]);
 
-function tagsOf(says) {
+function tagsOf(message) {
   return FAMILIES.flatMap(([pattern, read]) => {
-    const match = pattern.exec(says);
+    const match = pattern.exec(message);
     return match ? read(match) : [];
   });
 }

@@ -1,5 +1,5 @@
-// Rank cases by how much their messages have in common with a text: the twin of
-// harness/explaining/ranking.py. A browser test holds the two to the same answers.
+// Rank cases by how much their messages have in common with a text: the port of
+// explain/ranking.py. A browser test checks that both return the same results.
 "use strict";
 
 const { weights: WEIGHTS, index: INDEX } = CORPUS;
@@ -15,11 +15,11 @@ function wordsOf(text) {
   return [...said.matchAll(WORD)].map(([word]) => TYPES.get(word) ?? word);
 }
 
-function featuresOf(raises, says) {
-  const told = wordsOf(says);
-  const pairs = told.slice(1).map((word, index) => `${told[index]} ${word}`);
+function featuresOf(raises, message) {
+  const words = wordsOf(message);
+  const pairs = words.slice(1).map((word, index) => `${words[index]} ${word}`);
   const named = raises ? [`class:${raises}`] : [];
-  return new Set([...told, ...pairs, ...named, ...tagsOf(says).map((tag) => `is:${tag}`)]);
+  return new Set([...words, ...pairs, ...named, ...tagsOf(message).map((tag) => `is:${tag}`)]);
 }
 
 function weightOf(feature) {
@@ -30,7 +30,7 @@ function weightOf(feature) {
   return rarity ?? WEIGHTS.unknown * INDEX.unknown;
 }
 
-// What does not depend on the text: who has a feature, and how much each message weighs.
+// Precomputed: the messages with each feature, and the weight of each message.
 const HOLDERS = new Map(INDEX.names.map((name) => [name, []]));
 const DOCUMENTS = INDEX.documents.map(([id, numbers, places, usual], place) => {
   let [named, unnamed] = [0, 0];
@@ -45,27 +45,27 @@ const DOCUMENTS = INDEX.documents.map(([id, numbers, places, usual], place) => {
 
 const total = (weights) => weights.reduce((sum, weight) => sum + weight, 0);
 
-// Tversky's index of two weighted sets, by the weights of what they share and hold.
+// Tversky's index of two weighted sets, from the weights of their intersection and of each set.
 function likeness(common, text, message) {
   if (common <= 0) return 0;
   return common / (common + WEIGHTS.surplus * (text - common) + WEIGHTS.missing * (message - common));
 }
 
-// Whether both are known to come up in places, and share none.
+// Whether the places of both are known and have nothing in common.
 function elsewhere(known, reading) {
   if (!known.places.length || !reading.places.size) return false;
   return !known.places.some((name) => reading.places.has(name));
 }
 
-// The cases that are like the text, best first, as [id, score].
+// The cases similar to the text, best match first, as [id, score].
 function rank(reading) {
   const best = new Map();
-  for (const { raises, says, trust } of reading.candidates) {
-    const least = OURS.test(says.toLowerCase()) ? WEIGHTS.near : WEIGHTS.threshold;
-    const told = new Map([...featuresOf(raises, says)].map((feature) => [feature, weightOf(feature)]));
-    const weight = total([...told.values()]);
+  for (const { raises, message, trust } of reading.candidates) {
+    const least = OURS.test(message.toLowerCase()) ? WEIGHTS.near : WEIGHTS.threshold;
+    const features = new Map([...featuresOf(raises, message)].map((feature) => [feature, weightOf(feature)]));
+    const weight = total([...features.values()]);
     const shared = new Map();
-    for (const [feature, worth] of told)
+    for (const [feature, worth] of features)
       for (const place of HOLDERS.get(feature) ?? []) shared.set(place, (shared.get(place) ?? 0) + worth);
     for (const [place, common] of shared) {
       const known = DOCUMENTS[place];

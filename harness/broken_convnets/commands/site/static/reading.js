@@ -1,4 +1,4 @@
-// What a pasted text says: the twin of harness/explaining/reading.py, whose patterns come with the index.
+// Find messages in a pasted text: the port of explain/reading.py, whose patterns come with the index.
 "use strict";
 
 const { patterns: PATTERNS, limits: LIMITS } = CORPUS;
@@ -14,7 +14,7 @@ const lstrip = (text) => text.replace(LEFT, "");
 const rstrip = (text) => text.replace(RIGHT, "");
 const strip = (text) => rstrip(lstrip(text));
 
-// Python counts characters, JavaScript halves of those that need two.
+// Python counts characters; JavaScript counts UTF-16 code units.
 const first = (text, count) => (text.length <= count ? text : Array.from(text.slice(0, 2 * count)).slice(0, count).join(""));
 const last = (text, count) => (text.length <= count ? text : Array.from(text.slice(-2 * count)).slice(-count).join(""));
 
@@ -60,19 +60,19 @@ function readText(text) {
   const lines = kept.map((line) => clean(first(line, LIMITS.width)));
   const asserted = assertedIn(lines);
   let found = [...namedIn(lines), ...inlineIn(lines)];
-  // Beside a kernel's own words the exception says only that there was one.
+  // A device-side assertion says more than the exception about it.
   if (asserted.length) found = [...asserted, ...found.map((each) => ({ ...each, trust: LIMITS.prose }))];
   const candidates = unique(found.length ? found : proseIn(lines));
   return { candidates: candidates.slice(0, LIMITS.candidates), places: placesIn(lines) };
 }
 
 const clean = (line) => rstrip(NOISE.reduce((said, noise) => said.replace(noise, ""), line));
-const candidate = (raises, says, trust) => ({ raises, says: first(says, LIMITS.message), trust });
+const candidate = (raises, message, trust) => ({ raises, message: first(message, LIMITS.message), trust });
 
 function unique(candidates) {
   const seen = new Map();
   for (const each of candidates) {
-    const key = JSON.stringify([each.raises, each.says, each.trust]);
+    const key = JSON.stringify([each.raises, each.message, each.trust]);
     if (!seen.has(key)) seen.set(key, each);
   }
   return [...seen.values()];
@@ -81,19 +81,19 @@ function unique(candidates) {
 function namedIn(lines) {
   const found = [];
   lines.forEach((line, index) => {
-    const [raises, says] = split(line);
-    if (!raises || says.startsWith("(")) return;
+    const [raises, message] = split(line);
+    if (!raises || message.startsWith("(")) return;
     const below = lines.slice(index + 1, index + 1 + LIMITS.continuation);
     for (const blank of [true, false]) {
-      const whole = [says, ...continued(below, blank)].join("\n");
+      const whole = [message, ...continued(below, blank)].join("\n");
       found.push(candidate(raises, strip(whole), LIMITS.named));
     }
-    found.push(candidate(raises, says, LIMITS.beginning));
+    found.push(candidate(raises, message, LIMITS.beginning));
   });
   return found.reverse();
 }
 
-// The lines that may go on with a message, over blank ones or up to the first.
+// The lines that may continue a message, across blank lines or up to the first one.
 function continued(lines, blank) {
   const end = lines.findIndex((line) => END.test(line) || split(line)[0] || !(strip(line) || blank));
   return end < 0 ? lines : lines.slice(0, end);
@@ -104,27 +104,27 @@ function inlineIn(lines) {
   for (const line of lines) {
     const match = INLINE.exec(line);
     if (!match || split(line)[0]) continue;
-    let says = match.groups.rest.replace(/^[: ]+/, "");
+    let message = match.groups.rest.replace(/^[: ]+/, "");
     const quote = match.groups.quote;
-    if (quote) says = says.split(CLOSING[quote] ?? quote)[0];
-    found.push(candidate(match.groups.raises, says, LIMITS.inline));
+    if (quote) message = message.split(CLOSING[quote] ?? quote)[0];
+    found.push(candidate(match.groups.raises, message, LIMITS.inline));
   }
   return found.reverse();
 }
 
 function assertedIn(lines) {
-  const told = lines.filter((line) => line.includes("Assertion") && !split(line)[0]);
-  return told.slice(-1).map((line) => candidate("", line, LIMITS.named));
+  const asserted = lines.filter((line) => line.includes("Assertion") && !split(line)[0]);
+  return asserted.slice(-1).map((line) => candidate("", line, LIMITS.named));
 }
 
 function proseIn(lines) {
-  const told = saidIn(lines).map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
-  const pairs = told.slice(1).map((line, index) => `${told[index]} ${line}`);
-  const parts = told.flatMap((line) => [...line.matchAll(PARTS)].map((at) => line.slice(at.index + at[0].length)));
-  return [...told, ...pairs, ...parts.slice(0, LIMITS.prose_lines)].filter(Boolean).map((text) => candidate("", text, LIMITS.prose));
+  const said = proseLines(lines).map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
+  const pairs = said.slice(1).map((line, index) => `${said[index]} ${line}`);
+  const parts = said.flatMap((line) => [...line.matchAll(PARTS)].map((at) => line.slice(at.index + at[0].length)));
+  return [...said, ...pairs, ...parts.slice(0, LIMITS.prose_lines)].filter(Boolean).map((text) => candidate("", text, LIMITS.prose));
 }
 
-function saidIn(lines) {
+function proseLines(lines) {
   let depth = Infinity;
   return lines.filter((line) => {
     const indent = line.length - lstrip(line).length;

@@ -1,4 +1,4 @@
-// Buttons that copy a program or a command; they stay hidden where there is no script.
+// Buttons that copy a program or a command; without JavaScript they stay hidden.
 "use strict";
 
 function programOf(button) {
@@ -12,7 +12,7 @@ async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // A page from a file may have no clipboard of its own.
+    // A page opened from a file may not have access to the clipboard.
     const area = document.createElement("textarea");
     area.value = text;
     document.body.append(area);

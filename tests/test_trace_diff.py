@@ -1,25 +1,23 @@
-"""A recorded shape trace is read, set beside the fixed one, and drawn."""
+"""A recorded layer trace is parsed, compared with the fixed one, and drawn."""
 
 from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
 import pytest
-from broken_convnets.commands.site.journey import (
-    FOLD,
+from broken_convnets.commands.site.trace_diff import FOLD, FOLD_EDGE, Row, compare
+from broken_convnets.commands.site.trace_events import (
     Enter,
     Fail,
     Fold,
     Layer,
     Leave,
-    Row,
     Tensor,
     Value,
     events,
-    journey,
     tensors,
 )
-from broken_convnets.commands.site.svg import CHARACTERS, picture
+from broken_convnets.commands.site.trace_svg import CHARACTERS, draw
 from broken_convnets.corpus.entries import default_root
 from broken_convnets.verdicts.layer_lines import parse_layer_line
 from broken_convnets.verdicts.records import Record, Side, read_all
@@ -60,7 +58,7 @@ def test_tensors_are_found_in_a_value(value: str, held: list[Tensor]) -> None:
     assert tensors(value) == held
 
 
-def test_a_journey_tells_layers_from_the_code_between_them() -> None:
+def test_events_distinguish_layers_from_the_code_between_them() -> None:
     assert events(BROKEN) == [
         Value(IMAGES),
         Layer("conv", "Conv2d"),
@@ -75,66 +73,66 @@ def test_a_journey_tells_layers_from_the_code_between_them() -> None:
     ]
 
 
-def test_what_fails_after_the_network_ends_the_journey_too() -> None:
+def test_an_exception_after_the_network_is_the_last_event() -> None:
     side = Side(raises="ValueError", stage="run", layers=[f"Net: {IMAGES} -> {SCORES}"])
     assert events(side)[-2:] == [Value(SCORES), Fail("ValueError")]
 
 
-def test_a_layer_that_fails_is_the_last() -> None:
+def test_a_layer_that_raises_is_the_last_one() -> None:
     side = Side(
         raises="E", expression="f(x)", layers=["Net: int64[4] -> …", "fc Linear: int64[4] -> ✗"]
     )
     assert events(side) == [Value("int64[4]"), Layer("fc", "Linear"), Fail("E at f(x)", "fc")]
 
 
-def test_the_first_difference_is_where_the_layer_gives_none() -> None:
-    told = journey(BROKEN, FIXED)
-    assert told.first is not None
-    assert told.rows[told.first] == Row(Value("None", by_code=True), Value(MAPS, by_code=True))
-    assert all(row.alike for row in told.rows[: told.first])
+def test_the_first_difference_is_where_the_layer_returns_none() -> None:
+    diff = compare(BROKEN, FIXED)
+    assert diff.first is not None
+    assert diff.rows[diff.first] == Row(Value("None", by_code=True), Value(MAPS, by_code=True))
+    assert all(row.equal for row in diff.rows[: diff.first])
 
 
-def test_equal_sides_do_not_part() -> None:
-    assert journey(FIXED, FIXED).first is None
+def test_equal_sides_have_no_first_difference() -> None:
+    assert compare(FIXED, FIXED).first is None
 
 
 def test_a_long_run_of_equal_rows_is_folded() -> None:
     deep = [f"{i} Conv2d: {MAPS} -> {MAPS}" for i in range(FOLD)]
-    told = journey(
+    diff = compare(
         Side(raises="E", layers=[f"Net: {MAPS} -> ✗", *deep]),
         Side(layers=[f"Net: {MAPS} -> {MAPS}", *deep]),
     )
-    folds = [row.broken for row in told.rows if isinstance(row.broken, Fold)]
-    assert folds == [Fold(FOLD - 2)]
-    assert told.first == len(told.rows) - 1
+    folds = [row.broken for row in diff.rows if isinstance(row.broken, Fold)]
+    assert folds == [Fold(FOLD - FOLD_EDGE)]
+    assert diff.first == len(diff.rows) - 1
 
 
 def _texts(svg: str) -> list[str]:
     root = ET.fromstring(svg)  # noqa: S314  (made here)
     for text in root.iter("text"):
         for title in text.findall("title"):
-            title.text = ""  # the whole of what was cut
+            title.text = ""  # the full text of a shortened one
     return ["".join(text.itertext()) for text in root.iter("text")]
 
 
-def test_a_picture_says_what_its_side_went_through() -> None:
-    told = journey(BROKEN, FIXED)
-    assert _texts(picture(told, "broken", "x"))[-2:] == ["None", "TypeError at torch.flatten(x, 1)"]
-    assert _texts(picture(told, "fixed", "x"))[-2:] == ["fc Linear", SCORES]
-    assert picture(told, "broken", "x").count('class="lit"') == 1
+def test_a_picture_shows_the_values_and_layers_of_its_side() -> None:
+    diff = compare(BROKEN, FIXED)
+    assert _texts(draw(diff, "broken", "x"))[-2:] == ["None", "TypeError at torch.flatten(x, 1)"]
+    assert _texts(draw(diff, "fixed", "x"))[-2:] == ["fc Linear", SCORES]
+    assert draw(diff, "broken", "x").count('class="first-difference"') == 1
 
 
-def test_where_only_one_side_fails_the_other_says_that_it_does_not() -> None:
+def test_if_one_side_raises_the_other_says_that_nothing_is_raised() -> None:
     late = Side(raises="ValueError", expression="loss(x)", layers=FIXED.layers)
-    told = journey(late, FIXED)
-    assert _texts(picture(told, "broken", "x"))[-1] == "ValueError at loss(x)"
-    assert _texts(picture(told, "fixed", "x"))[-1] == "nothing is raised"
+    diff = compare(late, FIXED)
+    assert _texts(draw(diff, "broken", "x"))[-1] == "ValueError at loss(x)"
+    assert _texts(draw(diff, "fixed", "x"))[-1] == "nothing is raised"
 
 
-def test_what_a_program_says_cannot_leave_the_picture() -> None:
+def test_text_of_a_program_is_escaped_and_shortened() -> None:
     sick = "</title><script>alert(1)</script>"
     side = Side(raises=sick, expression=sick, layers=[f"a.{sick} {sick}: {sick} -> {sick}"])
-    svg = picture(journey(side, FIXED), "broken", sick)
+    svg = draw(compare(side, FIXED), "broken", sick)
     assert "<script" not in svg
     assert any("…" in text and len(text) <= CHARACTERS for text in _texts(svg))
 
@@ -147,10 +145,10 @@ def test_every_recorded_pair_can_be_drawn(name: str) -> None:
     record: Record = RECORDS[name]
     assert record.broken is not None
     assert record.fixed is not None
-    told = journey(record.broken, record.fixed)
+    diff = compare(record.broken, record.fixed)
     for side in ("broken", "fixed"):
-        assert _texts(picture(told, side, name))
+        assert _texts(draw(diff, side, name))
     drawn = {step.path for step in map(parse_layer_line, record.broken.layers)}
-    known = {getattr(row.broken, "path", "") for row in told.rows}
-    folded = any(isinstance(row.broken, Fold) for row in told.rows)
+    known = {getattr(row.broken, "path", "") for row in diff.rows}
+    folded = any(isinstance(row.broken, Fold) for row in diff.rows)
     assert folded or drawn <= known | {""}

@@ -1,4 +1,4 @@
-"""Draw a tensor's journey through the layers, broken beside fixed, the first difference lit."""
+"""Draw a layer trace as SVG; the first difference between the two sides is highlighted."""
 
 from __future__ import annotations
 
@@ -7,34 +7,43 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from broken_convnets.commands.site.journey import Enter, Fail, Fold, Layer, Leave, Value, tensors
 from broken_convnets.commands.site.markup import shortened, tag
+from broken_convnets.commands.site.trace_events import (
+    Enter,
+    Fail,
+    Fold,
+    Layer,
+    Leave,
+    Value,
+    tensors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broken_convnets.commands.site.journey import Event, Journey, Row, Tensor
+    from broken_convnets.commands.site.trace_diff import Row, TraceDiff
+    from broken_convnets.commands.site.trace_events import Event, Tensor
 
-WIDTH = 360  # user units, which are CSS pixels where there is room
+WIDTH = 360  # user units: CSS pixels, unless the page is narrower
 SPINE = 44
 TEXT = 84
-INDENT = 7  # of the brackets around layers made of layers
+INDENT = 7  # of the brackets around layers that contain layers
 CHARACTERS = 36  # of a line of text beside the spine
 HEIGHTS = {Value: 50.0, Layer: 26.0, Enter: 26.0, Leave: 12.0, Fail: 34.0, Fold: 30.0}
 LARGEST = 26.0  # side of a tensor's face
 DEEPEST = 13.0
-MAP = 3  # dimensions from which on a tensor has a face: channels, height, width
+MAP = 3  # a tensor with at least so many dimensions is drawn as a block
 
 
-def picture(journey: Journey, side: str, title: str) -> Markup:
-    """Draw one side (`broken` or `fixed`) of a journey; rows of both sides have equal heights."""
+def draw(diff: TraceDiff, side: str, title: str) -> Markup:
+    """Draw one side (`broken` or `fixed`); a row has the same height on both sides."""
     top, bottom, parts, brackets = 6.0, 6.0, [], _Brackets()
-    shown = [(getattr(row, side), row) for row in journey.rows]
+    shown = [(getattr(row, side), row) for row in diff.rows]
     end = last = max((index for index, (event, _) in enumerate(shown) if event), default=-1)
     for index, (event, row) in enumerate(shown):
         height = max(HEIGHTS[type(each)] for each in (row.broken, row.fixed) if each)
-        if index == journey.first:
-            parts.append(_lit(top, height, _instead(row, side)))
+        if index == diff.first:
+            parts.append(_highlight(top, height, _absent(row, side)))
             last = max(last, index)
         parts.append(_spine(event, top, height, first=index == 0, last=index >= end))
         if event is not None:
@@ -52,12 +61,12 @@ def picture(journey: Journey, side: str, title: str) -> Markup:
         role="img",
         width=WIDTH,
         height=bottom + 4,
-        class_=f"journey {side}",
+        class_=f"trace {side}",
     )
 
 
 class _Brackets:
-    """Draws a line along the rows of each layer that is made of layers."""
+    """Draws a line along the rows of each layer that contains layers."""
 
     def __init__(self) -> None:
         self._open: list[float] = []
@@ -80,7 +89,7 @@ class _Brackets:
 
 
 def _spine(event: Event | None, top: float, height: float, *, first: bool, last: bool) -> Markup:
-    """Draw the line that the value travels; dashed where code between layers changes it."""
+    """Draw the vertical line between events; dashed where code between layers changed the value."""
     if event is None and last:
         return Markup()
     middle = top + height / 2
@@ -93,16 +102,18 @@ def _spine(event: Event | None, top: float, height: float, *, first: bool, last:
     return Markup().join(parts)
 
 
-def _instead(row: Row, side: str) -> str:
-    """Return what a side says where only the other one goes on."""
+def _absent(row: Row, side: str) -> str:
+    """Return the text for a row in which only the other side has an event."""
     if getattr(row, side) is not None:
         return ""
-    return "nothing is raised" if isinstance(row.broken, Fail) else "nothing gets here"
+    return "nothing is raised" if isinstance(row.broken, Fail) else "not reached"
 
 
-def _lit(top: float, height: float, says: str) -> Markup:
-    box = tag("rect", x=1, y=top + 1, width=WIDTH - 2, height=height - 2, rx=6, class_="lit")
-    return box + (_text(TEXT, top + height / 2, says, "name dim") if says else Markup())
+def _highlight(top: float, height: float, text: str) -> Markup:
+    box = tag(
+        "rect", x=1, y=top + 1, width=WIDTH - 2, height=height - 2, rx=6, class_="first-difference"
+    )
+    return box + (_text(TEXT, top + height / 2, text, "name dim") if text else Markup())
 
 
 def _text(x: float, y: float, text: str, class_: str) -> Markup:
@@ -112,9 +123,9 @@ def _text(x: float, y: float, text: str, class_: str) -> Markup:
 
 
 def _value(event: Value, y: float) -> Markup:
-    held = tensors(event.text)
-    glyph = _glyph(held[0], y) if held else _no_tensor(event.text, y)
-    class_ = "value none" if not held else "value"
+    found = tensors(event.text)
+    glyph = _glyph(found[0], y) if found else _no_tensor(event.text, y)
+    class_ = "value" if found else "value none"
     return glyph + _text(TEXT, y, event.text, class_)
 
 
@@ -147,7 +158,7 @@ def _fail(event: Fail, y: float) -> Markup:
 def _fold(event: Fold, y: float) -> Markup:
     dots = [tag("circle", cx=SPINE, cy=y + step, r=1.8, class_="dot") for step in (-6, 0, 6)]
     gap = tag("rect", x=SPINE - 3, y=y - 11, width=6, height=22, class_="gap")
-    layers = f"{event.layers} layers, the same on both sides"
+    layers = f"{event.layers} layers, equal on both sides"
     return gap + Markup().join(dots) + _text(TEXT, y, layers, "name dim")
 
 
@@ -163,12 +174,12 @@ def _glyph(tensor: Tensor, y: float) -> Markup:
 
 
 def _scaled(size: int, largest: float) -> float:
-    """Return a length for a size, by its logarithm: 224 pixels must fit beside 6."""
+    """Return a length on a logarithmic scale, so that 224 pixels fit beside 6."""
     return min(largest, 2 + largest * math.log2(size + 1) / 8.5)
 
 
 def _block(width: float, height: float, depth: float, y: float) -> Markup:
-    """Draw a map as a block: its face is height by width, its depth the channels."""
+    """Draw a feature map as a block: its face is height by width, its depth the channels."""
     x, top = SPINE - (width + depth) / 2, y - (height - depth) / 2
     face = f"M{x:.1f} {top:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
     back, forth = f"l{depth:.1f} {-depth:.1f}", f"l{-depth:.1f} {depth:.1f}"
@@ -180,8 +191,8 @@ def _block(width: float, height: float, depth: float, y: float) -> Markup:
 
 def _no_tensor(text: str, y: float) -> Markup:
     if not text or text == "None":
-        return tag("circle", cx=SPINE, cy=y, r=9, class_="hole")
-    return tag("rect", x=SPINE - 7, y=y - 7, width=14, height=14, rx=2, class_="thing")
+        return tag("circle", cx=SPINE, cy=y, r=9, class_="no-value")
+    return tag("rect", x=SPINE - 7, y=y - 7, width=14, height=14, rx=2, class_="other-value")
 
 
 _DRAW: dict[type, Callable[..., Markup]] = {

@@ -1,0 +1,114 @@
+"""Everything the pages are made from: the corpus, its records, timings and documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from broken_convnets.commands.bench import stored
+from broken_convnets.commands.site import entries, timings
+from broken_convnets.commands.site.prose import Prose, page_of
+from broken_convnets.corpus.entries import Case, Control
+from broken_convnets.corpus.locations import results_to_read
+from broken_convnets.verdicts import matrix
+from broken_convnets.verdicts.records import read_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from broken_convnets.corpus.entries import Corpus
+
+MESSAGE_LENGTH = 140  # characters of a message in a list
+SCOREBOARD = "tools/README.md"  # in results/, if scores are recorded
+OWN_PAGES = {"index", "myths", "releases", "timings", "scoreboard"}  # not made from docs/
+LINKED_ABOVE = {"why-none", "scoreboard", "verification"}  # documents that base.html links itself
+
+
+@dataclass(frozen=True)
+class Item:
+    """A case in a list."""
+
+    id: str
+    title: str
+    level: int
+    stage: str
+    message: str
+    distinguish: str = ""
+
+    @property
+    def topic(self) -> str:
+        """The folder of the case."""
+        return self.id.partition("/")[0]
+
+
+class Library:
+    """The corpus with its records, ready for pages."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        """Read the records; raises RecordError if one is damaged."""
+        self.corpus = corpus
+        results = results_to_read(corpus.root)
+        self.books = read_all(results)
+        self.timings = timings.read(results)
+        self.run_times = [stored.read(results, name) for name in matrix.DEVICES]
+        self.documents = _documents(corpus.root)
+        self.prose = Prose(corpus.entries, self.documents)
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """All cases."""
+        return [entry for entry in self.corpus.entries.values() if isinstance(entry, Case)]
+
+    @cached_property
+    def controls(self) -> list[Control]:
+        """All controls."""
+        return [entry for entry in self.corpus.entries.values() if isinstance(entry, Control)]
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        """The cases as lists show them."""
+        return {case.id: self._item(case) for case in self.cases}
+
+    @cached_property
+    def similar(self) -> dict[str, list[str]]:
+        """For each case the others with the same message or the same violated laws."""
+        return entries.similar(self.corpus, self.books)
+
+    def _item(self, case: Case) -> Item:
+        spec = case.spec
+        found = entries.messages(case, self.books)
+        message = f"{found[0].raises}: {' '.join(found[0].message.split())}" if found else ""
+        cut = message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
+        return Item(case.id, spec.title, spec.level, spec.broken.stage.value, cut, spec.distinguish)
+
+    def globals(self) -> dict[str, Any]:
+        """Return the variables of every template."""
+        return {
+            "levels": entries.LEVELS,
+            "documents": self.documents,
+            "linked_below": sorted(
+                (title_of(text, name), name)
+                for name, text in self.documents.items()
+                if name not in LINKED_ABOVE
+            ),
+            "has_timings": bool(self.timings),
+            "has_releases": bool(self.books),
+            "page_of": page_of,
+        }
+
+
+def _documents(root: Path) -> dict[str, str]:
+    """Return the Markdown documents that become pages, by name."""
+    paths = {path.stem: path for path in sorted((root / "docs").glob("*.md"))}
+    found = {name: path for name, path in paths.items() if name not in OWN_PAGES}
+    scoreboard = results_to_read(root) / SCOREBOARD
+    if scoreboard.is_file():
+        found["scoreboard"] = scoreboard
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
+
+
+def title_of(text: str, name: str) -> str:
+    """Return the first heading of a Markdown document, or its name."""
+    heading = next((line for line in text.splitlines() if line.startswith("# ")), f"# {name}")
+    return heading.removeprefix("# ")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from broken_convnets.commands.explain import ranking, reading
+from broken_convnets.commands.explain import index, ranking, reading
 from broken_convnets.commands.site.build import build
-from broken_convnets.corpus import messages
 from broken_convnets.corpus.entries import default_root, load
 from kit import Pair, corpus_of, put
 from playwright.sync_api import expect, sync_playwright
@@ -174,9 +173,8 @@ def test_a_pasted_traceback_finds_its_case(visit: Visit) -> None:
 
 
 def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
-    known = messages.known(load(default_root()))
-    index = ranking.build(known)
-    said = [message for some in known.values() for message in some]
+    found_index = index.read(default_root())
+    said = found_index.documents
     texts = [f"{one.raises}: {one.message}" if one.raises else one.message for one in said]
     texts += [one.message for one in said] + ODD_TEXTS
     texts += [
@@ -186,7 +184,7 @@ def test_the_browser_ranks_as_explain_does(visit: Visit) -> None:
     here = [
         [
             [found.id, found.score]
-            for found in ranking.rank(index, reading.read(text), ranking.Weights())
+            for found in ranking.rank(found_index, reading.read(text), ranking.Weights())
         ]
         for text in texts
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import TYPE_CHECKING
 import broken_convnets as package
 import msgspec
 import pytest
-from broken_convnets.commands.explain import ranking, reading
+from broken_convnets.commands.explain import index, ranking, reading
+from broken_convnets.commands.explain.index import Document, Index
 from broken_convnets.commands.explain.matching import explain
-from broken_convnets.commands.explain.ranking import Document, Index, Weights
-from broken_convnets.commands.explain.reading import Candidate, Reading
-from broken_convnets.corpus import messages
+from broken_convnets.commands.explain.ranking import Weights
+from broken_convnets.commands.explain.reading import Candidate, ErrorFacts, Reading
 from broken_convnets.corpus.entries import Case, default_root, load
-from broken_convnets.corpus.messages import Message
 from broken_convnets.corpus.wording import wording
 from broken_convnets.observe.facts import RuntimeInfo
+from broken_convnets.verdicts import messages
+from broken_convnets.verdicts.messages import Message
 from broken_convnets.verdicts.records import Record, Side, update
 from broken_convnets.vocabulary import Verdict
 from kit import Pair, case_of, corpus_of
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 CORPUS = load(default_root())
 KNOWN = messages.known(CORPUS)
-INDEX = ranking.build(KNOWN)
+INDEX = index.read(default_root())
 COVERS = {
     entry.id: entry.spec.covers for entry in CORPUS.entries.values() if isinstance(entry, Case)
 }
@@ -168,32 +170,40 @@ def test_the_frames_tell_layers_apart() -> None:
         "a/linear": [Message("RuntimeError", "x is bad", "self.fc(x)", "Linear")],
         "a/cat": [Message("RuntimeError", "x is bad", "torch.cat([x, y])", "")],
     }
-    index = ranking.build(same)
+    found_index = index.build(same)
     frame = 'File "/env/torch/nn/modules/{}.py", line 9, in forward\nRuntimeError: x is bad'
     for layer in ("linear", "conv"):
-        found = ranking.rank(index, reading.read(frame.format(layer)), Weights())
+        found = ranking.rank(found_index, reading.read(frame.format(layer)), Weights())
         assert found[0].id == f"a/{layer}"
         assert found[0].score > found[1].score
     called = (
         '  File "net.py", line 3, in forward\n    y = torch.cat([a, b], 1)\nRuntimeError: x is bad'
     )
-    assert ranking.rank(index, reading.read(called), Weights())[0].id == "a/cat"
+    assert ranking.rank(found_index, reading.read(called), Weights())[0].id == "a/cat"
 
 
-def test_the_bar_is_lower_where_the_text_speaks_of_torch() -> None:
-    index = Index([Document("a/b", ["red", "green"], [])], {"red": 1.0, "green": 2.0}, 3.0)
-    weights = Weights(surplus=0.0, missing=1.0, threshold=0.4, near=0.3)
+def _index_of(*features: str) -> Index:
+    """Return an index of one document, in which one case of three has each feature."""
+    document = Document("a/b", "", "", own=True, places=[], features=list(features))
+    return Index(["a/b", "c/d", "e/f"], dict.fromkeys(features, 1), [document])
+
+
+def test_the_threshold_is_lower_where_the_text_uses_words_of_torch() -> None:
+    weights = Weights(surplus=0.0, missing=1.0, threshold=0.6, near=0.4)
     for says, answered in (("red tensor", []), ("red state_dict", ["a/b"])):
-        found = ranking.rank(index, Reading([Candidate("", says, 1.0)], frozenset()), weights)
+        read = Reading([Candidate("", says, 1.0)], frozenset())
+        found = ranking.rank(_index_of("red", "green"), read, weights)
         assert [item.id for item in found] == answered
 
 
 def test_the_score_is_as_specified() -> None:
     weights = Weights(surplus=0.4, missing=0.5, pair=0.25, unknown=0.5, threshold=0.0)
-    index = Index([Document("a/b", ["red", "green"], [])], {"red": 2.0, "green": 1.0}, 3.0)
-    (found,) = ranking.rank(index, Reading([Candidate("", "red blue", 0.9)], frozenset()), weights)
-    # Shared: red, 2. Only the text has blue: 0.5 x 3. Only the message has green: 1.
-    assert found.score == round(0.9 * 2 / (2 + 0.4 * 1.5 + 0.5 * 1), ranking.DIGITS)
+    read = Reading([Candidate("", "red blue", 0.9)], frozenset())
+    (found,) = ranking.rank(_index_of("red", "green"), read, weights)
+    rare = math.log(3 + 1 + index.COMMON)  # of a feature that one case has, or none
+    # Shared: red. Only the text has blue, which no message has. Only the message has green.
+    score = 0.9 * rare / (rare + 0.4 * (0.5 * rare) + 0.5 * rare)
+    assert found.score == round(score, ranking.DIGITS)
 
 
 def test_an_index_survives_json() -> None:
@@ -252,7 +262,7 @@ def test_the_command_answers_with_the_case(ours: Command) -> None:
         "1. A network of a test  (shape/pair)",
         "Your numbers: Linear expects 16 features",
         "What it means: It flattens too little.",
-        "Ask: Do the shapes agree?",
+        "How to tell it apart: Do the shapes agree?",
         "-         return self.fc(torch.flatten(x, 2))",
         "broken-convnets show shape/pair",
     ):
@@ -262,7 +272,7 @@ def test_the_command_answers_with_the_case(ours: Command) -> None:
 def test_the_command_says_so_where_nothing_is_like_it(ours: Command) -> None:
     done = ours("explain", "KeyError: 'x'")
     assert done.code == 1
-    assert "Nothing here is like it." in done.out
+    assert "No similar case found." in done.out
     assert ours.json("explain", "KeyError: 'x'") == {"matches": []}
 
 
@@ -319,8 +329,8 @@ def test_markup_and_control_characters_in_the_text_stay_text(ours: Command) -> N
 
 def test_top_limits_the_answer() -> None:
     text = "ValueError: optimizer got an empty parameter list"
-    assert len(explain(text, top=2, corpus=CORPUS)) == 2
-    assert len(explain(text, top=99, corpus=CORPUS)) > 3
+    assert len(explain(text, top=2)) == 2
+    assert len(explain(text, top=99)) > 3
 
 
 def test_of_each_kind_one_case_comes_before_its_others() -> None:
@@ -343,4 +353,29 @@ def test_what_a_case_says_where_it_is_not_supported_is_not_its_message(tmp_path:
     }
     hello = RuntimeInfo("3.11", "2.2.2", "0.17.2", {"cpu": ""})
     update(tmp_path, hello, {"cpu": entries}, set(entries))
-    assert list(messages.read(tmp_path)) == ["shape/reproduced"]
+    assert list(messages.recorded(tmp_path)) == ["shape/reproduced"]
+
+
+def test_a_caught_exception_is_ranked_as_its_traceback_is() -> None:
+    same = {
+        "a/conv": [Message("RuntimeError", "x is bad", "self.conv(x)", "Conv2d")],
+        "a/linear": [Message("RuntimeError", "x is bad", "self.fc(x)", "Linear")],
+        "a/cat": [Message("RuntimeError", "x is bad", "torch.cat([x, y])", "")],
+    }
+    found_index = index.build(same)
+    for facts, wanted in (
+        (ErrorFacts("RuntimeError", "x is bad", layer="Linear"), "a/linear"),
+        (ErrorFacts("RuntimeError", "x is bad", operator="aten::conv2d", layer="Conv2d"), "a/conv"),
+        (ErrorFacts("RuntimeError", "x is bad", expression="torch.cat([a, b], 1)"), "a/cat"),
+        (ErrorFacts("RuntimeError", "x is bad", operator="torch.cat"), "a/cat"),
+    ):
+        found = ranking.rank(found_index, reading.from_facts(facts), Weights())
+        assert found[0].id == wanted
+        assert found[0].score > found[1].score
+
+
+def test_explain_takes_a_caught_exception() -> None:
+    message = LAST.removeprefix("RuntimeError: ")
+    (match,) = explain(ErrorFacts("RuntimeError", f"{message}\nand a note"), top=1)
+    assert match.id == WANTED
+    assert explain(ErrorFacts("KeyError", "'x'")) == []

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from broken_convnets.corpus.entries import default_root, load
-from broken_convnets.corpus.lint import lint
-from broken_convnets.corpus.messages import Message, known, read
 from broken_convnets.corpus.spec import SAYS_LIMIT
 from broken_convnets.corpus.wording import split, wording
-from broken_convnets.verdicts.records import read_all
-from broken_convnets.vocabulary import Verdict
+from broken_convnets.verdicts.messages import Message, known, repeated_messages
 from kit import BOOK, Pair, case_of, corpus_of
 
 if TYPE_CHECKING:
@@ -72,7 +69,7 @@ def test_a_needless_seen_is_refused(texts: list[str], messages: list[str], tmp_p
     pair = Pair(extra={"other_messages": [{"message": text} for text in texts]})
     (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
     (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
-    problems = lint(corpus_of(tmp_path, {"shape/pair": pair}))
+    problems = repeated_messages(corpus_of(tmp_path, {"shape/pair": pair}))
     assert [problem.message for problem in problems] == messages
     assert {problem.file for problem in problems} <= {"cases/shape/pair.toml"}
 
@@ -87,23 +84,6 @@ def test_show_prints_what_other_releases_say(harness: Command) -> None:
     assert harness.json("show", "pair")["spec"]["other_messages"][0] == seen[0]
 
 
-def test_the_quick_reader_finds_what_the_books_hold() -> None:
-    results = default_root() / "results"
-    wanted: dict[str, set[tuple[str, str, str]]] = {}
-    for book in read_all(results):
-        for name, record in book.entries.items():
-            reproduced = record.verdict is Verdict.REPRODUCED
-            if reproduced and record.broken and record.broken.raises:
-                side = record.broken
-                wanted.setdefault(name, set()).add((side.raises, side.message, side.expression))
-    found = {
-        name: {(message.raises, message.message, message.expression) for message in messages}
-        for name, messages in read(results).items()
-    }
-    assert found == wanted
-    assert len(found) > 100
-
-
 def test_a_case_is_known_by_what_is_recorded_seen_and_declared(tmp_path: Path) -> None:
     pair = Pair(extra={"other_messages": [{"message": OLD}]})
     corpus = corpus_of(tmp_path, {"shape/pair": pair})
@@ -112,7 +92,7 @@ def test_a_case_is_known_by_what_is_recorded_seen_and_declared(tmp_path: Path) -
     recorded, seen, declared = known(corpus)["shape/pair"]
     assert recorded.layer == "Linear"
     assert recorded.message.endswith("\n[entries]")
-    assert seen == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="seen")
+    assert seen == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="listed")
     assert declared.message == case_of(pair).spec.broken.message
 
 
@@ -122,7 +102,7 @@ def test_every_seen_of_the_corpus_names_its_class_or_is_no_exception() -> None:
         message.message
         for messages in known(corpus).values()
         for message in messages
-        if message.source == "seen" and not message.raises
+        if message.source == "listed" and not message.raises
     ]
     assert [text for text in bare if "Assertion" not in text] == []
 

@@ -97,7 +97,7 @@ def load(root: Path) -> Corpus:
     for name in contents.programs:
         if name in unsound:
             continue
-        found = _read_entry(contents, name)
+        found = _read_entry(root, name, _tree(contents, name))
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -117,25 +117,41 @@ def find(root: Path, pattern: str) -> Entry:
         raise CorpusError(message)
     (name,) = names
     problems = sorted((p for p in contents.problems if p.id == name), key=lambda p: p.file)
-    found = None if problems else _read_entry(contents, name)
+    found = None if problems else _read_entry(root, name, _tree(contents, name))
     if isinstance(found, Case | Control):
         return found
     raise CorpusError("\n".join(map(str, [found] if found else problems)))
 
 
-def _read_entry(contents: Contents, name: str) -> Entry | Problem:
-    paired = f"{name}.py" in contents.files["cases"]
-    tree = "cases" if paired else "controls"
-    declared = f"{contents.trees[tree]}/{name}.toml"  # no Path: it would cost as much as reading
+def case_of(root: Path, name: str) -> Case:
+    """Read the case with an id, and no other file; raises CorpusError if there is none."""
+    found = _read_entry(root, name, "cases") if _is_case(root, name) else None
+    if isinstance(found, Case):
+        return found
+    reason = f"{found}" if found else f"{root} contains no case {name!r}"
+    raise CorpusError(reason)
+
+
+def _is_case(root: Path, name: str) -> bool:
+    return all((root / tree / f"{name}.py").is_file() for tree in ("cases", "fixes"))
+
+
+def _read_entry(root: Path, name: str, tree: str) -> Entry | Problem:
+    """Read an entry of `cases` or `controls`."""
+    declared = f"{root}/{tree}/{name}.toml"  # a Path would cost as much as reading
 
     def source(tree: str) -> str:
-        return read(f"{contents.trees[tree]}/{name}.py")
+        return read(f"{root}/{tree}/{name}.py")
 
     try:
-        if paired:
+        if tree == "cases":
             return Case(name, read_case(declared), source("cases"), source("fixes"))
         return Control(name, read_control(declared), source("controls"))
     except SpecError as error:
         return Problem(name, f"{tree}/{name}.toml", str(error))
     except UnicodeDecodeError as error:
         return Problem(name, name, f"not UTF-8 ({error}): save it as UTF-8")
+
+
+def _tree(contents: Contents, name: str) -> str:
+    return "cases" if f"{name}.py" in contents.files["cases"] else "controls"

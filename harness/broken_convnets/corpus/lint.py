@@ -13,10 +13,7 @@ from pathlib import Path
 from broken_convnets.corpus.contents import TREES, Problem
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Corpus, Entry
-from broken_convnets.corpus.locations import results_to_read
-from broken_convnets.corpus.messages import Message, read
 from broken_convnets.corpus.rules import check_program
-from broken_convnets.corpus.wording import split, wording
 
 DIFF_LIMIT = 8
 
@@ -24,37 +21,7 @@ DIFF_LIMIT = 8
 def lint(corpus: Corpus) -> list[Problem]:
     """Return every breach of the contract: those of loading, then those in the programs."""
     found = [problem for entry in corpus.entries.values() for problem in check(entry)]
-    return [*corpus.problems, *found, *_twins(corpus), *_needless(corpus)]
-
-
-def _needless(corpus: Corpus) -> list[Problem]:
-    """Refuse wordings in `seen` that the recorded results hold already, or that come twice."""
-    recorded = read(results_to_read(corpus.root))
-    problems = []
-    for case in corpus.entries.values():
-        if isinstance(case, Case):
-            messages = _check_seen(case, recorded.get(case.id, []))
-            problems += _problems(case.id, "cases", messages, ".toml")
-    return problems
-
-
-def _check_seen(case: Case, recorded: list[Message]) -> list[str]:
-    known = [(message.raises, wording(message.message)) for message in recorded]
-    firsts: dict[tuple[str, str], int] = {}
-    messages = []
-    for index, seen in enumerate(case.spec.other_messages):
-        raises, says = split(seen.message)
-        wanted = (raises, wording(says))
-        first = firsts.setdefault(wanted, index)
-        if first != index:
-            messages.append(
-                f"key `other_messages[{index}]` repeats `other_messages[{first}]`: remove one"
-            )
-        if wanted[1] and any(wanted[1] in text and raises in {"", kind} for kind, text in known):
-            messages.append(
-                f"key `other_messages[{index}]` is in the recorded results already: remove it"
-            )
-    return messages
+    return [*corpus.problems, *found, *_twins(corpus)]
 
 
 def _twins(corpus: Corpus) -> list[Problem]:

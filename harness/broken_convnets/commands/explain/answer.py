@@ -1,4 +1,4 @@
-"""What `explain` shows in the terminal: the cases that a pasted text is like."""
+"""What `explain` shows in the terminal: the cases that are similar to an error."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.diff import hunks
+from broken_convnets.corpus.entries import case_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from broken_convnets.commands.explain.matching import Match
-    from broken_convnets.corpus.entries import Corpus, Entry
+    from broken_convnets.corpus.entries import Case
 
     Pieces = Iterator[tuple[str, str]]  # text, each with its style
 
@@ -19,27 +21,27 @@ SHOWN = 300  # characters of the message that was found
 INDENT = "   "
 NARROWEST = 20  # characters of a line, however narrow the terminal
 NOTHING = """\
-Nothing here is like it.
-What is known are failures of convolutional networks in PyTorch: see `broken-convnets list`.
-Messages are compared, not questions: does the text hold the last line of the traceback, with the \
-name of the exception?
-If nothing was raised, `broken-convnets trace your_program.py` shows what each layer took and \
-gave, and where the first None or NaN came up."""
+No similar case found.
+The corpus covers failures of convolutional networks in PyTorch: see `broken-convnets list`.
+Paste the last line of the traceback, with the name of the exception: `explain` compares error \
+messages, not questions.
+If nothing was raised, `broken-convnets trace your_program.py` shows the inputs and output of \
+each layer, and the first None or NaN."""
 
 
-def answer(matches: list[Match], corpus: Corpus, width: int) -> Pieces:
-    """Yield the page for matches in a corpus, the best first, for lines of `width` characters."""
+def answer(matches: list[Match], root: Path, width: int) -> Pieces:
+    """Yield the matches in a corpus, best first, for lines of `width` characters."""
     if not matches:
         yield "\n".join([*_wrapped(NOTHING, width), ""]), ""
         return
     read = " ".join(matches[0].read.split())
-    told = f"Read: {read[:SHOWN]}{'…' * (len(read) > SHOWN)}"
-    yield "\n".join([*_wrapped(told, width), ""]), ""
+    found = f"Message: {read[:SHOWN]}{'…' * (len(read) > SHOWN)}"
+    yield "\n".join([*_wrapped(found, width), ""]), ""
     for number, match in enumerate(matches, start=1):
-        yield from _part(number, match, corpus.entries[match.id], width)
+        yield from _part(number, match, case_of(root, match.id), width)
 
 
-def _part(number: int, match: Match, case: Entry, width: int) -> Pieces:
+def _part(number: int, match: Match, case: Case, width: int) -> Pieces:
     *lines, last = _wrapped(f"{number}. {match.title}  ({match.id})", width)
     name = f"({match.id})"
     yield "\n" + "".join(f"{line}\n" for line in lines) + last.removesuffix(name), "bold"
@@ -47,7 +49,8 @@ def _part(number: int, match: Match, case: Entry, width: int) -> Pieces:
     if match.numbers:
         yield from _paragraph("Your numbers: ", " ".join(match.numbers), width, "yellow")
     yield from _paragraph("What it means: ", match.why, width)
-    yield from _paragraph("Ask: ", match.distinguish, width)
+    yield from _paragraph("How to tell it apart: ", match.distinguish, width)
+    yield f"{INDENT}The fix in our example:\n", "bold"
     for line, style in changes(case):
         yield f"{INDENT}{line}\n", style
     yield f"{INDENT}More: broken-convnets show {match.id}\n", "cyan"
@@ -60,7 +63,7 @@ def _paragraph(heading: str, text: str, width: int, style: str = "") -> Pieces:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most `width` characters, but for words that are longer."""
+    """Return a text in lines of at most `width` characters, except for longer words."""
     return [
         part
         for line in text.splitlines()
@@ -70,11 +73,10 @@ def _wrapped(text: str, width: int) -> list[str]:
     ]
 
 
-def changes(case: Entry) -> Pieces:
-    """Yield the lines that the fix takes away and adds, each run under the line above it."""
-    broken, fixed = case.programs()["broken"], case.programs()["fixed"]
-    old, new = broken.splitlines(), fixed.splitlines()
-    for hunk in hunks(broken, fixed):
+def changes(case: Case) -> Pieces:
+    """Yield the lines that the fix removes and adds, each block below the line above it."""
+    old, new = case.broken.splitlines(), case.fixed.splitlines()
+    for hunk in hunks(case.broken, case.fixed):
         if hunk.broken_start:
             yield f"  {old[hunk.broken_start - 1]}", "dim"
         for line in old[hunk.broken_start : hunk.broken_stop]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.explain import answer, matching
 from broken_convnets.commands.explain.reading import tail
 from broken_convnets.commands.shared_options import add_json
-from broken_convnets.corpus.entries import load
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive
@@ -35,12 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the cases that are similar to a text; return 1 if there is none."""
     text = _pasted(options)
-    corpus = load(options.corpus)
-    matches = matching.explain(text, top=options.top, corpus=corpus)
+    matches = matching.explain(text, top=options.top, corpus=options.corpus)
     if options.json:
         print_json({"matches": matches})
     else:
-        terminal.print_pieces(partial(answer.answer, matches, corpus))
+        terminal.print_pieces(partial(answer.answer, matches, options.corpus))
     return 0 if matches else 1
 
 

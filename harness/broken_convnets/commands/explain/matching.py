@@ -1,33 +1,29 @@
-"""Answer somebody whose network has just failed: the cases that are like what they pasted."""
+"""Find the cases that are similar to an error."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
+from broken_convnets.commands.explain import index as indexes
 from broken_convnets.commands.explain import numbers, ranking, reading
-from broken_convnets.corpus import entries as corpora
-from broken_convnets.corpus import messages
-from broken_convnets.corpus.entries import Case
-from broken_convnets.util import cache
+from broken_convnets.corpus.entries import case_of, default_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from broken_convnets.corpus.entries import Corpus
+    from broken_convnets.commands.explain.index import Index
+    from broken_convnets.commands.explain.reading import ErrorFacts
 
 TOP = 3
 
 
 class Match(Struct, frozen=True):
-    """A case that is like the text, with a score from 0 to 1.
+    """A similar case, with a score from 0 to 1.
 
-    `numbers` are sentences about the reader's own figures, `read` is the message that was
-    found in the text; both are empty where there was none.
+    `numbers` are sentences about the figures in the text, and `read` is the message that was
+    found in it; both are empty if there were none.
     """
 
     id: str
@@ -39,47 +35,26 @@ class Match(Struct, frozen=True):
     read: str
 
 
-def explain(text: str, *, top: int = TOP, corpus: Corpus | None = None) -> list[Match]:
-    """Return the cases that are like a message or a traceback, the best first.
+def explain(error: str | ErrorFacts, *, top: int = TOP, corpus: Path | None = None) -> list[Match]:
+    """Return the cases that are similar to a message, a traceback or a caught exception.
 
-    The list is empty where nothing in the corpus is like it. Raises CorpusError and
-    RecordError where the corpus or its records cannot be read.
+    The best comes first, and the list is empty if none is similar. `corpus` is a folder with
+    cases. Raises CorpusError and RecordError if the corpus or its records cannot be read.
     """
-    known = corpus or corpora.load(corpora.default_root())
-    return ranked(known, index_of(known), text, top)
+    root = corpus or default_root()
+    return matches(root, indexes.read(root), error, top)
 
 
-def ranked(corpus: Corpus, index: ranking.Index, text: str, top: int) -> list[Match]:
-    """Return the `top` cases of a corpus that are like a text, by the index of its messages."""
-    ranks = ranking.rank(index, reading.read(text), ranking.Weights())
-    return [_match(corpus, rank) for rank in ranks[:top]]
+def matches(root: Path, index: Index, error: str | ErrorFacts, top: int) -> list[Match]:
+    """Return the `top` most similar cases of the corpus in `root`, whose index is known."""
+    found = reading.read(error) if isinstance(error, str) else reading.from_facts(error)
+    ranks = ranking.rank(index, found, ranking.Weights())
+    return [_match(root, rank) for rank in ranks[:top]]
 
 
-def index_of(corpus: Corpus) -> ranking.Index:
-    """Return the index of a corpus' messages, remembered until anything it is made of changes."""
-    return cache.remembered(
-        "explain",
-        lambda: _sources(corpus),
-        ranking.Index,
-        lambda: ranking.build(messages.known(corpus)),
-    )
-
-
-def _sources(corpus: Corpus) -> Iterator[bytes]:
-    """Yield what an index depends on: the interpreter, the harness, the corpus, its records."""
-    yield sys.version.encode()
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), *messages.files(corpus)):
-        yield path.read_bytes()
-    for entry in corpus.entries.values():
-        yield entry.id.encode()
-        yield msgspec.msgpack.encode(entry.spec, order="deterministic")
-
-
-def _match(corpus: Corpus, rank: ranking.Rank) -> Match:
-    case = corpus.entries[rank.id]
-    assert isinstance(case, Case)  # noqa: S101  (no other entry has messages)
-    said = rank.candidate
-    sentences = list(dict.fromkeys(fact.sentence for fact in numbers.facts(said.message)))
-    line = ": ".join(filter(None, (said.raises, said.message)))
-    spec = case.spec
-    return Match(case.id, rank.score, spec.title, sentences, spec.why, spec.distinguish, line)
+def _match(root: Path, rank: ranking.Rank) -> Match:
+    spec = case_of(root, rank.id).spec
+    message = rank.candidate
+    sentences = list(dict.fromkeys(fact.sentence for fact in numbers.facts(message.message)))
+    line = ": ".join(filter(None, (message.raises, message.message)))
+    return Match(rank.id, rank.score, spec.title, sentences, spec.why, spec.distinguish, line)

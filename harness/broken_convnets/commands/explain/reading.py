@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from broken_convnets.commands.explain.index import layer_places
 from broken_convnets.corpus.wording import split
 from broken_convnets.util.traceback_text import FRAME
 
@@ -58,6 +59,7 @@ _INLINE = re.compile(
     r"(?P<raises>[A-Z]\w*(?:Error|Exception|Warning|Node))\b(?P<rest>:?\s+\S.*)"
 )
 _CLOSING = {"\u201c": "\u201d", "\u2018": "\u2019"}
+_OPERATOR = re.compile(r"(?:[\w.]*(?:::|\.))?([A-Za-z_]\w*)")
 _CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(|\.([A-Za-z_]\w*)")
 
 
@@ -74,6 +76,31 @@ class Reading(Struct, frozen=True):
 
     candidates: list[Candidate]
     places: frozenset[str]
+
+
+class ErrorFacts(Struct, frozen=True):
+    """An exception that was caught, and where it was raised: what a traceback says, as data."""
+
+    raises: str  # the class, without its module
+    message: str
+    expression: str = ""  # source text of the failing expression
+    layer: str = ""  # class of the innermost layer that failed
+    operator: str = ""  # the torch function that raised: "conv2d", or "aten::conv2d"
+
+
+def from_facts(error: ErrorFacts) -> Reading:
+    """Return the reading of a caught exception: its message, and where it was raised."""
+    places = {*layer_places(error.layer), *map(str.lower, called(error.expression))}
+    operator = _OPERATOR.match(error.operator)
+    if operator:
+        places.add(operator[1].lower())
+    message = error.message.strip()[:LENGTH]
+    first_line = message.partition("\n")[0]
+    candidates = [
+        Candidate(error.raises, message, NAMED),
+        Candidate(error.raises, first_line, BEGINNING),
+    ]
+    return Reading(candidates[: 1 + (first_line != message)], frozenset(places))
 
 
 def tail(stream: BinaryIO) -> str:

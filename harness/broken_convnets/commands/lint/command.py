@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.explain import index
 from broken_convnets.commands.shared_options import add_json
+from broken_convnets.corpus.contents import Problem
 from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.lint import lint, unformatted
 from broken_convnets.errors import UsageError
 from broken_convnets.util.json_output import print_json
+from broken_convnets.verdicts.messages import repeated_messages
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print each problem; return 1 if there is one."""
     corpus = load(options.corpus)
-    problems = lint(corpus)
+    problems = [*lint(corpus), *repeated_messages(corpus)]
+    if outdated := index.problem(corpus):
+        problems.append(Problem("", f"results/{index.NAME}", outdated))
     try:
         problems += unformatted(corpus)
     except FileNotFoundError as error:

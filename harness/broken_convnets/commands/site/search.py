@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from broken_convnets.commands.explain import figures, kinds, numbers, ranking, reading
+from broken_convnets.commands.explain import figures, index, kinds, numbers, ranking, reading
 from broken_convnets.commands.site import entries
 from broken_convnets.commands.site.patterns import javascript
-from broken_convnets.corpus import messages, wording
+from broken_convnets.corpus import wording
 from broken_convnets.util import mask
 from broken_convnets.vocabulary import Verdict
 
@@ -28,7 +28,7 @@ def script(library: Library) -> str:
         "distinguish": {case.id: case.spec.distinguish for case in library.cases},
         "messages": list(numbers_of),
         "releases": releases,
-        "index": _index(ranking.build(messages.known(library.corpus))),
+        "index": _index(index.index_of(library.corpus)),
         "weights": ranking.Weights(),
         "types": wording.TYPES,
         "patterns": _patterns(),
@@ -50,16 +50,17 @@ def _failures(book: Book, numbers_of: dict[str, int]) -> dict[str, int]:
     return found
 
 
-def _index(index: ranking.Index) -> dict[str, Any]:
+def _index(found: index.Index) -> dict[str, Any]:
     """Return the index with features as numbers, because many messages share them."""
-    names = {name: number for number, name in enumerate(index.rarity)}
+    names = {name: number for number, name in enumerate(found.counts)}
+    order = {name: place for place, name in enumerate(found.cases)}
     return {
         "names": list(names),
-        "rarity": list(index.rarity.values()),
-        "unknown": index.unknown,
+        "rarity": [found.rarity(name) for name in names],
+        "unknown": found.unknown,
         "documents": [
-            [d.id, [names[feature] for feature in d.features], d.places, int(d.usual)]
-            for d in index.documents
+            [d.id, [names[feature] for feature in d.features], d.places, int(d.own)]
+            for d in sorted(found.documents, key=lambda document: order[document.id])
         ],
     }
 
@@ -77,8 +78,8 @@ def _patterns() -> dict[str, Any]:
         "end": javascript(reading._END),
         "inline": javascript(reading._INLINE),
         "called": javascript(reading._CALLED),
-        "shape": javascript(ranking._SHAPE),
-        "word": javascript(ranking._WORD),
+        "shape": javascript(index.SHAPE),
+        "word": javascript(index.WORD),
         "ours": javascript(ranking.OURS),
         "layer": javascript(kinds.LAYER),
     }

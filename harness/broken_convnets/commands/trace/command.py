@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from broken_convnets.commands.explain.answer import answer
 from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.trace.trace import Tracing
-from broken_convnets.corpus.entries import load
+from broken_convnets.corpus.contents import contents_of
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     there goes to stderr. The cases of `corpus` that are like the failure come last.
     Raises UsageError where there is no such program.
     """
-    corpus = load(options.corpus)
+    contents_of(options.corpus)  # raises CorpusError before the program runs
     command = _command(options)
     document = _own_stdout() if options.json else None
     tracing = Tracing(step=options.step)
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         code = 1
     _flush()
     failed = tracing.failure if ending is None else None
-    matches = explain(failed.traceback, corpus=corpus) if failed else []
+    matches = explain(failed.traceback, corpus=options.corpus) if failed else []
     if document is not None:
         facts = _facts(tracing, command, code, matches)
         document.write(as_json(facts).encode() + b"\n")
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(tracing, options, ending)
         if matches:
-            terminal.print_pieces(partial(answer, matches, corpus), stderr=True)
+            terminal.print_pieces(partial(answer, matches, options.corpus), stderr=True)
     return code
 
 

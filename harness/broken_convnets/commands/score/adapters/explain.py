@@ -10,15 +10,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._kinds import OTHER
 from broken_convnets.commands.score.adapters._raised import brief
 from broken_convnets.commands.score.protocol import Diagnosis, Finding, Need, Status
 from broken_convnets.commands.score.tool import Tool
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.explain.ranking import Index
+    from pathlib import Path
+
+    from broken_convnets.commands.explain.index import Index
+    from broken_convnets.commands.explain.reading import ErrorFacts
     from broken_convnets.commands.score.protocol import Request
-    from broken_convnets.corpus.entries import Corpus
 
 
 class Explain(Tool):
@@ -43,27 +44,26 @@ class Explain(Tool):
         return Diagnosis(Status.FLAGGED, [found or nothing])
 
 
-def best(text: str) -> Finding | None:
-    """Return the case that a traceback is most like, as a finding without a place."""
+def best(error: str | ErrorFacts) -> Finding | None:
+    """Return the case that is most similar to an error, as a finding without a location."""
     from broken_convnets.commands.explain import matching  # noqa: PLC0415  (likewise)
-    from broken_convnets.corpus.entries import Case  # noqa: PLC0415  (the corpus is read only where asked)
+    from broken_convnets.corpus.entries import case_of  # noqa: PLC0415  (likewise)
 
-    matches = matching.ranked(*known(), text, top=1)
+    root, index = known()
+    matches = matching.matches(root, index, error, top=1)
     if not matches:
         return None
-    case = known()[0].entries[matches[0].id]
-    kind = case.spec.covers[0] if isinstance(case, Case) else OTHER
+    kind = case_of(root, matches[0].id).spec.covers[0]
     return Finding(brief(f"{matches[0].title}: {matches[0].why}"), kind=kind, rule=matches[0].id)
 
 
 @functools.cache
-def known() -> tuple[Corpus, Index]:
-    """Return the corpus and the index of its messages."""
-    from broken_convnets.commands.explain import matching  # noqa: PLC0415  (likewise)
-    from broken_convnets.corpus.entries import default_root, load  # noqa: PLC0415  (likewise)
+def known() -> tuple[Path, Index]:
+    """Return the folder of the corpus and the index of its messages."""
+    from broken_convnets.commands.explain import index  # noqa: PLC0415  (likewise)
+    from broken_convnets.corpus.entries import default_root  # noqa: PLC0415  (likewise)
 
-    found = load(default_root())
-    return found, matching.index_of(found)
+    return default_root(), index.read(default_root())
 
 
 def own_version() -> str:

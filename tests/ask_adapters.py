@@ -17,8 +17,9 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from broken_convnets.commands.score.protocol import Names, Request, failed
-from broken_convnets.commands.score.tool import find
+from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
+from broken_convnets.commands.score.protocol.validation import error_diagnosis
+from broken_convnets.commands.score.registry import find_tool
 from broken_convnets.observe import preload
 
 SECONDS = 60.0
@@ -28,7 +29,7 @@ def request(question: dict[str, Any]) -> Request:
     """Write a question's program into the working directory."""
     source = question["source"]
     Path("asked.py").write_text(source, encoding="utf-8")
-    names = Names(
+    names = ProgramNames(
         targets="example_targets" if "def example_targets" in source else None,
         run="run" if "def run(" in source else None,
     )
@@ -52,9 +53,9 @@ def ask(question: dict[str, Any]) -> bytes:
             os.chdir(scratch)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             try:
-                told = find(question["tool"]).diagnose(request(question))
+                told = find_tool(question["tool"]).diagnose(request(question))
             except BaseException as error:  # noqa: BLE001  (it is an answer too)
-                told = failed(f"the adapter raised {error!r}")
+                told = error_diagnosis(f"the adapter raised {error!r}")
             os.write(answer, msgspec.json.encode(told))
             os._exit(0)
         os.close(answer)

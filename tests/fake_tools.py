@@ -7,22 +7,15 @@ import random
 from typing import TYPE_CHECKING
 
 import msgspec
-from broken_convnets.commands.score.programs import Program, Side, Truth
-from broken_convnets.commands.score.protocol import (
-    Diagnosis,
-    Finding,
-    Location,
-    Role,
-    Severity,
-    Status,
-)
-from broken_convnets.commands.score.result import Result
+from broken_convnets.commands.score.programs.program import CorpusProgram, GroundTruth, ProgramRole
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Location, LocationRole, Severity, Status
+from broken_convnets.commands.score.programs.tool_result import ToolResult
 from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    FakeTool = Callable[[Program], Diagnosis]
+    FakeTool = Callable[[CorpusProgram], Diagnosis]
 
 STAGES = (Stage.FORWARD, Stage.RUN, Stage.SILENT, Stage.BUILD)  # by turns
 TOPICS = ("shape", "loss", "none")
@@ -32,7 +25,7 @@ DECLINED = Diagnosis(Status.UNSUPPORTED, reason="not of its kind")
 FAILED = Diagnosis(Status.ERROR, reason="it broke down")
 
 
-def programs(cases: int, controls: int = 0, variants: int = 0) -> list[Program]:
+def programs(cases: int, controls: int = 0, variants: int = 0) -> list[CorpusProgram]:
     """Return pairs and controls, each with its variants; a case's number gives its truth."""
     return [
         program
@@ -42,26 +35,26 @@ def programs(cases: int, controls: int = 0, variants: int = 0) -> list[Program]:
     ]
 
 
-def _entry(number: int, variant: int, *, paired: bool, control: bool) -> Iterable[Program]:
+def _entry(number: int, variant: int, *, paired: bool, control: bool) -> Iterable[CorpusProgram]:
     topic = TOPICS[number % len(TOPICS)]
     if paired:
         name = f"{topic}/case_{number:03}"
-        yield _program(name, Side.BROKEN, variant, truth(number, topic))
-        yield _program(name, Side.FIXED, variant)
+        yield _program(name, ProgramRole.BROKEN, variant, truth(number, topic))
+        yield _program(name, ProgramRole.FIXED, variant)
     if control:
-        yield _program(f"{topic}/control_{number:03}", Side.CONTROL, variant)
+        yield _program(f"{topic}/control_{number:03}", ProgramRole.CONTROL, variant)
 
 
-def _program(entry: str, side: Side, variant: int, known: Truth | None = None) -> Program:
+def _program(entry: str, side: ProgramRole, variant: int, known: GroundTruth | None = None) -> CorpusProgram:
     opaque = hashlib.blake2b(f"{entry}/{side}/{variant}".encode(), digest_size=6).hexdigest()
-    return Program(opaque, entry, side, variant, "", known)
+    return CorpusProgram(opaque, entry, side, variant, "", known)
 
 
-def truth(number: int, topic: str) -> Truth:
+def truth(number: int, topic: str) -> GroundTruth:
     """Return what is known of a broken program."""
     stage = STAGES[number % len(STAGES)]
     raises = stage is not Stage.SILENT
-    return Truth(
+    return GroundTruth(
         stage=stage,
         kinds=(f"{topic}/kind", f"{topic}/other_kind"),
         cause=frozenset({CAUSE, CAUSE + 1}),
@@ -70,9 +63,9 @@ def truth(number: int, topic: str) -> Truth:
     )
 
 
-def ask(tool: FakeTool, of: Iterable[Program]) -> list[Result]:
+def ask(tool: FakeTool, of: Iterable[CorpusProgram]) -> list[ToolResult]:
     """Return what a tool answers; it mends a program where its fix is "right"."""
-    return [Result(program, found := tool(program), 0.5, _repaired(found)) for program in of]
+    return [ToolResult(program, found := tool(program), 0.5, _repaired(found)) for program in of]
 
 
 def _repaired(found: Diagnosis) -> bool | None:
@@ -82,7 +75,7 @@ def _repaired(found: Diagnosis) -> bool | None:
 
 def finding(message: str = "no", line: int | None = None, **other: object) -> Finding:
     """Return a finding, at a line if one is given."""
-    where = Location(line, Role.CAUSE) if line else None
+    where = Location(line, LocationRole.CAUSE) if line else None
     return msgspec.structs.replace(Finding(message, location=where), **other)
 
 
@@ -91,38 +84,38 @@ def flag(*found: Finding) -> Diagnosis:
     return Diagnosis(Status.FLAGGED, list(found) or [finding()])
 
 
-def always_yes(_: Program) -> Diagnosis:
+def always_yes(_: CorpusProgram) -> Diagnosis:
     """Flag everything, with the same words."""
     return flag()
 
 
-def always_no(_: Program) -> Diagnosis:
+def always_no(_: CorpusProgram) -> Diagnosis:
     """Flag nothing."""
     return CLEAN
 
 
-def unsupported(_: Program) -> Diagnosis:
+def unsupported(_: CorpusProgram) -> Diagnosis:
     """Decline everything."""
     return DECLINED
 
 
-def breaks_down(_: Program) -> Diagnosis:
+def breaks_down(_: CorpusProgram) -> Diagnosis:
     """Fail on everything."""
     return FAILED
 
 
-def line_one(_: Program) -> Diagnosis:
+def line_one(_: CorpusProgram) -> Diagnosis:
     """Flag line 1 of everything, as a tool does that did not work out the place."""
     return flag(finding(line=1))
 
 
-def warns(program: Program) -> Diagnosis:
+def warns(program: CorpusProgram) -> Diagnosis:
     """Warn of everything; flag nothing, though of broken programs it says so."""
     found = [finding(severity=Severity.WARNING)]
     return Diagnosis(Status.FLAGGED if program.truth else Status.CLEAN, found)
 
 
-def oracle(program: Program) -> Diagnosis:
+def oracle(program: CorpusProgram) -> Diagnosis:
     """Know the answer key."""
     known = program.truth
     if known is None:
@@ -132,7 +125,7 @@ def oracle(program: Program) -> Diagnosis:
     )
 
 
-def traceback(program: Program) -> Diagnosis:
+def traceback(program: CorpusProgram) -> Diagnosis:
     """Flag what raises, where it raises."""
     known = program.truth
     if known is None or known.silent:
@@ -140,7 +133,7 @@ def traceback(program: Program) -> Diagnosis:
     return flag(finding(line=min(known.symptom), module=known.layer))
 
 
-def learned_by_heart(program: Program) -> Diagnosis:
+def learned_by_heart(program: CorpusProgram) -> Diagnosis:
     """Know the answer key of the corpus' own programs, and of no variant."""
     return CLEAN if program.variant else oracle(program)
 
@@ -154,8 +147,8 @@ def coin(chance: float, seed: int) -> FakeTool:
 def one_of_two(seed: int) -> FakeTool:
     """Return a tool that flags one side of each pair, either one, and every other control."""
 
-    def tool(program: Program) -> Diagnosis:
+    def tool(program: CorpusProgram) -> Diagnosis:
         heads = random.Random(f"{seed}/{program.entry}").random() < 0.5  # noqa: S311  (no secret)
-        return flag() if heads == (program.side is Side.BROKEN) else CLEAN
+        return flag() if heads == (program.side is ProgramRole.BROKEN) else CLEAN
 
     return tool

@@ -11,19 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from broken_convnets.commands.score.adapters import (
-    _kinds,
-    jaxtyping,
-    pylint,
-    pyrefly,
-    pyright,
-    ruff,
-    torch_preflight,
-    torchtyc,
-)
-from broken_convnets.commands.score.annotate import AnnotationError, annotated, contract
-from broken_convnets.commands.score.protocol import Names, Request, Role, Severity, Status
-from broken_convnets.commands.score.tool import bundled
+from broken_convnets.commands.score.adapters import _kinds, jaxtyping, pylint, pyrefly, pyright, ruff, torch_preflight, torchtyc
+from broken_convnets.commands.score.programs.annotate import AnnotationError, annotate, parse_layer_row
+from broken_convnets.commands.score.protocol.messages import LocationRole, ProgramNames, Request, Severity, Status
+from broken_convnets.commands.score.registry import bundled_tools
 from broken_convnets.corpus import entries as corpora
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
 
@@ -172,7 +163,7 @@ def test_a_list_of_the_tools_loads_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-    assert len(bundled()) >= 15
+    assert len(bundled_tools()) >= 15
 
 
 def test_every_kind_of_the_tables_is_one_of_the_corpus() -> None:
@@ -360,7 +351,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, code: in
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     return [
-        Request(name, str(tmp_path / name / "net.py"), "", Names(), sys.executable, 60.0)
+        Request(name, str(tmp_path / name / "net.py"), "", ProgramNames(), sys.executable, 60.0)
         for name in ("one", "two")
     ]
 
@@ -413,7 +404,7 @@ def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
     told = torchtyc.read(tyc("error", RUN_ERROR))
     assert told.status is Status.FLAGGED
     assert told.findings[0].location is not None
-    assert (told.findings[0].location.line, told.findings[0].location.role) == (18, Role.SYMPTOM)
+    assert (told.findings[0].location.line, told.findings[0].location.role) == (18, LocationRole.SYMPTOM)
     assert told.findings[0].kind == "shape/linear_in_features"
     stopped = {**RUN_ERROR, "severity": "info", "rule": "run-stopped"}
     told = torchtyc.read(tyc("stopped", stopped, reason="`.item()` needs a value"))
@@ -438,9 +429,9 @@ def test_jaxtyping_names_what_an_annotation_was_broken_by(actual: str, kind: str
 
 
 def test_both_twins_are_annotated_alike_and_keep_their_lines() -> None:
-    shapes = contract("float32[4, 2, 4, 4], scale=float", "float32[4, 5]")
+    shapes = parse_layer_row("Net: float32[4, 2, 4, 4] -> float32[4, 5]")
     assert shapes == (["float32[4, 2, 4, 4]"], "float32[4, 5]")
-    broken, healthy = annotated(BROKEN, *shapes), annotated(HEALTHY, *shapes)
+    broken, healthy = annotate(BROKEN, *shapes), annotate(HEALTHY, *shapes)
     signature = (
         '    def forward(self, x: _jaxtyping.Float32[_Tensor, "batch 2 4 4"])'
         ' -> _jaxtyping.Float32[_Tensor, "batch 5"]:'
@@ -455,17 +446,19 @@ def test_both_twins_are_annotated_alike_and_keep_their_lines() -> None:
 
 def test_tuples_defaults_and_several_inputs_are_annotated() -> None:
     source = patched(("(self, x):", "(self, x, y=None, *, z=1):"))
-    text = annotated(source, ["int64[3]", "bool[3, 2]"], "(float32[3], None)")
+    text = annotate(source, ["int64[3]", "bool[3, 2]"], "(float32[3], None)")
     assert 'y: _jaxtyping.Bool[_Tensor, "batch 2"] | None=None' in text
     assert '-> tuple[_jaxtyping.Float32[_Tensor, "batch"], None]:' in text
 
 
 def test_a_program_without_forward_stays_as_it_is() -> None:
     source = patched(("def forward", "def farward"))
-    assert annotated(source, ["float32[4]"], "float32[4]") == source
+    assert annotate(source, ["float32[4]"], "float32[4]") == source
 
 
 @pytest.mark.parametrize("text", ["float33[4]", "float32[4", "float32[4,3]", "Image", ""])
 def test_a_wrong_spelling_is_refused(text: str) -> None:
     with pytest.raises(AnnotationError, match="write it as 'float32"):
-        annotated(HEALTHY, ["float32[4]"], text)
+        annotate(HEALTHY, ["float32[4]"], text)
+    with pytest.raises(AnnotationError, match="is no row of a trace"):
+        parse_layer_row(text)

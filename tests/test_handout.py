@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from broken_convnets.commands.score.programs import programs
-from broken_convnets.commands.score.protocol import Names, Request
-from broken_convnets.commands.score.workspace import SETTINGS, lay_out, names_of
+from broken_convnets.commands.score.programs.program import corpus_programs
+from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
+from broken_convnets.commands.score.programs.workspace import SETTINGS, part_names, write_workspace
 from broken_convnets.corpus.entries import load
 from kit import BROKEN, HEALTHY, Pair, corpus_of, put
 
@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_ids_that_score_knows(harness: Command, tmp_path
     entries = [(0, entry) for entry in load(harness.root).entries.values()]
     harness("programs", "--out", str(tmp_path / "a"), "--seed", "7")
     ids = [request.id for request in _requests(tmp_path / "a")]
-    assert ids == [program.id for program in programs(entries, 7, "2.14.1")]
+    assert ids == [program.id for program in corpus_programs(entries, 7, "2.14.1")]
     harness("programs", "--out", str(tmp_path / "b"), "--seed", "8")
     assert not set(ids) & {request.id for request in _requests(tmp_path / "b")}
 
@@ -97,7 +97,7 @@ def test_what_is_there_is_never_overwritten(harness: Command, tmp_path: Path) ->
 def test_an_interruption_leaves_nothing(
     harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> Names:
+    def interrupted(*_: object) -> ProgramNames:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("broken_convnets.commands.programs.export_programs.names_of", interrupted)
@@ -107,18 +107,18 @@ def test_an_interruption_leaves_nothing(
 
 
 def test_a_folder_is_made_once(tmp_path: Path) -> None:
-    path = lay_out("0123456789ab", HEALTHY, tmp_path)
+    path = write_workspace("0123456789ab", HEALTHY, tmp_path)
     assert path == tmp_path / "0123456789ab" / "net_0123456789ab.py"
     assert json.loads((path.parent / "pyrightconfig.json").read_text()) == {}
     with pytest.raises(FileExistsError):
-        lay_out("0123456789ab", BROKEN, tmp_path)
+        write_workspace("0123456789ab", BROKEN, tmp_path)
     assert path.read_text() == HEALTHY
 
 
 def test_the_parts_of_a_program_are_named() -> None:
-    assert names_of(HEALTHY) == Names()
+    assert part_names(HEALTHY) == ProgramNames()
     both = "def run(net, x, y):\n    pass\n\ndef example_targets():\n    pass\n"
-    assert names_of(both) == Names(targets="example_targets", run="run")
+    assert part_names(both) == ProgramNames(targets="example_targets", run="run")
 
 
 def test_torch_is_not_needed(harness: Command, tmp_path: Path) -> None:

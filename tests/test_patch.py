@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from broken_convnets.commands.score.patch import LIMIT, PatchError, apply, difference
+from broken_convnets.commands.score.programs.patch import PatchError, SIZE_LIMIT, apply_patch, unified_diff
 from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, HEALTHY, patched
 
-PATCH = difference(BROKEN, HEALTHY, "net.py")
+PATCH = unified_diff(BROKEN, HEALTHY, "net.py")
 TWICE = patched(("import torch\n", "import math\n\nimport torch\n"), ("=4", "=8"))
 CLEAN = """\
 @@ -16,2 +16,2 @@
@@ -39,25 +39,25 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_tools_write_is_applied(shape: str) -> None:
-    assert apply(SHAPES[shape], BROKEN) == HEALTHY
+    assert apply_patch(SHAPES[shape], BROKEN) == HEALTHY
 
 
 def test_several_hunks_in_any_order_are_applied() -> None:
-    patch = difference(HEALTHY, TWICE, "net.py")
+    patch = unified_diff(HEALTHY, TWICE, "net.py")
     _, first, second = re.split(r"(?m)^(?=@@)", patch)
-    assert apply(patch, HEALTHY) == TWICE
-    assert apply(second + first, HEALTHY) == TWICE
+    assert apply_patch(patch, HEALTHY) == TWICE
+    assert apply_patch(second + first, HEALTHY) == TWICE
 
 
 def test_a_program_without_a_last_newline_is_mended() -> None:
-    assert apply(PATCH, BROKEN.rstrip("\n")) == HEALTHY
+    assert apply_patch(PATCH, BROKEN.rstrip("\n")) == HEALTHY
 
 
 def test_what_is_not_touched_stays_to_the_letter() -> None:
     odd = BROKEN.replace("import torch\n", "import torch  \n\x0c\n")
-    assert apply(CLEAN.replace("16,2", "1,3"), odd) == odd.replace("x, 2)", "x, 1)")
+    assert apply_patch(CLEAN.replace("16,2", "1,3"), odd) == odd.replace("x, 2)", "x, 1)")
     added = CLEAN.replace("x, 1))", "x, 1)) \\  ")
-    assert apply(added, BROKEN) == BROKEN.replace("x, 2))", "x, 1)) \\  ")
+    assert apply_patch(added, BROKEN) == BROKEN.replace("x, 2))", "x, 1)) \\  ")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_what_is_not_touched_stays_to_the_letter() -> None:
         (f"{CLEAN}{CLEAN}", "hunk 2 overlaps with another"),
         (f"{PATCH}{PATCH.replace('net.py', 'other.py')}", "changes 2 files"),
         ("@@ -17,1 +17,1 @@\n*       return self.fc(x)\n", "line 2 of it begins with none of"),
-        ("@@ -1 +1 @@\n" + "+x\n" * LIMIT, "longer than 256 KiB"),
+        ("@@ -1 +1 @@\n" + "+x\n" * SIZE_LIMIT, "longer than 256 KiB"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(patch: str, reason: str) -> None:
     with pytest.raises(PatchError, match=reason):
-        apply(patch, BROKEN)
+        apply_patch(patch, BROKEN)
 
 
 def test_a_hunk_that_fits_twice_is_refused_unless_its_line_says_where() -> None:
@@ -94,14 +94,14 @@ def test_a_hunk_that_fits_twice_is_refused_unless_its_line_says_where() -> None:
     )
     hunk = "-        x = torch.relu(self.conv(x))\n+        x = self.conv(x)\n"
     with pytest.raises(PatchError, match="hunk 1 fits at lines 14, 18: "):
-        apply(f"@@ -16 +16 @@\n{hunk}", twice)
-    assert apply(f"@@ -18 +18 @@\n{hunk}", twice).count("torch.relu") == 1
-    assert apply(f"@@ -18 +18 @@\n{hunk}", twice).index("torch.relu") < twice.index("again")
+        apply_patch(f"@@ -16 +16 @@\n{hunk}", twice)
+    assert apply_patch(f"@@ -18 +18 @@\n{hunk}", twice).count("torch.relu") == 1
+    assert apply_patch(f"@@ -18 +18 @@\n{hunk}", twice).index("torch.relu") < twice.index("again")
 
 
 def test_every_fix_of_the_corpus_is_its_own_diff() -> None:
     cases = [entry for entry in load(default_root()).entries.values() if isinstance(entry, Case)]
-    diffs = [(case, difference(case.broken, case.fixed, "x")) for case in cases]
-    wrong = [case.id for case, diff in diffs if apply(diff, case.broken) != case.fixed]
+    diffs = [(case, unified_diff(case.broken, case.fixed, "x")) for case in cases]
+    wrong = [case.id for case, diff in diffs if apply_patch(diff, case.broken) != case.fixed]
     assert cases
     assert wrong == []

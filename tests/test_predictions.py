@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from broken_convnets.commands.score import predictions
-from broken_convnets.commands.score.patch import difference
-from broken_convnets.commands.score.programs import programs
-from broken_convnets.commands.score.protocol import Diagnosis, Status
+from broken_convnets.commands.score.programs.patch import unified_diff
+from broken_convnets.commands.score.programs.program import corpus_programs
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Status
 from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAMS = programs([(0, case_of(Pair())), (0, control_of(Solo()))], seed=3)
+PROGRAMS = corpus_programs([(0, case_of(Pair())), (0, control_of(Solo()))], seed=3)
 FIRST, SECOND, THIRD = (program.id for program in PROGRAMS)
-PATCH = difference(BROKEN, HEALTHY, "net.py")
+PATCH = unified_diff(BROKEN, HEALTHY, "net.py")
 FLAGGED = {"id": FIRST, "status": "flagged", "findings": [{"message": "too flat"}]}
 
 
@@ -30,7 +30,7 @@ def _read(folder: Path, *lines: object) -> dict[str, Diagnosis]:
     path = folder / "said.jsonl"
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     path.write_bytes("\n".join(texts).encode(errors="surrogateescape"))
-    return predictions.read(path, PROGRAMS)
+    return predictions.read_predictions(path, PROGRAMS)
 
 
 def test_diagnoses_and_patches_are_read(tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_no_predictions_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no prediction: each line is one, as JSON"):
         _read(tmp_path, "", "  ")
     with pytest.raises(UsageError, match="cannot be read: No such file"):
-        predictions.read(tmp_path / "nowhere.jsonl", PROGRAMS)
+        predictions.read_predictions(tmp_path / "nowhere.jsonl", PROGRAMS)
     with (tmp_path / "large").open("wb") as stream:
         stream.truncate(predictions.SIZE + 1)
     with pytest.raises(UsageError, match="larger than 64 MiB"):
-        predictions.read(tmp_path / "large", PROGRAMS)
+        predictions.read_predictions(tmp_path / "large", PROGRAMS)
 
 
 def test_long_messages_are_cut(tmp_path: Path) -> None:

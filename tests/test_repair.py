@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.learn.grader import Grader
-from broken_convnets.commands.score.patch import PatchError, difference
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, Status
-from broken_convnets.commands.score.repair import judge, repaired
+from broken_convnets.commands.learn.grader import Examiner
+from broken_convnets.commands.score.programs.patch import PatchError, unified_diff
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Status
+from broken_convnets.commands.score.fix_judge import fix_works, judge_fix
 from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, HEALTHY, Pair, case_of, patched
 
@@ -29,7 +29,7 @@ def _case(name: str = "none/missing_return") -> Case:
 
 def _patch(*changes: tuple[str, str]) -> str:
     source = _case().broken
-    return difference(source, patched(*changes, source=source), "net_0.py")
+    return unified_diff(source, patched(*changes, source=source), "net_0.py")
 
 
 SICK = {
@@ -46,16 +46,16 @@ SICK = {
     "zeros": _patch((ATTENTION, "        return torch.zeros_like(x)\n")),
     "zeros for the result": _patch((FLATTEN, "        return torch.zeros(4, 10)\n")),
     "detached": _patch((ATTENTION, "        return (x * weights[:, :, None, None]).detach()\n")),
-    "another program": difference(_case().broken, _case(OTHER).fixed, "net_0.py"),
-    "an empty program": difference(_case().broken, "", "net_0.py"),
+    "another program": unified_diff(_case().broken, _case(OTHER).fixed, "net_0.py"),
+    "an empty program": unified_diff(_case().broken, "", "net_0.py"),
     "no call of the layer": _patch(("        x = self.attend(x)\n", "")),
     "a process that ends": _patch((ATTENTION, "        raise SystemExit(0)\n")),
     "no Python": _patch((ATTENTION, "        return x *\n")),
-    "a diff of something else": difference(_case(OTHER).broken, _case(OTHER).fixed, "net_0.py"),
+    "a diff of something else": unified_diff(_case(OTHER).broken, _case(OTHER).fixed, "net_0.py"),
     "no diff": "return x * weights[:, :, None, None]",
 }
 RIGHT = {
-    "our own fix": difference(_case().broken, _case().fixed, "net_0.py"),
+    "our own fix": unified_diff(_case().broken, _case().fixed, "net_0.py"),
     "another right fix": _patch(
         (ATTENTION, "        return x.mul(weights.unflatten(1, (-1, 1, 1)))\n")
     ),
@@ -72,29 +72,29 @@ def _offering(*fixes: str | None) -> Diagnosis:
 
 
 @pytest.mark.parametrize("name", SICK)
-def test_a_fix_that_only_silences_is_none(name: str, grader: Grader) -> None:
-    assert repaired(grader, _case(), _offering(SICK[name])) is False
+def test_a_fix_that_only_silences_is_none(name: str, examiner: Examiner) -> None:
+    assert fix_works(examiner, _case(), _offering(SICK[name])) is False
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_a_right_fix_passes(name: str, grader: Grader) -> None:
-    assert repaired(grader, _case(), _offering(RIGHT[name])) is True
+def test_a_right_fix_passes(name: str, examiner: Examiner) -> None:
+    assert fix_works(examiner, _case(), _offering(RIGHT[name])) is True
 
 
 def test_the_first_fix_counts(grader: Grader) -> None:
     right, sick = RIGHT["our own fix"], SICK["zeros"]
-    assert repaired(grader, _case(), _offering(None, right, sick)) is True
-    assert repaired(grader, _case(), _offering(None, sick, right)) is False
+    assert fix_works(examiner, _case(), _offering(None, right, sick)) is True
+    assert fix_works(examiner, _case(), _offering(None, sick, right)) is False
 
 
-def test_no_fix_is_neither_right_nor_wrong(grader: Grader) -> None:
-    assert repaired(grader, _case(), _offering(None, "")) is None
-    assert repaired(grader, _case(), Diagnosis(Status.CLEAN)) is None
+def test_no_fix_is_neither_right_nor_wrong(examiner: Examiner) -> None:
+    assert fix_works(examiner, _case(), _offering(None, "")) is None
+    assert fix_works(examiner, _case(), Diagnosis(Status.CLEAN)) is None
 
 
 def test_a_case_of_other_releases_is_not_judged(grader: Grader) -> None:
     case = case_of(Pair(extra={"torch": "<1"}))
-    assert repaired(grader, case, _offering(difference(BROKEN, HEALTHY, "net_0.py"))) is None
+    assert fix_works(examiner, case, _offering(unified_diff(BROKEN, HEALTHY, "net_0.py"))) is None
 
 
 def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
@@ -102,13 +102,13 @@ def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
     renamed = {text: text.replace("conv", "first") for text in (BROKEN, HEALTHY)}
     plain, variant = case_of(Pair()), case_of(Pair(renamed[BROKEN], renamed[HEALTHY]))
     for case in (plain, variant):
-        fix = difference(case.broken, case.fixed, "net_0.py")
-        assert repaired(grader, case, _offering(fix)) is True
+        fix = unified_diff(case.broken, case.fixed, "net_0.py")
+        assert fix_works(examiner, case, _offering(fix)) is True
     assert variant.id == plain.id
 
 
-def test_the_judge_says_why(grader: Grader) -> None:
-    result = judge(grader, _case(), SICK["detached"])
-    assert "every-parameter-learns" in {violation.law for violation in result.violations}
+def test_the_judge_says_why(examiner: Examiner) -> None:
+    result = judge_fix(examiner, _case(), SICK["detached"])
+    assert "every-parameter-learns" in {breach.law for breach in result.breaches}
     with pytest.raises(PatchError, match="fits nowhere"):
-        judge(grader, _case(), SICK["a diff of something else"])
+        judge_fix(examiner, _case(), SICK["a diff of something else"])

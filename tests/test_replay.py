@@ -12,29 +12,30 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from broken_convnets.commands.score import command
-from broken_convnets.commands.score.patch import apply
-from broken_convnets.commands.score.programs import programs
-from broken_convnets.commands.score.protocol import Diagnosis, Request, Status, read
-from broken_convnets.commands.score.replay import Transcript, key, main
-from broken_convnets.commands.score.workspace import names_of
+from broken_convnets.commands.score.programs.patch import apply_patch
+from broken_convnets.commands.score.programs.program import corpus_programs
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Request, Status
+from broken_convnets.commands.score.protocol.validation import decode_diagnosis
+from broken_convnets.commands.score.replay import Transcript, main, source_hash
+from broken_convnets.commands.score.programs.workspace import part_names
 from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, case_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.programs.program import CorpusProgram
 
 EXAMPLE = Path(__file__).parent / "data/example_transcript.jsonl"
 CLEAN = {"status": "clean"}
 
 
-def _request(program: Program) -> Request:
-    return Request(program.id, "net.py", program.source, names_of(program.source), "python", 60)
+def _request(program: CorpusProgram) -> Request:
+    return Request(program.id, "net.py", program.source, part_names(program.source), "python", 60)
 
 
 def _requests(seed: int) -> list[Request]:
-    return [_request(program) for program in programs([(0, case_of(Pair()))], seed)]
+    return [_request(program) for program in corpus_programs([(0, case_of(Pair()))], seed)]
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_example_answers_under_any_seed(seed: int) -> None:
     assert answers[HEALTHY].status is Status.CLEAN
     (finding,) = answers[BROKEN].findings
     assert finding.fix is not None
-    assert apply(finding.fix, BROKEN) == HEALTHY
+    assert apply_patch(finding.fix, BROKEN) == HEALTHY
     assert {answer.id for answer in answers.values()} == {item.id for item in _requests(seed)}
 
 
@@ -78,7 +79,7 @@ def test_the_text_goes_before_the_id(transcript: Callable[..., Transcript]) -> N
     (one, _) = _requests(0)
     failed = {"status": "error", "reason": "refused"}
     known = transcript(
-        {"id": one.id, "diagnosis": failed}, {"sha256": key(one.source), "diagnosis": CLEAN}
+        {"id": one.id, "diagnosis": failed}, {"sha256": source_hash(one.source), "diagnosis": CLEAN}
     )
     assert known.answer(one).status is Status.CLEAN
 
@@ -111,7 +112,7 @@ def test_it_speaks_the_protocol_as_an_executable() -> None:
     lines = [msgspec.json.encode(request).decode() for request in _requests(5)]
     done = _run("\n".join(lines), str(EXAMPLE))
     assert (done.returncode, done.stderr) == (0, "")
-    answers = [read(line.encode()) for line in done.stdout.splitlines()]
+    answers = [decode_diagnosis(line.encode()) for line in done.stdout.splitlines()]
     assert [answer.id for answer in answers] == [request.id for request in _requests(5)]
     assert {answer.status for answer in answers} == {Status.FLAGGED, Status.CLEAN}
 

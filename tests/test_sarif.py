@@ -8,24 +8,18 @@ from typing import Any
 
 import jsonschema
 import pytest
-from broken_convnets.commands.score import sarif
-from broken_convnets.commands.score.patch import apply, difference
-from broken_convnets.commands.score.programs import Program, programs
-from broken_convnets.commands.score.protocol import (
-    Diagnosis,
-    Finding,
-    Location,
-    Role,
-    Severity,
-    Status,
-)
-from broken_convnets.commands.score.result import Result
-from broken_convnets.commands.score.sarif.log import SIZE
-from broken_convnets.commands.score.sarif.writing import log
+from broken_convnets.commands.score.sarif.reading import read_sarif
+from broken_convnets.commands.score.sarif.writing import write_sarif
+from broken_convnets.commands.score.programs.patch import apply_patch, unified_diff
+from broken_convnets.commands.score.programs.program import CorpusProgram, corpus_programs
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Location, LocationRole, Severity, Status
+from broken_convnets.commands.score.programs.tool_result import ToolResult
+from broken_convnets.commands.score.sarif.log import SIZE_LIMIT
+from broken_convnets.commands.score.sarif.writing import sarif_log
 from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of
 
-PROGRAMS = programs([(0, case_of(Pair())), (0, control_of(Solo()))], seed=3)
+PROGRAMS = corpus_programs([(0, case_of(Pair())), (0, control_of(Solo()))], seed=3)
 BROKEN_ONE = next(program for program in PROGRAMS if program.truth)
 OTHERS = [program for program in PROGRAMS if program is not BROKEN_ONE]
 NAME = f"net_{BROKEN_ONE.id}.py"
@@ -49,7 +43,7 @@ def _run(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
 def _read(folder: Path, *runs: dict[str, Any]) -> dict[str, Diagnosis]:
     path = folder / "log.sarif"
     path.write_text(json.dumps({"version": "2.1.0", "runs": [*runs]}))
-    return sarif.read(path, PROGRAMS)
+    return read_sarif(path, PROGRAMS)
 
 
 def _one(folder: Path, *runs: dict[str, Any]) -> Diagnosis:
@@ -64,7 +58,7 @@ def test_a_result_is_a_finding_and_no_result_is_clean(tmp_path: Path) -> None:
         properties={"kind": "shape/flatten", "confidence": 0.9},
     )
     found = _read(tmp_path, _run(result))
-    place = Location(LINE, Role.CAUSE, LINE, 9)
+    place = Location(LINE, LocationRole.CAUSE, LINE, 9)
     finding = Finding("wrong", "shape/flatten", Severity.ERROR, "F1", place, "fc")
     assert found[BROKEN_ONE.id] == Diagnosis(Status.FLAGGED, [finding])
     assert {program.id for program in PROGRAMS} == set(found)
@@ -101,7 +95,7 @@ def test_a_result_about_torch_belongs_to_the_program_that_it_relates_to(tmp_path
         _at("torch/nn/functional.py", startLine=2000), relatedLocations=[_at(startLine=LINE)]
     )
     (finding,) = _one(tmp_path, _run(result)).findings
-    assert finding.location == Location(LINE, Role.CAUSE)
+    assert finding.location == Location(LINE, LocationRole.CAUSE)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +157,7 @@ def test_a_message_may_be_a_text_of_the_rule(tmp_path: Path) -> None:
         (_at(), None),
         (_at(startLine=999_999), None),
         ({"physicalLocation": {"region": {"startLine": 3}}}, None),
-        (_at(startLine=4), Location(4, Role.CAUSE)),
+        (_at(startLine=4), Location(4, LocationRole.CAUSE)),
     ],
 )
 def test_a_place_that_is_not_in_the_program_is_left_out(
@@ -212,7 +206,7 @@ def test_a_fix_becomes_a_diff_of_the_program(fix: dict[str, Any], tmp_path: Path
     other = _fix((TWO, "7"), uri="elsewhere.py")
     (finding,) = _one(tmp_path, _run(_result(_at(), fixes=[other, fix]))).findings
     assert finding.fix is not None
-    assert apply(finding.fix, BROKEN) == HEALTHY
+    assert apply_patch(finding.fix, BROKEN) == HEALTHY
 
 
 @pytest.mark.parametrize(
@@ -333,7 +327,7 @@ def test_what_is_no_log_is_refused_in_one_sentence(name: str, tmp_path: Path) ->
     path = tmp_path / "log.sarif"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UsageError, match=reason) as caught:
-        sarif.read(path, PROGRAMS)
+        read_sarif(path, PROGRAMS)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
@@ -342,11 +336,11 @@ def test_what_is_no_log_is_refused_in_one_sentence(name: str, tmp_path: Path) ->
 def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.sarif"
     with pytest.raises(UsageError, match="cannot be read: No such file"):
-        sarif.read(path, PROGRAMS)
+        read_sarif(path, PROGRAMS)
     with path.open("wb") as stream:
-        stream.truncate(SIZE + 1)
+        stream.truncate(SIZE_LIMIT + 1)
     with pytest.raises(UsageError, match="larger than 64 MiB"):
-        sarif.read(path, PROGRAMS)
+        read_sarif(path, PROGRAMS)
 
 
 def test_a_log_of_many_results_and_long_texts_is_cut(tmp_path: Path) -> None:
@@ -363,7 +357,7 @@ def test_a_byte_order_mark_and_null_lists_do_no_harm(tmp_path: Path) -> None:
     document = {"version": "2.1.0", "runs": [_run(_result(_at()) | nothing, invocations=None)]}
     path = tmp_path / "log.sarif"
     path.write_text(json.dumps(document), encoding="utf-8-sig")
-    assert sarif.read(path, PROGRAMS)[BROKEN_ONE.id].status is Status.FLAGGED
+    assert read_sarif(path, PROGRAMS)[BROKEN_ONE.id].status is Status.FLAGGED
 
 
 ANSWERS = {
@@ -375,9 +369,9 @@ ANSWERS = {
                 "shape/flatten",
                 Severity.ERROR,
                 "F1",
-                Location(LINE, Role.SYMPTOM, LINE + 1, 9),
+                Location(LINE, LocationRole.SYMPTOM, LINE + 1, 9),
                 "fc",
-                difference(BROKEN, HEALTHY, NAME),
+                unified_diff(BROKEN, HEALTHY, NAME),
             ),
             Finding("unused", severity=Severity.WARNING),
         ],
@@ -389,26 +383,26 @@ ANSWERS = {
 }
 
 
-def _answered(name: str, program: Program = BROKEN_ONE) -> list[Result]:
+def _answered(name: str, program: Program = BROKEN_ONE) -> list[ToolResult]:
     rest = [item for item in PROGRAMS if item is not program]
     return [
-        Result(program, ANSWERS[name], 0.1),
-        *(Result(item, ANSWERS["quiet"], 0.1) for item in rest),
+        ToolResult(program, ANSWERS[name], 0.1),
+        *(ToolResult(item, ANSWERS["quiet"], 0.1) for item in rest),
     ]
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_is_written_is_valid_and_reads_the_same(name: str, tmp_path: Path) -> None:
     path = tmp_path / "out.sarif"
-    sarif.write(path, "my tool", "1.2", _answered(name))
+    write_sarif(path, "my tool", "1.2", _answered(name))
     jsonschema.validate(json.loads(path.read_text()), SCHEMA)
-    found = sarif.read(path, PROGRAMS)
+    found = read_sarif(path, PROGRAMS)
     assert found.pop(BROKEN_ONE.id) == ANSWERS[name]
     assert list(found.values()) == [ANSWERS["quiet"]] * len(OTHERS)
 
 
 def test_the_schema_of_what_is_written_refuses_what_is_none() -> None:
-    document = log("t", "", _answered("flagged"))
+    document = sarif_log("t", "", _answered("flagged"))
     jsonschema.validate(document, SCHEMA)
     document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["line"] = 1
     with pytest.raises(jsonschema.ValidationError):
@@ -417,10 +411,10 @@ def test_the_schema_of_what_is_written_refuses_what_is_none() -> None:
 
 def test_a_diff_that_does_not_fit_is_not_written() -> None:
     stray = Diagnosis(Status.FLAGGED, [Finding("wrong", fix="@@ -1 +1 @@\n-no\n+yes\n")])
-    (result,) = log("t", "", [Result(BROKEN_ONE, stray, 0.1)])["runs"][0]["results"]
+    (result,) = sarif_log("t", "", [ToolResult(BROKEN_ONE, stray, 0.1)])["runs"][0]["results"]
     assert "fixes" not in result
 
 
 def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written: No such file"):
-        sarif.write(tmp_path / "nowhere" / "out.sarif", "t", "", _answered("quiet"))
+        write_sarif(tmp_path / "nowhere" / "out.sarif", "t", "", _answered("quiet"))

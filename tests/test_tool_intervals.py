@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from broken_convnets.commands.score.intervals import Rate, clustered, difference, phi, rate, wilson
+from broken_convnets.commands.score.metrics.intervals import Rate, clustered, difference, phi, rate, wilson
 
 
 def _rate(count: int, of: int) -> Rate:

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 import fake_tools as fake
 import msgspec
 import pytest
-from broken_convnets.commands.score.answers import read
-from broken_convnets.commands.score.credit import Credit, credits_of
-from broken_convnets.commands.score.intervals import difference
-from broken_convnets.commands.score.programs import Side
-from broken_convnets.commands.score.protocol import Diagnosis, Need, Severity, Status
-from broken_convnets.commands.score.rates import alarms, headline, recall
-from broken_convnets.commands.score.scoring import Score, score
+from broken_convnets.commands.score.metrics.scored_result import score_results
+from broken_convnets.commands.score.metrics.credit import Credit, credits
+from broken_convnets.commands.score.metrics.intervals import difference
+from broken_convnets.commands.score.programs.program import ProgramRole
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Need, Severity, Status
+from broken_convnets.commands.score.metrics.detection import false_positives, recall, youden_j
+from broken_convnets.commands.score.metrics.score import Score, compute_score
 from fake_tools import ask, finding, flag
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.intervals import Rate
-    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.metrics.intervals import Rate
+    from broken_convnets.commands.score.programs.program import CorpusProgram
 
 PROGRAMS = fake.programs(cases=48, controls=24)
 MODEL, SOURCE = frozenset({Need.MODEL}), frozenset({Need.SOURCE})
 
 
 def _score(tool: fake.FakeTool, needs: frozenset[Need] = SOURCE) -> Score:
-    return score(ask(tool, PROGRAMS), ask(fake.traceback, PROGRAMS), needs=needs)
+    return compute_score(ask(tool, PROGRAMS), ask(fake.traceback, PROGRAMS), needs=needs)
 
 
 def _shares(found: Score) -> dict[str, float | None]:
@@ -92,14 +92,14 @@ def test_who_declines_everything_has_no_rate() -> None:
 
 
 def test_no_results_are_no_score() -> None:
-    found = score([])
+    found = compute_score([])
     assert found.headline.value is None
     assert found.seconds is None
 
 
-def _covers_nothing(tools: list[fake.FakeTool], asked: list[Program]) -> float:
+def _covers_nothing(tools: list[fake.FakeTool], asked: list[CorpusProgram]) -> float:
     """Return the share of tools whose headline's interval holds 0."""
-    found = [headline(list(read(ask(tool, asked), SOURCE).values())) for tool in tools]
+    found = [youden_j(list(score_results(ask(tool, asked), SOURCE).values())) for tool in tools]
     return sum(one.low <= 0 <= one.high for one in found) / len(found)
 
 
@@ -118,9 +118,9 @@ def test_a_tool_that_guesses_which_twin_is_broken_is_within_its_interval(control
 def test_programs_without_a_twin_reduce_the_correlation_of_recall_and_false_alarms(
     controls: int, thinned: float
 ) -> None:
-    answers = read(ask(fake.one_of_two(1), fake.programs(48, controls)), SOURCE)
-    found = headline(list(answers.values()))
-    rates = recall(list(answers.values())).all, alarms(list(answers.values())).all
+    answers = score_results(ask(fake.one_of_two(1), fake.programs(48, controls)), SOURCE)
+    found = youden_j(list(answers.values()))
+    rates = recall(list(answers.values())).all, false_positives(list(answers.values())).all
     opposite = -1.0  # exactly one side of each pair is flagged
     expected = difference(*rates, opposite * thinned)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
@@ -144,7 +144,7 @@ def test_lift_is_nothing_for_who_flags_what_raises() -> None:
 
 
 def test_lift_names_what_is_gained_and_lost() -> None:
-    def silent_only(program: Program) -> Diagnosis:
+    def silent_only(program: CorpusProgram) -> Diagnosis:
         known = program.truth
         return fake.oracle(program) if known and known.silent else fake.CLEAN
 
@@ -158,14 +158,14 @@ def test_lift_names_what_is_gained_and_lost() -> None:
 
 
 def test_what_either_declines_is_not_compared() -> None:
-    found = score(ask(fake.always_no, PROGRAMS), ask(fake.unsupported, PROGRAMS)).lift
+    found = compute_score(ask(fake.always_no, PROGRAMS), ask(fake.unsupported, PROGRAMS)).lift
     assert found is not None
     assert (found.of, found.flags.lost) == (0, [])
-    assert score(ask(fake.always_no, PROGRAMS)).lift is None
+    assert compute_score(ask(fake.always_no, PROGRAMS)).lift is None
 
 
 def test_declined_programs_leave_the_rates_and_stay_in_the_coverage() -> None:
-    def loud_only(program: Program) -> Diagnosis:
+    def loud_only(program: CorpusProgram) -> Diagnosis:
         known = program.truth
         return fake.DECLINED if known and known.silent else fake.oracle(program)
 
@@ -227,7 +227,7 @@ def test_who_runs_less_is_early_more_often(needs: set[Need], of: int | None) -> 
 )
 def test_the_kind_is_worth_a_point_and_its_topic_half_of_it(kind: str, points: float) -> None:
     (broken, _) = fake.programs(1)
-    found = score(ask(lambda _: flag(finding("shape/kind", kind=kind)), [broken])).cause
+    found = compute_score(ask(lambda _: flag(finding("shape/kind", kind=kind)), [broken])).cause
     assert (found.points.count, found.points.of) == (points, 1)
     assert found.exact.count == (points == 1)
     assert found.topic.count == (points > 0)
@@ -237,10 +237,10 @@ def test_only_the_best_finding_counts() -> None:
     (broken, _) = fake.programs(1)
     shotgun = [finding(line=line, kind="loss", module="fc") for line in range(1, 40)]
     right = finding(line=fake.CAUSE, kind="shape/kind", module="conv")
-    found = score(ask(lambda _: flag(*shotgun, right), [broken]))
+    found = compute_score(ask(lambda _: flag(*shotgun, right), [broken]))
     assert found.place.cause.count == found.place.module.count == found.cause.points.count == 0
     warning = finding(line=1, kind="loss", severity=Severity.WARNING)
-    found = score(ask(lambda _: flag(warning, finding(), right), [broken]))
+    found = compute_score(ask(lambda _: flag(warning, finding(), right), [broken]))
     assert found.place.cause.count == found.place.module.count == 1
     assert found.cause.points.count == 0  # the best alarm names no kind
 
@@ -253,7 +253,7 @@ def test_naming_no_layer_earns_no_credit_where_the_failure_is_in_no_layer() -> N
     ]
     assert len(outside) == 3
     for result in outside:
-        assert Credit.MODULE not in credits_of(result, SOURCE)
+        assert Credit.MODULE not in credits(result, SOURCE)
 
 
 def test_a_symptom_is_no_cause() -> None:
@@ -283,7 +283,7 @@ def test_words_that_twins_have_in_common_tell_nothing_apart(
     fixed: str,
     apart: bool,  # noqa: FBT001  (a parameter of the test)
 ) -> None:
-    def tool(program: Program) -> Diagnosis:
+    def tool(program: CorpusProgram) -> Diagnosis:
         message = broken if program.truth else fixed
         return flag(finding(message.replace("{id}", program.id)))
 
@@ -319,7 +319,7 @@ def test_lists_name_every_miss_and_every_false_alarm() -> None:
 
 
 def _robust(tool: fake.FakeTool) -> Score:
-    return score(ask(tool, fake.programs(cases=24, controls=6, variants=4)))
+    return compute_score(ask(tool, fake.programs(cases=24, controls=6, variants=4)))
 
 
 def test_who_learned_the_corpus_by_heart_is_not_robust() -> None:
@@ -338,7 +338,7 @@ def test_who_sees_through_variants_is_robust() -> None:
     assert found.same.share == found.kept.share == found.variants.share == 1
     assert found.same.of == 4 * 54
     assert found.kept.low == pytest.approx(
-        score(ask(fake.oracle, fake.programs(24))).recall.all.low
+        compute_score(ask(fake.oracle, fake.programs(24))).recall.all.low
     )
 
 
@@ -346,7 +346,7 @@ def test_who_sees_through_variants_is_robust() -> None:
     "change", [{"location": None}, {"kind": "loss"}, {"severity": Severity.WARNING}]
 )
 def test_another_place_or_kind_is_another_verdict(change: dict[str, object]) -> None:
-    def tool(program: Program) -> Diagnosis:
+    def tool(program: CorpusProgram) -> Diagnosis:
         found = fake.oracle(program)
         if not program.variant or not program.truth:
             return found
@@ -368,48 +368,48 @@ def test_who_never_answers_is_not_robust(tool: fake.FakeTool) -> None:
 def test_variants_do_not_enter_the_other_figures() -> None:
     originals, all_of_them = fake.programs(24), fake.programs(24, variants=3)
     for tool in (fake.oracle, fake.learned_by_heart):
-        alone, beside = score(ask(tool, originals)), score(ask(tool, all_of_them))
+        alone, beside = compute_score(ask(tool, originals)), compute_score(ask(tool, all_of_them))
         assert beside.robustness is not None
         assert msgspec.structs.replace(beside, robustness=None) == alone
-    assert score(ask(fake.oracle, originals)).robustness is None
+    assert compute_score(ask(fake.oracle, originals)).robustness is None
 
 
 def test_two_results_for_one_program_are_refused() -> None:
     results = ask(fake.oracle, PROGRAMS[:2])
     with pytest.raises(ValueError, match=r"two results for shape/case_000$"):
-        score([*results, results[0]])
+        compute_score([*results, results[0]])
 
 
 def test_a_score_survives_json() -> None:
     results = ask(fake.coin(0.5, 3), fake.programs(9, controls=2, variants=1))
-    found = score(results, results, needs=SOURCE, tool="t", version="1")
+    found = compute_score(results, results, needs=SOURCE, tool="t", version="1")
     assert msgspec.json.decode(msgspec.json.encode(found), type=Score) == found
 
 
 def test_the_order_of_results_and_findings_after_the_best_change_nothing() -> None:
     results = ask(fake.coin(0.4, 5), fake.programs(20, controls=5, variants=2))
     shuffled = random.Random(7).sample(results, len(results))  # noqa: S311  (repeatable)
-    assert score(shuffled, results) == score(results, shuffled)
+    assert compute_score(shuffled, results) == compute_score(results, shuffled)
 
 
 def test_more_alarms_never_help_and_more_hits_never_hurt() -> None:
     draw = random.Random(11)  # noqa: S311  (repeatable)
     for _ in range(40):
         results = ask(fake.coin(draw.random(), draw.randrange(99)), PROGRAMS)
-        before = score(results).headline.value
+        before = compute_score(results).headline.value
         at = draw.randrange(len(results))
         if results[at].diagnosis.status is Status.FLAGGED:
             continue
         results[at] = dataclasses.replace(results[at], diagnosis=flag())
-        after = score(results).headline.value
+        after = compute_score(results).headline.value
         assert before is not None
         assert after is not None
-        assert (after > before) == (results[at].program.side is Side.BROKEN)
+        assert (after > before) == (results[at].program.side is ProgramRole.BROKEN)
 
 
 def test_thousands_of_results_take_less_than_a_second() -> None:
     results = ask(fake.oracle, fake.programs(200, variants=9))
     assert len(results) == 4_000
     start = time.process_time()
-    score(results, ask(fake.traceback, fake.programs(200)))
+    compute_score(results, ask(fake.traceback, fake.programs(200)))
     assert time.process_time() - start < 1

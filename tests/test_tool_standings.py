@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING
 import fake_tools as fake
 import msgspec
 import pytest
-from broken_convnets.commands.score import baseline
+from broken_convnets.commands.score import record
 from broken_convnets.commands.score.leaderboard import escaped, page
-from broken_convnets.commands.score.protocol import Need, Severity
-from broken_convnets.commands.score.scoreboard import LISTED, lines
-from broken_convnets.commands.score.scoring import Score, score
+from broken_convnets.commands.score.protocol.messages import Need, Severity
+from broken_convnets.commands.score.report import LISTED, report_lines
+from broken_convnets.commands.score.metrics.score import Score, compute_score
 from fake_tools import ask, finding, flag
 from markdown_it import MarkdownIt
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.programs import Program
-    from broken_convnets.commands.score.protocol import Diagnosis
-    from broken_convnets.commands.score.result import Result
+    from broken_convnets.commands.score.programs.program import CorpusProgram
+    from broken_convnets.commands.score.protocol.messages import Diagnosis
+    from broken_convnets.commands.score.programs.tool_result import ToolResult
 
 PROGRAMS = fake.programs(cases=48, controls=24, variants=1)
 SOURCE = frozenset({Need.SOURCE})
 EVIL = "a|b<script>alert(1)</script>`x`[y](https://evil.example)*_~\n\\| www.evil.example \x1b[2J"
 
 
-def _asked(tool: fake.FakeTool) -> tuple[Score, list[Result]]:
+def _asked(tool: fake.FakeTool) -> tuple[Score, list[ToolResult]]:
     results = ask(tool, PROGRAMS)
-    return score(results, ask(fake.traceback, PROGRAMS), SOURCE), results
+    return compute_score(results, ask(fake.traceback, PROGRAMS), SOURCE), results
 
 
 def _screen(tool: fake.FakeTool, width: int = 120) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    for line in lines(*_asked(tool)):
+    for line in report_lines(*_asked(tool)):
         console.print(line)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -89,7 +89,7 @@ def test_words_of_a_tool_move_no_cursor_and_are_no_markup(width: int) -> None:
 
 def test_without_results_the_figures_are_still_there() -> None:
     console = Console(file=io.StringIO())
-    for line in lines(score([])):
+    for line in report_lines(compute_score([])):
         console.print(line)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().count("no rate") > 5
@@ -97,7 +97,7 @@ def test_without_results_the_figures_are_still_there() -> None:
 
 def test_the_page_orders_by_what_is_sure_and_marks_the_baseline() -> None:
     one = ask(fake.oracle, fake.programs(1, controls=1))
-    lucky = score(one, one, SOURCE, tool="lucky")
+    lucky = compute_score(one, one, SOURCE, tool="lucky")
     assert lucky.headline.value == 1
     scores = [
         _named(fake.unsupported, "mute"),
@@ -140,7 +140,7 @@ def test_a_version_stays_readable() -> None:
     assert len(escaped("x" * 10_000)) < 200
 
 
-def _after_a_warning(program: Program) -> Diagnosis:
+def _after_a_warning(program: CorpusProgram) -> Diagnosis:
     """Say a mild word first, then what the oracle says."""
     found = fake.oracle(program)
     mild = finding("perhaps", severity=Severity.WARNING)
@@ -165,10 +165,10 @@ def test_what_a_book_keeps_is_enough_for_the_page(tool: fake.FakeTool) -> None:
     text = "".join(f"line {number}\n" for number in range(30))
     asked = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
     results, base = ask(tool, asked), ask(fake.traceback, asked)
-    said = baseline.programs_said(results, SOURCE)
-    made = baseline.ToolBook("t", "1", [Need.SOURCE], [], "2.14.1", baseline.misses(said), said)
-    kept = baseline.results_of(made, asked)
-    scores = [score(one, base, SOURCE, tool="t") for one in (results, kept)]
+    said = record.recorded_programs(results, SOURCE)
+    made = record.ToolRecord("t", "1", [Need.SOURCE], [], "2.14.1", record.misses(said), said)
+    kept = record.recorded_results(made, asked)
+    scores = [compute_score(one, base, SOURCE, tool="t") for one in (results, kept)]
     if tool is not _after_a_warning:
         assert page(scores[:1], "traceback") == page(scores[1:], "traceback")
     # Of several findings a book keeps one.

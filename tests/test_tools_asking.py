@@ -10,22 +10,14 @@ from typing import TYPE_CHECKING
 import jsonschema
 import msgspec
 import pytest
-from broken_convnets.commands.score import protocol, run_tool
-from broken_convnets.commands.score.programs import Program, Side, programs
-from broken_convnets.commands.score.protocol import (
-    Diagnosis,
-    Finding,
-    Need,
-    ProtocolError,
-    Severity,
-    Status,
-    checked,
-    read,
-    schema,
-)
-from broken_convnets.commands.score.requests import Asking, describe
-from broken_convnets.commands.score.tool import Tool
-from broken_convnets.commands.score.tool_report import ToolRef, ToolReport
+from broken_convnets.commands.score import in_child
+from broken_convnets.commands.score.protocol import messages
+from broken_convnets.commands.score.programs.program import CorpusProgram, ProgramRole, corpus_programs
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Severity, Status, json_schema
+from broken_convnets.commands.score.protocol.validation import ProtocolError, decode_diagnosis, validated
+from broken_convnets.commands.score.requests import ToolClient, describe_tool
+from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
 from broken_convnets.errors import UsageError
 from broken_convnets.observe.runner import PRELOAD
 from broken_convnets.sandbox.fork_client import ForkServer
@@ -48,19 +40,19 @@ def runner() -> Iterator[ForkServer]:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[CorpusProgram]:
     corpus = corpus_of(tmp_path_factory.mktemp("corpus"), {"healthy/pair": Pair()})
-    return programs([(0, entry) for entry in corpus.entries.values()], seed=7)
+    return corpus_programs([(0, entry) for entry in corpus.entries.values()], seed=7)
 
 
 def _diagnoses(
-    runner: ForkServer, asked: list[Program], folder: Path, text: str, **more: object
+    runner: ForkServer, asked: list[CorpusProgram], folder: Path, text: str, **more: object
 ) -> list[Diagnosis]:
     told = msgspec.structs.replace(ToolReport(needs=[Need.SOURCE]), **more)
     script = folder / "tool.py"
     script.write_text(text)
     ref = ToolRef("fake", [sys.executable, str(script)], told.needs, told.batch)
-    results = list(Asking(runner, ref, told, seconds=5).ask(asked))
+    results = list(ToolClient(runner, ref, told, seconds=5).ask(asked))
     assert {result.program.id for result in results} == {program.id for program in asked}
     return [result.diagnosis for result in results]
 
@@ -87,7 +79,7 @@ def _answering(answer: str) -> str:
     ],
 )
 def test_what_is_no_answer_is_an_error_with_its_reason(
-    runner: ForkServer, asked: list[Program], tmp_path: Path, text: str, reason: str
+    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path, text: str, reason: str
 ) -> None:
     for diagnosis in _diagnoses(runner, asked, tmp_path, text):
         assert diagnosis.status is Status.ERROR
@@ -96,16 +88,16 @@ def test_what_is_no_answer_is_an_error_with_its_reason(
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_an_answer_is_taken_alone_and_in_batches(
-    runner: ForkServer, asked: list[Program], tmp_path: Path, batch: int
+    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path, batch: int
 ) -> None:
     found = _diagnoses(runner, asked, tmp_path, _answering(CLEAN), batch=batch)
     assert [diagnosis.status for diagnosis in found] == [Status.CLEAN, Status.CLEAN]
 
 
 def test_one_program_that_kills_a_batch_spoils_no_other(
-    runner: ForkServer, asked: list[Program], tmp_path: Path
+    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
-    broken = next(program for program in asked if program.side is Side.BROKEN)
+    broken = next(program for program in asked if program.side is ProgramRole.BROKEN)
     text = READS + (
         "for request in requests:\n"
         f"    if request['id'] == '{broken.id}':\n"
@@ -117,7 +109,7 @@ def test_one_program_that_kills_a_batch_spoils_no_other(
 
 
 def test_a_request_says_nothing_of_the_corpus(
-    runner: ForkServer, asked: list[Program], tmp_path: Path
+    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
     text = READS + (
         "import os\n"
@@ -133,7 +125,7 @@ def test_a_request_says_nothing_of_the_corpus(
 
 
 def test_a_traceback_comes_where_it_is_asked_for_and_only_there(
-    runner: ForkServer, asked: list[Program], tmp_path: Path
+    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
     told = READS + (
         "for request in requests:\n"
@@ -151,13 +143,13 @@ def test_a_traceback_comes_where_it_is_asked_for_and_only_there(
 
 def test_a_tool_that_is_not_there_is_said_before_anything_runs(runner: ForkServer) -> None:
     with pytest.raises(UsageError, match=r"^there is no tool called 'nobody': choose from"):
-        describe(runner, ToolRef("nobody"))
+        describe_tool(runner, ToolRef("nobody"))
 
 
 def test_ids_and_order_follow_from_the_seed_and_tell_nothing(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, {f"healthy/pair_{number}": Pair() for number in range(8)})
     entries = [(0, entry) for entry in corpus.entries.values()]
-    one, again, other = (programs(entries, seed) for seed in (7, 7, 8))
+    one, again, other = (corpus_programs(entries, seed) for seed in (7, 7, 8))
     assert one == again
     assert not {program.id for program in one} & {program.id for program in other}
     assert len({program.id for program in one}) == 16
@@ -165,25 +157,25 @@ def test_ids_and_order_follow_from_the_seed_and_tell_nothing(tmp_path: Path) -> 
 
 
 def test_requests_and_diagnoses_are_what_the_json_schema_says() -> None:
-    validator = jsonschema.Draft202012Validator(schema())
-    validator.check_schema(schema())
+    validator = jsonschema.Draft202012Validator(json_schema())
+    validator.check_schema(json_schema())
     good = Diagnosis(Status.FLAGGED, [Finding("no", severity=Severity.ERROR)])
     validator.validate(json.loads(msgspec.json.encode(good)))
     for sick in ('{"status": "maybe"}', '{"status": "clean", "sure": true}', '{"findings": []}'):
         with pytest.raises(jsonschema.ValidationError):
             validator.validate(json.loads(sick))
         with pytest.raises(ProtocolError):
-            read(sick.encode())
+            decode_diagnosis(sick.encode())
 
 
 def test_the_schema_in_the_package_is_the_protocol() -> None:
-    kept = Path(str(protocol.__file__)).with_name(f"protocol-{protocol.VERSION}.schema.json")
-    assert json.loads(kept.read_text()) == schema(), "broken-convnets score --schema > that file"
+    kept = Path(str(messages.__file__)).with_name(f"protocol-{protocol.VERSION}.schema.json")
+    assert json.loads(kept.read_text()) == json_schema(), "broken-convnets score --schema > that file"
 
 
 def test_an_error_among_the_findings_of_a_clean_program_is_a_contradiction() -> None:
     with pytest.raises(ProtocolError, match="clean, and a finding of severity error"):
-        checked(Diagnosis(Status.CLEAN, [Finding("no")]))
+        validated(Diagnosis(Status.CLEAN, [Finding("no")]))
 
 
 @pytest.fixture
@@ -208,21 +200,21 @@ def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         tool.name = name
         return tool
 
-    monkeypatch.setattr(run_tool, "bundled", lambda: ["works", "fails", "missing"])
-    monkeypatch.setattr(run_tool, "find", find)
+    monkeypatch.setattr(in_child, "bundled", lambda: ["works", "fails", "missing"])
+    monkeypatch.setattr(in_child, "find", find)
     monkeypatch.setattr("broken_convnets.commands.score.run_tool.freeze_heap", lambda: None)
-    run_tool.prepare_tool.cache_clear()
+    in_child.prepare_tool.cache_clear()
     yield seen
-    run_tool.prepare_tool.cache_clear()
+    in_child.prepare_tool.cache_clear()
 
 
 def test_a_bundled_tool_is_prepared_once(preparing: list[str]) -> None:
     for name in ("works", "works", "fails", "fails"):
-        run_tool.prepare_tool(name)
+        in_child.prepare_tool(name)
     assert preparing == ["works", "fails"]
 
 
 def test_no_other_code_is_let_into_the_process_that_forks(preparing: list[str]) -> None:
-    run_tool.prepare_tool("missing")
-    run_tool.prepare_tool("announced")
+    in_child.prepare_tool("missing")
+    in_child.prepare_tool("announced")
     assert preparing == []

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.score.checkpoint import Unfinished
+from broken_convnets.commands.score.checkpoint import Checkpoint
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.util import cache
 
@@ -128,8 +128,8 @@ def test_an_interrupted_run_goes_on_and_forgets_when_it_is_done(
         if Stop.left == 0:
             raise KeyboardInterrupt
 
-    keeps = Unfinished.add
-    monkeypatch.setattr(Unfinished, "add", stops)
+    keeps = Checkpoint.add
+    monkeypatch.setattr(Checkpoint, "add", stops)
     monkeypatch.setattr(
         "broken_convnets.commands.score.survey.open_torch_runner", ForkServer
     )  # one that may be left
@@ -162,7 +162,7 @@ def test_several_tools_are_asked_in_one_go(
 def test_an_interruption_in_the_second_tool_keeps_the_first(
     score: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeps, left = Unfinished.add, [3 + 1]
+    keeps, left = Checkpoint.add, [3 + 1]
 
     def stops(self: object, result: object) -> None:
         keeps(self, result)  # type: ignore[arg-type]  # it is patched in as a method
@@ -170,7 +170,7 @@ def test_an_interruption_in_the_second_tool_keeps_the_first(
         if not left[0]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Unfinished, "add", stops)
+    monkeypatch.setattr(Checkpoint, "add", stops)
     monkeypatch.setattr(
         "broken_convnets.commands.score.survey.open_torch_runner", ForkServer
     )  # one that may be left

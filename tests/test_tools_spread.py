@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.commands.score import executors
-from broken_convnets.commands.score.programs import programs
-from broken_convnets.commands.score.protocol import Need
-from broken_convnets.commands.score.requests import Asking
-from broken_convnets.commands.score.tool_report import ToolRef, ToolReport
+from broken_convnets.commands.score.programs.program import corpus_programs
+from broken_convnets.commands.score.protocol.messages import Need
+from broken_convnets.commands.score.requests import ToolClient
+from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
 from broken_convnets.errors import UsageError
 from broken_convnets.observe.runner import runtime_of
 from broken_convnets.sandbox.job import Limits
@@ -26,8 +26,8 @@ from kit import Pair, Solo, corpus_of, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from broken_convnets.commands.score.programs import Program
-    from broken_convnets.commands.score.protocol import Diagnosis
+    from broken_convnets.commands.score.programs.program import CorpusProgram
+    from broken_convnets.commands.score.protocol.messages import Diagnosis
     from broken_convnets.sandbox.runner import Runner
 
 LIMITS = Limits(seconds=20, memory_bytes=1 << 30)
@@ -45,22 +45,22 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[CorpusProgram]:
     pairs: dict[str, Pair | Solo] = {f"healthy/pair_{number}": Pair() for number in range(40)}
     corpus = corpus_of(tmp_path_factory.mktemp("corpus"), pairs)
-    return programs([(0, entry) for entry in corpus.entries.values()], seed=0)
+    return corpus_programs([(0, entry) for entry in corpus.entries.values()], seed=0)
 
 
-def _answers(runner: Runner, asked: list[Program], folder: Path) -> dict[str, Diagnosis]:
+def _answers(runner: Runner, asked: list[CorpusProgram], folder: Path) -> dict[str, Diagnosis]:
     script = folder / "tool.py"
     script.write_text(COUNTS)
     ref = ToolRef("counts", [sys.executable, str(script)], [Need.SOURCE])
-    results = Asking(runner, ref, ToolReport(needs=[Need.SOURCE]), seconds=20).ask(asked)
+    results = ToolClient(runner, ref, ToolReport(needs=[Need.SOURCE]), seconds=20).ask(asked)
     return {result.program.id: result.diagnosis for result in results}
 
 
 def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
-    server: Runner, asked: list[Program], tmp_path: Path
+    server: Runner, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
     here = _answers(server, asked, tmp_path)
     assert len(here) == 80
@@ -71,7 +71,7 @@ def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
         Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
-        with executors.Spread(client.get_executor(retries=3), LIMITS) as runner:
+        with executors.ExecutorRunner(client.get_executor(retries=3), LIMITS) as runner:
             killer = threading.Timer(1.0, os.kill, (pids[0], signal.SIGKILL))
             killer.start()
             there = _answers(runner, asked, tmp_path)
@@ -80,8 +80,8 @@ def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
         assert pids[0] not in client.run(os.getpid).values()
 
 
-def test_any_executor_will_do(server: Runner, asked: list[Program], tmp_path: Path) -> None:
-    with executors.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
+def test_any_executor_will_do(server: Runner, asked: list[CorpusProgram], tmp_path: Path) -> None:
+    with executors.ExecutorRunner(ThreadPoolExecutor(1), LIMITS) as runner:
         assert runtime_of(runner).torch == runtime_of(server).torch
         few = asked[:4]
         assert _answers(runner, few, tmp_path) == _answers(server, few, tmp_path)
@@ -93,7 +93,7 @@ def test_a_runner_is_closed_when_its_thread_is_gone(
     closed = threading.Event()
     opened = SimpleNamespace(close=closed.set)
     monkeypatch.setattr(executors, "open_torch_runner", lambda _: opened)
-    with executors.Spread(ThreadPoolExecutor(1), LIMITS) as runner:
+    with executors.ExecutorRunner(ThreadPoolExecutor(1), LIMITS) as runner:
         assert not closed.is_set()
     del runner
     assert wait_for(lambda: gc.collect() >= 0 and closed.is_set(), 20)
@@ -102,4 +102,4 @@ def test_a_runner_is_closed_when_its_thread_is_gone(
 @pytest.mark.parametrize("spec", ["nonsense", "no_such_module:make", "os:no_such", "os:getcwd"])
 def test_what_gives_no_executor_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match=rf"^--executor {spec}: "):
-        executors.named(spec)
+        executors.load_executor(spec)

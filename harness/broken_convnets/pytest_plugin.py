@@ -1,7 +1,7 @@
-"""Test a diagnostic tool on the corpus: fixtures for the tool's own test suite.
+"""Fixtures for the test suite of a diagnostic tool: the programs of the corpus.
 
-pytest finds them where this package is installed. A suite that does not ask for them pays
-nothing: the corpus is read when a test does, and torch never is.
+pytest finds the plugin wherever this package is installed. It reads the corpus only for tests
+that use the fixtures, and never imports torch.
 """
 
 from __future__ import annotations
@@ -16,62 +16,61 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from broken_convnets.commands.score.programs import Program, Truth
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.programs.program import CorpusProgram, GroundTruth
+    from broken_convnets.commands.score.protocol.messages import Request
 
 PAIR = ("broken_convnet", "fixed_convnet")
 CONTROL = "control_convnet"
-SEED = 0  # of the opaque names; a test may well know them
+SEED = 0  # of the opaque ids
 SECONDS = 60.0
-CHOSEN = pytest.StashKey["dict[str, dict[str, Program]]"]()
+SELECTED = pytest.StashKey["dict[str, dict[str, CorpusProgram]]"]()
 
 
 @dataclass(frozen=True)
 class ConvNet:
-    """One program of the corpus, in a folder of its own.
+    """One program of the corpus, in its own folder.
 
-    `path` and `request` tell a tool nothing of what the program is. `id`, that of the corpus,
-    and `truth` (None for a healthy program) are for the assertions of the test.
+    `path` and `request` do not reveal what the program is. `id`, the id in the corpus, and
+    `truth`, None for a healthy program, are for the assertions of the test.
     """
 
     id: str
     source: str
     path: Path
     request: Request
-    truth: Truth | None
+    truth: GroundTruth | None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that chooses."""
+    """Add the option --convnets."""
     group = parser.getgroup("broken-convnets", "the programs of Broken ConvNets")
     group.addoption(
         "--convnets",
         default="",
         metavar="IDS",
-        help="ids, topics or globs, with commas between (default: all)",
+        help="comma-separated ids, topics or globs of the corpus (default: all)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the corpus early where some of it is chosen: a mistake there ends the session."""
+    """Check the value of --convnets before the tests are collected."""
     if config.getoption("convnets"):
-        _chosen(config)
+        _selected(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for programs once for each of them, under the ids of the corpus.
+    """Parametrize a test that uses the fixtures by the programs, with their ids.
 
-    A test that asks for a broken program and a fixed one gets the two sides of one case.
+    A test that uses both `broken_convnet` and `fixed_convnet` gets the pair of one case.
     """
     pair = [name for name in PAIR if name in metafunc.fixturenames]
     if pair:
-        cases = [found for found in _chosen(metafunc.config).values() if CONTROL not in found]
-        values = [[found[name] for name in pair] for found in cases]
+        cases = [one for one in _selected(metafunc.config).values() if CONTROL not in one]
+        values = [[case[name] for name in pair] for case in cases]
         metafunc.parametrize(pair, values, indirect=True, ids=[row[0].entry for row in values])
     if CONTROL in metafunc.fixturenames:
-        controls = [
-            found[CONTROL] for found in _chosen(metafunc.config).values() if CONTROL in found
-        ]
+        selected = _selected(metafunc.config).values()
+        controls = [one[CONTROL] for one in selected if CONTROL in one]
         ids = [program.entry for program in controls]
         metafunc.parametrize(CONTROL, controls, indirect=True, ids=ids)
 
@@ -80,34 +79,38 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def broken_convnet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> ConvNet:
-    """Give each broken program of the corpus in turn."""
-    return _laid_out(request.param, tmp_path_factory)
+    """Each broken program of the corpus."""
+    return _written(request.param, tmp_path_factory)
 
 
 @pytest.fixture
 def fixed_convnet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> ConvNet:
-    """Give each fixed program in turn, which differs from a broken one by the fix alone."""
-    return _laid_out(request.param, tmp_path_factory)
+    """Each fixed program, which differs from a broken one only by the fix."""
+    return _written(request.param, tmp_path_factory)
 
 
 @pytest.fixture
 def control_convnet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> ConvNet:
-    """Give each program in turn that looks broken and works."""
-    return _laid_out(request.param, tmp_path_factory)
+    """Each control: a program that looks broken but works."""
+    return _written(request.param, tmp_path_factory)
 
 
-def _chosen(config: pytest.Config) -> dict[str, dict[str, Program]]:
-    """Return the programs of each chosen entry, by the fixture that gives them."""
-    from broken_convnets.commands.score.programs import is_here, programs  # noqa: PLC0415  (likewise)
-    from broken_convnets.corpus.entries import default_root, load  # noqa: PLC0415  (most suites never come here)
-    from broken_convnets.errors import UsageError  # noqa: PLC0415  (likewise)
+def _selected(config: pytest.Config) -> dict[str, dict[str, CorpusProgram]]:
+    """Return the programs of each selected entry, by fixture name."""
+    # Imported here, because most test suites do not use the fixtures.
+    from broken_convnets.commands.score.programs.program import (  # noqa: PLC0415  (see above)
+        applies_to,
+        corpus_programs,
+    )
+    from broken_convnets.corpus.entries import default_root, load  # noqa: PLC0415  (see above)
+    from broken_convnets.errors import UsageError  # noqa: PLC0415  (see above)
 
-    if CHOSEN not in config.stash:
-        corpus, release = load(default_root()), _release()
+    if SELECTED not in config.stash:
+        corpus, release = load(default_root()), _torch_release()
         patterns = [text for text in config.getoption("convnets").split(",") if text]
         try:
             names = corpus.select(patterns)
@@ -117,29 +120,31 @@ def _chosen(config: pytest.Config) -> dict[str, dict[str, Program]]:
         entries = [
             entry
             for name in names
-            if (entry := corpus.entries.get(name)) and is_here(entry, release)
+            if (entry := corpus.entries.get(name)) and applies_to(entry, release)
         ]
-        found: dict[str, dict[str, Program]] = {entry.id: {} for entry in entries}
-        for program in programs([(0, entry) for entry in entries], SEED, release):
-            found[program.entry][f"{program.side}_convnet"] = program
-        config.stash[CHOSEN] = found
-    return config.stash[CHOSEN]
+        selected: dict[str, dict[str, CorpusProgram]] = {entry.id: {} for entry in entries}
+        for program in corpus_programs([(0, entry) for entry in entries], SEED, release):
+            selected[program.entry][f"{program.role}_convnet"] = program
+        config.stash[SELECTED] = selected
+    return config.stash[SELECTED]
 
 
-def _laid_out(program: Program, folders: pytest.TempPathFactory) -> ConvNet:
-    """Write a program where not even the path, which a test's own would, names the case."""
-    from broken_convnets.commands.score.protocol import Request  # noqa: PLC0415  (likewise)
-    from broken_convnets.commands.score.workspace import lay_out, names_of  # noqa: PLC0415  (as above)
-
-    path = lay_out(program.id, program.source, folders.mktemp("convnets"))
-    request = Request(
-        program.id, str(path), program.source, names_of(program.source), sys.executable, SECONDS
+def _written(program: CorpusProgram, folders: pytest.TempPathFactory) -> ConvNet:
+    """Write a program to a folder whose path, unlike `tmp_path`, does not name the case."""
+    from broken_convnets.commands.score.programs.workspace import (  # noqa: PLC0415  (only for tests that use the fixtures)
+        part_names,
+        write_workspace,
     )
+    from broken_convnets.commands.score.protocol.messages import Request  # noqa: PLC0415  (likewise)
+
+    path = write_workspace(program.id, program.source, folders.mktemp("convnets"))
+    names = part_names(program.source)
+    request = Request(program.id, str(path), program.source, names, sys.executable, SECONDS)
     return ConvNet(program.entry, program.source, path, request, program.truth)
 
 
-def _release() -> str:
-    """Return which torch is installed, without loading it; empty for none."""
+def _torch_release() -> str:
+    """Return the version of the installed torch without importing it; empty if not installed."""
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:

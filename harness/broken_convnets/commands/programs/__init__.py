@@ -1,1 +1,1 @@
-"""The `programs` command: write programs for a diagnostic tool that runs elsewhere."""
+"""The `programs` command: write the programs of the corpus for a tool that runs elsewhere."""

@@ -1,1 +1,1 @@
-"""Ask diagnostic tools about the programs of the corpus, and score what they answer."""
+"""The `score` command: run diagnostic tools on the programs of the corpus and score the results."""

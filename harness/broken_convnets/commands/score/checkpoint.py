@@ -1,4 +1,4 @@
-"""Keep what a tool has said so far, so that an interrupted run goes on where it was."""
+"""Save the answers of a tool as they arrive, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -8,54 +8,55 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from broken_convnets.commands.score.protocol import Diagnosis
-from broken_convnets.commands.score.result import Result
+from broken_convnets.commands.score.programs.tool_result import ToolResult
+from broken_convnets.commands.score.protocol.messages import Diagnosis
 from broken_convnets.util.cache import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.programs.program import CorpusProgram
 
 
-class Line(Struct, frozen=True):
-    """One answer, as a line of the file."""
+class SavedAnswer(Struct, frozen=True):
+    """One line of a checkpoint file."""
 
     id: str
     diagnosis: Diagnosis
     seconds: float
 
 
-class Unfinished:
-    """The answers of a run that is not complete; those of another configuration are not seen."""
+class Checkpoint:
+    """The saved answers of one configuration; another configuration has another file."""
 
-    def __init__(self, configuration: object, programs: Iterable[Program]) -> None:
-        """Open the store for a configuration, anything that JSON can hold, and its programs."""
+    def __init__(self, configuration: object, programs: Iterable[CorpusProgram]) -> None:
+        """Find the file of `configuration`, any value that JSON can represent, and programs."""
         self._programs = {program.id: program for program in programs}
         texts = [program.id + program.source for program in self._programs.values()]
         text = msgspec.json.encode([configuration, sorted(texts)])
         name = hashlib.blake2b(text, digest_size=12).hexdigest()
         self._path = folder("score") / f"{name}.jsonl"
 
-    def known(self) -> list[Result]:
-        """Return the results that are there; a line that is cut off is none."""
-        found = {}
+    def load(self) -> list[ToolResult]:
+        """Return the saved results; an incomplete line is ignored."""
+        results = {}
         lines = self._path.read_bytes().splitlines() if self._path.exists() else []
         for line in lines:
             try:
-                kept = msgspec.json.decode(line, type=Line)
+                saved = msgspec.json.decode(line, type=SavedAnswer)
             except msgspec.DecodeError:
                 continue
-            if kept.id in self._programs:
-                found[kept.id] = Result(self._programs[kept.id], kept.diagnosis, kept.seconds)
-        return list(found.values())
+            if saved.id in self._programs:
+                program = self._programs[saved.id]
+                results[saved.id] = ToolResult(program, saved.diagnosis, saved.seconds)
+        return list(results.values())
 
-    def add(self, result: Result) -> None:
-        """Keep one more."""
-        line = Line(result.program.id, result.diagnosis, result.seconds)
+    def add(self, result: ToolResult) -> None:
+        """Append one result."""
+        line = SavedAnswer(result.program.id, result.diagnosis, result.seconds)
         with self._path.open("ab") as stream:
             stream.write(msgspec.json.encode(line) + b"\n")
 
-    def finish(self) -> None:
-        """Forget: the run is complete."""
+    def delete(self) -> None:
+        """Delete the file, because the run is complete."""
         self._path.unlink(missing_ok=True)

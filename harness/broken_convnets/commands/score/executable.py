@@ -1,6 +1,7 @@
-"""A tool that is any executable: JSON in, JSON out, in the folder of the program.
+"""A tool that is an executable: JSON requests on its standard input, JSON diagnoses back.
 
-Limits of time and memory are those of the process that asks; here only the output is bounded.
+The sandboxed process that calls this module limits time and memory; this module limits only
+the size of the output.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broken_convnets.commands.score.protocol import Diagnosis, ProtocolError, Request, failed, read
-from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.protocol.validation import (
+    ProtocolError,
+    decode_diagnosis,
+    error_diagnosis,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broken_convnets.commands.score.tool_report import ToolRef
+    from broken_convnets.commands.score.protocol.messages import Diagnosis, Request
+    from broken_convnets.commands.score.tool_jobs import ToolRef
 
-OUTPUT_BYTES = 4 << 20  # of one process' answers
+OUTPUT_BYTES = 4 << 20  # per process
 VERSION_SECONDS = 20
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would steer Python or torch in the tool's process."""
+    """Return the environment without the variables that configure Python or torch."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -35,22 +41,22 @@ def clean_environment() -> dict[str, str]:
 
 
 class Executable(Tool):
-    """Speaks to an executable: one JSON request on its standard input, one JSON diagnosis back.
+    """An executable that reads one JSON request and prints one JSON diagnosis.
 
-    With `batch` above 1 both are JSON lines, and each diagnosis has the `id` of its request.
-    Exit code 0 says that the answer is there, whatever it is.
+    If `batch` is above 1, both are JSON lines, and each diagnosis repeats the `id` of its
+    request. Exit code 0 means that the diagnoses are complete, whatever they say.
     """
 
     def __init__(self, ref: ToolRef) -> None:
-        """Take command and needs from `ref`."""
+        """Use the command, needs and batch of `ref`."""
         self._argv = ref.argv
         self.needs = frozenset(ref.needs)
         self.batch = ref.batch
 
     def version(self) -> str:
-        """Return the first line that it prints for `--version`; "unknown" where it fails."""
+        """Return the first line of `--version`, or "unknown" if that fails."""
         try:
-            asked = subprocess.run(
+            done = subprocess.run(
                 [*self._argv, "--version"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -60,52 +66,53 @@ class Executable(Tool):
             )
         except (OSError, subprocess.TimeoutExpired):
             return "unknown"
-        lines = asked.stdout.decode(errors="replace").split("\n")
-        return lines[0].strip()[:80] if asked.returncode == 0 and lines[0].strip() else "unknown"
+        line = done.stdout.decode(errors="replace").partition("\n")[0].strip()
+        return line[:80] if done.returncode == 0 and line else "unknown"
 
     def diagnose(self, request: Request) -> Diagnosis:
-        """Return its answer; where that is none, a diagnosis that says so."""
-        code, answer = self._ask(msgspec.json.encode(request), Path(request.file).parent)
+        """Return the diagnosis, or an error diagnosis if the executable prints no valid one."""
+        code, output = self._call(msgspec.json.encode(request), Path(request.file).parent)
         if code:
-            return failed(f"exit status {code}")
+            return error_diagnosis(f"exit status {code}")
         try:
-            return read(answer)
+            return decode_diagnosis(output)
         except ProtocolError as error:
-            return failed(str(error))
+            return error_diagnosis(str(error))
 
     def diagnose_all(self, requests: Sequence[Request]) -> list[Diagnosis]:
-        """Return its answers; those that it does not give, or gives twice, are failures."""
+        """Return one diagnosis per request; a missing or repeated one becomes an error."""
         if self.batch == 1:
             return [self.diagnose(request) for request in requests]
         lines = b"".join(msgspec.json.encode(request) + b"\n" for request in requests)
-        code, answer = self._ask(lines, Path(requests[0].file).parent.parent)
+        code, output = self._call(lines, Path(requests[0].file).parent.parent)
         if code:
             message = f"exit status {code}"
             raise ProtocolError(message)
-        found: dict[str, list[Diagnosis]] = {}
-        for line in answer.splitlines():
-            diagnosis = read(line)
-            found.setdefault(diagnosis.id, []).append(diagnosis)
-        return [_only(found.get(request.id, [])) for request in requests]
+        by_id: dict[str, list[Diagnosis]] = {}
+        for line in output.splitlines():
+            diagnosis = decode_diagnosis(line)
+            by_id.setdefault(diagnosis.id, []).append(diagnosis)
+        return [_single(by_id.get(request.id, [])) for request in requests]
 
-    def _ask(self, question: bytes, folder: Path) -> tuple[int, bytes]:
-        """Return exit code and output; the question is a file, so that neither side can block."""
-        with tempfile.TemporaryFile() as asked:
-            asked.write(question)
-            asked.seek(0)
+    def _call(self, text: bytes, folder: Path) -> tuple[int, bytes]:
+        """Return exit code and output. The input is a file, so that neither side can block."""
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(text)
+            stdin.seek(0)
             with subprocess.Popen(
-                self._argv, stdin=asked, stdout=subprocess.PIPE, cwd=folder, env=clean_environment()
+                self._argv, stdin=stdin, stdout=subprocess.PIPE, cwd=folder, env=clean_environment()
             ) as process:
                 stream = process.stdout
-                answer = stream.read(OUTPUT_BYTES + 1) if stream else b""
-                if len(answer) > OUTPUT_BYTES:
+                output = stream.read(OUTPUT_BYTES + 1) if stream else b""
+                if len(output) > OUTPUT_BYTES:
                     process.kill()
-                    message = f"no diagnosis: more than {OUTPUT_BYTES >> 20} MiB of output"
+                    message = f"the tool printed more than {OUTPUT_BYTES >> 20} MiB of output"
                     raise ProtocolError(message)
-            return process.returncode, answer
+            return process.returncode, output
 
 
-def _only(found: list[Diagnosis]) -> Diagnosis:
-    if len(found) == 1:
-        return found[0]
-    return failed("no diagnosis with the id of the request" if not found else "several diagnoses")
+def _single(diagnoses: list[Diagnosis]) -> Diagnosis:
+    if len(diagnoses) == 1:
+        return diagnoses[0]
+    several = "several diagnoses have the id of this request"
+    return error_diagnosis(several if diagnoses else "no diagnosis has the id of this request")

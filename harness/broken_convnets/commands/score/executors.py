@@ -1,7 +1,7 @@
-"""Run jobs on any `concurrent.futures` executor, one fork server in each of its workers.
+"""Run jobs on a `concurrent.futures` executor, with one fork server in each of its workers.
 
-So a Dask cluster (`Client.get_executor()`) runs what is too much for one machine. A worker
-that dies is the executor's affair: a chunk of jobs may be run again, and gives the same.
+For example, `Client.get_executor()` of Dask runs a long evaluation on a cluster. If a worker
+dies, the executor may run a chunk of jobs again; jobs are deterministic, so the results agree.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
     from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits
 
-CHUNK = 20  # jobs that a worker is given at a time
+CHUNK = 20  # jobs per task of the executor
 
-_here = threading.local()  # a runner is for one thread
+_local = threading.local()  # a runner belongs to one thread
 
 
-class Spread(Runner):
-    """A runner (`runner.py`) whose processes are started by an executor's workers."""
+class ExecutorRunner(Runner):
+    """A runner whose processes are started by the workers of an executor."""
 
     isolation = "a fork per program in each of the executor's workers"
 
     def __init__(self, executor: Executor, limits: Limits) -> None:
-        """Open the runner of one worker: seconds. Each worker runs one program at a time."""
+        """Open the runner of one worker, which takes seconds. A worker runs one job at a time."""
         self._executor = executor
         self._limits = msgspec.structs.replace(limits, workers=1)
-        executor.submit(_runner_opens, self._limits).result()
+        executor.submit(_open_runner, self._limits).result()
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
-        """Yield an ending for each job."""
+        """Yield a result for each job."""
         chunks = [list(jobs[at : at + CHUNK]) for at in range(0, len(jobs), CHUNK)]
         futures = [self._executor.submit(_run, self._limits, chunk, schema) for chunk in chunks]
         try:
@@ -53,42 +53,43 @@ class Spread(Runner):
                 future.cancel()
 
     def close(self) -> None:
-        """Let the executor's workers go."""
+        """Shut the executor down without waiting for it."""
         self._executor.shutdown(wait=False)
 
 
-def named(spec: str) -> Executor:
-    """Return the executor that `module:callable` gives; the module may lie in this folder.
+def load_executor(spec: str) -> Executor:
+    """Return the executor that the callable in `spec` ("module:callable") returns.
 
-    Raises UsageError where there is none, or what it gives is no executor.
+    The module may be in the working directory. Raises UsageError if it cannot be imported or
+    if the callable does not return an executor.
     """
     module, _, name = spec.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
         made = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError, ValueError) as error:
-        message = f"--executor {spec}: {error}; give module:callable, which returns an executor"
+        message = f"--executor {spec}: {error}; pass module:callable that returns an executor"
         raise UsageError(message) from None
     finally:
         sys.path.pop(0)
     if not callable(getattr(made, "submit", None)):
-        message = f"--executor {spec}: gives a {type(made).__name__}, which has no submit()"
+        message = f"--executor {spec}: returned a {type(made).__name__}, which has no submit()"
         raise UsageError(message)
     executor: Executor = made
     return executor
 
 
 def _runner(limits: Limits) -> Runner:
-    """Return this thread's runner, which is closed when the thread is gone."""
-    if getattr(_here, "limits", None) != limits:
+    """Return the runner of this thread, which is closed when the thread ends."""
+    if getattr(_local, "limits", None) != limits:
         runner = open_torch_runner(limits)
         weakref.finalize(threading.current_thread(), runner.close)
-        _here.runner, _here.limits = runner, limits
-    kept: Runner = _here.runner
-    return kept
+        _local.runner, _local.limits = runner, limits
+    cached: Runner = _local.runner
+    return cached
 
 
-def _runner_opens(limits: Limits) -> None:
+def _open_runner(limits: Limits) -> None:
     _runner(limits)
 
 

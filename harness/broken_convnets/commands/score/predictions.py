@@ -1,7 +1,7 @@
-"""Diagnoses as JSON lines: whole ones with their `id`, or patches as SWE-bench has them.
+"""Read diagnoses from JSON lines: the protocol's own, or patches in the format of SWE-bench.
 
-A line of the second kind is {"instance_id": …, "model_name_or_path": …, "model_patch": …}:
-a patch flags its program and is the fix, an empty one says that nothing is wrong.
+A SWE-bench line is {"instance_id": …, "model_name_or_path": …, "model_patch": …}. A patch flags
+its program and is the fix. An empty patch means that nothing is wrong.
 """
 
 from __future__ import annotations
@@ -12,23 +12,27 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, ProtocolError, Status
-from broken_convnets.commands.score.protocol import read as read_diagnosis
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Status
+from broken_convnets.commands.score.protocol.validation import (
+    ProtocolError,
+    check_kinds,
+    decode_diagnosis,
+)
 from broken_convnets.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.programs.program import CorpusProgram
 
-SIZE = 64 << 20  # bytes
-UNTOLD = "the predictions say nothing of it"
-FORMS = 'give a diagnosis with "id" and "status", or "instance_id" with "model_patch"'
+SIZE_LIMIT = 64 << 20  # bytes
+NO_PREDICTION = "no prediction for this program"
+FORMS = 'expected a diagnosis with "id" and "status", or "instance_id" with "model_patch"'
 
 
-class Patch(Struct, frozen=True):
-    """A prediction of SWE-bench; what else it has is skipped."""
+class PatchPrediction(Struct, frozen=True):
+    """A prediction in the format of SWE-bench; other keys are ignored."""
 
     instance_id: str
     model_patch: str | None
@@ -36,74 +40,77 @@ class Patch(Struct, frozen=True):
 
 
 class _Key(Struct, frozen=True):
-    """What tells the two kinds of line apart."""
+    """The key that distinguishes the two formats."""
 
     instance_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def read(path: Path, programs: Sequence[Program]) -> dict[str, Diagnosis]:
-    """Return what a file of predictions says of each program, by id.
+def read_predictions(
+    path: Path, programs: Sequence[CorpusProgram], kinds: Collection[str]
+) -> dict[str, Diagnosis]:
+    """Return the diagnosis of each program, by id; findings may name only `kinds`.
 
-    A program without a line is `unsupported`. Raises UsageError, with the line, for what is
-    no prediction, for an id that no program has, and for one that comes twice.
+    A program without a line is `unsupported`. Raises UsageError, with the line number, for an
+    invalid line, an unknown id and a repeated id.
     """
-    known = {program.id for program in programs}
-    found: dict[str, Diagnosis] = {}
-    first: dict[str, int] = {}
+    ids = {program.id for program in programs}
+    diagnoses: dict[str, Diagnosis] = {}
+    line_numbers: dict[str, int] = {}
     for number, line in _lines(path):
-        diagnosis = _diagnosis(path, number, line)
+        diagnosis = _diagnosis(path, number, line, kinds)
         name = diagnosis.id
-        if name not in known:
-            raise _wrong(
-                path,
-                number,
-                f"no program has the id {name[:40]!r}: "
-                "name the --seed and the cases with which the programs were written",
+        if name not in ids:
+            reason = (
+                f"unknown id {name[:40]!r}: pass the --seed with which the programs were written"
             )
-        if name in found:
-            raise _wrong(path, number, f"{name} is in line {first[name]} already: keep one")
-        found[name], first[name] = diagnosis, number
-    if not found:
-        message = f"{path} has no prediction: each line is one, as JSON; {FORMS}"
+            raise _line_error(path, number, reason)
+        if name in diagnoses:
+            reason = f"{name} is already in line {line_numbers[name]}: keep one line per program"
+            raise _line_error(path, number, reason)
+        diagnoses[name], line_numbers[name] = diagnosis, number
+    if not diagnoses:
+        message = f"{path} has no predictions: {FORMS}, one per line"
         raise UsageError(message)
-    untold = Diagnosis(Status.UNSUPPORTED, reason=UNTOLD)
-    return {program.id: found.get(program.id, untold) for program in programs}
+    missing = Diagnosis(Status.UNSUPPORTED, reason=NO_PREDICTION)
+    return {program.id: diagnoses.get(program.id, missing) for program in programs}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not empty, and their numbers from 1."""
+    """Yield the lines that are not empty, with their numbers from 1."""
     try:
-        if path.stat().st_size > SIZE:
-            message = f"{path} is larger than {SIZE >> 20} MiB: a line is one short diagnosis"
+        if path.stat().st_size > SIZE_LIMIT:
+            message = f"{path} is larger than {SIZE_LIMIT >> 20} MiB: shorten the predictions"
             raise UsageError(message)
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
+        message = f"cannot read {path}: {error.strerror or error}"
         raise UsageError(message) from None
     lines = data.split(b"\n")
     yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 
-def _diagnosis(path: Path, number: int, line: bytes) -> Diagnosis:
-    """Return what a line says, with the id of its program."""
+def _diagnosis(path: Path, number: int, line: bytes, kinds: Collection[str]) -> Diagnosis:
+    """Return the diagnosis in a line, with the id of its program."""
     try:
-        if msgspec.json.decode(line, type=_Key).instance_id is msgspec.UNSET:
-            return read_diagnosis(line)
-        return _of_patch(msgspec.json.decode(line, type=Patch))
+        if msgspec.json.decode(line, type=_Key).instance_id is not msgspec.UNSET:
+            return _diagnosis_of_patch(msgspec.json.decode(line, type=PatchPrediction))
+        diagnosis = decode_diagnosis(line)
+        check_kinds(diagnosis, kinds)
     except (msgspec.DecodeError, UnicodeDecodeError, ProtocolError) as error:
         reason = str(error)
     except RecursionError:
         reason = "it is nested too deeply"
-    raise _wrong(path, number, f"{reason}: {FORMS}")
+    else:
+        return diagnosis
+    raise _line_error(path, number, f"{reason}; {FORMS}")
 
 
-def _of_patch(patch: Patch) -> Diagnosis:
+def _diagnosis_of_patch(patch: PatchPrediction) -> Diagnosis:
     text = patch.model_patch or ""
     if not text.strip():
         return Diagnosis(Status.CLEAN, id=patch.instance_id)
-    finding = Finding("a patch is given", fix=text)
-    return Diagnosis(Status.FLAGGED, [finding], id=patch.instance_id)
+    return Diagnosis(Status.FLAGGED, [Finding("patch", fix=text)], id=patch.instance_id)
 
 
-def _wrong(path: Path, number: int, reason: str) -> UsageError:
+def _line_error(path: Path, number: int, reason: str) -> UsageError:
     return UsageError(f"{path}, line {number}: {reason}")

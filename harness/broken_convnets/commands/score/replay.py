@@ -1,8 +1,8 @@
-"""A tool that gives recorded answers: `python -m broken_convnets.commands.score.replay transcript.jsonl`.
+"""A tool that replays recorded answers: `python -m broken_convnets.commands.score.replay FILE`.
 
-It speaks the protocol, so that what a language model said can be scored again without a
-network and without its price. Answers are found by the text of the program, whose id is
-another one under each seed.
+It implements the protocol, so that the answers of a language model can be scored again without
+a network connection and without cost. It finds an answer by the text of the program, because
+the id depends on the seed.
 """
 
 from __future__ import annotations
@@ -16,27 +16,22 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from broken_convnets.commands.score.protocol import (
-    Diagnosis,
-    ProtocolError,
-    Request,
-    Status,
-    checked,
-)
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Request, Status
+from broken_convnets.commands.score.protocol.validation import ProtocolError, validated
 from broken_convnets.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_USAGE = 2
-UNTOLD = "the transcript has no answer for this program"
+NO_ANSWER = "the transcript has no answer for this program"
 
 
-class Recorded(Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of a transcript: what a model answered about one program.
+class TranscriptLine(Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a transcript: a model's answer for one program.
 
-    `sha256` is of the program's source in UTF-8; `id` will do where only one seed is used.
-    `prompt` is a hash of all that the model was given.
+    `sha256` is the hash of the program's source in UTF-8. `id` identifies the program under one
+    seed only. `prompt` is a hash of everything that the model received.
     """
 
     diagnosis: Diagnosis
@@ -47,22 +42,22 @@ class Recorded(Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-def key(source: str) -> str:
-    """Return what a transcript knows a program by."""
+def source_hash(source: str) -> str:
+    """Return the hash by which a transcript identifies a program."""
     return hashlib.sha256(source.encode()).hexdigest()
 
 
 class Transcript:
-    """Recorded answers, by program."""
+    """Recorded answers by program."""
 
     def __init__(self, path: Path) -> None:
-        """Read a file of JSON lines; raises UsageError, with the line, where it is none."""
+        """Read a file of JSON lines. Raises UsageError, with the line, if it is invalid."""
         self._answers: dict[str, Diagnosis] = {}
         self.models: list[str] = []
         try:
             lines = path.read_bytes().split(b"\n")
         except OSError as error:
-            message = f"{path} cannot be read: {error.strerror or error}"
+            message = f"cannot read {path}: {error.strerror or error}"
             raise UsageError(message) from None
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -70,43 +65,44 @@ class Transcript:
 
     def _add(self, line: bytes, place: str) -> None:
         try:
-            recorded = msgspec.json.decode(line, type=Recorded)
-            diagnosis = checked(recorded.diagnosis)
+            recorded = msgspec.json.decode(line, type=TranscriptLine)
+            diagnosis = validated(recorded.diagnosis)
         except (msgspec.DecodeError, UnicodeDecodeError, ProtocolError, RecursionError) as error:
             message = f"{place}: {error}"
             raise UsageError(message) from None
         names = [name for name in (recorded.sha256, recorded.id) if name]
         if not names:
-            message = f'{place}: neither "sha256" nor "id" says which program it is about'
+            message = f'{place}: "sha256" or "id" is required to identify the program'
             raise UsageError(message)
-        if twice := self._answers.keys() & set(names):
-            message = f"{place}: there is an answer for {min(twice)} already: keep one"
+        if repeated := self._answers.keys() & set(names):
+            message = f"{place}: {min(repeated)} already has an answer: keep one"
             raise UsageError(message)
         self._answers |= dict.fromkeys(names, diagnosis)
         if recorded.model not in ("", *self.models):
             self.models.append(recorded.model)
 
     def answer(self, request: Request) -> Diagnosis:
-        """Return what was recorded; `unsupported` where nothing was."""
-        untold = Diagnosis(Status.UNSUPPORTED, reason=UNTOLD)
-        known = self._answers.get(key(request.source)) or self._answers.get(request.id, untold)
-        return msgspec.structs.replace(known, id=request.id)
+        """Return the recorded diagnosis, or `unsupported` if there is none."""
+        missing = Diagnosis(Status.UNSUPPORTED, reason=NO_ANSWER)
+        by_text = self._answers.get(source_hash(request.source))
+        diagnosis = by_text or self._answers.get(request.id, missing)
+        return msgspec.structs.replace(diagnosis, id=request.id)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer each request (a line of JSON) on standard input; return 2 where that is none."""
+    """Answer the requests (JSON lines) on standard input; return 2 if the input is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m broken_convnets.commands.score.replay",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("transcript", type=Path, help="JSON lines, see docs/tools.md")
-    parser.add_argument("--version", action="store_true", help="name the models and stop")
+    parser.add_argument("--version", action="store_true", help="print the model names and exit")
     options = parser.parse_args(arguments)
     try:
         transcript = Transcript(options.transcript)
         if options.version:
-            print(", ".join(transcript.models) or "no model is named")
+            print(", ".join(transcript.models) or "no model named")
             return 0
         for line in sys.stdin.buffer:
             if line.strip():
@@ -116,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        print(f"error: no request: {error}", file=sys.stderr)
+        print(f"error: invalid request: {error}", file=sys.stderr)
         return EXIT_USAGE
     return 0
 

@@ -1,183 +1,156 @@
-"""The asking side: prepare the requests, run the tool on them in processes of their own.
+"""Send requests to a tool: prepare them, run the tool in sandboxed processes, read its answers.
 
-The tool learns nothing of the corpus: ids are opaque, the order is shuffled, each file lies
-in a folder of its own. What a tool does to its process is no matter: nobody uses it again.
+A request reveals nothing about the corpus: ids are opaque, the order is random, and each file
+is in its own folder. A process ends with its requests, so its state affects no other request.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from broken_convnets.commands.score.annotate import AnnotationError, annotated, contract
-from broken_convnets.commands.score.programs import Side
-from broken_convnets.commands.score.protocol import Diagnosis, Need, Request, failed
-from broken_convnets.commands.score.result import Result
-from broken_convnets.commands.score.tool_report import RUN_TOOL, ToolRef, ToolReport, ToolRequest
-from broken_convnets.commands.score.workspace import names_of
+from broken_convnets.commands.score.program_facts import annotated_sources, tracebacks
+from broken_convnets.commands.score.programs.tool_result import ToolResult
+from broken_convnets.commands.score.programs.workspace import part_names
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Need, Request
+from broken_convnets.commands.score.protocol.validation import (
+    ProtocolError,
+    check_kinds,
+    error_diagnosis,
+)
+from broken_convnets.commands.score.tool_jobs import RUN_TOOL, ToolJob, ToolRef, ToolReport
 from broken_convnets.errors import UsageError
-from broken_convnets.observe.facts import Observation, RunRequest, ScriptRequest, ScriptRun
-from broken_convnets.observe.runner import OBSERVE, SCRIPT
 from broken_convnets.sandbox.job import Job
 from broken_convnets.util.mask import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from broken_convnets.commands.score.programs import Program
+    from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.sandbox.job import JobResult
     from broken_convnets.sandbox.runner import Runner
 
 FILE = re.compile(r"(?:[^\s'\"(),]*/)?(?:net_)?[0-9a-f]{12}a?(?:\.py)?\b")
-SEED = 0  # that programs run with where a tool needs a traceback
 
 
-def describe(runner: Runner, ref: ToolRef) -> ToolReport:
-    """Return what a tool says of itself: version, needs, batch.
+def describe_tool(runner: Runner, ref: ToolRef) -> ToolReport:
+    """Return the tool's description: version, needs, batch.
 
-    Raises UsageError where there is no such tool, or something must be installed first.
+    Raises UsageError if there is no such tool or something must be installed first.
     """
-    (result,) = runner.run([Job(0, RUN_TOOL, ToolRequest(ref))], ToolReport)
-    told = _told(result, [])
-    if told is None:
-        message = f"the tool {ref.name} cannot be opened: {result.detail}"
+    (result,) = runner.run([Job(0, RUN_TOOL, ToolJob(ref))], ToolReport)
+    report = _complete_report(result, [])
+    if report is None:
+        message = f"cannot open the tool {ref.name}: {result.detail}"
         raise UsageError(message)
-    if told.missing:
-        raise UsageError(told.missing)
-    return told
+    if report.missing:
+        raise UsageError(report.missing)
+    return report
 
 
-class Asking:
-    """Asks one tool about programs, on one runner."""
+class ToolClient:
+    """Runs one tool on programs."""
 
-    def __init__(self, runner: Runner, ref: ToolRef, told: ToolReport, seconds: float) -> None:
-        """Use a runner that is open; `seconds` is what requests name as the limit."""
+    def __init__(
+        self,
+        runner: Runner,
+        ref: ToolRef,
+        description: ToolReport,
+        seconds: float,
+        kinds: Collection[str],
+    ) -> None:
+        """Use an open runner. Requests state `seconds` as the limit; findings may use `kinds`."""
         self._runner = runner
         self._ref = ref
-        self._told = told
+        self._description = description
         self._seconds = seconds
+        self._kinds = kinds
 
-    def ask(self, programs: Sequence[Program]) -> Iterator[Result]:
-        """Yield a result for each program, in the order in which they come.
+    def diagnose(self, programs: Sequence[CorpusProgram]) -> Iterator[ToolResult]:
+        """Yield a result for each program, in the order of completion.
 
-        Where a process that was given several programs gives no valid answer, each of them
-        is asked about alone.
+        If a process with several programs returns no valid report, each of its programs is
+        diagnosed again in its own process.
         """
         if not programs:
             return
         requests = self._requests(programs)
-        size = max(1, self._told.batch)
+        size = max(1, self._description.batch)
         chunks = [programs[at : at + size] for at in range(0, len(programs), size)]
-        alone: list[Program] = []
-        for chunk, ending in self._run(chunks, requests):
-            if len(chunk) > 1 and not _told(ending, chunk):
-                alone += chunk
+        retry: list[CorpusProgram] = []
+        for chunk, result in self._run(chunks, requests):
+            if len(chunk) > 1 and not _complete_report(result, chunk):
+                retry += chunk
             else:
-                yield from _results(ending, chunk)
-        for chunk, ending in self._run([[program] for program in alone], requests):
-            yield from _results(ending, chunk)
+                yield from self._results(result, chunk)
+        for chunk, result in self._run([[program] for program in retry], requests):
+            yield from self._results(result, chunk)
 
     def _run(
-        self, chunks: list[Sequence[Program]], requests: dict[str, Request]
-    ) -> Iterator[tuple[Sequence[Program], JobResult[ToolReport]]]:
+        self, chunks: list[Sequence[CorpusProgram]], requests: dict[str, Request]
+    ) -> Iterator[tuple[Sequence[CorpusProgram], JobResult[ToolReport]]]:
         jobs = [
-            Job(
-                number,
-                RUN_TOOL,
-                ToolRequest(self._ref, tuple(requests[program.id] for program in chunk)),
-            )
+            Job(number, RUN_TOOL, ToolJob(self._ref, tuple(requests[one.id] for one in chunk)))
             for number, chunk in enumerate(chunks)
         ]
         for result in self._runner.run(jobs, ToolReport) if jobs else ():
             yield chunks[result.job], result
 
-    def _requests(self, programs: Sequence[Program]) -> dict[str, Request]:
-        """Return what to ask, by id; runs the programs first where the tool needs that."""
-        tracebacks, texts = {}, {}
-        if Need.TRACEBACK in self._told.needs:
-            tracebacks = self._tracebacks(programs)
-        if Need.ANNOTATIONS in self._told.needs:
-            texts = self._annotations(programs)
+    def _requests(self, programs: Sequence[CorpusProgram]) -> dict[str, Request]:
+        """Return the requests by id; runs the programs first if the tool needs that."""
+        needs = self._description.needs
+        texts = tracebacks(self._runner, programs) if Need.TRACEBACK in needs else {}
+        annotated = annotated_sources(self._runner, programs) if Need.ANNOTATIONS in needs else {}
         return {
             program.id: Request(
                 id=program.id,
-                file="",  # where it lies is known once it is there
+                file="",  # the child process writes the file and inserts its path
                 source=program.source,
-                names=names_of(program.source),
+                names=part_names(program.source),
                 python=sys.executable,
                 seconds=self._seconds,
-                traceback=tracebacks.get(program.id),
-                annotated=texts.get(program.id),
+                traceback=texts.get(program.id),
+                annotated=annotated.get(program.id),
             )
             for program in programs
         }
 
-    def _tracebacks(self, programs: Sequence[Program]) -> dict[str, str]:
-        """Return what Python prints when each program is run; empty where it raises nothing."""
-        jobs = [
-            Job(number, SCRIPT, ScriptRequest(program.source, f"net_{program.id}.py", SEED))
-            for number, program in enumerate(programs)
-        ]
-        found = {}
-        for result in self._runner.run(jobs, ScriptRun):
-            failed_run = f"{result.status}: {result.detail}"
-            text = result.answer.traceback if result.answer else failed_run
-            found[programs[result.job].id] = text
-        return found
-
-    def _annotations(self, programs: Sequence[Program]) -> dict[str, str]:
-        """Return each program's text with the shapes of `forward`, as its healthy twin has them.
-
-        A program whose shapes cannot be written down has none.
-        """
-        twins = {(p.entry, p.variant): p for p in programs if p.side is not Side.BROKEN}
-        healthy = list(twins.values())
-        jobs = [
-            Job(number, OBSERVE, RunRequest(program.source, SEED, full=False))
-            for number, program in enumerate(healthy)
-        ]
-        shapes: dict[tuple[str, int], tuple[list[str], str]] = {}
-        for result in self._runner.run(jobs, Observation):
-            layers = result.answer.layers if result.answer else []
-            whole = [layer for layer in layers if not layer.path]
-            if whole and whole[-1].output is not None:
-                program = healthy[result.job]
-                shapes[program.entry, program.variant] = contract(
-                    whole[-1].inputs, whole[-1].output
-                )
-        found = {}
-        for program in programs:
-            if (program.entry, program.variant) in shapes:
-                with contextlib.suppress(AnnotationError):
-                    found[program.id] = annotated(
-                        program.source, *shapes[program.entry, program.variant]
-                    )
-        return found
+    def _results(
+        self, result: JobResult[ToolReport], chunk: Sequence[CorpusProgram]
+    ) -> Iterator[ToolResult]:
+        report = _complete_report(result, chunk)
+        if report is None:
+            reason = result.detail or "the tool did not return one diagnosis per program"
+            diagnosis = masked(error_diagnosis(f"{result.status}: {reason}"))
+            yield from (ToolResult(program, diagnosis, 0.0) for program in chunk)
+            return
+        for program, diagnosis in zip(chunk, report.diagnoses, strict=True):
+            checked = _with_known_kinds(diagnosis, self._kinds)
+            yield ToolResult(program, masked(checked), report.seconds / len(chunk))
 
 
-def _told(result: JobResult[ToolReport], chunk: Sequence[Program]) -> ToolReport | None:
-    """Return what came back, if it is an answer for each program; a tool may have written it."""
-    told = result.answer
-    return told if told and len(told.diagnoses) == len(chunk) else None
+def _complete_report(
+    result: JobResult[ToolReport], chunk: Sequence[CorpusProgram]
+) -> ToolReport | None:
+    """Return the report if it has one diagnosis per program; a tool may have written any."""
+    report = result.answer
+    return report if report and len(report.diagnoses) == len(chunk) else None
 
 
-def _results(result: JobResult[ToolReport], chunk: Sequence[Program]) -> Iterator[Result]:
-    told = _told(result, chunk)
-    if told is None:
-        reason = result.detail or "it did not answer for each program"
-        for program in chunk:
-            yield Result(program, masked(failed(f"{result.status}: {reason}")), 0.0)
-        return
-    for program, diagnosis in zip(chunk, told.diagnoses, strict=True):
-        yield Result(program, masked(diagnosis), told.seconds / len(chunk))
+def _with_known_kinds(diagnosis: Diagnosis, kinds: Collection[str]) -> Diagnosis:
+    """Return the diagnosis, or an error diagnosis if it names an unknown kind."""
+    try:
+        check_kinds(diagnosis, kinds)
+    except ProtocolError as error:
+        return error_diagnosis(str(error))
+    return diagnosis
 
 
 def masked(diagnosis: Diagnosis) -> Diagnosis:
-    """Return a diagnosis without what varies from run to run: ids, paths, addresses."""
+    """Return a diagnosis without the parts that differ between runs: ids, paths, addresses."""
 
     def clean(text: str) -> str:
         return FILE.sub("net.py", mask(text))

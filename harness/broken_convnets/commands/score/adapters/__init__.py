@@ -1,4 +1,4 @@
-"""Bundled diagnostic tools: each module's `tool` is a class with the members of `Tool`.
+"""The bundled diagnostic tools: `tool` in each module is a subclass of `Tool`.
 
-Modules whose name begins with an underscore are parts that several of them share.
+Modules whose names begin with an underscore are shared by several tools.
 """

@@ -1,6 +1,6 @@
-"""Name the kind of failure that a message of torch or Python stands for, without the corpus.
+"""Map error messages of torch and Python to kinds of mistakes, independently of the corpus.
 
-One message often has several causes; the kind is then the commonest, or only its topic.
+If a message has several possible causes, the kind is the most frequent one or only the topic.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ OTHER = "other"
 Patterns = list[tuple[re.Pattern[str], str]]
 
 
-def table(*rows: tuple[str, str]) -> Patterns:
-    """Return patterns with the kind that each stands for."""
+def kind_table(*rows: tuple[str, str]) -> Patterns:
+    """Return pairs of a compiled pattern and its kind."""
     return [(re.compile(pattern), kind) for pattern, kind in rows]
 
 
-def first(patterns: Patterns, text: str) -> str:
-    """Return the kind of the first pattern that is found in a text, or "other"."""
+def first_kind(patterns: Patterns, text: str) -> str:
+    """Return the kind of the first pattern that matches in `text`, or "other"."""
     return next((kind for pattern, kind in patterns if pattern.search(text)), OTHER)
 
 
-# What is searched in "Class: message"; the first that is found counts.
-PATTERNS = table(
-    # Layers and the shapes they are given; then how pretended tensors word the same.
+# Searched in "Class: message"; the first match counts.
+PATTERNS = kind_table(
+    # Layers and their input shapes, as real and fake tensors word the errors.
     (r"mat1 and mat2 shapes cannot be multiplied", "shape/linear_in_features"),
     (r"must have same reduction dim", "shape/linear_in_features"),
     (r"expected input\[\d+, \d+, \d+, (\d+)\] to have \1 channels", "shape/nhwc_input"),
@@ -50,7 +50,7 @@ PATTERNS = table(
     (r"must be divisible by (num_)?groups", "shape/groups_channels"),
     (r"of type float at pos|!tuple of \(float", "shape/float_conv_args"),
     (r"!tuple of \(bool", "shape/bool_conv_args"),
-    # Numbers of another type, or on another device.
+    # Dtypes and devices.
     (r"Input type \(unsigned char\)", "dtype/uint8_input"),
     (r"Input type \(double\)", "dtype/float64_numpy_input"),
     (r"BFloat16.* should be the same|same dtype, but got.*BFloat16", "dtype/bf16_vs_float"),
@@ -70,7 +70,7 @@ PATTERNS = table(
     (r"ValueError: Using a target size", "loss/bce_shape"),
     (r"should be between 0 and 1", "loss/bce_range"),
     (r"Boolean value of Tensor with more than one value", "loss/module_as_function"),
-    # How a network is put together, and trained.
+    # Construction and training of the network.
     (r"before Module.__init__\(\) call", "training/missing_super_init"),
     (r"\[ModuleList\] is missing the required", "training/modulelist_called"),
     (r'missing the required "forward" function', "training/forward_missing"),
@@ -84,7 +84,7 @@ PATTERNS = table(
     (r"used in an in-place operation", "training/inplace_modified"),
     (r"can't optimize a non-leaf", "training/non_leaf_optimized"),
     (r"returned nan values", "training"),
-    # None, and other values that are no tensors.
+    # None, and other values that are not tensors.
     (r"'NoneType' object is not callable", "none/optional_layer_none"),
     (r"found <class 'NoneType'>", "none/dataset_returns_none"),
     (r"not NoneType|got \(NoneType", "none/forward_missing_return"),
@@ -94,7 +94,7 @@ PATTERNS = table(
     (r"got \((?!\w*Tensor|Parameter)[A-Z]\w*,", "none/module_not_called"),
     (r"\(!(?!\w*Tensor|Parameter)[A-Z]\w*!,", "none/module_not_called"),
     (r"must be Tensor, not (?!NoneType)[A-Z]\w*$", "none/module_not_called"),
-    # Data, saved states, and what cannot be traced.
+    # Data, checkpoints, and tracing.
     (r"stack expects each tensor to be equal size", "data/stack_unequal"),
     (r"found <class 'PIL", "data/pil_not_tensor"),
     (r"should be (PIL|Tensor Image|a float tensor)", "data/transform_order"),
@@ -107,5 +107,5 @@ PATTERNS = table(
 
 
 def kind_of(error_type: str, message: str) -> str:
-    """Return the kind of an exception, or a topic, or "other"."""
-    return first(PATTERNS, f"{error_type}: {message}")
+    """Return the kind of an exception, or its topic, or "other"."""
+    return first_kind(PATTERNS, f"{error_type}: {message}")

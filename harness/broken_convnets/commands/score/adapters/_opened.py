@@ -1,6 +1,6 @@
-"""Open a program for a tool that runs it: import its file, make network, inputs and targets.
+"""Open a program for a tool that runs it: import the file, create network, inputs and targets.
 
-All of it from one seed, on the CPU, and in the process that asks: it is the program's code.
+Everything uses one seed and the CPU, and runs in the process of the tool.
 """
 
 from __future__ import annotations
@@ -12,29 +12,33 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from broken_convnets.commands.score.protocol import Diagnosis, Need, failed
-from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Need
+from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.protocol.validation import error_diagnosis
 from broken_convnets.util.mask import mask_error
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Names, Request
+    from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
     from broken_convnets.observe.program import Program
 
 SEED = 0
 
 
-class Opened:
-    """A program with its network, its inputs and its targets."""
+class OpenedProgram:
+    """A program with its network, inputs and targets."""
 
     def __init__(self, request: Request, file: str = "") -> None:
-        """Open `file`, by default the request's; raises whatever the program raises."""
+        """Use `file`, by default the file of the request; `open` imports it."""
         self.request = request
         self.stage = "import"
         beside = Path(request.file).absolute().parent
         self.file = beside / (file or request.file)
 
     def open(self) -> None:
-        """Make what the program is made of; `stage` says how far it came."""
+        """Import the program and create its parts; `stage` says which part is being created.
+
+        Raises whatever the program raises.
+        """
         self.program: Program = _program(self.file, self.request.names)
         self.stage = "build"
         self.net: Any = self.program.net()
@@ -44,7 +48,7 @@ class Opened:
         self.stage = "run"
 
     def run(self) -> None:
-        """Do what the program is for: its `run`, or one forward pass."""
+        """Call the program's `run`, or one forward pass if it has none."""
         self.program.run(self.net, self.inputs, self.targets)
 
 
@@ -57,50 +61,50 @@ class TorchTool(Tool):
 
 
 class ModelTool(TorchTool):
-    """A tool of torch's own that works on the network and an example batch."""
+    """A tool that is part of torch and needs the network and an example batch."""
 
     needs = frozenset({Need.MODEL})
 
     def diagnose(self, request: Request) -> Diagnosis:
-        """Return what the tool says; an error where the program fails before it is asked."""
-        opened = Opened(request)
+        """Return the diagnosis; an error if the program fails before the tool can examine it."""
+        opened = OpenedProgram(request)
         try:
             opened.open()
         except Exception as error:  # noqa: BLE001  (it is the program's code)
             return failed_before(opened, error)
         return self.examine(opened)
 
-    def examine(self, opened: Opened) -> Diagnosis:
-        """Return what the tool says of a program that could be opened."""
+    def examine(self, opened: OpenedProgram) -> Diagnosis:
+        """Return the diagnosis of an opened program."""
         raise NotImplementedError
 
 
-def failed_before(opened: Opened, error: Exception) -> Diagnosis:
-    """Return that a program raised before there was anything for the tool to judge."""
+def failed_before(opened: OpenedProgram, error: Exception) -> Diagnosis:
+    """Return the diagnosis of a program that raises before the tool can examine it."""
     what = f"{opened.stage}: {type(error).__name__}: {mask_error(error)}"
-    return failed(f"the program fails before the tool ran: {what}")
+    return error_diagnosis(f"the program fails before the tool runs: {what}")
 
 
-def _program(file: Path, names: Names) -> Program:
+def _program(file: Path, names: ProgramNames) -> Program:
     from broken_convnets.observe.program import Program, seed_everything  # noqa: PLC0415  (imports torch)
 
     seed_everything(SEED)
-    return Program(_view(_module(file), names), SEED, "cpu")
+    return Program(_renamed(_module(file), names), SEED, "cpu")
 
 
 def _module(file: Path) -> ModuleType:
-    """Import a file under its own name, so that pickling and worker processes find it."""
+    """Import a file by its own name, so that pickle and worker processes can import it too."""
     sys.path.insert(0, str(file.parent))
     importlib.invalidate_caches()
     module = importlib.import_module(file.stem)
     if Path(module.__file__ or "").name != file.name:
-        message = f"{file.name} cannot be imported: a module of that name is loaded already"
+        message = f"{file.name} cannot be imported: another module of that name is already imported"
         raise ImportError(message)
     return module
 
 
-def _view(module: ModuleType, names: Names) -> ModuleType:
-    """Return the parts of a program under the names that the harness has for them."""
+def _renamed(module: ModuleType, names: ProgramNames) -> ModuleType:
+    """Return the parts of a program under the names that the corpus uses."""
     view = ModuleType(module.__name__)
     parts = {
         "Net": names.net,

@@ -1,4 +1,4 @@
-"""Run a tool that is a program of its own, and say which version of it is there."""
+"""Run a tool that is a separate executable, and determine its version."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SECONDS = 120.0
-# Nothing of the caller's may colour or configure what is parsed.
+# The output that is parsed must not depend on the environment of the caller.
 PLAIN = {"NO_COLOR": "1", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
 
-class Ran(NamedTuple):
-    """How a command ended; `code` is None where its time was up."""
+class CommandResult(NamedTuple):
+    """The result of a command; `code` is None if it exceeded the time limit."""
 
     code: int | None
     out: str
     err: str
 
 
-def found(name: str) -> str | None:
-    """Return the path of an executable, None where it is not on the PATH."""
+def executable_path(name: str) -> str | None:
+    """Return the path of an executable, or None if it is not on the PATH."""
     return shutil.which(name)
 
 
-def run(command: Sequence[str], seconds: float = SECONDS) -> Ran:
-    """Run a command without input in the working directory; at most so many seconds.
+def run_command(command: Sequence[str], seconds: float = SECONDS) -> CommandResult:
+    """Run a command without input in the working directory, for at most `seconds`.
 
-    Raises OSError where it cannot be started.
+    Raises OSError if it cannot be started.
     """
     try:
         done = subprocess.run(
@@ -45,19 +45,19 @@ def run(command: Sequence[str], seconds: float = SECONDS) -> Ran:
             env={**os.environ, **PLAIN},
         )
     except subprocess.TimeoutExpired:
-        return Ran(None, "", f"no answer within {seconds:g} s")
-    return Ran(done.returncode, done.stdout, done.stderr)
+        return CommandResult(None, "", f"exceeded the time limit of {seconds:g} s")
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def lacks(*names: str, install: str) -> str:
-    """Return the sentence that names what to install; empty where all is on the PATH."""
-    absent = [name for name in names if found(name) is None]
+def missing_executables(*names: str, install: str) -> str:
+    """Return a sentence that says what to install; empty if every executable is on the PATH."""
+    absent = [name for name in names if executable_path(name) is None]
     if not absent:
         return ""
     return f"{', '.join(absent)} is not on the PATH: {install}"
 
 
 def version_of(name: str) -> str:
-    """Return the first line of what `name --version` prints."""
-    lines = run([name, "--version"]).out.strip().splitlines()
+    """Return the first line of the output of `name --version`."""
+    lines = run_command([name, "--version"]).out.strip().splitlines()
     return lines[0].strip() if lines else name

@@ -1,4 +1,4 @@
-"""Turn an exception that a program raised into a finding: what, where, in which module."""
+"""Convert an exception of a program to a finding: its message, location and module."""
 
 from __future__ import annotations
 
@@ -8,49 +8,57 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.score.adapters._kinds import kind_of
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, Location, Role, Status
+from broken_convnets.commands.score.protocol.messages import (
+    Diagnosis,
+    Finding,
+    Location,
+    LocationRole,
+    Status,
+)
 from broken_convnets.util.mask import mask_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 LINES = 6
 LENGTH = 600
 _PATH = re.compile(r"(?:/[\w.+~-]+){2,}/([\w.+~-]+)")
 
 
-def raised(error: BaseException, request: Request, net: Any = None) -> Finding:
-    """Return what an exception says, at the line of the program that was running.
+def exception_finding(error: BaseException, request: Request, net: Any = None) -> Finding:
+    """Return the finding for an exception, at the line of the program that was running.
 
-    The module is named within `net`, by default within the outermost one that was running.
+    The path of the module is relative to `net`, by default to the outermost running module.
     """
     message = mask_error(error)
     return Finding(
         message=brief(message) or type(error).__name__,
         kind=kind_of(type(error).__name__, message),
         rule=type(error).__name__,
-        location=place(error, request.file),
+        location=program_location(error, request.file),
         module=module_path(error, net),
     )
 
 
 def brief(message: str) -> str:
-    """Return the first lines of a message, with files by their names alone."""
+    """Return the first lines of a message, with the folders of paths removed."""
     lines = [line.rstrip() for line in message.strip().splitlines() if line.strip()]
     return _PATH.sub(r"\1", "\n".join(lines[:LINES]))[:LENGTH]
 
 
-def place(error: BaseException, file: str) -> Location | None:
-    """Return the innermost place of the program's own file that an exception passed through."""
+def program_location(error: BaseException, file: str) -> Location | None:
+    """Return the innermost location in the program's own file that an exception passed through."""
     if isinstance(error, SyntaxError) and _same(error.filename, file):
-        return Location(max(error.lineno or 1, 1), Role.SYMPTOM)
-    return last_frame(traceback.extract_tb(error.__traceback__), file, Role.SYMPTOM)
+        return Location(max(error.lineno or 1, 1), LocationRole.SYMPTOM)
+    return last_frame(traceback.extract_tb(error.__traceback__), file, LocationRole.SYMPTOM)
 
 
-def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) -> Location | None:
-    """Return the last of some frames that is in a file; columns count from 1."""
+def last_frame(
+    frames: Iterable[traceback.FrameSummary], file: str, role: LocationRole
+) -> Location | None:
+    """Return the location of the last frame that is in `file`; columns count from 1."""
     ours = [frame for frame in frames if frame.lineno and _same(frame.filename, file)]
     if not ours:
         return None
@@ -60,7 +68,7 @@ def last_frame(frames: Iterable[traceback.FrameSummary], file: str, role: Role) 
 
 
 def module_path(error: BaseException, net: Any = None) -> str | None:
-    """Return the path of the innermost module that was running; None for the network itself."""
+    """Return the path of the innermost running module; None for the network itself."""
     from broken_convnets.observe.layers import running_modules  # noqa: PLC0415  (imports torch)
 
     running = running_modules(error)
@@ -71,8 +79,8 @@ def module_path(error: BaseException, net: Any = None) -> str | None:
     return next((path for path, part in paths if part is running[-1]), None) or None
 
 
-def unsupported(error: BaseException) -> Diagnosis:
-    """Return that a tool cannot judge a program, for the reason that it gave itself."""
+def unsupported_diagnosis(error: BaseException) -> Diagnosis:
+    """Return the diagnosis of a tool that declines a program by raising `error`."""
     reason = f"{type(error).__name__}: {brief(mask_error(error))}"
     return Diagnosis(Status.UNSUPPORTED, reason=reason)
 

@@ -1,8 +1,8 @@
 """Autograd's anomaly mode: the forward operation whose gradient is NaN or cannot be computed.
 
-The line that it blames is a cause for NaN; for a tensor changed in place it is where the tensor
-was saved, and the change comes "in there or anywhere later". It knows backward passes only:
-what a forward pass raises is reported as by a plain traceback.
+For NaN, the reported line is the cause. For a tensor modified in place, it is the line that
+saved the tensor; the modification comes later. Anomaly mode checks backward passes only: an
+exception of a forward pass is reported like a plain traceback.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from broken_convnets.commands.score.adapters._opened import Opened, TorchTool, failed_before
-from broken_convnets.commands.score.adapters._raised import last_frame, raised
-from broken_convnets.commands.score.protocol import (
+from broken_convnets.commands.score.adapters._opened import OpenedProgram, TorchTool, failed_before
+from broken_convnets.commands.score.adapters._raised import exception_finding, last_frame
+from broken_convnets.commands.score.protocol.messages import (
     Diagnosis,
     Finding,
     Location,
+    LocationRole,
     Need,
-    Role,
     Status,
-    diagnosed,
 )
+from broken_convnets.commands.score.protocol.validation import diagnosis_of
 from broken_convnets.util.traceback_text import FRAME
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 
 class Anomaly(TorchTool):
@@ -39,7 +39,7 @@ class Anomaly(TorchTool):
         """Run the program in anomaly mode."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
-        opened = Opened(request)
+        opened = OpenedProgram(request)
         try:
             opened.open()
         except Exception as error:  # noqa: BLE001  (it is the program's code)
@@ -50,15 +50,18 @@ class Anomaly(TorchTool):
                 with torch.autograd.set_detect_anomaly(True):
                     opened.run()
             except Exception as error:  # noqa: BLE001  (likewise)
-                told = [str(warning.message) for warning in warned]
-                return diagnosed(
-                    [*blamed(told, raised(error, request), request.file), raised(error, request)]
+                messages = [str(warning.message) for warning in warned]
+                return diagnosis_of(
+                    [
+                        *blamed(messages, exception_finding(error, request), request.file),
+                        exception_finding(error, request),
+                    ]
                 )
         return Diagnosis(Status.CLEAN)
 
 
 def blamed(warned: list[str], found: Finding, file: str) -> list[Finding]:
-    """Return the finding at the forward operation that a warning of anomaly mode shows."""
+    """Return the finding at the forward operation that a warning of anomaly mode names."""
     for text in warned:
         if "Traceback of forward call" not in text:
             continue
@@ -66,7 +69,7 @@ def blamed(warned: list[str], found: Finding, file: str) -> list[Finding]:
             traceback.FrameSummary(match["file"], int(match["line"]), "")
             for match in FRAME.finditer(text)
         ]
-        at = last_frame(frames, file, Role.CAUSE)
+        at = last_frame(frames, file, LocationRole.CAUSE)
         if at is not None:
             return [replace(found, location=Location(at.line, at.role), module=None)]
     return []

@@ -1,6 +1,6 @@
-"""torch.export's draft mode with a batch of any size: it goes on after what export stops at.
+"""torch.export's draft mode with a dynamic batch, which continues where export stops.
 
-Its report is a private attribute of what it returns; without it the tool says it cannot tell.
+Its report is a private attribute of the result; a release without it makes the tool decline.
 """
 
 from __future__ import annotations
@@ -8,10 +8,16 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from broken_convnets.commands.score.adapters._opened import ModelTool, Opened
+from broken_convnets.commands.score.adapters._opened import ModelTool, OpenedProgram
 from broken_convnets.commands.score.adapters._raised import brief, last_frame
 from broken_convnets.commands.score.adapters.export import FIXED_BATCH, VALUES, answer, any_batch
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, Role, Status, diagnosed
+from broken_convnets.commands.score.protocol.messages import (
+    Diagnosis,
+    Finding,
+    LocationRole,
+    Status,
+)
+from broken_convnets.commands.score.protocol.validation import diagnosis_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +32,7 @@ KINDS = {
 class DraftExport(ModelTool):
     """`torch.export.draft_export(net, inputs, dynamic_shapes=...)`."""
 
-    def examine(self, opened: Opened) -> Diagnosis:
+    def examine(self, opened: OpenedProgram) -> Diagnosis:
         """Export the network and read the report."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
@@ -37,19 +43,21 @@ class DraftExport(ModelTool):
             return answer(error, opened)
         failures = getattr(getattr(made, "_report", None), "failures", None)
         if failures is None:
-            return Diagnosis(Status.UNSUPPORTED, reason="this torch gives no report of the draft")
+            return Diagnosis(
+                Status.UNSUPPORTED, reason="this release of torch has no report of the draft"
+            )
         names = _file_names()
-        return diagnosed([finding(failure, opened.request.file, names) for failure in failures])
+        return diagnosis_of([finding(failure, opened.request.file, names) for failure in failures])
 
 
 def finding(failure: Any, file: str, names: Mapping[int, str]) -> Finding:
-    """Return one failure of a report, at the line of the program that led to it.
+    """Return the finding for one failure of a report, at the line of the program.
 
-    `names` are those of the files that the report has numbers for.
+    `names` maps the numbers of files in the report to their names.
     """
     rule = str(getattr(failure.failure_type, "name", failure.failure_type))
     data: Mapping[str, Any] = failure.data
-    said = f"{rule}: {data.get('expr', '')} {data.get('symbol_to_sources', '')}".strip()
+    text = f"{rule}: {data.get('expr', '')} {data.get('symbol_to_sources', '')}".strip()
     stack: Sequence[Mapping[str, Any]] = data.get("user_stack") or []
     frames = [
         traceback.FrameSummary(names.get(row["filename"], ""), row["line"], row["name"])
@@ -57,10 +65,10 @@ def finding(failure: Any, file: str, names: Mapping[int, str]) -> Finding:
         if isinstance(row, dict)
     ]
     return Finding(
-        message=brief(said),
+        message=brief(text),
         kind=KINDS.get(rule, "state"),
         rule=rule,
-        location=last_frame(frames, file, Role.CAUSE),
+        location=last_frame(frames, file, LocationRole.CAUSE),
     )
 
 

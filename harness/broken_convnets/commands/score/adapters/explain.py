@@ -1,8 +1,8 @@
-"""The `explain` of this project, told nothing but the traceback that Python prints.
+"""The `explain` command of this project, applied to the traceback that Python prints.
 
-It works from the messages that the corpus itself recorded, so what it scores on the corpus'
-own programs is no evidence of anything; on variants of them it is little. It is held to the
-rules of all others, and detects nothing: a traceback is there, or it is not.
+It ranks the messages that the corpus recorded, so its score on the original programs is not
+evidence of its quality, and its score on variants is weak evidence. It detects nothing itself:
+it flags every program that has a traceback.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import functools
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.adapters._raised import brief
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, Need, Status
-from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Status
+from broken_convnets.commands.score.protocol.tool import Tool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from broken_convnets.commands.explain.index import Index
     from broken_convnets.commands.explain.reading import ErrorFacts
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 
 class Explain(Tool):
-    """`harness.explain` on the traceback."""
+    """`explain` on the traceback."""
 
     needs = frozenset({Need.TRACEBACK})
 
@@ -32,15 +32,15 @@ class Explain(Tool):
         return own_version()
 
     def prepare(self) -> None:
-        """Read the corpus and the index of its messages."""
+        """Load the index of the corpus's messages."""
         known()
 
     def diagnose(self, request: Request) -> Diagnosis:
-        """Return the best match; where nothing is like it, that there is a traceback."""
+        """Return the best match, or a finding without a kind if no case is similar."""
         if not request.traceback:
             return Diagnosis(Status.CLEAN)
         found = best(request.traceback)
-        nothing = Finding("nothing in the corpus is like this traceback")
+        nothing = Finding("no similar case found for this traceback")
         return Diagnosis(Status.FLAGGED, [found or nothing])
 
 
@@ -67,7 +67,7 @@ def known() -> tuple[Path, Index]:
 
 
 def own_version() -> str:
-    """Return what this package is to be called, installed or not."""
+    """Return the name and version of this package."""
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  (likewise)
 
     try:

@@ -1,7 +1,7 @@
-"""torch.export, strict, with a batch of any size: what ties the network to its example batch.
+"""torch.export in strict mode with a dynamic batch: what ties the network to its example batch.
 
-It reads bytecode with tensors that have no values. What it cannot read says nothing about the
-network, and is no finding; what the network raises under it is one.
+Export interprets bytecode with tensors that have no values. Python that it cannot interpret is
+not a finding; an exception that the network raises is one.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from broken_convnets.commands.score.adapters._kinds import kind_of
-from broken_convnets.commands.score.adapters._opened import ModelTool, Opened
+from broken_convnets.commands.score.adapters._opened import ModelTool, OpenedProgram
 from broken_convnets.commands.score.adapters._raised import (
     brief,
+    exception_finding,
     last_frame,
-    place,
-    raised,
-    unsupported,
+    program_location,
+    unsupported_diagnosis,
 )
-from broken_convnets.commands.score.protocol import (
+from broken_convnets.commands.score.protocol.messages import (
     Diagnosis,
     Finding,
     Location,
-    Role,
+    LocationRole,
     Status,
-    diagnosed,
 )
-from broken_convnets.util.traceback_text import FRAME
+from broken_convnets.commands.score.protocol.validation import diagnosis_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +42,14 @@ QUOTED = re.compile(
     r"(?:got|raised exception) (?P<type>\w+)\((?P<quote>['\"])(?P<message>.*?)(?P=quote)\)",
     re.DOTALL,
 )
+from broken_convnets.util.traceback_text import FRAME
 
 
 class Export(ModelTool):
     """`torch.export.export(net, inputs, dynamic_shapes=..., strict=True)`."""
 
     def prepare(self) -> None:
-        """Export a small network: the first time takes three times as long as the others."""
+        """Export a small network: the first export is three times slower than later ones."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
         from broken_convnets.observe.preload import sample  # noqa: PLC0415  (likewise)
@@ -57,8 +57,8 @@ class Export(ModelTool):
         net, inputs = sample()
         torch.export.export(net, inputs, dynamic_shapes=any_batch(inputs), strict=True)
 
-    def examine(self, opened: Opened) -> Diagnosis:
-        """Export the network with any batch size."""
+    def examine(self, opened: OpenedProgram) -> Diagnosis:
+        """Export the network with a dynamic batch size."""
         import torch  # noqa: PLC0415  (a list of the tools must not load it)
 
         shapes = any_batch(opened.inputs)
@@ -70,9 +70,9 @@ class Export(ModelTool):
 
 
 def any_batch(inputs: tuple[Any, ...]) -> Any:
-    """Return dynamic shapes by which the first dimension of every tensor is the batch.
+    """Return dynamic shapes in which the first dimension of every tensor is the batch.
 
-    Export takes a size of 0 or 1 for a constant, always: such a batch stays as it is.
+    Export always treats a size of 0 or 1 as a constant, so such a batch stays static.
     """
     import torch  # noqa: PLC0415  (likewise)
     from torch.utils import _pytree as pytree  # noqa: PLC0415  (likewise)
@@ -86,32 +86,34 @@ def any_batch(inputs: tuple[Any, ...]) -> Any:
     return pytree.tree_map(of, inputs)
 
 
-def answer(error: Exception, opened: Opened) -> Diagnosis:
-    """Return what an exception of export says of the network, if it says anything."""
+def answer(error: Exception, opened: OpenedProgram) -> Diagnosis:
+    """Return the diagnosis for an exception of export."""
     text, file = str(error), opened.request.file
     at, rule = read_place(error, file), type(error).__name__
     if fixed := SPECIALIZED.search(text):
-        cause = None if at is None else replace(at, role=Role.CAUSE)
-        return diagnosed([Finding(fixed[0], FIXED_BATCH, rule=rule, location=cause)])
+        cause = None if at is None else replace(at, role=LocationRole.CAUSE)
+        return diagnosis_of([Finding(fixed[0], FIXED_BATCH, rule=rule, location=cause)])
     if values := DATA_DEPENDENT.search(text):
-        return diagnosed([Finding(brief(values[0]), VALUES, rule=rule, location=at)])
+        return diagnosis_of([Finding(brief(values[0]), VALUES, rule=rule, location=at)])
     if quoted := QUOTED.search(text):
         kind = kind_of(quoted["type"], quoted["message"])
         says = brief(quoted["message"]) or quoted["type"]
-        return diagnosed([Finding(says, kind, rule=quoted["type"], location=at)])
+        return diagnosis_of([Finding(says, kind, rule=quoted["type"], location=at)])
     if type(error).__module__.startswith("torch._dynamo"):
-        return unsupported(error)
-    return diagnosed([replace(raised(error, opened.request, opened.net), location=at)])
+        return unsupported_diagnosis(error)
+    return diagnosis_of(
+        [replace(exception_finding(error, opened.request, opened.net), location=at)]
+    )
 
 
 def read_place(error: Exception, file: str) -> Location | None:
-    """Return the line of the program that was being read, or run, when it raised."""
-    told = [
+    """Return the line of the program that was interpreted or running when it raised."""
+    frames = [
         traceback.FrameSummary(match["file"], int(match["line"]), "")
         for match in FRAME.finditer(str(error))
     ]
-    stack = getattr(error, "real_stack", None) or told
-    return last_frame(stack, file, Role.SYMPTOM) or place(error, file)
+    stack = getattr(error, "real_stack", None) or frames
+    return last_frame(stack, file, LocationRole.SYMPTOM) or program_location(error, file)
 
 
 tool = Export

@@ -1,7 +1,7 @@
-"""jaxtyping with beartype: run the program with the declared shapes of `forward` checked.
+"""jaxtyping with beartype: run the program while checking the annotated shapes of `forward`.
 
-It is given the true contract of the network, which its users have to write. What the run raises
-otherwise is reported as by a plain traceback.
+The annotations state the correct shapes, which users have to write themselves. Any other
+exception is reported like a plain traceback.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from broken_convnets.commands.score.adapters._opened import Opened, failed_before
-from broken_convnets.commands.score.adapters._raised import brief, raised, unsupported
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, Need, Status, diagnosed
-from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.adapters._opened import OpenedProgram, failed_before
+from broken_convnets.commands.score.adapters._raised import (
+    brief,
+    exception_finding,
+    unsupported_diagnosis,
+)
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Status
+from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.protocol.validation import diagnosis_of
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 ACTUAL = re.compile(r"Actual value: '?(?P<dtype>\w+?)\[(?P<sizes>[\d,]*)\]")
 EXPECTED = re.compile(r"Expected type: .*?(?P<dtype>[A-Z]\w+)\[\w+, ['\"](?P<sizes>[^'\"]*)")
@@ -32,23 +37,23 @@ class Jaxtyping(Tool):
     needs = frozenset({Need.ANNOTATIONS, Need.RUN})
 
     def missing(self) -> str:
-        """Return what to install."""
+        """Return what to install; empty if both packages are installed."""
         absent = [name for name in ("jaxtyping", "beartype") if not importlib.util.find_spec(name)]
         if not absent:
             return ""
-        return f"{' and '.join(absent)} cannot be imported: pip install -r requirements/tools/jaxtyping.txt"
+        return f"{' and '.join(absent)} cannot be imported: `nox -s tools -- jaxtyping` installs them"
 
     def version(self) -> str:
-        """Return the versions of the two that take part."""
+        """Return the versions of both packages."""
         return ", ".join(f"{name} {version(name)}" for name in ("jaxtyping", "beartype"))
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the annotated program under the import hook."""
         if request.annotated is None:
-            return Diagnosis(Status.UNSUPPORTED, reason="the shapes of forward are not declared")
-        from jaxtyping import install_import_hook  # noqa: PLC0415  (only where it is there)
+            return Diagnosis(Status.UNSUPPORTED, reason="forward has no annotations")
+        from jaxtyping import install_import_hook  # noqa: PLC0415  (an optional package)
 
-        opened = Opened(request, request.annotated)
+        opened = OpenedProgram(request, request.annotated)
         with install_import_hook(opened.file.stem, "beartype.beartype"):
             try:
                 opened.open()
@@ -58,23 +63,23 @@ class Jaxtyping(Tool):
             opened.run()
         except Exception as error:  # noqa: BLE001  (likewise)
             if "forward reference" in str(error):
-                return unsupported(error)
-            found = raised(error, replace(request, file=str(opened.file)))
-            return diagnosed([violation(found, str(error))])
+                return unsupported_diagnosis(error)
+            found = exception_finding(error, replace(request, file=str(opened.file)))
+            return diagnosis_of([violation(found, str(error))])
         return Diagnosis(Status.CLEAN)
 
 
 def violation(found: Finding, message: str) -> Finding:
-    """Return a finding with the kind that a violated annotation stands for."""
+    """Return the finding with the kind that a violated annotation indicates."""
     if found.rule != "TypeCheckError":
         return found
     lines = [line for line in message.splitlines() if line and not line.startswith("---")]
-    told = [line for line in lines if not line.startswith(("Called with", "Parameter ann"))]
-    return replace(found, kind=kind(message), message=brief("\n".join(told)))
+    kept = [line for line in lines if not line.startswith(("Called with", "Parameter ann"))]
+    return replace(found, kind=kind(message), message=brief("\n".join(kept)))
 
 
 def kind(message: str) -> str:
-    """Return what a violation is about: None, a dtype, the order of the axes, or a shape."""
+    """Return the kind of a violation: None, a dtype, the order of the axes, or a shape."""
     if "Actual value: None" in message or "NoneType" in message:
         return "none/forward_missing_return"
     actual, expected = ACTUAL.search(message), EXPECTED.search(message)

@@ -1,7 +1,7 @@
-"""pylint, which infers what names stand for, torch's classes too: about a second a program.
+"""pylint: its errors and warnings, and inconsistent returns. It takes about 1 s per program.
 
-Its W and E messages, and the one about inconsistent returns. It cannot look into torch's C
-extension, so it takes most of torch's functions for missing: those messages are left out.
+It cannot inspect torch's C extension and reports most of torch's functions as missing, so the
+messages about missing members are disabled.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import json
 import sysconfig
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._kinds import first, table
-from broken_convnets.commands.score.adapters._static import Found, StaticTool
-from broken_convnets.commands.score.protocol import Finding, Location, Role, Severity
+from broken_convnets.commands.score.adapters._kinds import first_kind, kind_table
+from broken_convnets.commands.score.adapters._static import FileFinding, StaticTool
+from broken_convnets.commands.score.protocol.messages import (
+    Finding,
+    Location,
+    LocationRole,
+    Severity,
+)
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 RULES = "E,W,inconsistent-return-statements"
-BLIND = "import-error,no-member,no-name-in-module"  # wrong of every module that is compiled
+BLIND = "import-error,no-member,no-name-in-module"  # wrong for every compiled module
 SEVERITIES = {"fatal": Severity.ERROR, "error": Severity.ERROR, "warning": Severity.WARNING}
-KINDS = table(
+KINDS = kind_table(
     (r"^super-init-not-called", "training/missing_super_init"),
     (r"^assignment-from-no(ne|-return): .*'append'", "none/inplace_method_returns_none"),
     (r"^assignment-from-no(ne|-return)", "none/forward_missing_return"),
@@ -35,15 +40,15 @@ KINDS = table(
 
 
 class Pylint(StaticTool):
-    """`pylint`, given the packages of the interpreter that runs the programs."""
+    """`pylint` with the packages of the interpreter that runs the programs."""
 
     executable = "pylint"
     lock = "pylint"
     batch = 10
     codes = frozenset(code for code in range(32) if not code & 1)  # bits; 1 is a fatal message
 
-    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (no need of it)
-        """Return the command line without its files."""
+    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (unused here)
+        """Return the command line without the files."""
         packages = sysconfig.get_path("purelib")
         return [
             self.executable,
@@ -56,18 +61,18 @@ class Pylint(StaticTool):
             f"--init-hook=import sys; sys.path.append({packages!r})",
         ]
 
-    def parse(self, out: str) -> list[Found]:
-        """Read pylint's JSON; its lines count from 1, its columns from 0."""
+    def parse(self, out: str) -> list[FileFinding]:
+        """Parse pylint's JSON; its lines count from 1, its columns from 0."""
         return [
-            Found(
+            FileFinding(
                 row["absolutePath"],
                 Finding(
                     row["message"],
-                    kind=first(KINDS, f"{row['symbol']}: {row['message']}"),
+                    kind=first_kind(KINDS, f"{row['symbol']}: {row['message']}"),
                     severity=SEVERITIES.get(row["type"], Severity.WARNING),
                     rule=row["symbol"],
                     location=Location(
-                        max(row["line"], 1), Role.CAUSE, row["endLine"], row["column"] + 1
+                        max(row["line"], 1), LocationRole.CAUSE, row["endLine"], row["column"] + 1
                     ),
                 ),
             )

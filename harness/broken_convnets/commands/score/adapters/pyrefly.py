@@ -1,7 +1,7 @@
-"""pyrefly with its torch stubs, the one static checker here that follows shapes.
+"""pyrefly with its torch stubs, the only static checker here that infers shapes.
 
-The stubs belong to one release of pyrefly, and poison other checkers: they need an environment
-of their own, and nothing of torch but the packages of the interpreter that runs the programs.
+The stubs belong to one release of pyrefly and break other checkers, so they are installed in a
+separate environment without torch. torch comes from the interpreter that runs the programs.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._kinds import first, table
-from broken_convnets.commands.score.adapters._process import found, run
-from broken_convnets.commands.score.adapters._static import Found, StaticTool
-from broken_convnets.commands.score.protocol import Finding, Location, Role, Severity
+from broken_convnets.commands.score.adapters._kinds import first_kind, kind_table
+from broken_convnets.commands.score.adapters._process import executable_path, run_command
+from broken_convnets.commands.score.adapters._static import FileFinding, StaticTool
+from broken_convnets.commands.score.protocol.messages import (
+    Finding,
+    Location,
+    LocationRole,
+    Severity,
+)
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 SEVERITIES = {"error": Severity.ERROR, "warn": Severity.WARNING, "info": Severity.NOTE}
-KINDS = table(
+KINDS = kind_table(
     (r"Argument `Tensor\[.*`torch.nn.Linear.forward`", "shape/linear_in_features"),
     (r"Argument `Tensor\[.*`torch.nn.Conv\dd.forward`", "shape/channels_mismatch"),
     (r"Argument `Tensor\[.*`torch.nn.BatchNorm\dd.forward`", "shape/batchnorm_channels"),
@@ -45,19 +50,21 @@ KINDS = table(
 
 
 class Pyrefly(StaticTool):
-    """`pyrefly check` with the preset that checks the insides of functions."""
+    """`pyrefly check` with the preset that checks function bodies."""
 
     executable = "pyrefly"
     lock = "pyrefly"
 
     def missing(self) -> str:
-        """Return what to install: without the stubs it would only know torch's own types."""
+        """Return what to install; without the stubs pyrefly knows only torch's own types."""
         return super().missing() or (
-            "" if _stubs() else "pyrefly has no torch stubs: `nox -s tools -- pyrefly` has them"
+            ""
+            if _stubs()
+            else "the torch stubs of pyrefly are missing: `nox -s tools -- pyrefly` installs them"
         )
 
-    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (no need of it)
-        """Return the command line without its files."""
+    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (unused here)
+        """Return the command line without the files."""
         return [
             self.executable,
             "check",
@@ -73,17 +80,19 @@ class Pyrefly(StaticTool):
             sysconfig.get_path("purelib"),
         ]
 
-    def parse(self, out: str) -> list[Found]:
-        """Read pyrefly's JSON; its lines and columns count from 1."""
+    def parse(self, out: str) -> list[FileFinding]:
+        """Parse pyrefly's JSON; its lines and columns count from 1."""
         return [
-            Found(
+            FileFinding(
                 row["path"],
                 Finding(
                     row["concise_description"],
-                    kind=first(KINDS, f"{row['name']}: {row['concise_description']}"),
+                    kind=first_kind(KINDS, f"{row['name']}: {row['concise_description']}"),
                     severity=SEVERITIES.get(row["severity"], Severity.ERROR),
                     rule=row["name"],
-                    location=Location(row["line"], Role.SYMPTOM, row["stop_line"], row["column"]),
+                    location=Location(
+                        row["line"], LocationRole.SYMPTOM, row["stop_line"], row["column"]
+                    ),
                 ),
             )
             for row in json.loads(out)["errors"]
@@ -91,9 +100,9 @@ class Pyrefly(StaticTool):
 
 
 def _stubs() -> str:
-    """Return the folder with the stubs, in the environment of the executable; or nothing."""
-    python = Path(found("pyrefly") or "").parent / "python"
-    folder = run([str(python), "-c", PACKAGES]).out.strip() if python.exists() else ""
+    """Return the folder of the stubs in the environment of the executable; empty if missing."""
+    python = Path(executable_path("pyrefly") or "").parent / "python"
+    folder = run_command([str(python), "-c", PACKAGES]).out.strip() if python.exists() else ""
     return folder if (Path(folder) / "torch-stubs").is_dir() else ""
 
 

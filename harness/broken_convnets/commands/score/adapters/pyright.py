@@ -1,20 +1,24 @@
-"""pyright, a type checker that knows torch's annotations, and no shapes."""
+"""pyright, a type checker that knows torch's annotations but not shapes."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._kinds import first, table
-from broken_convnets.commands.score.adapters._static import Found, StaticTool
-from broken_convnets.commands.score.protocol import Finding, Location, Role, Severity
+from broken_convnets.commands.score.adapters._kinds import first_kind, kind_table
+from broken_convnets.commands.score.adapters._static import FileFinding, StaticTool
+from broken_convnets.commands.score.protocol.messages import (
+    Finding,
+    Location,
+    LocationRole,
+    Severity,
+)
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 SEVERITIES = {"error": Severity.ERROR, "warning": Severity.WARNING, "information": Severity.NOTE}
-# Shared with pyrefly, whose messages say the same in other words.
-KINDS = table(
+KINDS = kind_table(
     (r"reportOptionalCall", "none/optional_layer_none"),
     (r"\"None\" is not iterable|reportOptional", "none"),
     (r'cannot be assigned to parameter .*\n.*"None" is not assignable', "none"),
@@ -35,22 +39,22 @@ class Pyright(StaticTool):
     lock = "pyright"
 
     def command(self, request: Request) -> list[str]:
-        """Return the command line without its files."""
+        """Return the command line without the files."""
         return [self.executable, "--outputjson", "--pythonpath", request.python]
 
-    def parse(self, out: str) -> list[Found]:
-        """Read pyright's JSON; its lines and columns count from 0."""
+    def parse(self, out: str) -> list[FileFinding]:
+        """Parse pyright's JSON; its lines and columns count from 0."""
         return [
-            Found(
+            FileFinding(
                 row["file"],
                 Finding(
                     row["message"],
-                    kind=first(KINDS, f"{row.get('rule', '')}: {row['message']}"),
+                    kind=first_kind(KINDS, f"{row.get('rule', '')}: {row['message']}"),
                     severity=SEVERITIES[row["severity"]],
                     rule=row.get("rule", ""),
                     location=Location(
                         row["range"]["start"]["line"] + 1,
-                        Role.SYMPTOM,
+                        LocationRole.SYMPTOM,
                         row["range"]["end"]["line"] + 1,
                         row["range"]["start"]["character"] + 1,
                     ),

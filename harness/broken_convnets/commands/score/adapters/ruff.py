@@ -1,21 +1,26 @@
-"""ruff, a linter that knows Python and not torch: its rules about mistakes, not about style."""
+"""ruff, a linter for Python without knowledge of torch; only rules about mistakes, not style."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._kinds import first, table
-from broken_convnets.commands.score.adapters._static import Found, StaticTool
-from broken_convnets.commands.score.protocol import Finding, Location, Role, Severity
+from broken_convnets.commands.score.adapters._kinds import first_kind, kind_table
+from broken_convnets.commands.score.adapters._static import FileFinding, StaticTool
+from broken_convnets.commands.score.protocol.messages import (
+    Finding,
+    Location,
+    LocationRole,
+    Severity,
+)
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 RULES = "B,F,E9,PLE,PLW,RET"
-# Its own severities; what it prints no severity for is an error, as its exit code says.
+# A diagnostic without a severity is an error: it makes ruff exit 1.
 SEVERITIES = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.NOTE}
-KINDS = table(
+KINDS = kind_table(
     (r"^RET50[23]", "none/forward_conditional_return"),
     (r"^RET501", "none/forward_missing_return"),
     (r"^F811", "training/name_shadowing"),
@@ -24,13 +29,13 @@ KINDS = table(
 
 
 class Ruff(StaticTool):
-    """`ruff check`, without anyone's configuration."""
+    """`ruff check` without configuration files."""
 
     executable = "ruff"
     lock = "ruff"
 
-    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (no need of it)
-        """Return the command line without its files."""
+    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (unused here)
+        """Return the command line without the files."""
         return [
             self.executable,
             "check",
@@ -42,19 +47,19 @@ class Ruff(StaticTool):
             "json",
         ]
 
-    def parse(self, out: str) -> list[Found]:
-        """Read ruff's JSON; its lines and columns count from 1."""
+    def parse(self, out: str) -> list[FileFinding]:
+        """Parse ruff's JSON; its lines and columns count from 1."""
         return [
-            Found(
+            FileFinding(
                 row["filename"],
                 Finding(
                     row["message"],
-                    kind=first(KINDS, f"{row['code']}: {row['message']}"),
+                    kind=first_kind(KINDS, f"{row['code']}: {row['message']}"),
                     severity=SEVERITIES.get(row.get("severity", "error"), Severity.ERROR),
                     rule=str(row["code"] or "syntax-error"),
                     location=Location(
                         row["location"]["row"],
-                        Role.CAUSE,
+                        LocationRole.CAUSE,
                         row["end_location"]["row"],
                         row["location"]["column"],
                     ),

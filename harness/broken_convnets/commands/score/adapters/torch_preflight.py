@@ -1,18 +1,23 @@
-"""torch-preflight, a linter for training scripts: gradients, modes, losses after a softmax."""
+"""torch-preflight, a linter for training scripts: gradients, train mode, softmax before a loss."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._kinds import first, table
-from broken_convnets.commands.score.adapters._static import Found, StaticTool
-from broken_convnets.commands.score.protocol import Finding, Location, Role, Severity
+from broken_convnets.commands.score.adapters._kinds import first_kind, kind_table
+from broken_convnets.commands.score.adapters._static import FileFinding, StaticTool
+from broken_convnets.commands.score.protocol.messages import (
+    Finding,
+    Location,
+    LocationRole,
+    Severity,
+)
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
-KINDS = table(
+KINDS = kind_table(
     (r"^TG001", "memory/loss_accumulation"),
     (r"^TG002", "memory/missing_no_grad"),
     (r"^TG003", "training/missing_zero_grad"),
@@ -26,26 +31,28 @@ KINDS = table(
 
 
 class TorchPreflight(StaticTool):
-    """`torch-preflight check` with the rules that it has on by default."""
+    """`torch-preflight check` with its default rules."""
 
     executable = "torch-preflight"
     lock = "torch_preflight"
 
-    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (no need of it)
-        """Return the command line without its files."""
+    def command(self, request: Request) -> list[str]:  # noqa: ARG002  (unused here)
+        """Return the command line without the files."""
         return [self.executable, "check", "--format", "json", "--no-color", "--jobs", "1"]
 
-    def parse(self, out: str) -> list[Found]:
-        """Read its JSON; lines and columns count from 1."""
+    def parse(self, out: str) -> list[FileFinding]:
+        """Parse its JSON; lines and columns count from 1."""
         return [
-            Found(
+            FileFinding(
                 row["path"],
                 Finding(
                     f"{row['message']} {row['hint'] or ''}".strip(),
-                    kind=first(KINDS, row["code"]),
+                    kind=first_kind(KINDS, row["code"]),
                     severity=Severity(row["severity"]),
                     rule=row["code"],
-                    location=Location(row["line"], Role.CAUSE, row["end_line"], row["column"]),
+                    location=Location(
+                        row["line"], LocationRole.CAUSE, row["end_line"], row["column"]
+                    ),
                 ),
             )
             for row in json.loads(out)["diagnostics"]

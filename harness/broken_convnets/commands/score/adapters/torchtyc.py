@@ -1,7 +1,7 @@
 """torchtyc: run the program's main block with every tensor on the meta device.
 
-It stops, and calls that no error, where a value is asked for. It starts a process that imports
-torch anew, so each program takes seconds.
+It stops without an error at the first operation that needs a value. It starts a process that
+imports torch, so each program takes seconds.
 """
 
 from __future__ import annotations
@@ -12,47 +12,46 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.adapters._kinds import kind_of
-from broken_convnets.commands.score.adapters._process import run
+from broken_convnets.commands.score.adapters._process import run_command
 from broken_convnets.commands.score.adapters._raised import brief
-from broken_convnets.commands.score.protocol import (
+from broken_convnets.commands.score.protocol.messages import (
     Diagnosis,
     Finding,
     Location,
+    LocationRole,
     Need,
-    Role,
     Severity,
     Status,
-    diagnosed,
-    failed,
 )
-from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.protocol.validation import diagnosis_of, error_diagnosis
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 MAIN = "import sys; from torchtyc.cli import main; sys.exit(main())"
 SEVERITIES = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.NOTE}
 
 
 class Torchtyc(Tool):
-    """`torchtyc run`, which needs no annotation."""
+    """`torchtyc run`, which needs no annotations."""
 
     needs = frozenset({Need.RUN})
 
     def missing(self) -> str:
-        """Return what to install."""
+        """Return what to install; empty if torchtyc is installed."""
         if importlib.util.find_spec("torchtyc"):
             return ""
         return "torchtyc cannot be imported: `nox -s tools -- torchtyc` installs it"
 
     def version(self) -> str:
-        """Return its version."""
+        """Return the version of torchtyc."""
         return f"torchtyc {version('torchtyc')}"
 
     def diagnose(self, request: Request) -> Diagnosis:
-        """Run the program on meta tensors, in a process of its own."""
+        """Run the program on meta tensors in a separate process."""
         command = [
             request.python,
             "-c",
@@ -66,20 +65,20 @@ class Torchtyc(Tool):
             "--timeout",
             f"{request.seconds:g}",
         ]
-        ran = run(command, request.seconds)
+        ran = run_command(command, request.seconds)
         try:
-            return read(json.loads(ran.out))
+            return parse(json.loads(ran.out))
         except (ValueError, KeyError, TypeError):
-            return failed(f"torchtyc gave no answer: {brief(ran.err) or brief(ran.out)}")
+            return error_diagnosis(f"torchtyc printed no JSON: {brief(ran.err) or brief(ran.out)}")
 
 
-def read(told: dict[str, Any]) -> Diagnosis:
-    """Return torchtyc's JSON as a diagnosis; KeyError where it is another document."""
-    if told["worker_error"]:
-        return failed(f"torchtyc failed: {brief(told['worker_error'])}")
-    findings = [finding(row) for row in told["diagnostics"]]
-    answer = diagnosed(findings)
-    ended = {status["state"]: status.get("reason") or "" for status in told["run_status"]}
+def parse(report: dict[str, Any]) -> Diagnosis:
+    """Return torchtyc's JSON as a diagnosis. Raises KeyError for another document."""
+    if report["worker_error"]:
+        return error_diagnosis(f"torchtyc failed: {brief(report['worker_error'])}")
+    findings = [finding(row) for row in report["diagnostics"]]
+    answer = diagnosis_of(findings)
+    ended = {status["state"]: status.get("reason") or "" for status in report["run_status"]}
     if answer.status is Status.CLEAN and set(ended) - {"completed"}:
         state, reason = next((s, r) for s, r in ended.items() if s != "completed")
         return Diagnosis(Status.UNSUPPORTED, findings, f"{state}: {brief(reason)}")
@@ -87,7 +86,7 @@ def read(told: dict[str, Any]) -> Diagnosis:
 
 
 def finding(row: dict[str, Any]) -> Finding:
-    """Return one diagnostic; its lines and columns count from 0."""
+    """Return one diagnostic as a finding; its lines and columns count from 0."""
     parts = [
         row["message"],
         *(
@@ -101,7 +100,7 @@ def finding(row: dict[str, Any]) -> Finding:
         kind=kind_of("", "\n".join(parts)),
         severity=SEVERITIES[row["severity"]],
         rule=row["rule"],
-        location=Location(row["line"] + 1, Role.SYMPTOM, column=row["column"] + 1),
+        location=Location(row["line"] + 1, LocationRole.SYMPTOM, column=row["column"] + 1),
     )
 
 

@@ -1,7 +1,7 @@
-"""The `trace` and `check` of this project: follow the values through the program's networks.
+"""The `trace` and `check` functions of this project: record the values in the networks of a run.
 
-The kind of a failure is what `explain` makes of its traceback, so of that the same holds: it is
-no evidence on the corpus' own programs. Lines and modules are worked out from the run alone.
+The kind of a failure comes from `explain`, so on the original programs it is not evidence of
+quality. Lines and modules are determined from the run alone.
 """
 
 from __future__ import annotations
@@ -9,20 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.adapters._kinds import OTHER
-from broken_convnets.commands.score.adapters._opened import Opened
-from broken_convnets.commands.score.adapters._raised import brief, place
+from broken_convnets.commands.score.adapters._opened import OpenedProgram
+from broken_convnets.commands.score.adapters._raised import brief, program_location
 from broken_convnets.commands.score.adapters.explain import best, known, own_version
-from broken_convnets.commands.score.protocol import Diagnosis, Finding, Need, Severity, diagnosed
-from broken_convnets.commands.score.tool import Tool
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Severity
+from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.protocol.validation import diagnosis_of
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
     from broken_convnets.commands.trace.trace import Tracing
     from broken_convnets.observe.failure import Failure
 
 
 class Trace(Tool):
-    """`broken_convnets.trace()` around the run; `harness.check` where nothing was raised."""
+    """`broken_convnets.trace()` around the run, and `check` if nothing is raised."""
 
     needs = frozenset({Need.RUN})
 
@@ -31,25 +32,25 @@ class Trace(Tool):
         return own_version()
 
     def prepare(self) -> None:
-        """Read what `explain` knows."""
+        """Load the index of `explain`."""
         known()
 
     def diagnose(self, request: Request) -> Diagnosis:
-        """Run the program once; then look for what fails only elsewhere."""
+        """Run the program once, then check for failures on other devices."""
         from broken_convnets.commands.trace.trace import trace  # noqa: PLC0415  (imports torch)
 
-        opened = Opened(request)
+        opened = OpenedProgram(request)
         try:
             with trace() as seen:
                 opened.open()
                 opened.run()
         except Exception as error:  # noqa: BLE001  (it is the program's code)
-            return diagnosed([failed(seen, error, request)])
-        return diagnosed([*marked(seen), *hazards(opened)])
+            return diagnosis_of([failed(seen, error, request)])
+        return diagnosis_of([*marked(seen), *hazards(opened)])
 
 
 def failed(seen: Tracing, error: Exception, request: Request) -> Finding:
-    """Return what ended the run; the module is the one that `trace` says to look at first."""
+    """Return the failure of the run; the module is the one that `trace` suspects."""
     failure: Failure | None = seen.failure
     likest = best(failure.traceback) if failure else None
     layer = seen.suspect or seen.failed
@@ -58,13 +59,13 @@ def failed(seen: Tracing, error: Exception, request: Request) -> Finding:
         message=brief(message) or type(error).__name__,
         kind=likest.kind if likest else OTHER,
         rule=type(error).__name__,
-        location=place(error, request.file),
+        location=program_location(error, request.file),
         module=(layer.path or None) if layer else None,
     )
 
 
 def marked(seen: Tracing) -> list[Finding]:
-    """Return where the first value came up that is no finite number; it may be meant."""
+    """Return a warning where the first non-finite value appears; it may be intended."""
     return [
         Finding(
             f"{row.path or row.type} {mark}",
@@ -79,8 +80,8 @@ def marked(seen: Tracing) -> list[Finding]:
     ]
 
 
-def hazards(opened: Opened) -> list[Finding]:
-    """Return what `check` says would fail on another device."""
+def hazards(opened: OpenedProgram) -> list[Finding]:
+    """Return a warning for everything that, according to `check`, fails on another device."""
     from broken_convnets.commands.trace.check import check  # noqa: PLC0415  (imports torch)
 
     found = check(opened.net, *opened.inputs).hazards

@@ -1,30 +1,31 @@
-"""The plain traceback: run the program and report what it raises. The baseline of all others."""
+"""The plain traceback: run the program and report its exception. The baseline of all tools."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._opened import Opened, TorchTool
-from broken_convnets.commands.score.adapters._raised import raised
-from broken_convnets.commands.score.protocol import Diagnosis, Need, Status, diagnosed
+from broken_convnets.commands.score.adapters._opened import OpenedProgram, TorchTool
+from broken_convnets.commands.score.adapters._raised import exception_finding
+from broken_convnets.commands.score.protocol.messages import Diagnosis, Need, Status
+from broken_convnets.commands.score.protocol.validation import diagnosis_of
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.score.protocol import Request
+    from broken_convnets.commands.score.protocol.messages import Request
 
 
 class Traceback(TorchTool):
-    """What anyone sees who runs the program."""
+    """The exception that anyone sees who runs the program."""
 
     needs = frozenset({Need.RUN})
 
     def diagnose(self, request: Request) -> Diagnosis:
-        """Run the program; whatever it raises is the finding."""
-        opened = Opened(request)
+        """Run the program and return its exception as the finding."""
+        opened = OpenedProgram(request)
         try:
             opened.open()
             opened.run()
         except Exception as error:  # noqa: BLE001  (it is the program's code)
-            return diagnosed([raised(error, request)])
+            return diagnosis_of([exception_finding(error, request)])
         return Diagnosis(Status.CLEAN)
 
 

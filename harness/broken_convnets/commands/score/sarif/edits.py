@@ -1,10 +1,10 @@
-"""Make the replacements that SARIF fixes are made of, and write them; pure functions."""
+"""Apply the replacements of a SARIF fix to a text, and compute those between two texts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from broken_convnets.commands.score.patch import LIMIT
+from broken_convnets.commands.score.programs.patch import SIZE_LIMIT
 from broken_convnets.commands.score.sarif.log import Content
 from broken_convnets.corpus.diff import hunks
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class EditError(Exception):
-    """Replacements that a text does not allow."""
+    """Replacements that cannot be applied to the text."""
 
 
-def edited(source: str, replacements: Sequence[Replacement]) -> str:
-    """Return `source` with every replacement made; raises EditError where one is not possible."""
+def apply_replacements(source: str, line_replacements: Sequence[Replacement]) -> str:
+    """Return `source` with every replacement applied. Raises EditError if one is invalid."""
     spans = sorted(
         (*_span(source, item.deleted_region), (item.inserted_content or Content()).text)
-        for item in replacements
+        for item in line_replacements
     )
-    if sum(len(text) for _, _, text in spans) > LIMIT:
-        message = f"more than {LIMIT >> 10} KiB of new text"
+    if sum(len(text) for _, _, text in spans) > SIZE_LIMIT:
+        message = f"more than {SIZE_LIMIT >> 10} KiB of new text"
         raise EditError(message)
     parts, at = [], 0
     for start, stop, text in spans:
@@ -38,7 +38,7 @@ def edited(source: str, replacements: Sequence[Replacement]) -> str:
 
 
 def _span(source: str, region: Region) -> tuple[int, int]:
-    """Return where a region begins and ends, in characters from 0."""
+    """Return start and end of a region, as character offsets from 0."""
     if region.start_line is None:
         start = -1 if region.char_offset is None else region.char_offset
         stop = start + region.char_length
@@ -47,13 +47,13 @@ def _span(source: str, region: Region) -> tuple[int, int]:
         start = _offset(source, region.start_line, region.start_column or 1)
         stop = _offset(source, end_line, region.end_column)
     if not 0 <= start <= stop <= len(source):
-        message = "a region that is not in the text"
+        message = "a region is outside of the text"
         raise EditError(message)
     return start, stop
 
 
 def _offset(source: str, line: int, column: int | None) -> int:
-    """Return the offset of a place in a text; without a column, of the end of the line."""
+    """Return the character offset of a position; without a column, of the end of the line."""
     lines = source.split("\n")
     if line > len(lines):
         return len(source) + 1
@@ -65,8 +65,8 @@ def _offset(source: str, line: int, column: int | None) -> int:
     )
 
 
-def replacements(old: str, new: str) -> list[dict[str, Any]]:
-    """Return what makes `new` of `old`, whole lines at a time, as a log has it."""
+def line_replacements(old: str, new: str) -> list[dict[str, Any]]:
+    """Return the SARIF replacements of whole lines that turn `old` into `new`."""
     lines = new.splitlines(keepends=True)
     return [
         {

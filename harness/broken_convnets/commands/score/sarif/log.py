@@ -1,6 +1,6 @@
-"""The part of a SARIF 2.1.0 log that says something of programs, held to its types.
+"""The types of the parts of a SARIF 2.1.0 log that describe programs.
 
-What else a log has is skipped. Lists may be null, as tools in other languages write them.
+Other parts are ignored. Lists may be null, because tools in other languages write null.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from broken_convnets.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = "2.1.0"
-SIZE = 64 << 20  # bytes; a thousand programs with a fix each take two million
+SARIF_VERSION = "2.1.0"
+SIZE_LIMIT = 64 << 20  # bytes; a log of 1000 programs with a fix each has about 2 million
 FROM_1 = Annotated[int, Meta(ge=1)]
 FROM_0 = Annotated[int, Meta(ge=0)]
 Level = Literal["none", "note", "warning", "error"]
-Kind = Literal["pass", "fail", "notApplicable", "open", "review", "informational"]
+ResultKind = Literal["pass", "fail", "notApplicable", "open", "review", "informational"]
 
 
-class Part(Struct, frozen=True, rename="camel"):
-    """Any object of a log."""
+class SarifObject(Struct, frozen=True, rename="camel"):
+    """An object of a log, whose keys are in camel case."""
 
 
-class ArtifactLocation(Part, frozen=True):
-    """A file, by its URI or by its place among the run's artifacts."""
+class ArtifactLocation(SarifObject, frozen=True):
+    """A file, by its URI or by its index among the artifacts of the run."""
 
     uri: str = ""
     index: int = -1
 
 
-class Artifact(Part, frozen=True):
-    """A file that the tool looked at."""
+class Artifact(SarifObject, frozen=True):
+    """A file that the tool read."""
 
     location: ArtifactLocation | None = None
 
 
-class Region(Part, frozen=True):
-    """A stretch of text; lines and columns count from 1, the end column is excluded."""
+class Region(SarifObject, frozen=True):
+    """A region of text; lines and columns count from 1, the end column is exclusive."""
 
     start_line: FROM_1 | None = None
     start_column: FROM_1 | None = None
@@ -52,29 +52,29 @@ class Region(Part, frozen=True):
     char_length: FROM_0 = 0
 
 
-class PhysicalLocation(Part, frozen=True):
-    """A place in a file."""
+class PhysicalLocation(SarifObject, frozen=True):
+    """A location in a file."""
 
     artifact_location: ArtifactLocation | None = None
     region: Region | None = None
 
 
-class LogicalLocation(Part, frozen=True):
-    """A place by its name."""
+class LogicalLocation(SarifObject, frozen=True):
+    """A location by its name."""
 
     fully_qualified_name: str | None = None
     kind: str | None = None
 
 
-class Location(Part, frozen=True):
-    """A place."""
+class SarifLocation(SarifObject, frozen=True):
+    """A location."""
 
     physical_location: PhysicalLocation | None = None
     logical_locations: list[LogicalLocation] | None = None
 
 
-class Message(Part, frozen=True):
-    """What is said, or the id of a text that the rule has."""
+class SarifMessage(SarifObject, frozen=True):
+    """A message, or the id of a message string of the rule."""
 
     text: str | None = None
     markdown: str | None = None
@@ -82,137 +82,139 @@ class Message(Part, frozen=True):
     arguments: list[str] | None = None
 
 
-class Configuration(Part, frozen=True):
-    """How a rule is set."""
+class Configuration(SarifObject, frozen=True):
+    """The configuration of a rule."""
 
     level: Level = "warning"
 
 
-class Rule(Part, frozen=True):
-    """One thing that the tool looks for."""
+class SarifRule(SarifObject, frozen=True):
+    """A problem that the tool checks for."""
 
     id: str = ""
     default_configuration: Configuration | None = None
-    message_strings: dict[str, Message] | None = None
+    message_strings: dict[str, SarifMessage] | None = None
 
 
-class RuleReference(Part, frozen=True):
-    """Which rule it is."""
+class RuleReference(SarifObject, frozen=True):
+    """A reference to a rule."""
 
     id: str | None = None
     index: int = -1
 
 
-class Driver(Part, frozen=True):
-    """The tool itself."""
+class Driver(SarifObject, frozen=True):
+    """The main component of the tool."""
 
     name: str
-    rules: list[Rule] | None = None
+    rules: list[SarifRule] | None = None
 
 
-class Tool(Part, frozen=True):
+class SarifTool(SarifObject, frozen=True):
     """The tool, without its extensions."""
 
     driver: Driver
 
 
-class Content(Part, frozen=True):
+class Content(SarifObject, frozen=True):
     """Text to insert."""
 
     text: str = ""
 
 
-class Replacement(Part, frozen=True):
-    """A stretch of text to delete, and what comes in its place."""
+class Replacement(SarifObject, frozen=True):
+    """A region to delete, and the text that replaces it."""
 
     deleted_region: Region
     inserted_content: Content | None = None
 
 
-class ArtifactChange(Part, frozen=True):
-    """What a fix changes in one file."""
+class ArtifactChange(SarifObject, frozen=True):
+    """The changes of a fix to one file."""
 
     artifact_location: ArtifactLocation
     replacements: list[Replacement]
 
 
-class Fix(Part, frozen=True):
-    """One way to put it right."""
+class SarifFix(SarifObject, frozen=True):
+    """One possible fix."""
 
     artifact_changes: list[ArtifactChange]
 
 
-class Suppression(Part, frozen=True):
-    """That somebody does not want to hear of it."""
+class Suppression(SarifObject, frozen=True):
+    """A suppression of the result."""
 
     status: str = "accepted"
 
 
-class Result(Part, frozen=True):
-    """One thing that the tool found, or looked for and did not find."""
+class SarifResult(SarifObject, frozen=True):
+    """A problem that the tool found, or a check that passed."""
 
-    message: Message
+    message: SarifMessage
     rule_id: str | None = None
     rule_index: int = -1
     rule: RuleReference | None = None
-    kind: Kind = "fail"
+    kind: ResultKind = "fail"
     level: Level | None = None
-    locations: list[Location] | None = None
-    related_locations: list[Location] | None = None
-    fixes: list[Fix] | None = None
+    locations: list[SarifLocation] | None = None
+    related_locations: list[SarifLocation] | None = None
+    fixes: list[SarifFix] | None = None
     suppressions: list[Suppression] | None = None
     baseline_state: str | None = None
     rank: float = -1.0
     properties: dict[str, Any] | None = None
 
 
-class Notification(Part, frozen=True):
-    """What the tool says of its own work."""
+class Notification(SarifObject, frozen=True):
+    """A message about the run of the tool itself."""
 
-    message: Message
+    message: SarifMessage
     level: Level = "warning"
-    locations: list[Location] | None = None
+    locations: list[SarifLocation] | None = None
 
 
-class Invocation(Part, frozen=True):
-    """One start of the tool."""
+class Invocation(SarifObject, frozen=True):
+    """One execution of the tool."""
 
     execution_successful: bool
     tool_execution_notifications: list[Notification] | None = None
 
 
-class Run(Part, frozen=True):
-    """What one run of a tool gave; `results` is None where it did not look for anything."""
+class SarifRun(SarifObject, frozen=True):
+    """One run of a tool; `results` is None if the tool did not check anything."""
 
-    tool: Tool
-    results: list[Result] | None = None
+    tool: SarifTool
+    results: list[SarifResult] | None = None
     artifacts: list[Artifact] | None = None
     invocations: list[Invocation] | None = None
 
 
-class Log(Part, frozen=True):
+class SarifLog(SarifObject, frozen=True):
     """A whole file."""
 
     version: Literal["2.1.0"]
-    runs: list[Run] | None
+    runs: list[SarifRun] | None
 
 
-def load(path: Path) -> Log:
-    """Return the log in a file; raises UsageError where there is none."""
+def load(path: Path) -> SarifLog:
+    """Return the log in a file. Raises UsageError if it is missing, too large, or not SARIF."""
     try:
         size = path.stat().st_size
-        if size > SIZE:
-            message = f"{path} is larger than {SIZE >> 20} MiB: write a log of these programs only"
+        if size > SIZE_LIMIT:
+            message = (
+                f"{path} is larger than {SIZE_LIMIT >> 20} MiB: write a log of these programs only"
+            )
             raise UsageError(message)
         data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
+        message = f"cannot read {path}: {error.strerror or error}"
         raise UsageError(message) from None
     try:
-        return msgspec.json.decode(data, type=Log)
+        return msgspec.json.decode(data, type=SarifLog)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = str(error)
     except RecursionError:
         reason = "it is nested too deeply"
-    message = f"{path} is no SARIF {VERSION} log: {reason}"
+    message = f"{path} is not a SARIF {SARIF_VERSION} log: {reason}"
     raise UsageError(message)

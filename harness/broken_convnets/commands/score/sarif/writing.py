@@ -1,17 +1,17 @@
-"""Diagnoses as a SARIF 2.1.0 log, which `read` understands again.
+"""Write diagnoses as a SARIF 2.1.0 log, which `read_sarif` can read again.
 
-Files are named as `broken-convnets programs` lays them out, so that a viewer opens them there.
+The paths are those that `broken-convnets programs` writes, so that a viewer can open them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from broken_convnets.commands.score.patch import PatchError, apply
-from broken_convnets.commands.score.protocol import Status
-from broken_convnets.commands.score.sarif.edits import replacements
-from broken_convnets.commands.score.sarif.log import VERSION
-from broken_convnets.commands.score.workspace import file_name
+from broken_convnets.commands.score.programs.patch import PatchError, apply_patch
+from broken_convnets.commands.score.programs.workspace import file_name
+from broken_convnets.commands.score.protocol.messages import Status
+from broken_convnets.commands.score.sarif.edits import line_replacements
+from broken_convnets.commands.score.sarif.log import SARIF_VERSION
 from broken_convnets.errors import UsageError
 from broken_convnets.util import files
 from broken_convnets.util.json_output import as_json
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from broken_convnets.commands.score.programs import Program
-    from broken_convnets.commands.score.protocol import Finding, Location
-    from broken_convnets.commands.score.result import Result
+    from broken_convnets.commands.score.programs.program import CorpusProgram
+    from broken_convnets.commands.score.programs.tool_result import ToolResult
+    from broken_convnets.commands.score.protocol.messages import Finding, Location
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def write(path: Path, name: str, version: str, results: Sequence[Result]) -> None:
-    """Write what a tool said of programs; raises UsageError where that is not possible."""
-    text = as_json(log(name, version, results)) + "\n"
+def write_sarif(path: Path, name: str, version: str, results: Sequence[ToolResult]) -> None:
+    """Write the results of a tool to a file. Raises UsageError if the file cannot be written."""
+    text = as_json(sarif_log(name, version, results)) + "\n"
     try:
         files.write(path, text)
     except OSError as error:
-        message = f"{path} cannot be written: {error.strerror or error}"
+        message = f"cannot write {path}: {error.strerror or error}"
         raise UsageError(message) from None
 
 
-def log(name: str, version: str, results: Sequence[Result]) -> dict[str, Any]:
-    """Return the log of one run over all the programs."""
+def sarif_log(name: str, version: str, results: Sequence[ToolResult]) -> dict[str, Any]:
+    """Return the log of one run over all programs."""
     failures = [result for result in results if result.diagnosis.status is Status.ERROR]
     rules = sorted({f.rule for result in results for f in result.diagnosis.findings if f.rule})
     driver = {"name": name, **({"version": version} if version else {})}
     return {
         "$schema": SCHEMA,
-        "version": VERSION,
+        "version": SARIF_VERSION,
         "runs": [
             {
                 "tool": {"driver": {**driver, "rules": [{"id": rule} for rule in rules]}},
@@ -62,16 +62,16 @@ def log(name: str, version: str, results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _uri(program: Program) -> str:
+def _uri(program: CorpusProgram) -> str:
     return f"{program.id}/{file_name(program.id)}"
 
 
-def _physical(program: Program, region: dict[str, int] | None = None) -> dict[str, Any]:
+def _physical(program: CorpusProgram, region: dict[str, int] | None = None) -> dict[str, Any]:
     place: dict[str, Any] = {"artifactLocation": {"uri": _uri(program)}}
     return {"physicalLocation": place | ({"region": region} if region else {})}
 
 
-def _failure(result: Result) -> dict[str, Any]:
+def _failure(result: ToolResult) -> dict[str, Any]:
     return {
         "level": "error",
         "message": {"text": result.diagnosis.reason},
@@ -79,8 +79,8 @@ def _failure(result: Result) -> dict[str, Any]:
     }
 
 
-def _results(result: Result) -> list[dict[str, Any]]:
-    """Return an entry for each finding, and where there is no alarm, one that says so."""
+def _results(result: ToolResult) -> list[dict[str, Any]]:
+    """Return a SARIF result per finding, and one for a clean or unsupported program."""
     program, diagnosis = result.program, result.diagnosis
     found = [_finding(finding, program) for finding in diagnosis.findings]
     kinds = {Status.CLEAN: "pass", Status.UNSUPPORTED: "notApplicable"}
@@ -96,7 +96,7 @@ def _results(result: Result) -> list[dict[str, Any]]:
     return found
 
 
-def _finding(finding: Finding, program: Program) -> dict[str, Any]:
+def _finding(finding: Finding, program: CorpusProgram) -> dict[str, Any]:
     place = finding.location
     location = _physical(program, _region(place) if place else None)
     if finding.module is not None:
@@ -120,12 +120,12 @@ def _region(place: Location) -> dict[str, int]:
     return {"startLine": place.line, **columns, **lines}
 
 
-def _fixes(finding: Finding, program: Program) -> list[dict[str, Any]]:
-    """Return a fix as SARIF has it; a diff that does not fit cannot be one."""
+def _fixes(finding: Finding, program: CorpusProgram) -> list[dict[str, Any]]:
+    """Return the SARIF fix of a finding; none if its diff does not apply."""
     try:
-        new = apply(finding.fix, program.source) if finding.fix else program.source
+        new = apply_patch(finding.fix, program.source) if finding.fix else program.source
     except PatchError:
         return []
-    parts = replacements(program.source, new)
+    parts = line_replacements(program.source, new)
     change = {"artifactLocation": {"uri": _uri(program)}, "replacements": parts}
     return [{"artifactChanges": [change]}] if parts else []

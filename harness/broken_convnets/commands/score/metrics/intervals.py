@@ -1,6 +1,6 @@
-"""Shares of small samples, each with an interval that holds the true share in 95 of 100 samples.
+"""Rates with 95% confidence intervals, for small samples.
 
-The sample is the corpus; what is estimated is the share among all such programs.
+The corpus is treated as a random sample from a larger population of similar programs.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CONFIDENCE = 0.95
-NO_RATE = "no rate"  # how a share of nothing is shown
+NO_RATE = "no rate"  # shown for a rate of no programs
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # standard deviations on either side
 
 
 class Rate(Struct, frozen=True):
-    """`count` of `of`, and the interval of the share; `count` may hold halves.
+    """`count` of `of`, and the interval of the share; `count` may include halves.
 
-    Of nothing there is no share, and the interval is all from 0 to 1.
+    If `of` is 0, there is no share, and the interval is from 0 to 1.
     """
 
     count: float
@@ -33,11 +33,11 @@ class Rate(Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """The share, from 0 to 1."""
+        """The share, from 0 to 1; None if `of` is 0."""
         return self.count / self.of if self.of else None
 
     def __str__(self) -> str:
-        """Return it for people, in percent."""
+        """Return the count, the share and the interval, in percent."""
         if self.share is None:
             return NO_RATE
         return (
@@ -46,30 +46,30 @@ class Rate(Struct, frozen=True):
         )
 
 
-class Difference(Struct, frozen=True):
-    """One share minus another, from -1 to 1; None where either is one of nothing."""
+class RateDifference(Struct, frozen=True):
+    """One share minus another, from -1 to 1; `value` is None if one of them has no share."""
 
     value: float | None
     low: float
     high: float
 
     def __str__(self) -> str:
-        """Return it for people."""
+        """Return the value and the interval."""
         if self.value is None:
             return NO_RATE
-        # Adding 0.0 turns -0.0, and what is rounded to it, into 0.0.
+        # Adding 0.0 turns -0.0 into 0.0.
         value, low, high = (round(one, 2) + 0.0 for one in (self.value, self.low, self.high))
         return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def wilson(share: float, size: float) -> tuple[float, float]:
-    """Return the interval of a share that was seen in a sample of some size, which may be no int.
+    """Return the interval of a share in a sample of `size`, which need not be an integer.
 
     The score interval of E. B. Wilson, Probable inference, the law of succession, and
-    statistical inference, J. Am. Stat. Assoc. 22 (1927) 209-212, without correction for
-    continuity. At 0 of 20 it ends at 0.16, where the textbook's p ± 1.96 s has no width at all.
-    For a mean of halves it is too wide rather than too narrow: nothing between 0 and 1 varies
-    more than hits and misses of the same mean.
+    statistical inference, J. Am. Stat. Assoc. 22 (1927) 209-212, without continuity
+    correction. At 0 of 20 the interval ends at 0.16, whereas the textbook's p ± 1.96 s has no
+    width. For a mean of half points it is conservative: among values from 0 to 1 with a given
+    mean, zeros and ones have the largest variance.
     """
     if not size:
         return 0.0, 1.0
@@ -81,21 +81,21 @@ def wilson(share: float, size: float) -> tuple[float, float]:
 
 
 def rate(points: Iterable[float]) -> Rate:
-    """Return the rate of hits among programs that have nothing to do with each other.
+    """Return the rate of hits among independent programs.
 
-    A point is 1 or True for a hit, 0 or False for a miss, and may be between them.
+    A point is 1 or True for a hit, 0 or False for a miss, or a value between them.
     """
     return _rate(list(points), None)
 
 
 def clustered(groups: Iterable[Sequence[float]]) -> Rate:
-    """Return the rate of hits where the programs of a group resemble each other.
+    """Return the rate of hits where the programs within a group are similar.
 
-    Ten variants of one program tell hardly more than one of them. So the sample counts as
-    smaller: by as much as the groups' means differ more than chance would have it (the design
-    effect of L. Kish, Survey sampling, 1965, put into Wilson's interval as in E. Korn and
-    B. Graubard, Survey Methodology 24 (1998) 193-201). Where all hit or all miss nothing can
-    be estimated, and a group counts as one program.
+    Ten variants of one program carry little more information than one. The interval therefore
+    uses the effective sample size: the size divided by the design effect (L. Kish, Survey
+    sampling, 1965), inserted into Wilson's interval as in E. Korn and B. Graubard, Survey
+    Methodology 24 (1998) 193-201. If all programs hit or all miss, the design effect cannot be
+    estimated, and each group counts as one program.
     """
     kept = [group for group in groups if group]
     points = list(chain.from_iterable(kept))
@@ -115,38 +115,37 @@ def _effective_size(groups: Sequence[Sequence[float]], points: Sequence[float]) 
         return several
     spread = sum((sum(group) - share * len(group)) ** 2 for group in groups)
     variance = spread * several / (several - 1) / of**2
-    least = share * (1 - share) / of  # the variance, were all independent
+    least = share * (1 - share) / of  # the variance if all were independent
     return max(1.0, of * least / max(variance, least))
 
 
-def difference(first: Rate, second: Rate, correlation: float = 0.0) -> Difference:
-    """Return one rate minus another; `correlation` is that of the two shares as estimates.
+def difference(first: Rate, second: Rate, correlation: float = 0.0) -> RateDifference:
+    """Return one rate minus another; `correlation` is between the two estimates.
 
-    The limits of both shares are squared and added, with their correlation, as in G. Y. Zou
-    and A. Donner, Construction of confidence limits about effect measures, Statistics in
+    The interval combines the limits of both shares and their correlation as in G. Y. Zou and
+    A. Donner, Construction of confidence limits about effect measures, Statistics in
     Medicine 27 (2008) 1693-1702. Without correlation that is method 10 of R. G. Newcombe,
     Interval estimation for the difference between independent proportions, Statistics in
     Medicine 17 (1998) 873-890.
     """
     if first.share is None or second.share is None:
-        return Difference(None, -1.0, 1.0)
+        return RateDifference(None, -1.0, 1.0)
     value = first.share - second.share
-    below = _side(first.share - first.low, second.high - second.share, correlation)
-    above = _side(first.high - first.share, second.share - second.low, correlation)
-    return Difference(value, max(-1.0, value - below), min(1.0, value + above))
+    below = _distance(first.share - first.low, second.high - second.share, correlation)
+    above = _distance(first.high - first.share, second.share - second.low, correlation)
+    return RateDifference(value, max(-1.0, value - below), min(1.0, value + above))
 
 
-def _side(one: float, other: float, correlation: float) -> float:
+def _distance(one: float, other: float, correlation: float) -> float:
     return math.sqrt(max(0.0, one * one + other * other - 2 * correlation * one * other))
 
 
 def phi(pairs: Sequence[tuple[bool, bool]]) -> float:
-    """Return how far two answers of a pair go together, from -1 to 1; 0 where that is unknown.
+    """Return the correlation of the two answers of a pair, from -1 to 1; 0 if undefined.
 
-    With the correction for continuity of R. G. Newcombe, Improved confidence intervals for
-    the difference between binomial proportions based on paired data, Statistics in Medicine
-    17 (1998) 2635-2650: little evidence that they agree counts as none, since agreement
-    makes an interval narrower.
+    Uses the continuity correction of R. G. Newcombe, Improved confidence intervals for the
+    difference between binomial proportions based on paired data, Statistics in Medicine 17
+    (1998) 2635-2650. It reduces a positive correlation, because that narrows the interval.
     """
     of = len(pairs)
     both = sum(one and other for one, other in pairs)

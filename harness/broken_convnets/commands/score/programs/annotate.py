@@ -1,8 +1,8 @@
-"""Write the shapes that a network takes and gives into its `forward`, as jaxtyping annotations.
+"""Add jaxtyping annotations of the input and output shapes to a network's `forward`.
 
-The shapes are a contract, the same for the broken program and its fix: what the fix was seen to
-take and give. Every line of the text keeps its number, so that places found in the annotated
-text are places in the program.
+A broken program and its fixed version get the same annotations: the shapes that were observed
+in the fixed version. Line numbers do not change, so a line of the annotated text is the same
+line of the program.
 """
 
 from __future__ import annotations
@@ -35,52 +35,46 @@ _PLAIN = ("None", "bool", "int", "float", "str")
 
 
 class AnnotationError(UsageError):
-    """Shapes that cannot be read; the message says how they are written."""
+    """An invalid description of a value; the message shows a valid one."""
 
 
-def contract(inputs: str, output: str) -> tuple[list[str], str]:
-    """Return the positional inputs and the output of a network, as described by the recorder.
+def annotate(source: str, inputs: str, output: str, net: str = "Net") -> str:
+    """Return a program whose network has annotated inputs and output of `forward`.
 
-    `inputs` is such as `float32[4, 3, 8, 8], mask=bool[4]`, `output` such as `float32[4, 10]`.
+    `inputs` is a comma-separated list such as "float32[4, 3, 8, 8], bool[4]", and `output` one
+    description. The first size of the first input is the batch, which may have any size.
+    Existing annotations stay. A program without the class or without `forward` is returned
+    unchanged. Raises AnnotationError for an invalid description, and SyntaxError.
     """
-    return [text for text in _parts(inputs) if "=" not in text], output
-
-
-def annotated(source: str, inputs: list[str], output: str, net: str = "Net") -> str:
-    """Return a program with `forward` of its network annotated.
-
-    `inputs` and `output` are written as `float32[4, 3, 8, 8]`; the first size of the first
-    input is the batch, which may be of any size. What the text annotates already stays, and a
-    program without such a class or method stays as it is. Raises AnnotationError for
-    shapes that cannot be read, and SyntaxError.
-    """
-    batch = _batch(inputs)
-    given = [_annotation(text, batch) for text in inputs]
-    gives = _annotation(output, batch)
+    positional = [text for text in _split(inputs) if "=" not in text]
+    batch = _batch_size(positional)
+    types = [_annotation(text, batch) for text in positional]
+    returns = _annotation(output, batch)
     tree = ast.parse(source)
     forward = _forward(tree, net)
     if forward is None:
         return source
-    edits = _arguments(forward, given)
+    insertions = _argument_annotations(forward, types)
     if forward.returns is None:
-        edits.append((*_end_of_signature(source, forward), f" -> {gives}"))
-    first = next(
-        n
-        for n in tree.body
-        if isinstance(n, ast.Import | ast.ImportFrom) and getattr(n, "module", "") != "__future__"
+        insertions.append((*_end_of_signature(source, forward), f" -> {returns}"))
+    first_import = next(
+        node
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and getattr(node, "module", "") != "__future__"
     )
-    edits.append((first.end_lineno or first.lineno, first.end_col_offset or 0, IMPORTS))
-    return _edited(source, edits)
+    end = first_import.end_lineno or first_import.lineno, first_import.end_col_offset or 0
+    return _inserted(source, [*insertions, (*end, IMPORTS)])
 
 
-def _batch(inputs: list[str]) -> str | None:
+def _batch_size(inputs: list[str]) -> str | None:
     match = _TENSOR.fullmatch(inputs[0]) if inputs else None
     sizes = match["sizes"] if match else None
     return sizes.split(", ")[0] if sizes else None
 
 
 def _annotation(text: str, batch: str | None) -> str:
-    """Return a value's description as a type: a tensor, a tuple, a list, or a plain class."""
+    """Return the annotation for a described value: a tensor, tuple, list, or plain class."""
     match = _TENSOR.fullmatch(text)
     if match and match["dtype"] in CLASSES:
         sizes = (match["sizes"] or "").split(", ")
@@ -88,18 +82,18 @@ def _annotation(text: str, batch: str | None) -> str:
             sizes[0] = BATCH
         return f'_jaxtyping.{CLASSES[match["dtype"]]}[_Tensor, "{" ".join(sizes)}"]'
     if text.startswith("(") and text.endswith(")"):
-        inside = [_annotation(part, batch) for part in _parts(text[1:-1])]
+        inside = [_annotation(part, batch) for part in _split(text[1:-1])]
         return f"tuple[{', '.join(inside)}]"
     if text.startswith("[") and text.endswith("]"):
         return "list"
     if text in _PLAIN:
         return text
-    message = f"{text!r} is no shape that can be annotated: write it as 'float32[4, 3, 8, 8]'"
+    message = f"cannot annotate {text!r}: expected a description such as 'float32[4, 3, 8, 8]'"
     raise AnnotationError(message)
 
 
-def _parts(text: str) -> list[str]:
-    """Split at the commas that stand in no bracket."""
+def _split(text: str) -> list[str]:
+    """Split at the commas outside of brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "([{") - (character in ")]}")
@@ -111,7 +105,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _forward(tree: ast.Module, net: str) -> ast.FunctionDef | None:
-    """Return the method of the network's class, which may go by a second name (`Net = Tagger`)."""
+    """Return the `forward` of the class `net`, or of the class that `net` is an alias of."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == net:
             net = ast.unparse(node.value)
@@ -120,20 +114,20 @@ def _forward(tree: ast.Module, net: str) -> ast.FunctionDef | None:
     return next((method for method in methods if method.name == "forward"), None)
 
 
-def _arguments(forward: ast.FunctionDef, given: list[str]) -> list[tuple[int, int, str]]:
-    """Return where each argument after `self` gets which annotation."""
+def _argument_annotations(forward: ast.FunctionDef, types: list[str]) -> list[tuple[int, int, str]]:
+    """Return line, column and text of the annotation of each argument after `self`."""
     arguments = [*forward.args.posonlyargs, *forward.args.args]
     required = len(arguments) - len(forward.args.defaults)
-    edits = []
-    for index, (argument, text) in enumerate(zip(arguments[1:], given, strict=False), start=1):
+    insertions = []
+    for index, (argument, text) in enumerate(zip(arguments[1:], types, strict=False), start=1):
         if argument.annotation is None:
             end = argument.end_lineno or argument.lineno, argument.end_col_offset or 0
-            edits.append((*end, f": {text}" if index < required else f": {text} | None"))
-    return edits
+            insertions.append((*end, f": {text}" if index < required else f": {text} | None"))
+    return insertions
 
 
 def _end_of_signature(source: str, forward: ast.FunctionDef) -> tuple[int, int]:
-    """Return line and column (in bytes) behind the bracket that ends the arguments."""
+    """Return line and column (in bytes) after the bracket that closes the arguments."""
     depth = 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.start[0] < forward.lineno or token.type != tokenize.OP:
@@ -142,14 +136,14 @@ def _end_of_signature(source: str, forward: ast.FunctionDef) -> tuple[int, int]:
         if token.string == ")" and depth == 0:
             line = source.splitlines()[token.end[0] - 1]
             return token.end[0], len(line[: token.end[1]].encode())
-    message = "the signature of forward has no end"
+    message = "the signature of forward is not closed"
     raise SyntaxError(message)
 
 
-def _edited(source: str, edits: list[tuple[int, int, str]]) -> str:
-    """Return the text with each piece put in; the last one first, so that places stay true."""
+def _inserted(source: str, insertions: list[tuple[int, int, str]]) -> str:
+    """Return the text with every insertion, from the last to the first so that columns hold."""
     lines = [line.encode() for line in source.splitlines(keepends=True)]
-    for line, column, text in sorted(edits, reverse=True):
+    for line, column, text in sorted(insertions, reverse=True):
         old = lines[line - 1]
         lines[line - 1] = old[:column] + text.encode() + old[column:]
     return b"".join(lines).decode()

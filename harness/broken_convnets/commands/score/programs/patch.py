@@ -1,7 +1,7 @@
-"""Apply a unified diff to one program, or say why it does not fit; strict about the text.
+"""Apply a unified diff to one program, or report why it does not apply.
 
-Line numbers, counts and file names are often wrong in what tools write: a hunk belongs where
-its lines are, and a diff is refused where that is nowhere, or in more than one place.
+Diffs by language models often have wrong line numbers, counts and file names. A hunk is
+therefore located by its lines. It is rejected if they are missing or occur more than once.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
-LIMIT = 256 << 10  # characters; a program has two thousand
+SIZE_LIMIT = 256 << 10  # characters; a program has about 2000
 _HUNK = re.compile(r"@@(?: -(\d{1,9})(?:,\d+)? \+\d+(?:,\d+)? @@|(?: .*)?$)")
 _NEXT_FILE = re.compile(r"(?:diff |Index: )")
-_SIGNATURES = {"-- ", "--", "```"}  # after the last hunk: of `git format-patch`, of Markdown
+_SIGNATURES = {"-- ", "--", "```"}  # after the last hunk, by `git format-patch` or Markdown
 
 
 class PatchError(Exception):
-    """A diff that cannot be applied; the message says why, in one sentence."""
+    """A diff that cannot be applied; the message says why in one sentence."""
 
 
 @dataclass
 class _Hunk:
-    """One hunk: the lines it wants to find, what it leaves, and the line it names, from 1.
+    """One hunk: the lines to find, the lines that replace them, and the line number from 1.
 
-    Lines to find are without the white space at their end, which editors and mails drop.
+    The lines to find have no trailing whitespace, which editors and mail programs remove.
     """
 
     number: int
     line: int | None
     old: list[str] = field(default_factory=list)
-    new: list[tuple[str, bool]] = field(default_factory=list)  # and whether it was there before
+    new: list[tuple[str, bool]] = field(default_factory=list)  # text, and whether it is unchanged
 
     def add(self, mark: str, text: str) -> None:
-        """Take a line of the diff in."""
+        """Add one line of the diff."""
         if mark != "+":
             self.old.append(text.rstrip())
         if mark != "-":
             self.new.append((text if mark == "+" else text.rstrip(), mark == " "))
 
 
-def apply(patch: str, source: str) -> str:
-    """Return `source` with a unified diff applied; raises PatchError where it does not fit."""
+def apply_patch(patch: str, source: str) -> str:
+    """Return `source` with a unified diff applied. Raises PatchError if it does not apply."""
     lines = _lines(source)
     placed = sorted(
         ((_place(hunk, lines), hunk) for hunk in _hunks(patch)), key=lambda pair: pair[0]
@@ -55,25 +55,25 @@ def apply(patch: str, source: str) -> str:
         at = start + len(hunk.old)
     done += lines[at:]
     if done == lines:
-        message = "it changes nothing"
+        message = "the diff changes nothing"
         raise PatchError(message)
     return "".join(f"{line}\n" for line in done)
 
 
-def difference(old: str, new: str, name: str) -> str:
-    """Return the unified diff that makes `new` of `old`, the text of a file of that name."""
+def unified_diff(old: str, new: str, name: str) -> str:
+    """Return the unified diff from `old` to `new`, two texts of the file `name`."""
     lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}", lineterm="")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(text: str) -> list[str]:
-    """Split as editors do; `splitlines` knows more ends of a line than Python's own parser."""
+    """Split at newlines only; `splitlines` also splits at characters that Python's parser keeps."""
     return text.removesuffix("\n").split("\n")
 
 
 def _hunks(patch: str) -> list[_Hunk]:
-    if len(patch) > LIMIT:
-        message = f"it is longer than {LIMIT >> 10} KiB"
+    if len(patch) > SIZE_LIMIT:
+        message = f"the diff is longer than {SIZE_LIMIT >> 10} KiB"
         raise PatchError(message)
     lines = [line.removesuffix("\r") for line in _lines(patch)]
     found: list[_Hunk] = []
@@ -91,10 +91,10 @@ def _hunks(patch: str) -> list[_Hunk]:
         elif current:
             _read(line, current, number + 1)
     if files > 1:
-        message = f"it changes {files} files, and a program is one"
+        message = f"the diff changes {files} files; a program is one file"
         raise PatchError(message)
     if not found:
-        message = "it has no hunk (a line that begins with @@)"
+        message = "the diff has no hunk (a line that begins with @@)"
         raise PatchError(message)
     return found
 
@@ -104,18 +104,18 @@ def _read(line: str, hunk: _Hunk, number: int) -> None:
     if mark == "\\":  # "No newline at end of file"
         return
     if mark not in " +-":
-        message = f"line {number} of it begins with none of space, + and -"
+        message = f"line {number} of the diff does not begin with a space, + or -"
         raise PatchError(message)
     hunk.add(mark, text)
 
 
 def _place(hunk: _Hunk, lines: list[str]) -> int:
-    """Return where the lines of a hunk are, from 0."""
+    """Return the index, from 0, of the first line that a hunk replaces."""
     while hunk.old and hunk.new and hunk.old[-1] == "" and hunk.new[-1] == ("", True):
-        hunk.old.pop()  # an empty line at the end is seldom meant, and says nothing
+        hunk.old.pop()  # a trailing empty line is rarely intended
         hunk.new.pop()
     if not any(hunk.old):
-        message = f"hunk {hunk.number} has no line to find its place by"
+        message = f"hunk {hunk.number} has no unchanged or removed line to locate it by"
         raise PatchError(message)
     bare = [line.rstrip() for line in lines]
     size = len(hunk.old)
@@ -124,14 +124,13 @@ def _place(hunk: _Hunk, lines: list[str]) -> int:
         return hunk.line - 1
     if len(places) == 1:
         return places[0]
-    where = f"at lines {', '.join(str(at + 1) for at in places[:3])}" if places else "nowhere"
-    message = f"hunk {hunk.number} fits {where}: its unchanged and removed lines must be " + (
-        "in one place only" if places else "as in the program"
-    )
+    lines_found = ", ".join(str(at + 1) for at in places[:3])
+    problem = f"match at several lines ({lines_found})" if places else "are not in the program"
+    message = f"hunk {hunk.number}: its unchanged and removed lines {problem}"
     raise PatchError(message)
 
 
 def _replacement(hunk: _Hunk, there: list[str]) -> list[str]:
-    """Return the new lines; those that stay, stay to the letter."""
+    """Return the new lines; unchanged ones keep their trailing whitespace."""
     left = {line.rstrip(): line for line in there}
     return [left[text] if stays else text for text, stays in hunk.new]

@@ -1,0 +1,101 @@
+"""One tool's evaluation: its outcome, its score, and the comparison with its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from broken_convnets.commands.score import regressions
+from broken_convnets.commands.score.metrics.score import compute_score
+from broken_convnets.commands.score.record import (
+    RecordedRobustness,
+    ToolRecord,
+    misses,
+    recorded_answers,
+)
+from broken_convnets.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from broken_convnets.commands.score.run import ToolOutcome
+    from broken_convnets.corpus.entries import Corpus
+
+
+class Evaluation:
+    """The outcome of one tool, with everything that is derived from it."""
+
+    def __init__(self, outcome: ToolOutcome, previous: ToolRecord | None) -> None:
+        """Compute the score and compare the answers with the `previous` record."""
+        needs = outcome.description.needs
+        self.outcome = outcome
+        self.previous = previous
+        self.answers = recorded_answers(outcome.results, needs)
+        self.score = compute_score(
+            outcome.results,
+            outcome.baseline,
+            needs=frozenset(needs),
+            tool=outcome.ref.name,
+            version=outcome.description.version,
+        )
+        self.lost = regressions.lost(previous, self.answers) if previous else []
+        self.gained = regressions.gained(previous, self.answers) if previous else []
+        self.outdated = regressions.outdated_misses(previous, self.answers) if previous else []
+
+    @property
+    def regressed(self) -> bool:
+        """Whether a credit was lost or a recorded miss is no longer one."""
+        return bool(self.lost or self.outdated)
+
+    def document(self, options: argparse.Namespace) -> dict[str, Any]:
+        """Return the content of `--json`."""
+        return {
+            "torch": self.outcome.torch,
+            "seed": options.seed,
+            "variants": options.variants,
+            "score": self.score,
+            "programs": self.answers,
+            "lost": self.lost,
+            "gained": self.gained,
+            "outdated_misses": self.outdated,
+        }
+
+    def record(self, corpus: Corpus, options: argparse.Namespace) -> ToolRecord:
+        """Return the record to write. With `--only`, the previous record of other programs stays.
+
+        Raises UsageError if that record is from another version of the tool or of torch.
+        """
+        new = self._new_record(options)
+        if not (options.only and self.previous):
+            return new
+        previous = self.previous
+        if (previous.version, previous.torch) != (new.version, new.torch):
+            message = (
+                f"the record is from {previous.version} under torch {previous.torch}, this run "
+                f"is {new.version} under torch {new.torch}: update all programs, without --only"
+            )
+            raise UsageError(message)
+        kept = {name: one for name, one in previous.programs.items() if name in corpus.entries}
+        programs = dict(sorted({**kept, **new.programs}.items()))
+        variants = new.variants or previous.variants
+        return msgspec.structs.replace(
+            new, programs=programs, misses=misses(programs), variants=variants
+        )
+
+    def _new_record(self, options: argparse.Namespace) -> ToolRecord:
+        outcome, robustness = self.outcome, self.score.robustness
+        variants = None
+        if robustness:
+            variants = RecordedRobustness(options.variants, options.seed, robustness)
+        return ToolRecord(
+            tool=outcome.ref.name,
+            version=outcome.description.version,
+            needs=outcome.description.needs,
+            argv=[Path(part).name for part in outcome.ref.argv],
+            torch=outcome.torch,
+            misses=misses(self.answers),
+            programs=self.answers,
+            variants=variants,
+        )

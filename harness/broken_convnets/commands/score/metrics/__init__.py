@@ -1,0 +1,1 @@
+"""The metrics of a tool; docs/scoring.md defines each of them."""

@@ -1,0 +1,1 @@
+"""The programs that a tool diagnoses: their sources, ground truth, files, patches and results."""

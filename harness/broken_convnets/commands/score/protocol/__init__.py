@@ -1,0 +1,1 @@
+"""The protocol of diagnostic tools: messages, validation, and the interface in Python."""

@@ -1,0 +1,196 @@
+"""Run tools on the programs that the options select, or read their answers from a file."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.score.checkpoint import Checkpoint
+from broken_convnets.commands.score.executors import ExecutorRunner, load_executor
+from broken_convnets.commands.score.fix_check import fix_works
+from broken_convnets.commands.score.kinds import known_kinds
+from broken_convnets.commands.score.leaderboard import BASELINE
+from broken_convnets.commands.score.predictions import read_predictions
+from broken_convnets.commands.score.programs.program import (
+    ProgramRole,
+    applies_to,
+    corpus_programs,
+)
+from broken_convnets.commands.score.programs.tool_result import ToolResult
+from broken_convnets.commands.score.protocol.messages import Need
+from broken_convnets.commands.score.record import read_record, record_path, recorded_results
+from broken_convnets.commands.score.requests import ToolClient, describe_tool, masked
+from broken_convnets.commands.score.sarif.reading import read_sarif
+from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
+from broken_convnets.corpus.entries import Case
+from broken_convnets.corpus.locations import results_to_read
+from broken_convnets.observe.runner import open_torch_runner, runtime_of
+from broken_convnets.sandbox.job import Limits
+from broken_convnets.util import terminal
+from broken_convnets.util.code_hash import code_hash
+from broken_convnets.util.progress import track
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from broken_convnets.corpus.entries import Corpus, Entry
+    from broken_convnets.sandbox.runner import Runner
+
+MEMORY_BYTES = 4 << 30  # a type checker needs more memory than a network
+FILE_REPORT = ToolReport(needs=[Need.SOURCE])  # of a tool whose answers come from a file
+
+
+@dataclass(frozen=True)
+class ToolOutcome:
+    """A tool, its results, and those of the baseline tool on the same programs."""
+
+    ref: ToolRef
+    description: ToolReport
+    torch: str
+    results: list[ToolResult]
+    baseline: list[ToolResult] | None  # None for the baseline itself
+
+
+class ToolRun:
+    """The programs of one command, on which tools run one after another."""
+
+    def __init__(self, corpus: Corpus, runner: Runner, options: argparse.Namespace) -> None:
+        """Select the programs, and generate their variants once for all tools."""
+        self._corpus = corpus
+        self._runner = runner
+        self._options = options
+        self._torch = runtime_of(runner).torch
+        self._kinds = known_kinds(corpus)
+        entries = _selected_entries(corpus, runner, options)
+        self._entries = {(entry.id, number): entry for number, entry in entries}
+        self._programs = corpus_programs(entries, options.seed, self._torch)
+        self._checkpoints: list[Checkpoint] = []
+
+    def evaluate(self, ref: ToolRef) -> ToolOutcome:
+        """Return the outcome of one tool. Raises UsageError for an unknown tool or a bad file."""
+        if self._options.sarif or self._options.predictions:
+            description, results = FILE_REPORT, self._results_from_file()
+        else:
+            description, results = self._results_of(ref)
+        baseline = None if ref.name == BASELINE else self._baseline
+        return ToolOutcome(
+            ref, description, self._torch, self._with_checked_fixes(results), baseline
+        )
+
+    def finish(self) -> None:
+        """Delete the checkpoints, because the command is complete."""
+        for checkpoint in self._checkpoints:
+            checkpoint.delete()
+
+    @functools.cached_property
+    def _baseline(self) -> list[ToolResult]:
+        """The results of the baseline: as recorded if complete, otherwise from a new run."""
+        record = (
+            None if self._options.variants else read_record(record_path(results_to_read(self._corpus.root), BASELINE))
+        )
+        if record is not None and record.torch == self._torch:
+            recorded = recorded_results(record, self._programs)
+            if len(recorded) == len(self._programs):
+                return recorded
+        return self._results_of(ToolRef(BASELINE))[1]
+
+    def _results_from_file(self) -> list[ToolResult]:
+        """Return the answers in a file about the selected programs; it may have others too."""
+        entries = [(0, entry) for entry in self._corpus.entries.values()]
+        programs = corpus_programs(entries, self._options.seed)
+        if self._options.sarif:
+            answers = read_sarif(self._options.sarif, programs, self._kinds)
+        else:
+            answers = read_predictions(self._options.predictions, programs, self._kinds)
+        return [
+            ToolResult(program, masked(answers[program.id]), 0.0)
+            for program in self._programs
+            if program.id in answers
+        ]
+
+    def _results_of(self, ref: ToolRef) -> tuple[ToolReport, list[ToolResult]]:
+        """Return a tool's description and results; resumes an interrupted run."""
+        description = describe_tool(self._runner, ref)
+        options = self._options
+        configuration = [ref, _code_hashes(ref), description.version, self._torch, options.timeout]
+        checkpoint = Checkpoint(configuration, self._programs)
+        self._checkpoints.append(checkpoint)
+        results = checkpoint.load()
+        done = {result.program.id for result in results}
+        if done:
+            note = f"{ref.name}: resuming, {len(done)} of {len(self._programs)} programs are done"
+            terminal.console(stderr=True).print(note, markup=False)
+        rest = [program for program in self._programs if program.id not in done]
+        client = ToolClient(self._runner, ref, description, options.timeout, self._kinds)
+        text = f"running {ref.name} on {len(rest)} programs"
+        for result in track(client.diagnose(rest), text, len(rest)):
+            checkpoint.add(result)
+            results.append(result)
+        return description, sorted(results, key=lambda result: result.program.key)
+
+    def _with_checked_fixes(self, results: list[ToolResult]) -> list[ToolResult]:
+        """Return the results with the check of every fix for a broken program."""
+        from broken_convnets.commands.learn.grader import Examiner  # noqa: PLC0415  (only for fixes)
+
+        grader = Examiner(self._runner)
+        checked = []
+        for result in results:
+            program = result.program
+            case = self._entries[program.entry, program.variant]
+            works = None
+            if program.role is ProgramRole.BROKEN and isinstance(case, Case):
+                works = fix_works(grader, case, result.diagnosis)
+            checked.append(replace(result, fix_works=works))
+        return checked
+
+
+@contextlib.contextmanager
+def open_run(corpus: Corpus, options: argparse.Namespace) -> Iterator[ToolRun]:
+    """Open a run on the programs that the options select.
+
+    Raises UsageError for an unknown executor or entry.
+    """
+    limits = Limits(
+        seconds=options.timeout, memory_bytes=MEMORY_BYTES, workers=options.workers
+    )
+    with terminal.console(stderr=True).status("loading torch"):
+        opened: Runner = (
+            ExecutorRunner(load_executor(options.executor), limits)
+            if options.executor
+            else open_torch_runner(limits)
+        )
+    with opened as runner:
+        run = ToolRun(corpus, runner, options)
+        yield run
+        run.finish()
+
+
+def _code_hashes(ref: ToolRef) -> list[str]:
+    """Return a hash of each file that can change a tool's answers: this package and its own."""
+    files = [path for part in ref.argv if (path := Path(part)).is_file()]
+    own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return [code_hash(), *own]
+
+
+def _selected_entries(
+    corpus: Corpus, runner: Runner, options: argparse.Namespace
+) -> list[tuple[int, Entry]]:
+    """Return the selected entries that apply to this release of torch, and their variants."""
+    selected = (
+        corpus.entries[name] for name in corpus.select(options.only) if name in corpus.entries
+    )
+    entries = [entry for entry in selected if applies_to(entry, runtime_of(runner).torch)]
+    originals: list[tuple[int, Entry]] = [(0, entry) for entry in entries]
+    if not options.variants:
+        return originals
+    from broken_convnets.commands.variants import kept  # noqa: PLC0415  (only for --variants)
+
+    count = len(entries) * options.variants
+    generated = kept(runner, entries, options.variants, options.seed)
+    variants = track(generated, "generating variants", count)
+    return originals + [(variant.number, variant.entry) for variant in variants]

@@ -1,7 +1,6 @@
-"""Ask bundled tools in forked children: questions as JSON on standard input, answers as JSON.
+"""Run bundled tools in forked children: requests as JSON on standard input, diagnoses as JSON.
 
-Their modes, hooks and caches are global, so neither pytest's process nor another question's
-may share them.
+Their modes, hooks and caches are global, so each diagnosis needs its own process.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
 from broken_convnets.commands.score.protocol.validation import error_diagnosis
 from broken_convnets.commands.score.registry import find_tool
@@ -26,7 +22,7 @@ SECONDS = 60.0
 
 
 def request(question: dict[str, Any]) -> Request:
-    """Write a question's program into the working directory."""
+    """Write the program to the working directory and return the request for it."""
     source = question["source"]
     Path("asked.py").write_text(source, encoding="utf-8")
     names = ProgramNames(
@@ -45,7 +41,7 @@ def request(question: dict[str, Any]) -> Request:
 
 
 def ask(question: dict[str, Any]) -> bytes:
-    """Return a tool's answer from a child of its own."""
+    """Return a tool's diagnosis from a separate child process."""
     answers, answer = os.pipe()
     with tempfile.TemporaryDirectory() as scratch:
         child = os.fork()
@@ -53,20 +49,20 @@ def ask(question: dict[str, Any]) -> bytes:
             os.chdir(scratch)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             try:
-                told = find_tool(question["tool"]).diagnose(request(question))
-            except BaseException as error:  # noqa: BLE001  (it is an answer too)
-                told = error_diagnosis(f"the adapter raised {error!r}")
-            os.write(answer, msgspec.json.encode(told))
+                diagnosis = find_tool(question["tool"]).diagnose(request(question))
+            except BaseException as error:  # noqa: BLE001  (any failure becomes the diagnosis)
+                diagnosis = error_diagnosis(f"the adapter raised {error!r}")
+            os.write(answer, msgspec.json.encode(diagnosis))
             os._exit(0)
         os.close(answer)
         with os.fdopen(answers, "rb") as pipe:
-            told_us = pipe.read()
+            received = pipe.read()
         os.waitpid(child, 0)
-    return told_us
+    return received
 
 
 if __name__ == "__main__":
     preload.configure()
     preload.warm_up()
-    given = [json.loads(ask(question)) for question in json.load(sys.stdin)]
-    json.dump(given, sys.stdout)
+    diagnoses = [json.loads(ask(question)) for question in json.load(sys.stdin)]
+    json.dump(diagnoses, sys.stdout)

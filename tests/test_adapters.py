@@ -1,19 +1,37 @@
-"""The bundled tools: what each says of small programs, and how it reads what others print."""
+"""The bundled tools: their diagnoses of small programs, and how they parse other tools' output."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from broken_convnets.commands.score.adapters import _kinds, jaxtyping, pylint, pyrefly, pyright, ruff, torch_preflight, torchtyc
-from broken_convnets.commands.score.programs.annotate import AnnotationError, annotate, parse_layer_row
-from broken_convnets.commands.score.protocol.messages import LocationRole, ProgramNames, Request, Severity, Status
+from broken_convnets.commands.score.adapters import (
+    _kinds,
+    jaxtyping,
+    pylint,
+    pyrefly,
+    pyright,
+    ruff,
+    torch_preflight,
+    torchtyc,
+)
+from broken_convnets.commands.score.kinds import known_kinds
+from broken_convnets.commands.score.programs.annotate import (
+    AnnotationError,
+    annotate,
+)
+from broken_convnets.commands.score.protocol.messages import (
+    LocationRole,
+    ProgramNames,
+    Request,
+    Severity,
+    Status,
+)
 from broken_convnets.commands.score.registry import bundled_tools
 from broken_convnets.corpus import entries as corpora
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
@@ -59,7 +77,7 @@ QUESTIONS = {
     "fake healthy": ("fake", HEALTHY, None),
     "fake reads": ("fake", READS, None),
     "explain pasted": ("explain", BROKEN, PASTED),
-    "explain foreign": ("explain", BROKEN, "SomeError: of nobody's"),
+    "explain foreign": ("explain", BROKEN, "SomeError: unheard of"),
     "explain nothing": ("explain", HEALTHY, ""),
     "trace broken": ("trace", BROKEN, None),
     "trace healthy": ("trace", HEALTHY, None),
@@ -105,21 +123,21 @@ def test_the_line_the_layer_and_the_kind_of_a_failure(tool: str) -> None:
     assert "cannot be multiplied" in found["message"] or "reduction dim" in found["message"]
 
 
-def test_export_names_what_dynamo_read() -> None:
+def test_export_reports_the_line_that_dynamo_interpreted() -> None:
     found = answers()["export broken"]["findings"][0]
     assert found["location"]["line"] == line_of(RAISES, BROKEN)
     assert found["kind"] == "shape/linear_in_features"
 
 
 @pytest.mark.parametrize("tool", ["export", "draft_export"])
-def test_a_batch_that_is_a_constant_is_found_in_the_batch_that_passes(tool: str) -> None:
+def test_a_hard_coded_batch_size_is_found_with_a_working_batch(tool: str) -> None:
     found = answers()[f"{tool} fixed_batch"]["findings"][0]
     assert found["kind"] == "shape/hardcoded_batch_size"
     assert found["location"]["line"] == line_of("x.view", FIXED_BATCH)
     assert found["location"]["role"] == "cause"
 
 
-def test_anomaly_mode_blames_the_operation_that_gave_nan() -> None:
+def test_anomaly_mode_reports_the_operation_that_returned_nan() -> None:
     told = answers()["anomaly nan"]
     assert told["status"] == "flagged", told
     assert told["findings"][0]["location"] == {
@@ -132,49 +150,42 @@ def test_anomaly_mode_blames_the_operation_that_gave_nan() -> None:
 
 
 @pytest.mark.parametrize("name", ["shapeprop branches", "fake reads", "export breaks"])
-def test_what_a_tool_cannot_judge_it_says_so(name: str) -> None:
+def test_a_tool_declines_what_it_cannot_examine(name: str) -> None:
     assert answers()[name]["status"] == "unsupported", answers()[name]
     assert answers()[name]["reason"]
 
 
-def test_a_program_that_fails_before_the_tool_is_no_credit_to_it() -> None:
+def test_a_program_that_fails_before_the_tool_runs_is_an_error() -> None:
     told = answers()["anomaly no_build"]
     assert told["status"] == "error"
-    assert told["reason"].startswith("the program fails before the tool ran: build: TypeError")
+    assert told["reason"].startswith("the program fails before the tool runs: build: TypeError")
     assert answers()["traceback no_build"]["status"] == "flagged"
 
 
-def test_explain_knows_a_message_and_says_when_it_does_not() -> None:
+def test_explain_recognizes_a_message_or_reports_kind_other() -> None:
     assert answers()["explain pasted"]["findings"][0]["kind"].startswith("shape/")
     foreign = answers()["explain foreign"]
     assert (foreign["status"], foreign["findings"][0]["kind"]) == ("flagged", "other")
     assert answers()["explain nothing"]["status"] == "clean"
 
 
-def test_a_plain_tensor_is_a_warning_and_no_alarm() -> None:
+def test_an_unregistered_tensor_is_a_warning() -> None:
     told = answers()["trace plain"]
     assert told["status"] == "clean"
     assert [found["severity"] for found in told["findings"]] == ["warning"]
 
 
-def test_a_list_of_the_tools_loads_no_torch() -> None:
+def test_opening_every_tool_does_not_import_torch() -> None:
     code = (
-        "import sys; from broken_convnets.commands.score.tool import bundled, find; [find(n) for n in bundled()];"
-        "sys.exit('torch' in sys.modules)"
+        "import sys; from broken_convnets.commands.score.registry import bundled_tools, find_tool; "
+        "[find_tool(name) for name in bundled_tools()]; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
     assert len(bundled_tools()) >= 15
 
 
-def test_every_kind_of_the_tables_is_one_of_the_corpus() -> None:
-    known = {
-        kind
-        for entry in corpora.load(ROOT).entries.values()
-        if isinstance(entry, corpora.Case)
-        for kind in entry.spec.covers
-    }
-    known |= set(tomllib.loads((ROOT / "evidence/uncovered.toml").read_text()))
-    known |= {kind.partition("/")[0] for kind in known}
+def test_the_adapters_name_only_known_kinds() -> None:
+    known = known_kinds(corpora.load(ROOT))
     tables = [
         _kinds.PATTERNS,
         *(module.KINDS for module in (ruff, pylint, pyright, pyrefly, torch_preflight)),
@@ -281,8 +292,9 @@ CANNED: dict[type[StaticTool], tuple[str, int, str, Severity]] = {
                         "name": "bad-argument-type",
                         "severity": "error",
                         "description": "",
-                        "concise_description": "Argument `Tensor[[int, 64]]` is not assignable to parameter "
-                        "`input` with type `Tensor[[*@_, 16]]` in function `torch.nn.Linear.forward`",
+                        "concise_description": "Argument `Tensor[[int, 64]]` is not assignable to "
+                        "parameter `input` with type `Tensor[[*@_, 16]]` in function "
+                        "`torch.nn.Linear.forward`",
                     }
                 ]
             }
@@ -321,7 +333,7 @@ CANNED: dict[type[StaticTool], tuple[str, int, str, Severity]] = {
 
 
 @pytest.mark.parametrize("tool", STATIC)
-def test_what_a_static_tool_prints_is_read(tool: type[StaticTool]) -> None:
+def test_the_output_of_a_static_tool_is_parsed(tool: type[StaticTool]) -> None:
     out, line, kind, severity = CANNED[tool]
     (row,) = tool().parse(out)
     assert row.file == "FILE"
@@ -336,7 +348,7 @@ def test_what_a_static_tool_prints_is_read(tool: type[StaticTool]) -> None:
 
 
 @pytest.mark.parametrize("tool", STATIC)
-def test_a_tool_that_is_not_there_names_what_to_install(
+def test_a_missing_executable_says_what_to_install(
     tool: type[StaticTool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -356,7 +368,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, code: in
     ]
 
 
-def test_findings_go_to_the_program_that_they_are_about(
+def test_findings_are_assigned_to_their_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = CANNED[ruff.Ruff][0].replace("FILE", str(tmp_path / "two" / "net.py"))
@@ -368,12 +380,12 @@ def test_findings_go_to_the_program_that_they_are_about(
 @pytest.mark.parametrize(
     ("out", "code", "says"),
     [
-        ("not JSON", 0, "no answer that can be read"),
-        ('[{"code": 1}]', 0, "no answer that can be read"),
-        ("[]", 2, "ended with exit code 2"),
+        ("not JSON", 0, "cannot parse the output of ruff"),
+        ('[{"code": 1}]', 0, "cannot parse the output of ruff"),
+        ("[]", 2, "ruff failed with exit code 2"),
     ],
 )
-def test_a_tool_that_fails_gives_an_error(
+def test_a_failing_tool_returns_an_error(
     out: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = ruff.Ruff().diagnose_all(stand_in(tmp_path, monkeypatch, out, code))
@@ -401,16 +413,19 @@ RUN_ERROR = {
 
 
 def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
-    told = torchtyc.read(tyc("error", RUN_ERROR))
+    told = torchtyc.parse(tyc("error", RUN_ERROR))
     assert told.status is Status.FLAGGED
     assert told.findings[0].location is not None
-    assert (told.findings[0].location.line, told.findings[0].location.role) == (18, LocationRole.SYMPTOM)
+    assert (told.findings[0].location.line, told.findings[0].location.role) == (
+        18,
+        LocationRole.SYMPTOM,
+    )
     assert told.findings[0].kind == "shape/linear_in_features"
     stopped = {**RUN_ERROR, "severity": "info", "rule": "run-stopped"}
-    told = torchtyc.read(tyc("stopped", stopped, reason="`.item()` needs a value"))
+    told = torchtyc.parse(tyc("stopped", stopped, reason="`.item()` needs a value"))
     assert (told.status, told.reason) == (Status.UNSUPPORTED, "stopped: `.item()` needs a value")
-    assert torchtyc.read(tyc("completed")).status is Status.CLEAN
-    assert torchtyc.read({**tyc("error"), "worker_error": "died"}).status is Status.ERROR
+    assert torchtyc.parse(tyc("completed")).status is Status.CLEAN
+    assert torchtyc.parse({**tyc("error"), "worker_error": "died"}).status is Status.ERROR
 
 
 @pytest.mark.parametrize(
@@ -423,14 +438,13 @@ def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
         ("None", "none/forward_missing_return"),
     ],
 )
-def test_jaxtyping_names_what_an_annotation_was_broken_by(actual: str, kind: str) -> None:
+def test_jaxtyping_names_the_kind_of_a_violation(actual: str, kind: str) -> None:
     expected = "<class 'Float32[Tensor, 'batch 3 8 8']'>"
     assert jaxtyping.kind(f"Actual value: {actual}\nExpected type: {expected}.") == kind
 
 
-def test_both_twins_are_annotated_alike_and_keep_their_lines() -> None:
-    shapes = parse_layer_row("Net: float32[4, 2, 4, 4] -> float32[4, 5]")
-    assert shapes == (["float32[4, 2, 4, 4]"], "float32[4, 5]")
+def test_broken_and_fixed_program_get_the_same_annotations() -> None:
+    shapes = "float32[4, 2, 4, 4], scale=float", "float32[4, 5]"  # a keyword has no annotation
     broken, healthy = annotate(BROKEN, *shapes), annotate(HEALTHY, *shapes)
     signature = (
         '    def forward(self, x: _jaxtyping.Float32[_Tensor, "batch 2 4 4"])'
@@ -446,19 +460,17 @@ def test_both_twins_are_annotated_alike_and_keep_their_lines() -> None:
 
 def test_tuples_defaults_and_several_inputs_are_annotated() -> None:
     source = patched(("(self, x):", "(self, x, y=None, *, z=1):"))
-    text = annotate(source, ["int64[3]", "bool[3, 2]"], "(float32[3], None)")
+    text = annotate(source, "int64[3], bool[3, 2]", "(float32[3], None)")
     assert 'y: _jaxtyping.Bool[_Tensor, "batch 2"] | None=None' in text
     assert '-> tuple[_jaxtyping.Float32[_Tensor, "batch"], None]:' in text
 
 
-def test_a_program_without_forward_stays_as_it_is() -> None:
+def test_a_program_without_forward_is_unchanged() -> None:
     source = patched(("def forward", "def farward"))
-    assert annotate(source, ["float32[4]"], "float32[4]") == source
+    assert annotate(source, "float32[4]", "float32[4]") == source
 
 
 @pytest.mark.parametrize("text", ["float33[4]", "float32[4", "float32[4,3]", "Image", ""])
-def test_a_wrong_spelling_is_refused(text: str) -> None:
-    with pytest.raises(AnnotationError, match="write it as 'float32"):
-        annotate(HEALTHY, ["float32[4]"], text)
-    with pytest.raises(AnnotationError, match="is no row of a trace"):
-        parse_layer_row(text)
+def test_an_invalid_description_is_rejected(text: str) -> None:
+    with pytest.raises(AnnotationError, match="expected a description such as 'float32"):
+        annotate(HEALTHY, "float32[4]", text)

@@ -1,4 +1,4 @@
-"""Predictions as JSON lines are read, or refused with the line and what to do."""
+"""Predictions as JSON lines are read, or rejected with the line number and what to do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _read(folder: Path, *lines: object) -> dict[str, Diagnosis]:
     path = folder / "said.jsonl"
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     path.write_bytes("\n".join(texts).encode(errors="surrogateescape"))
-    return predictions.read_predictions(path, PROGRAMS)
+    return predictions.read_predictions(path, PROGRAMS, {"other"})
 
 
 def test_diagnoses_and_patches_are_read(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_diagnoses_and_patches_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", ["", " \n", None])
-def test_an_empty_patch_says_that_nothing_is_wrong(empty: str | None, tmp_path: Path) -> None:
+def test_an_empty_patch_is_clean(empty: str | None, tmp_path: Path) -> None:
     found = _read(tmp_path, _patched(FIRST, empty))
     assert found[FIRST] == Diagnosis(Status.CLEAN, id=FIRST)
 
@@ -52,22 +52,33 @@ def test_a_program_without_a_line_is_unsupported(tmp_path: Path) -> None:
     found = _read(tmp_path, FLAGGED)
     assert set(found) == {FIRST, SECOND, THIRD}
     assert found[THIRD].status is Status.UNSUPPORTED
-    assert "say nothing of it" in found[THIRD].reason
+    assert "no prediction" in found[THIRD].reason
 
 
 WRONG = {
-    "text": ("it is broken", "line 2: .*malformed.*: give a diagnosis with"),
+    "text": ("it is broken", "line 2: .*malformed.*; expected a diagnosis with"),
     "a list": ([FLAGGED], "line 2: Expected `object`, got `array`"),
-    "no id": ({"status": "clean"}, "line 2: no program has the id ''"),
-    "no status": ({"id": SECOND}, "line 2: no diagnosis: .*missing required field `status`"),
+    "no id": ({"status": "clean"}, "line 2: unknown id ''"),
+    "no status": ({"id": SECOND}, "line 2: invalid diagnosis: .*missing required field `status`"),
     "an unknown status": ({"id": SECOND, "status": "bad"}, "line 2: .*Invalid enum value 'bad'"),
     "an unknown key": ({"id": SECOND, "status": "clean", "sure": 1}, "unknown field `sure`"),
-    "no finding": ({"id": SECOND, "status": "flagged"}, "line 2: no diagnosis: flagged, and no"),
+    "no finding": (
+        {"id": SECOND, "status": "flagged"},
+        "line 2: invalid diagnosis: status is 'flagged' but no",
+    ),
+    "an unknown kind": (
+        {
+            "id": SECOND,
+            "status": "clean",
+            "findings": [{"message": "", "severity": "note", "kind": "x/y"}],
+        },
+        "line 2: invalid diagnosis: unknown kind 'x/y'",
+    ),
     "no patch": ({"instance_id": SECOND}, "line 2: .*missing required field `model_patch`"),
     "a patch of lines": ({"instance_id": SECOND, "model_patch": ["-x"]}, "Expected `str | null`"),
-    "an id of nobody": ({"id": "cases/none", "status": "clean"}, "line 2: no program has the id"),
-    "another seed": (_patched("0123456789ab", ""), "'0123456789ab': name the --seed"),
-    "an id again": (_patched(FIRST, ""), f"line 2: {FIRST} is in line 1 already: keep one"),
+    "an unknown id": ({"id": "cases/none", "status": "clean"}, "line 2: unknown id"),
+    "another seed": (_patched("0123456789ab", ""), "'0123456789ab': pass the --seed"),
+    "an id again": (_patched(FIRST, ""), f"line 2: {FIRST} is already in line 1: keep one"),
     "a number for an id": ({"instance_id": 5, "model_patch": ""}, "line 2: Expected `str`"),
     "not a number": ('{"id": NaN}', "line 2: .*malformed"),
     "cut off": ('{"id": "', "line 2: .*truncated"),
@@ -77,7 +88,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_prediction_is_refused_with_its_line(name: str, tmp_path: Path) -> None:
+def test_an_invalid_prediction_is_rejected_with_its_line(name: str, tmp_path: Path) -> None:
     line, reason = WRONG[name]
     with pytest.raises(UsageError, match=reason) as caught:
         _read(tmp_path, FLAGGED, line)
@@ -86,15 +97,15 @@ def test_what_is_no_prediction_is_refused_with_its_line(name: str, tmp_path: Pat
     assert len(str(caught.value)) < 500
 
 
-def test_no_predictions_at_all_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="has no prediction: each line is one, as JSON"):
+def test_a_file_without_predictions_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no predictions: expected a diagnosis"):
         _read(tmp_path, "", "  ")
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
-        predictions.read_predictions(tmp_path / "nowhere.jsonl", PROGRAMS)
+    with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
+        predictions.read_predictions(tmp_path / "nowhere.jsonl", PROGRAMS, {"other"})
     with (tmp_path / "large").open("wb") as stream:
-        stream.truncate(predictions.SIZE + 1)
+        stream.truncate(predictions.SIZE_LIMIT + 1)
     with pytest.raises(UsageError, match="larger than 64 MiB"):
-        predictions.read_predictions(tmp_path / "large", PROGRAMS)
+        predictions.read_predictions(tmp_path / "large", PROGRAMS, {"other"})
 
 
 def test_long_messages_are_cut(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A tool's own test suite gets the corpus as fixtures; one that does not ask pays nothing."""
+"""The fixtures for a tool's own test suite; a suite that does not use them loads nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_test_runs_on_each_program(says: str, failed: int, pytester: pytest
     done.assert_outcomes(failed=failed, passed=total - failed)
 
 
-def test_the_ids_are_those_of_the_corpus(pytester: pytest.Pytester) -> None:
+def test_the_test_ids_are_those_of_the_corpus(pytester: pytest.Pytester) -> None:
     done = _run(pytester, SUITE.format(says="True"), "--convnets", "dtype", "--collect-only", "-q")
     ids = [line.partition("::")[2] for line in done.outlines if "::" in line]
     assert ids == [
@@ -60,7 +60,7 @@ def test_the_ids_are_those_of_the_corpus(pytester: pytest.Pytester) -> None:
     ]
 
 
-def test_both_sides_of_one_case_come_together(pytester: pytest.Pytester) -> None:
+def test_both_fixtures_receive_one_case(pytester: pytest.Pytester) -> None:
     done = _run(
         pytester,
         """
@@ -77,7 +77,7 @@ def test_both_sides_of_one_case_come_together(pytester: pytest.Pytester) -> None
     done.assert_outcomes(passed=len(CASES))
 
 
-def test_a_tool_learns_nothing_from_path_and_request(pytester: pytest.Pytester) -> None:
+def test_path_and_request_reveal_nothing(pytester: pytest.Pytester) -> None:
     done = _run(
         pytester,
         """
@@ -104,7 +104,7 @@ def test_a_tool_learns_nothing_from_path_and_request(pytester: pytest.Pytester) 
     done.assert_outcomes(passed=len([name for name in CASES if "image" in name]))
 
 
-def test_several_topics_may_be_chosen_and_none_means_all(pytester: pytest.Pytester) -> None:
+def test_ids_and_topics_select_cases(pytester: pytest.Pytester) -> None:
     suite = "def test_one(broken_convnet): pass"
     chosen = _run(pytester, suite, "--convnets", "dtype,missing_return,", "--collect-only", "-q")
     assert len([line for line in chosen.outlines if "::" in line]) == len(CASES) + 1
@@ -112,11 +112,11 @@ def test_several_topics_may_be_chosen_and_none_means_all(pytester: pytest.Pytest
     assert len([line for line in every.outlines if "::" in line]) > 100
 
 
-def test_an_unknown_case_ends_the_session_with_a_sentence(pytester: pytest.Pytester) -> None:
+def test_an_unknown_case_ends_the_session_with_an_error(pytester: pytest.Pytester) -> None:
     done = _run(pytester, SUITE.format(says="True"), "--convnets", "none/missing_retur")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(
-        ["ERROR: --convnets: no case, control or topic is named *: did you mean none/missing_return*"]
+        ["ERROR: --convnets: no case, control or topic is named *: did you mean none/missing_re*"]
     )
 
 
@@ -135,7 +135,7 @@ def _python(code: str, folder: Path) -> None:
         ("def test_it(broken_convnet): pass", ["--convnets", "missing_return"], True),
     ],
 )
-def test_torch_is_never_loaded_and_the_corpus_only_when_asked_for(
+def test_torch_is_never_imported_and_the_corpus_only_on_demand(
     test: str, options: list[str], *, there: bool, tmp_path: Path
 ) -> None:
     (tmp_path / "test_mine.py").write_text(test)

@@ -1,4 +1,4 @@
-"""A recorded transcript answers again, whatever the seed; what it does not know it says."""
+"""A transcript replays its answers under any seed, and declines unknown programs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from broken_convnets.commands.score import command
 from broken_convnets.commands.score.programs.patch import apply_patch
 from broken_convnets.commands.score.programs.program import corpus_programs
+from broken_convnets.commands.score.programs.workspace import part_names
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Request, Status
 from broken_convnets.commands.score.protocol.validation import decode_diagnosis
 from broken_convnets.commands.score.replay import Transcript, main, source_hash
-from broken_convnets.commands.score.programs.workspace import part_names
+from broken_convnets.commands.score.select_tools import selected_tools
 from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, case_of
 
@@ -60,7 +60,7 @@ def test_the_example_answers_under_any_seed(seed: int) -> None:
     assert {answer.id for answer in answers.values()} == {item.id for item in _requests(seed)}
 
 
-def test_the_example_says_that_it_is_one() -> None:
+def test_the_example_is_marked_as_written_by_hand() -> None:
     lines = [json.loads(line) for line in EXAMPLE.read_text().splitlines()]
     assert all("written by hand" in line["note"] for line in lines)
     assert Transcript(EXAMPLE).models == ["example, no model"]
@@ -75,7 +75,7 @@ def test_an_unknown_program_is_unsupported(transcript: Callable[..., Transcript]
     assert untold.reason == "the transcript has no answer for this program"
 
 
-def test_the_text_goes_before_the_id(transcript: Callable[..., Transcript]) -> None:
+def test_the_source_takes_precedence_over_the_id(transcript: Callable[..., Transcript]) -> None:
     (one, _) = _requests(0)
     failed = {"status": "error", "reason": "refused"}
     known = transcript(
@@ -88,15 +88,18 @@ def test_the_text_goes_before_the_id(transcript: Callable[..., Transcript]) -> N
     ("line", "reason"),
     [
         ("flagged", "line 2: .*malformed"),
-        ({"diagnosis": CLEAN}, 'line 2: neither "sha256" nor "id"'),
+        ({"diagnosis": CLEAN}, 'line 2: "sha256" or "id" is required'),
         ({"sha256": "0"}, "line 2: .*missing required field `diagnosis`"),
-        ({"sha256": "0", "diagnosis": {"status": "flagged"}}, "line 2: no diagnosis: flagged"),
+        (
+            {"sha256": "0", "diagnosis": {"status": "flagged"}},
+            "line 2: invalid diagnosis: status is 'flagged'",
+        ),
         ({"sha256": "0", "diagnosis": CLEAN, "why": 1}, "line 2: .*unknown field `why`"),
-        ({"sha256": "1", "diagnosis": CLEAN}, "line 2: there is an answer for 1 already"),
+        ({"sha256": "1", "diagnosis": CLEAN}, "line 2: 1 already has an answer"),
         ('{"sha256": ' + "[" * 100_000, "line 2: "),
     ],
 )
-def test_a_line_that_is_none_is_refused(
+def test_an_invalid_line_is_rejected(
     line: object, reason: str, transcript: Callable[..., Transcript]
 ) -> None:
     with pytest.raises(UsageError, match=reason):
@@ -108,7 +111,7 @@ def _run(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
-def test_it_speaks_the_protocol_as_an_executable() -> None:
+def test_it_implements_the_protocol_as_an_executable() -> None:
     lines = [msgspec.json.encode(request).decode() for request in _requests(5)]
     done = _run("\n".join(lines), str(EXAMPLE))
     assert (done.returncode, done.stderr) == (0, "")
@@ -117,7 +120,7 @@ def test_it_speaks_the_protocol_as_an_executable() -> None:
     assert {answer.status for answer in answers} == {Status.FLAGGED, Status.CLEAN}
 
 
-def test_it_names_the_model_as_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_the_name_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(EXAMPLE), "--version"]) == 0
     assert capsys.readouterr().out == "example, no model\n"
 
@@ -125,16 +128,16 @@ def test_it_names_the_model_as_its_version(capsys: pytest.CaptureFixture[str]) -
 def test_bad_input_exits_2_in_one_sentence() -> None:
     done = _run("{}", str(EXAMPLE))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: no request: ")
+    assert done.stderr.startswith("error: invalid request: ")
     done = _run("", "nowhere.jsonl")
     assert (done.returncode, done.stderr) == (
         2,
-        "error: nowhere.jsonl cannot be read: No such file or directory\n",
+        "error: cannot read nowhere.jsonl: No such file or directory\n",
     )
 
 
-def test_the_interpreter_of_an_environment_is_started_as_it_is(tmp_path: Path) -> None:
-    """Behind its link is the interpreter without what the environment has installed."""
+def test_the_link_to_an_interpreter_is_not_resolved(tmp_path: Path) -> None:
+    """The target of the link is the interpreter without the packages of the environment."""
     (tmp_path / "python").symlink_to(sys.executable)
     options = Namespace(
         tools=[],
@@ -145,5 +148,5 @@ def test_the_interpreter_of_an_environment_is_started_as_it_is(tmp_path: Path) -
         batch=1,
         exec=f"{tmp_path / 'python'} -m x {EXAMPLE}",
     )
-    (tool,) = command.named_tools(options)
+    (tool,) = selected_tools(options)
     assert tool.argv == [str(tmp_path / "python"), "-m", "x", str(EXAMPLE)]

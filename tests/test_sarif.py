@@ -1,4 +1,4 @@
-"""SARIF logs of many makes become diagnoses; what is no log is refused in one sentence."""
+"""SARIF logs of various tools become diagnoses; an invalid log is rejected in one sentence."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from typing import Any
 
 import jsonschema
 import pytest
-from broken_convnets.commands.score.sarif.reading import read_sarif
-from broken_convnets.commands.score.sarif.writing import write_sarif
 from broken_convnets.commands.score.programs.patch import apply_patch, unified_diff
 from broken_convnets.commands.score.programs.program import CorpusProgram, corpus_programs
-from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Location, LocationRole, Severity, Status
 from broken_convnets.commands.score.programs.tool_result import ToolResult
+from broken_convnets.commands.score.protocol.messages import (
+    Diagnosis,
+    Finding,
+    Location,
+    LocationRole,
+    Severity,
+    Status,
+)
 from broken_convnets.commands.score.sarif.log import SIZE_LIMIT
-from broken_convnets.commands.score.sarif.writing import sarif_log
+from broken_convnets.commands.score.sarif.reading import read_sarif
+from broken_convnets.commands.score.sarif.writing import sarif_log, write_sarif
 from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, control_of
 
+KINDS = {"shape/flatten", "other"}
 PROGRAMS = corpus_programs([(0, case_of(Pair())), (0, control_of(Solo()))], seed=3)
 BROKEN_ONE = next(program for program in PROGRAMS if program.truth)
 OTHERS = [program for program in PROGRAMS if program is not BROKEN_ONE]
@@ -43,7 +50,7 @@ def _run(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
 def _read(folder: Path, *runs: dict[str, Any]) -> dict[str, Diagnosis]:
     path = folder / "log.sarif"
     path.write_text(json.dumps({"version": "2.1.0", "runs": [*runs]}))
-    return read_sarif(path, PROGRAMS)
+    return read_sarif(path, PROGRAMS, KINDS)
 
 
 def _one(folder: Path, *runs: dict[str, Any]) -> Diagnosis:
@@ -77,11 +84,11 @@ def test_a_result_is_a_finding_and_no_result_is_clean(tmp_path: Path) -> None:
         f"file://host/{NAME.replace('_', '%5F')}",
     ],
 )
-def test_a_file_is_known_by_its_name_however_it_is_written(uri: str, tmp_path: Path) -> None:
+def test_any_form_of_a_path_is_recognized(uri: str, tmp_path: Path) -> None:
     assert _one(tmp_path, _run(_result(_at(uri)))).status is Status.FLAGGED
 
 
-def test_a_file_may_be_one_of_the_artifacts(tmp_path: Path) -> None:
+def test_a_file_may_be_an_index_into_the_artifacts(tmp_path: Path) -> None:
     by_index = {"physicalLocation": {"artifactLocation": {"index": 1}}}
     artifacts = [{"location": {"uri": "x.py"}}, {"location": {"uri": NAME}}]
     assert _one(tmp_path, _run(_result(by_index), artifacts=artifacts)).status is Status.FLAGGED
@@ -90,7 +97,7 @@ def test_a_file_may_be_one_of_the_artifacts(tmp_path: Path) -> None:
     assert len(_one(tmp_path, run).findings) == 1  # the run is about one program
 
 
-def test_a_result_about_torch_belongs_to_the_program_that_it_relates_to(tmp_path: Path) -> None:
+def test_a_result_in_torch_belongs_to_its_related_program(tmp_path: Path) -> None:
     result = _result(
         _at("torch/nn/functional.py", startLine=2000), relatedLocations=[_at(startLine=LINE)]
     )
@@ -121,7 +128,7 @@ def test_a_result_about_torch_belongs_to_the_program_that_it_relates_to(tmp_path
         ({"baselineState": "absent"}, Status.CLEAN, None),
     ],
 )
-def test_level_and_kind_say_what_a_result_is(
+def test_level_and_kind_determine_status_and_severity(
     more: dict[str, Any], status: Status, severity: Severity | None, tmp_path: Path
 ) -> None:
     rule = {"id": "loud", "defaultConfiguration": {"level": "error"}}
@@ -132,7 +139,7 @@ def test_level_and_kind_say_what_a_result_is(
     assert found.reason == ("wrong" if status is Status.UNSUPPORTED else "")
 
 
-def test_errors_come_first_then_what_ranks_high(tmp_path: Path) -> None:
+def test_findings_are_sorted_by_severity_and_rank(tmp_path: Path) -> None:
     said = [("note", 99), ("error", 10), ("warning", 5), ("error", 90)]
     results = [
         _result(_at(), level=level, rank=rank, ruleId=f"{level}{rank}") for level, rank in said
@@ -141,7 +148,7 @@ def test_errors_come_first_then_what_ranks_high(tmp_path: Path) -> None:
     assert rules == ["error90", "error10", "warning5", "note99"]
 
 
-def test_a_message_may_be_a_text_of_the_rule(tmp_path: Path) -> None:
+def test_a_message_may_be_a_message_string_of_the_rule(tmp_path: Path) -> None:
     rule = {"id": "F1", "messageStrings": {"m": {"text": "{0} is not {1}, {2}"}}}
     message = {"id": "m", "arguments": ["{1}", "y"]}
     run = _run(
@@ -160,18 +167,25 @@ def test_a_message_may_be_a_text_of_the_rule(tmp_path: Path) -> None:
         (_at(startLine=4), Location(4, LocationRole.CAUSE)),
     ],
 )
-def test_a_place_that_is_not_in_the_program_is_left_out(
+def test_a_location_outside_of_the_program_is_omitted(
     location: dict[str, Any], place: Location | None, tmp_path: Path
 ) -> None:
     run = _run(_result(location), artifacts=[{"location": {"uri": NAME}}])
     assert _one(tmp_path, run).findings[0].location == place
 
 
-def test_names_of_functions_are_no_layers(tmp_path: Path) -> None:
+def test_a_function_name_is_not_a_layer(tmp_path: Path) -> None:
     names = [{"fullyQualifiedName": "Net.forward", "kind": "function"}]
     result = _result(_at() | {"logicalLocations": names}, properties={"kind": 7, "role": []})
     (finding,) = _one(tmp_path, _run(result)).findings
     assert (finding.module, finding.kind) == (None, "other")
+
+
+def test_an_unknown_kind_is_rejected(tmp_path: Path) -> None:
+    result = _result(_at(), properties={"kind": "shape/flaten"})
+    reason = rf"{NAME}, properties.kind: invalid diagnosis: unknown kind 'shape/flaten'; use a"
+    with pytest.raises(UsageError, match=reason):
+        _read(tmp_path, _run(result))
 
 
 def _fix(*edits: tuple[dict[str, int], str | None], uri: str = NAME) -> dict[str, Any]:
@@ -230,7 +244,7 @@ def test_a_fix_becomes_a_diff_of_the_program(fix: dict[str, Any], tmp_path: Path
         },
     ],
 )
-def test_a_fix_that_cannot_be_made_is_left_out(fix: dict[str, Any], tmp_path: Path) -> None:
+def test_an_invalid_fix_is_omitted(fix: dict[str, Any], tmp_path: Path) -> None:
     (finding,) = _one(tmp_path, _run(_result(_at(), fixes=[fix]))).findings
     assert finding.fix is None
 
@@ -240,7 +254,7 @@ def _failing(*locations: dict[str, Any]) -> dict[str, Any]:
     return {"invocations": [{"executionSuccessful": False, "toolExecutionNotifications": [note]}]}
 
 
-def test_a_failure_is_an_error_of_the_programs_that_it_is_about(tmp_path: Path) -> None:
+def test_a_failure_applies_to_the_programs_that_it_names(tmp_path: Path) -> None:
     blaming = _read(tmp_path, _run(_result(_at()), **_failing(_at(f"net_{OTHERS[0].id}.py"))))
     assert [blaming[program.id].status for program in (BROKEN_ONE, *OTHERS)] == [
         Status.FLAGGED,
@@ -250,7 +264,7 @@ def test_a_failure_is_an_error_of_the_programs_that_it_is_about(tmp_path: Path) 
     assert blaming[OTHERS[0].id].reason == "out of memory"
 
 
-def test_a_failure_that_blames_no_program_is_about_all_of_its_run(tmp_path: Path) -> None:
+def test_a_failure_without_a_program_applies_to_the_whole_run(tmp_path: Path) -> None:
     whole = _read(tmp_path, _run(_result(_at()), **_failing()))
     assert {diagnosis.status for diagnosis in whole.values()} == {Status.ERROR}
     each = [_run(artifacts=[{"location": {"uri": f"net_{program.id}.py"}}]) for program in PROGRAMS]
@@ -262,7 +276,7 @@ def test_a_failure_that_blames_no_program_is_about_all_of_its_run(tmp_path: Path
     ]
 
 
-def test_an_exit_code_is_no_failure(tmp_path: Path) -> None:
+def test_an_exit_code_is_not_a_failure(tmp_path: Path) -> None:
     done = {"invocations": [{"executionSuccessful": True, "exitCode": 1}]}
     assert _one(tmp_path, _run(_result(_at()), **done)).status is Status.FLAGGED
 
@@ -277,12 +291,14 @@ def test_an_exit_code_is_no_failure(tmp_path: Path) -> None:
         [_run(_result(_at("cases/none/missing_return.py")))],
     ],
 )
-def test_a_log_that_names_no_program_is_refused(runs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_a_log_that_names_no_program_is_rejected(
+    runs: list[dict[str, Any]], tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match=r"names none of the programs.*--seed.*artifacts"):
         _read(tmp_path, *runs)
 
 
-def test_a_log_that_lists_what_was_read_may_be_without_results(tmp_path: Path) -> None:
+def test_a_log_with_artifacts_needs_no_results(tmp_path: Path) -> None:
     assert _one(tmp_path, _run(artifacts=[{"location": {"uri": NAME}}])).status is Status.CLEAN
 
 
@@ -298,8 +314,8 @@ WRONG = {
     "cut off": ('{"version": "2.1.0", "runs": [', "truncated"),
     "not a number": ('{"version": "2.1.0", "runs": NaN}', "malformed"),
     "nested deeply": (DEEP, "nested too deeply"),
-    "not UTF-8": ('{"version": "2.1.0", "runs": "\udcff"}', "no SARIF"),
-    "half a character": ('{"version": "2.1.0", "runs": [], "x": "\\ud800"}', "no SARIF"),
+    "not UTF-8": ('{"version": "2.1.0", "runs": "\udcff"}', "is not a SARIF"),
+    "half a character": ('{"version": "2.1.0", "runs": [], "x": "\\ud800"}', "is not a SARIF"),
     "line 0": (
         json.dumps({"version": "2.1.0", "runs": [_run(_result(_at(startLine=0)))]}),
         r"Expected `int` >= 1 .*startLine",
@@ -322,28 +338,28 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_log_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
+def test_an_invalid_log_is_rejected_in_one_sentence(name: str, tmp_path: Path) -> None:
     text, reason = WRONG[name]
     path = tmp_path / "log.sarif"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UsageError, match=reason) as caught:
-        read_sarif(path, PROGRAMS)
-    assert str(caught.value).startswith(str(path))
+        read_sarif(path, PROGRAMS, KINDS)
+    assert str(caught.value).startswith((str(path), f"cannot read {path}"))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
-def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_too_large_log_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "log.sarif"
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
-        read_sarif(path, PROGRAMS)
+    with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
+        read_sarif(path, PROGRAMS, KINDS)
     with path.open("wb") as stream:
         stream.truncate(SIZE_LIMIT + 1)
     with pytest.raises(UsageError, match="larger than 64 MiB"):
-        read_sarif(path, PROGRAMS)
+        read_sarif(path, PROGRAMS, KINDS)
 
 
-def test_a_log_of_many_results_and_long_texts_is_cut(tmp_path: Path) -> None:
+def test_many_results_and_long_texts_are_cut(tmp_path: Path) -> None:
     long = {"text": "x" * 10_000}
     result = _result(_at(), message=long, ruleId="r" * 9_000, fixes=[_fix((TWO, "1"))] * 3)
     found = _one(tmp_path, _run(*[result] * 600))
@@ -352,12 +368,12 @@ def test_a_log_of_many_results_and_long_texts_is_cut(tmp_path: Path) -> None:
     assert len(found.findings[0].rule) == 200
 
 
-def test_a_byte_order_mark_and_null_lists_do_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_null_lists_are_accepted(tmp_path: Path) -> None:
     nothing = dict.fromkeys(["relatedLocations", "fixes", "suppressions", "properties", "rule"])
     document = {"version": "2.1.0", "runs": [_run(_result(_at()) | nothing, invocations=None)]}
     path = tmp_path / "log.sarif"
     path.write_text(json.dumps(document), encoding="utf-8-sig")
-    assert read_sarif(path, PROGRAMS)[BROKEN_ONE.id].status is Status.FLAGGED
+    assert read_sarif(path, PROGRAMS, KINDS)[BROKEN_ONE.id].status is Status.FLAGGED
 
 
 ANSWERS = {
@@ -383,7 +399,7 @@ ANSWERS = {
 }
 
 
-def _answered(name: str, program: Program = BROKEN_ONE) -> list[ToolResult]:
+def _answered(name: str, program: CorpusProgram = BROKEN_ONE) -> list[ToolResult]:
     rest = [item for item in PROGRAMS if item is not program]
     return [
         ToolResult(program, ANSWERS[name], 0.1),
@@ -392,16 +408,16 @@ def _answered(name: str, program: Program = BROKEN_ONE) -> list[ToolResult]:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_what_is_written_is_valid_and_reads_the_same(name: str, tmp_path: Path) -> None:
+def test_a_written_log_is_valid_and_survives_a_round_trip(name: str, tmp_path: Path) -> None:
     path = tmp_path / "out.sarif"
     write_sarif(path, "my tool", "1.2", _answered(name))
     jsonschema.validate(json.loads(path.read_text()), SCHEMA)
-    found = read_sarif(path, PROGRAMS)
+    found = read_sarif(path, PROGRAMS, KINDS)
     assert found.pop(BROKEN_ONE.id) == ANSWERS[name]
     assert list(found.values()) == [ANSWERS["quiet"]] * len(OTHERS)
 
 
-def test_the_schema_of_what_is_written_refuses_what_is_none() -> None:
+def test_the_schema_rejects_an_invalid_log() -> None:
     document = sarif_log("t", "", _answered("flagged"))
     jsonschema.validate(document, SCHEMA)
     document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["line"] = 1
@@ -409,12 +425,12 @@ def test_the_schema_of_what_is_written_refuses_what_is_none() -> None:
         jsonschema.validate(document, SCHEMA)
 
 
-def test_a_diff_that_does_not_fit_is_not_written() -> None:
+def test_a_diff_that_does_not_apply_is_not_written() -> None:
     stray = Diagnosis(Status.FLAGGED, [Finding("wrong", fix="@@ -1 +1 @@\n-no\n+yes\n")])
     (result,) = sarif_log("t", "", [ToolResult(BROKEN_ONE, stray, 0.1)])["runs"][0]["results"]
     assert "fixes" not in result
 
 
-def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be written: No such file"):
+def test_an_unwritable_log_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot write .*: No such file"):
         write_sarif(tmp_path / "nowhere" / "out.sarif", "t", "", _answered("quiet"))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from broken_convnets.commands.score.metrics.intervals import Rate, clustered, difference, phi, rate, wilson
+from broken_convnets.commands.score.metrics.intervals import (
+    Rate,
+    clustered,
+    difference,
+    phi,
+    rate,
+    wilson,
+)
 
 
 def _rate(count: int, of: int) -> Rate:
@@ -52,20 +59,20 @@ def test_differences_agree_with_newcombe_1998_method_10(
     assert found.value == pytest.approx(first[0] / first[1] - second[0] / second[1])
 
 
-def test_a_share_of_nothing_is_none_and_says_nothing() -> None:
+def test_a_rate_of_no_programs_has_no_share() -> None:
     assert rate([]).share is None
     assert clustered([]) == rate([]) == clustered([[]])
     assert difference(rate([]), _rate(3, 3)).value is None
 
 
-def test_halves_count_as_half() -> None:
+def test_half_points_count_as_half() -> None:
     found = rate([1, 0.5, 0, 0.5])
     assert (found.count, found.share) == (2, 0.5)
     assert (found.low, found.high) == wilson(0.5, 4)
 
 
 @pytest.mark.parametrize("chance", [0.02, 0.1, 0.5, 0.95])
-def test_ninety_five_of_a_hundred_intervals_hold_the_true_share(chance: float) -> None:
+def test_95_percent_of_the_intervals_contain_the_true_share(chance: float) -> None:
     draw = random.Random(1)  # noqa: S311  (repeatable)
     found = [rate(draw.random() < chance for _ in range(60)) for _ in range(1_000)]
     assert 0.91 <= sum(one.low <= chance <= one.high for one in found) / len(found) <= 0.99
@@ -77,7 +84,7 @@ def _pair(draw: random.Random, agree: float) -> tuple[bool, bool]:
 
 
 @pytest.mark.parametrize("agree", [0, 0.5, 0.9])
-def test_pairs_that_go_together_or_apart_are_allowed_for(agree: float) -> None:
+def test_the_interval_accounts_for_correlated_pairs(agree: float) -> None:
     draw = random.Random(2)  # noqa: S311  (repeatable)
     held = held_without = 0
     for _ in range(1_000):
@@ -95,7 +102,7 @@ def _holds_zero(first: Rate, second: Rate, correlation: float) -> bool:
     return found.low <= 0 <= found.high
 
 
-def test_phi_runs_from_opposite_to_alike() -> None:
+def test_phi_is_a_correlation() -> None:
     yes, no = (True, True), (False, False)
     assert phi([yes, no] * 100) == pytest.approx(0.99)
     assert phi([(True, False), (False, True)] * 100) == -1
@@ -105,7 +112,7 @@ def test_phi_runs_from_opposite_to_alike() -> None:
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.7, 1.0])
-def test_groups_that_resemble_each_other_count_as_fewer(alike: float) -> None:
+def test_similar_programs_of_a_group_widen_the_interval(alike: float) -> None:
     draw = random.Random(3)  # noqa: S311  (repeatable)
     held = held_without = 0
     for _ in range(1_000):
@@ -126,6 +133,6 @@ def _group(draw: random.Random, alike: float) -> list[bool]:
     return [first if draw.random() < alike else draw.random() < 0.3 for _ in range(9)]
 
 
-def test_a_group_that_always_hits_counts_once() -> None:
+def test_a_group_of_hits_counts_as_one_program() -> None:
     assert clustered([[1] * 9] * 20).low == rate([1] * 20).low
     assert clustered([[1] * 9]).low == rate([1]).low

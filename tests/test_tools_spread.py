@@ -55,11 +55,13 @@ def _answers(runner: Runner, asked: list[CorpusProgram], folder: Path) -> dict[s
     script = folder / "tool.py"
     script.write_text(COUNTS)
     ref = ToolRef("counts", [sys.executable, str(script)], [Need.SOURCE])
-    results = ToolClient(runner, ref, ToolReport(needs=[Need.SOURCE]), seconds=20).ask(asked)
+    results = ToolClient(
+        runner, ref, ToolReport(needs=[Need.SOURCE]), seconds=20, kinds={"other"}
+    ).diagnose(asked)
     return {result.program.id: result.diagnosis for result in results}
 
 
-def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
+def test_dask_returns_the_local_results_although_a_worker_is_killed(
     server: Runner, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
     here = _answers(server, asked, tmp_path)
@@ -80,14 +82,14 @@ def test_dask_gives_what_the_local_pool_gives_though_a_worker_is_killed(
         assert pids[0] not in client.run(os.getpid).values()
 
 
-def test_any_executor_will_do(server: Runner, asked: list[CorpusProgram], tmp_path: Path) -> None:
+def test_any_executor_works(server: Runner, asked: list[CorpusProgram], tmp_path: Path) -> None:
     with executors.ExecutorRunner(ThreadPoolExecutor(1), LIMITS) as runner:
         assert runtime_of(runner).torch == runtime_of(server).torch
         few = asked[:4]
         assert _answers(runner, few, tmp_path) == _answers(server, few, tmp_path)
 
 
-def test_a_runner_is_closed_when_its_thread_is_gone(
+def test_a_runner_is_closed_when_its_thread_ends(
     server: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = threading.Event()
@@ -100,6 +102,6 @@ def test_a_runner_is_closed_when_its_thread_is_gone(
 
 
 @pytest.mark.parametrize("spec", ["nonsense", "no_such_module:make", "os:no_such", "os:getcwd"])
-def test_what_gives_no_executor_is_refused(spec: str) -> None:
+def test_a_callable_without_an_executor_is_rejected(spec: str) -> None:
     with pytest.raises(UsageError, match=rf"^--executor {spec}: "):
         executors.load_executor(spec)

@@ -20,7 +20,6 @@ from broken_convnets.commands.score.programs.workspace import (
 )
 from broken_convnets.commands.score.protocol.messages import Request
 from broken_convnets.errors import UsageError
-from broken_convnets.util.json_output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

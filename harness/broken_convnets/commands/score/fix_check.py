@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.learn.grading import HERE
+from broken_convnets.commands.learn.checks import APPLIES_HERE
 from broken_convnets.commands.score.programs.patch import PatchError, apply_patch
 from broken_convnets.commands.score.programs.workspace import file_name
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.learn.grader import Examiner
-    from broken_convnets.commands.learn.grading import Result
+    from broken_convnets.commands.learn.grader import Grader
+    from broken_convnets.commands.learn.grading import GradingResult
     from broken_convnets.commands.score.protocol.messages import Diagnosis
     from broken_convnets.corpus.entries import Case
 
@@ -22,7 +22,7 @@ def first_fix(diagnosis: Diagnosis) -> str | None:
     return next((finding.fix for finding in diagnosis.findings if finding.fix), None)
 
 
-def fix_works(grader: Examiner, case: Case, diagnosis: Diagnosis) -> bool | None:
+def fix_works(grader: Grader, case: Case, diagnosis: Diagnosis) -> bool | None:
     """Return whether the first fix that a tool offers for a broken program works.
 
     None if the tool offers no fix or the case does not apply to this release of torch. Raises
@@ -35,14 +35,14 @@ def fix_works(grader: Examiner, case: Case, diagnosis: Diagnosis) -> bool | None
         result = check_fix(grader, case, fix)
     except PatchError:
         return False
-    if any(breach.law == HERE for breach in result.breaches):
+    if any(violation.law == APPLIES_HERE.name for violation in result.violations):
         return None
     return result.solved
 
 
-def check_fix(grader: Examiner, case: Case, fix: str) -> Result:
+def check_fix(grader: Grader, case: Case, fix: str) -> GradingResult:
     """Return which laws the program obeys with `fix`, a unified diff, applied.
 
     Raises PatchError if the diff does not apply.
     """
-    return grader.examine(case, apply_patch(fix, case.broken), NAME)
+    return grader.grade(case, apply_patch(fix, case.broken), NAME)

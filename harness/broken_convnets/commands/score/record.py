@@ -169,7 +169,9 @@ def misses(answers: RecordedAnswers) -> list[str]:
 def read_record(path: Path) -> ToolRecord | None:
     """Return the record in a file, or None if there is no file. Raises RecordError if invalid."""
     try:
-        return read_toml(path, ToolRecord, "delete the file, or record the tool again with --update")
+        return read_toml(
+            path, ToolRecord, "delete the file, or record the tool again with --update"
+        )
     except FileNotFoundError:
         return None
 

@@ -91,7 +91,9 @@ class ToolRun:
     def _baseline(self) -> list[ToolResult]:
         """The results of the baseline: as recorded if complete, otherwise from a new run."""
         record = (
-            None if self._options.variants else read_record(record_path(results_to_read(self._corpus.root), BASELINE))
+            None
+            if self._options.variants
+            else read_record(record_path(results_to_read(self._corpus.root), BASELINE))
         )
         if record is not None and record.torch == self._torch:
             recorded = recorded_results(record, self._programs)
@@ -135,9 +137,9 @@ class ToolRun:
 
     def _with_checked_fixes(self, results: list[ToolResult]) -> list[ToolResult]:
         """Return the results with the check of every fix for a broken program."""
-        from broken_convnets.commands.learn.grader import Examiner  # noqa: PLC0415  (only for fixes)
+        from broken_convnets.commands.learn.grader import Grader  # noqa: PLC0415  (only for fixes)
 
-        grader = Examiner(self._runner)
+        grader = Grader(self._runner)
         checked = []
         for result in results:
             program = result.program
@@ -188,9 +190,9 @@ def _selected_entries(
     originals: list[tuple[int, Entry]] = [(0, entry) for entry in entries]
     if not options.variants:
         return originals
-    from broken_convnets.commands.variants import kept  # noqa: PLC0415  (only for --variants)
+    from broken_convnets.commands.variants import verified  # noqa: PLC0415  (only for --variants)
 
     count = len(entries) * options.variants
-    generated = kept(runner, entries, options.variants, options.seed)
+    generated = verified(runner, entries, options.variants, options.seed)
     variants = track(generated, "generating variants", count)
     return originals + [(variant.number, variant.entry) for variant in variants]

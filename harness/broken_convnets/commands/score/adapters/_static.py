@@ -12,14 +12,13 @@ from broken_convnets.commands.score.adapters._process import (
     version_of,
 )
 from broken_convnets.commands.score.adapters._raised import brief
-from broken_convnets.commands.score.protocol.messages import Diagnosis
 from broken_convnets.commands.score.protocol.tool import Tool
 from broken_convnets.commands.score.protocol.validation import diagnosis_of, error_diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broken_convnets.commands.score.protocol.messages import Finding, Request
+    from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Request
 
 ERROR_LIMIT = 300  # characters of a tool's error output
 

@@ -29,6 +29,7 @@ from broken_convnets.commands.score.protocol.messages import (
     Status,
 )
 from broken_convnets.commands.score.protocol.validation import diagnosis_of
+from broken_convnets.util.traceback_text import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,6 @@ QUOTED = re.compile(
     r"(?:got|raised exception) (?P<type>\w+)\((?P<quote>['\"])(?P<message>.*?)(?P=quote)\)",
     re.DOTALL,
 )
-from broken_convnets.util.traceback_text import FRAME
 
 
 class Export(ModelTool):

@@ -41,7 +41,9 @@ class Jaxtyping(Tool):
         absent = [name for name in ("jaxtyping", "beartype") if not importlib.util.find_spec(name)]
         if not absent:
             return ""
-        return f"{' and '.join(absent)} cannot be imported: `nox -s tools -- jaxtyping` installs them"
+        return (
+            f"{' and '.join(absent)} cannot be imported: `nox -s tools -- jaxtyping` installs them"
+        )
 
     def version(self) -> str:
         """Return the versions of both packages."""

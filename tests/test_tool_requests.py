@@ -1,4 +1,4 @@
-"""Tools that hang, flood, lie and die are asked; each gets an answer that says so."""
+"""Tools that hang, flood, lie or crash: each invalid answer becomes an error that says why."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ import jsonschema
 import msgspec
 import pytest
 from broken_convnets.commands.score import in_child
+from broken_convnets.commands.score.programs.program import (
+    CorpusProgram,
+    ProgramRole,
+    corpus_programs,
+)
 from broken_convnets.commands.score.protocol import messages
-from broken_convnets.commands.score.programs.program import CorpusProgram, ProgramRole, corpus_programs
-from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Severity, Status, json_schema
-from broken_convnets.commands.score.protocol.validation import ProtocolError, decode_diagnosis, validated
-from broken_convnets.commands.score.requests import ToolClient, describe_tool
+from broken_convnets.commands.score.protocol.messages import (
+    Diagnosis,
+    Finding,
+    Need,
+    Severity,
+    Status,
+    json_schema,
+)
 from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.commands.score.protocol.validation import (
+    ProtocolError,
+    decode_diagnosis,
+    validated,
+)
+from broken_convnets.commands.score.requests import ToolClient, describe_tool
 from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
 from broken_convnets.errors import UsageError
 from broken_convnets.observe.runner import PRELOAD
@@ -28,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 READS = "import json, sys\nrequests = [json.loads(line) for line in sys.stdin]\n"
 SAYS = READS + "for request in requests:\n    print(json.dumps({answer}))\n"
+KINDS = frozenset({"shape/flatten", "shape", "other"})
 CLEAN = '{{"protocol": 1, "id": request["id"], "status": "clean"}}'
 
 
@@ -52,7 +68,7 @@ def _diagnoses(
     script = folder / "tool.py"
     script.write_text(text)
     ref = ToolRef("fake", [sys.executable, str(script)], told.needs, told.batch)
-    results = list(ToolClient(runner, ref, told, seconds=5).ask(asked))
+    results = list(ToolClient(runner, ref, told, seconds=5, kinds=KINDS).diagnose(asked))
     assert {result.program.id for result in results} == {program.id for program in asked}
     return [result.diagnosis for result in results]
 
@@ -67,18 +83,27 @@ def _answering(answer: str) -> str:
         pytest.param("import time\ntime.sleep(86_400)", "timeout: still running", id="hangs"),
         pytest.param("import os\nos.abort()", "exit status -6", id="crashes"),
         pytest.param("print('y' * (5 << 20))", "more than 4 MiB of output", id="floods"),
-        pytest.param("hoard = bytearray(b'1') * (1 << 30)", "memory limit of 0.25 GiB", id="hoards"),
-        pytest.param("print('all fine')", "no diagnosis: JSON is malformed", id="no-json"),
-        pytest.param("pass", "no diagnosis: Input data was truncated", id="silent"),
+        pytest.param(
+            "hoard = bytearray(b'1') * (1 << 30)", "memory limit of 0.25 GiB", id="hoards"
+        ),
+        pytest.param("print('all fine')", "invalid diagnosis: JSON is malformed", id="no-json"),
+        pytest.param("pass", "invalid diagnosis: Input data was truncated", id="silent"),
         pytest.param(_answering('{{"status": "clean", "sure": 1}}'), "unknown field", id="schema"),
         pytest.param(
-            _answering('{{"status": "flagged"}}'), "no finding of severity error", id="no-claim"
+            _answering('{{"status": "flagged"}}'),
+            "no finding has severity 'error'",
+            id="no-finding",
         ),
         pytest.param(_answering('{{"status": "clean", "protocol": 2}}'), "protocol", id="version"),
+        pytest.param(
+            _answering('{{"status": "flagged", "findings": [{{"message": "", "kind": "shap"}}]}}'),
+            "unknown kind 'shap'; use a kind that docs/coverage.md lists",
+            id="unknown-kind",
+        ),
         pytest.param(_answering(CLEAN) + "sys.exit(3)", "exit status 3", id="exit-code"),
     ],
 )
-def test_what_is_no_answer_is_an_error_with_its_reason(
+def test_an_invalid_answer_becomes_an_error_with_the_reason(
     runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path, text: str, reason: str
 ) -> None:
     for diagnosis in _diagnoses(runner, asked, tmp_path, text):
@@ -87,17 +112,17 @@ def test_what_is_no_answer_is_an_error_with_its_reason(
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_an_answer_is_taken_alone_and_in_batches(
+def test_a_valid_answer_is_accepted_alone_and_in_a_batch(
     runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path, batch: int
 ) -> None:
     found = _diagnoses(runner, asked, tmp_path, _answering(CLEAN), batch=batch)
     assert [diagnosis.status for diagnosis in found] == [Status.CLEAN, Status.CLEAN]
 
 
-def test_one_program_that_kills_a_batch_spoils_no_other(
+def test_a_program_that_kills_its_batch_does_not_affect_the_others(
     runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
-    broken = next(program for program in asked if program.side is ProgramRole.BROKEN)
+    broken = next(program for program in asked if program.role is ProgramRole.BROKEN)
     text = READS + (
         "for request in requests:\n"
         f"    if request['id'] == '{broken.id}':\n"
@@ -108,7 +133,7 @@ def test_one_program_that_kills_a_batch_spoils_no_other(
     assert sorted(diagnosis.status for diagnosis in found) == [Status.CLEAN, Status.ERROR]
 
 
-def test_a_request_says_nothing_of_the_corpus(
+def test_a_request_reveals_nothing_about_the_corpus(
     runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
     text = READS + (
@@ -124,7 +149,7 @@ def test_a_request_says_nothing_of_the_corpus(
         assert "broken" not in said.replace("broken-convnets", "")
 
 
-def test_a_traceback_comes_where_it_is_asked_for_and_only_there(
+def test_only_a_tool_that_needs_it_receives_the_traceback(
     runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
 ) -> None:
     told = READS + (
@@ -141,22 +166,22 @@ def test_a_traceback_comes_where_it_is_asked_for_and_only_there(
     assert {diagnosis.findings[0].message for diagnosis in without} == {"None"}
 
 
-def test_a_tool_that_is_not_there_is_said_before_anything_runs(runner: ForkServer) -> None:
-    with pytest.raises(UsageError, match=r"^there is no tool called 'nobody': choose from"):
+def test_an_unknown_tool_is_reported_before_anything_runs(runner: ForkServer) -> None:
+    with pytest.raises(UsageError, match=r"^unknown tool 'nobody': choose from"):
         describe_tool(runner, ToolRef("nobody"))
 
 
-def test_ids_and_order_follow_from_the_seed_and_tell_nothing(tmp_path: Path) -> None:
+def test_the_seed_determines_ids_and_order(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, {f"healthy/pair_{number}": Pair() for number in range(8)})
     entries = [(0, entry) for entry in corpus.entries.values()]
     one, again, other = (corpus_programs(entries, seed) for seed in (7, 7, 8))
     assert one == again
     assert not {program.id for program in one} & {program.id for program in other}
     assert len({program.id for program in one}) == 16
-    assert [program.side for program in one] != [program.side for program in other]
+    assert [program.role for program in one] != [program.role for program in other]
 
 
-def test_requests_and_diagnoses_are_what_the_json_schema_says() -> None:
+def test_messages_conform_to_the_json_schema() -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
     validator.check_schema(json_schema())
     good = Diagnosis(Status.FLAGGED, [Finding("no", severity=Severity.ERROR)])
@@ -168,13 +193,17 @@ def test_requests_and_diagnoses_are_what_the_json_schema_says() -> None:
             decode_diagnosis(sick.encode())
 
 
-def test_the_schema_in_the_package_is_the_protocol() -> None:
-    kept = Path(str(messages.__file__)).with_name(f"protocol-{protocol.VERSION}.schema.json")
-    assert json.loads(kept.read_text()) == json_schema(), "broken-convnets score --schema > that file"
+def test_the_schema_file_is_up_to_date() -> None:
+    kept = Path(str(messages.__file__)).with_name(
+        f"protocol-{messages.PROTOCOL_VERSION}.schema.json"
+    )
+    assert json.loads(kept.read_text()) == json_schema(), (
+        "broken-convnets score --schema > that file"
+    )
 
 
-def test_an_error_among_the_findings_of_a_clean_program_is_a_contradiction() -> None:
-    with pytest.raises(ProtocolError, match="clean, and a finding of severity error"):
+def test_a_clean_diagnosis_with_an_error_is_rejected() -> None:
+    with pytest.raises(ProtocolError, match="status is 'clean' but a finding has severity 'error'"):
         validated(Diagnosis(Status.CLEAN, [Finding("no")]))
 
 
@@ -200,9 +229,9 @@ def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         tool.name = name
         return tool
 
-    monkeypatch.setattr(in_child, "bundled", lambda: ["works", "fails", "missing"])
-    monkeypatch.setattr(in_child, "find", find)
-    monkeypatch.setattr("broken_convnets.commands.score.run_tool.freeze_heap", lambda: None)
+    monkeypatch.setattr(in_child, "bundled_tools", lambda: ["works", "fails", "missing"])
+    monkeypatch.setattr(in_child, "find_tool", find)
+    monkeypatch.setattr("broken_convnets.commands.score.in_child.freeze_heap", lambda: None)
     in_child.prepare_tool.cache_clear()
     yield seen
     in_child.prepare_tool.cache_clear()
@@ -214,7 +243,7 @@ def test_a_bundled_tool_is_prepared_once(preparing: list[str]) -> None:
     assert preparing == ["works", "fails"]
 
 
-def test_no_other_code_is_let_into_the_process_that_forks(preparing: list[str]) -> None:
+def test_only_bundled_tools_are_prepared_in_the_fork_server(preparing: list[str]) -> None:
     in_child.prepare_tool("missing")
     in_child.prepare_tool("announced")
     assert preparing == []

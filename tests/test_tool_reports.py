@@ -1,4 +1,4 @@
-"""Scores as people read them: one tool in the terminal, several on a page, and no markup."""
+"""The report of one tool in the terminal, and the leaderboard of several; without markup."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import msgspec
 import pytest
 from broken_convnets.commands.score import record
 from broken_convnets.commands.score.leaderboard import escaped, page
+from broken_convnets.commands.score.metrics.score import Score, compute_score
 from broken_convnets.commands.score.protocol.messages import Need, Severity
 from broken_convnets.commands.score.report import LISTED, report_lines
-from broken_convnets.commands.score.metrics.score import Score, compute_score
 from fake_tools import ask, finding, flag
 from markdown_it import MarkdownIt
 from rich.console import Console
 
 if TYPE_CHECKING:
     from broken_convnets.commands.score.programs.program import CorpusProgram
-    from broken_convnets.commands.score.protocol.messages import Diagnosis
     from broken_convnets.commands.score.programs.tool_result import ToolResult
+    from broken_convnets.commands.score.protocol.messages import Diagnosis
 
 PROGRAMS = fake.programs(cases=48, controls=24, variants=1)
 SOURCE = frozenset({Need.SOURCE})
@@ -45,12 +45,12 @@ def _named(tool: fake.FakeTool, name: str, version: str = "1.0") -> Score:
     return msgspec.structs.replace(_asked(tool)[0], tool=name, version=version)
 
 
-def test_one_screen_says_what_a_tool_is_worth() -> None:
+def test_the_report_fits_on_one_screen() -> None:
     shown = _screen(fake.oracle)
     for words in (
         "+1.00 (+0.91 to +1.00)",
         "48 of 48, 100% (93 to 100)",
-        "flags +12 -0, places +48 -0, names +48 -0",
+        "detected +12 -0, located +48 -0, classified +48 -0",
         "0 declined, 0 errors",
     ):
         assert words in shown
@@ -58,27 +58,27 @@ def test_one_screen_says_what_a_tool_is_worth() -> None:
     assert len(shown.splitlines()) <= 24
 
 
-def test_misses_and_alarms_are_named_up_to_a_limit_with_a_hint() -> None:
+def test_misses_and_false_positives_are_listed_up_to_a_limit() -> None:
     shown = _screen(lambda program: fake.CLEAN if program.truth else flag(finding("it is\n bad")))
     assert "missed: 48" in shown
-    assert "false alarms: 72" in shown
-    assert "and 38 more: --json names them all" in shown
+    assert "false positives: 72" in shown
+    assert "and 38 more, see --json" in shown
     assert "(fixed)  it is bad" in shown
     assert "  loss/case_010  silent" in shown
     assert shown.count("\n  loss/") == 2 * LISTED
-    assert "it broke down over: 120" in _screen(fake.breaks_down)
+    assert "errors: 120" in _screen(fake.always_fails)
 
 
-def test_who_declines_everything_is_shown_without_a_rate() -> None:
-    shown = _screen(fake.unsupported)
-    assert "headline" in shown
+def test_the_report_of_a_tool_that_declines_everything_shows_no_rate() -> None:
+    shown = _screen(fake.declines_everything)
+    assert "Youden's J" in shown
     assert "no rate" in shown
     assert "0 of 48, 0%" in shown  # of all asked
     assert "120 declined" in shown
 
 
 @pytest.mark.parametrize("width", [40, 200])
-def test_words_of_a_tool_move_no_cursor_and_are_no_markup(width: int) -> None:
+def test_text_of_a_tool_cannot_control_the_terminal(width: int) -> None:
     shown = _screen(lambda _: flag(finding("\x1b[2J[/b][red]\r" + "x" * 4_000)), width)
     assert "\x1b" not in shown
     assert "\r" not in shown
@@ -87,7 +87,7 @@ def test_words_of_a_tool_move_no_cursor_and_are_no_markup(width: int) -> None:
         assert "[/b][red]" in shown
 
 
-def test_without_results_the_figures_are_still_there() -> None:
+def test_the_report_without_results_shows_no_rate() -> None:
     console = Console(file=io.StringIO())
     for line in report_lines(compute_score([])):
         console.print(line)
@@ -95,19 +95,19 @@ def test_without_results_the_figures_are_still_there() -> None:
     assert console.file.getvalue().count("no rate") > 5
 
 
-def test_the_page_orders_by_what_is_sure_and_marks_the_baseline() -> None:
+def test_the_leaderboard_is_sorted_by_the_lower_limit_and_marks_the_baseline() -> None:
     one = ask(fake.oracle, fake.programs(1, controls=1))
     lucky = compute_score(one, one, SOURCE, tool="lucky")
-    assert lucky.headline.value == 1
+    assert lucky.youden_j.value == 1
     scores = [
-        _named(fake.unsupported, "mute"),
+        _named(fake.declines_everything, "mute"),
         lucky,
         _named(fake.traceback, "traceback"),
         _named(fake.oracle, "oracle"),
-        _named(fake.always_yes, "yes"),
+        _named(fake.flags_everything, "yes"),
     ]
     made = page(scores, "traceback")
-    table = made.split("## Who tells")[1].split("##")[0]
+    table = made.split("## Detection")[1].split("##")[0]
     names = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
     assert names[2:] == [
         "oracle 1.0",
@@ -117,10 +117,10 @@ def test_the_page_orders_by_what_is_sure_and_marks_the_baseline() -> None:
         "mute 1.0",
     ]
     assert "| shape | 16 of 16; 0 of 24 |" in made
-    assert "What this does not say" in made
+    assert "Limits of this comparison" in made
 
 
-def test_nothing_that_a_tool_is_called_is_markup() -> None:
+def test_the_name_of_a_tool_is_not_interpreted_as_markup() -> None:
     made = page([_named(fake.oracle, EVIL, EVIL), _named(fake.traceback, "traceback")], "traceback")
     html = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(made)
     assert "<script" not in html
@@ -153,30 +153,33 @@ def _after_a_warning(program: CorpusProgram) -> Diagnosis:
         fake.oracle,
         fake.traceback,
         fake.line_one,
-        fake.always_yes,
+        fake.flags_everything,
         fake.warns,
-        fake.breaks_down,
-        fake.unsupported,
+        fake.always_fails,
+        fake.declines_everything,
         fake.coin(0.5, 2),
         _after_a_warning,
     ],
 )
-def test_what_a_book_keeps_is_enough_for_the_page(tool: fake.FakeTool) -> None:
+def test_a_record_reproduces_the_leaderboard(tool: fake.FakeTool) -> None:
     text = "".join(f"line {number}\n" for number in range(30))
     asked = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
     results, base = ask(tool, asked), ask(fake.traceback, asked)
-    said = record.recorded_programs(results, SOURCE)
+    said = record.recorded_answers(results, SOURCE)
     made = record.ToolRecord("t", "1", [Need.SOURCE], [], "2.14.1", record.misses(said), said)
     kept = record.recorded_results(made, asked)
     scores = [compute_score(one, base, SOURCE, tool="t") for one in (results, kept)]
     if tool is not _after_a_warning:
         assert page(scores[:1], "traceback") == page(scores[1:], "traceback")
     # Of several findings a book keeps one.
-    scores = [msgspec.structs.replace(one, warned=scores[0].warned, seconds=None) for one in scores]
+    scores = [
+        msgspec.structs.replace(one, with_warnings=scores[0].with_warnings, seconds=None)
+        for one in scores
+    ]
     assert scores[0] == scores[1]
 
 
-def test_the_page_is_the_same_whenever_it_is_made() -> None:
+def test_the_leaderboard_does_not_depend_on_run_times() -> None:
     scores = [_named(fake.oracle, "b"), _named(fake.traceback, "a")]
     slower = [msgspec.structs.replace(one, seconds=None) for one in reversed(scores)]
     assert page(scores, "a") == page(slower, "a")
@@ -190,5 +193,5 @@ def test_the_page_is_the_same_whenever_it_is_made() -> None:
         ("export", "torch 2.14.1", "| export torch 2.14.1 |"),
     ],
 )
-def test_a_tool_is_named_once(tool: str, version: str, shown: str) -> None:
-    assert shown in page([_named(fake.always_no, tool, version)], "traceback")
+def test_the_leaderboard_names_a_tool_once(tool: str, version: str, shown: str) -> None:
+    assert shown in page([_named(fake.flags_nothing, tool, version)], "traceback")

@@ -1,4 +1,4 @@
-"""Programs that are handed out tell nothing of themselves, and are known again by the seed."""
+"""Exported programs do not reveal which is broken; the seed identifies them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from broken_convnets.commands.score.programs.program import corpus_programs
-from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
 from broken_convnets.commands.score.programs.workspace import SETTINGS, part_names, write_workspace
+from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
 from broken_convnets.corpus.entries import load
 from kit import BROKEN, HEALTHY, Pair, corpus_of, put
 
@@ -31,7 +31,7 @@ def test_every_program_is_written_with_its_request(harness: Command, tmp_path: P
     out = tmp_path / "out" / "programs"
     done = harness("programs", "--out", str(out), "--seed", "7")
     assert done.code == 0
-    assert f"{out}: 3 programs" in done.out
+    assert f"wrote 3 programs to {out}" in done.out
     assert "broken-convnets score --seed 7 --sarif FILE" in done.out
     found = _requests(out)
     assert sorted(request.source for request in found) == sorted([BROKEN, HEALTHY, HEALTHY])
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_ids_that_score_knows(harness: Command, tmp_path
     assert not set(ids) & {request.id for request in _requests(tmp_path / "b")}
 
 
-def test_nothing_tells_which_program_is_broken(harness: Command, tmp_path: Path) -> None:
+def test_nothing_reveals_which_program_is_broken(harness: Command, tmp_path: Path) -> None:
     corpus_of(harness.root, {f"loss/more{number}": Pair() for number in range(20)})
     harness("programs", "--out", str(tmp_path / "out"))
     folders = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
@@ -67,7 +67,7 @@ def test_nothing_tells_which_program_is_broken(harness: Command, tmp_path: Path)
     assert not [text for text in texts if "loss/more" in text or "shape/pair" in text]
 
 
-def test_ids_are_chosen_as_elsewhere(harness: Command, tmp_path: Path) -> None:
+def test_ids_and_topics_select_programs(harness: Command, tmp_path: Path) -> None:
     document = harness.json("programs", "--out", str(tmp_path / "out"), "shape")
     assert len(document["ids"]) == 2
     assert document["requests"] == str(tmp_path / "out" / "requests.jsonl")
@@ -75,38 +75,39 @@ def test_ids_are_chosen_as_elsewhere(harness: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
 
 
-def test_an_invalid_entry_is_left_out_with_a_note(harness: Command, tmp_path: Path) -> None:
+def test_an_invalid_entry_is_skipped_with_a_note(harness: Command, tmp_path: Path) -> None:
     put(harness.root / "cases/shape/pair.toml", "title = ")
     done = harness("programs", "--out", str(tmp_path / "out"))
     assert len(_requests(tmp_path / "out")) == 1
-    assert "note: 1 entries are left out" in done.err
+    assert "note: skipped 1 invalid entries" in done.err
 
 
-def test_what_is_there_is_never_overwritten(harness: Command, tmp_path: Path) -> None:
+def test_existing_files_are_never_overwritten(harness: Command, tmp_path: Path) -> None:
     put(tmp_path / "out/mine.txt", "mine")
     put(tmp_path / "file", "mine")
     for name in ("out", "file", "file/inside"):
         done = harness("programs", "--out", str(tmp_path / name))
         assert done.code == 2
-        assert done.err.startswith(f"error: {tmp_path / name} ")
+        assert done.err.startswith("error: ")
+        assert f"{tmp_path / name}" in done.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
     (tmp_path / "out/mine.txt").unlink()
     assert harness("programs", "--out", str(tmp_path / "out")).code == 0
 
 
-def test_an_interruption_leaves_nothing(
+def test_an_interruption_leaves_no_files(
     harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> ProgramNames:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("broken_convnets.commands.programs.export_programs.names_of", interrupted)
+    monkeypatch.setattr("broken_convnets.commands.programs.export_programs.part_names", interrupted)
     before = set(tmp_path.iterdir())
     assert harness("programs", "--out", str(tmp_path / "out")).code == 130
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_folder_is_made_once(tmp_path: Path) -> None:
+def test_a_workspace_is_written_once(tmp_path: Path) -> None:
     path = write_workspace("0123456789ab", HEALTHY, tmp_path)
     assert path == tmp_path / "0123456789ab" / "net_0123456789ab.py"
     assert json.loads((path.parent / "pyrightconfig.json").read_text()) == {}
@@ -115,7 +116,7 @@ def test_a_folder_is_made_once(tmp_path: Path) -> None:
     assert path.read_text() == HEALTHY
 
 
-def test_the_parts_of_a_program_are_named() -> None:
+def test_the_names_of_the_parts_are_found() -> None:
     assert part_names(HEALTHY) == ProgramNames()
     both = "def run(net, x, y):\n    pass\n\ndef example_targets():\n    pass\n"
     assert part_names(both) == ProgramNames(targets="example_targets", run="run")

@@ -1,14 +1,14 @@
-"""A fix that a tool offers is judged as a learner's: right fixes pass, silencing does not."""
+"""A tool's fix is checked like a learner's: correct fixes work, hiding the failure does not."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.learn.grader import Examiner
+from broken_convnets.commands.learn.grader import Grader
+from broken_convnets.commands.score.fix_check import check_fix, fix_works
 from broken_convnets.commands.score.programs.patch import PatchError, unified_diff
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Status
-from broken_convnets.commands.score.fix_judge import fix_works, judge_fix
 from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, HEALTHY, Pair, case_of, patched
 
@@ -32,7 +32,7 @@ def _patch(*changes: tuple[str, str]) -> str:
     return unified_diff(source, patched(*changes, source=source), "net_0.py")
 
 
-SICK = {
+WRONG = {
     "the failing line deleted": _patch((FLATTEN, "")),
     "try around the failing line": _patch(
         (
@@ -54,9 +54,9 @@ SICK = {
     "a diff of something else": unified_diff(_case(OTHER).broken, _case(OTHER).fixed, "net_0.py"),
     "no diff": "return x * weights[:, :, None, None]",
 }
-RIGHT = {
+CORRECT = {
     "our own fix": unified_diff(_case().broken, _case().fixed, "net_0.py"),
-    "another right fix": _patch(
+    "another correct fix": _patch(
         (ATTENTION, "        return x.mul(weights.unflatten(1, (-1, 1, 1)))\n")
     ),
 }
@@ -71,30 +71,30 @@ def _offering(*fixes: str | None) -> Diagnosis:
     return Diagnosis(Status.FLAGGED, [Finding("wrong", fix=fix) for fix in fixes])
 
 
-@pytest.mark.parametrize("name", SICK)
-def test_a_fix_that_only_silences_is_none(name: str, examiner: Examiner) -> None:
-    assert fix_works(examiner, _case(), _offering(SICK[name])) is False
+@pytest.mark.parametrize("name", WRONG)
+def test_a_fix_that_only_hides_the_failure_is_wrong(name: str, grader: Grader) -> None:
+    assert fix_works(grader, _case(), _offering(WRONG[name])) is False
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_right_fix_passes(name: str, examiner: Examiner) -> None:
-    assert fix_works(examiner, _case(), _offering(RIGHT[name])) is True
+@pytest.mark.parametrize("name", CORRECT)
+def test_a_correct_fix_works(name: str, grader: Grader) -> None:
+    assert fix_works(grader, _case(), _offering(CORRECT[name])) is True
 
 
 def test_the_first_fix_counts(grader: Grader) -> None:
-    right, sick = RIGHT["our own fix"], SICK["zeros"]
-    assert fix_works(examiner, _case(), _offering(None, right, sick)) is True
-    assert fix_works(examiner, _case(), _offering(None, sick, right)) is False
+    correct, wrong = CORRECT["our own fix"], WRONG["zeros"]
+    assert fix_works(grader, _case(), _offering(None, correct, wrong)) is True
+    assert fix_works(grader, _case(), _offering(None, wrong, correct)) is False
 
 
-def test_no_fix_is_neither_right_nor_wrong(examiner: Examiner) -> None:
-    assert fix_works(examiner, _case(), _offering(None, "")) is None
-    assert fix_works(examiner, _case(), Diagnosis(Status.CLEAN)) is None
+def test_without_a_fix_there_is_no_verdict(grader: Grader) -> None:
+    assert fix_works(grader, _case(), _offering(None, "")) is None
+    assert fix_works(grader, _case(), Diagnosis(Status.CLEAN)) is None
 
 
-def test_a_case_of_other_releases_is_not_judged(grader: Grader) -> None:
+def test_a_case_of_other_releases_is_not_checked(grader: Grader) -> None:
     case = case_of(Pair(extra={"torch": "<1"}))
-    assert fix_works(examiner, case, _offering(unified_diff(BROKEN, HEALTHY, "net_0.py"))) is None
+    assert fix_works(grader, case, _offering(unified_diff(BROKEN, HEALTHY, "net_0.py"))) is None
 
 
 def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
@@ -103,12 +103,12 @@ def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
     plain, variant = case_of(Pair()), case_of(Pair(renamed[BROKEN], renamed[HEALTHY]))
     for case in (plain, variant):
         fix = unified_diff(case.broken, case.fixed, "net_0.py")
-        assert fix_works(examiner, case, _offering(fix)) is True
+        assert fix_works(grader, case, _offering(fix)) is True
     assert variant.id == plain.id
 
 
-def test_the_judge_says_why(examiner: Examiner) -> None:
-    result = judge_fix(examiner, _case(), SICK["detached"])
-    assert "every-parameter-learns" in {breach.law for breach in result.breaches}
-    with pytest.raises(PatchError, match="fits nowhere"):
-        judge_fix(examiner, _case(), SICK["a diff of something else"])
+def test_the_check_names_the_violated_law(grader: Grader) -> None:
+    result = check_fix(grader, _case(), WRONG["detached"])
+    assert "every-parameter-learns" in {violation.law for violation in result.violations}
+    with pytest.raises(PatchError, match="are not in the program"):
+        check_fix(grader, _case(), WRONG["a diff of something else"])

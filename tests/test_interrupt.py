@@ -202,8 +202,8 @@ def test_a_run_killed_while_it_updates_leaves_every_file_whole(tmp_path: Path) -
     assert wait_for(lambda: "pairs reproduced" in (tmp_path / "out").read_text(), PATIENCE)
     session.stop(SIGKILL)
     found = session.stopped()
-    books = read_all(tmp_path / "results")  # raises RecordError for half a file
-    assert found.after["README.md"].decode() in {"as before", matrix.page(books)}
+    baselines = read_all(tmp_path / "results")  # raises RecordError for half a file
+    assert found.after["README.md"].decode() in {"as before", matrix.page(baselines)}
     assert found.processes_gone
 
 

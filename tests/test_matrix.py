@@ -1,9 +1,9 @@
-"""The matrix of releases: a row per entry, a column per book, drift at a glance."""
+"""The matrix of releases: a row per entry, a column per baseline, drift at a glance."""
 
 from __future__ import annotations
 
 from broken_convnets.verdicts.matrix import differences, page
-from broken_convnets.verdicts.records import Book, Record, Side
+from broken_convnets.verdicts.records import Baseline, Record, Side
 from broken_convnets.vocabulary import Verdict
 
 FAILS = Side(
@@ -22,17 +22,20 @@ def _loud(**changes: str) -> Record:
     return Record(Verdict.REPRODUCED, Side(**{**fields, **changes}))
 
 
-def _book(release: str, device: str = "cpu", **entries: Record) -> Book:
-    return Book(release, "", "", device, entries)
+def _baseline(release: str, device: str = "cpu", **entries: Record) -> Baseline:
+    return Baseline(release, "", "", device, entries)
 
 
-def _tables(books: list[Book]) -> list[str]:
-    return [line for line in page(books).splitlines() if line.startswith("| ")]
+def _tables(baselines: list[Baseline]) -> list[str]:
+    return [line for line in page(baselines).splitlines() if line.startswith("| ")]
 
 
-def test_a_row_per_entry_and_a_column_per_book() -> None:
-    books = [_book("2.14.1", a=LOUD, b=SILENT, c=WORKS), _book("2.9.0", a=LOUD, c=NOT_HERE)]
-    assert _tables(books) == [
+def test_a_row_per_entry_and_a_column_per_baseline() -> None:
+    baselines = [
+        _baseline("2.14.1", a=LOUD, b=SILENT, c=WORKS),
+        _baseline("2.9.0", a=LOUD, c=NOT_HERE),
+    ]
+    assert _tables(baselines) == [
         "| release | as declared | differs from the newest |",
         "| --- | --- | --- |",
         "| torch 2.14.1, cpu | 3 of 3 | 0 |",
@@ -45,14 +48,16 @@ def test_a_row_per_entry_and_a_column_per_book() -> None:
     ]
 
 
-def test_a_device_without_a_book_is_said_once() -> None:
-    assert page([_book("2.14.1", a=LOUD)]).count("Not tried under any release: cuda.") == 1
-    assert "Not tried" not in page([_book("2.14.1", a=LOUD), _book("2.14.1", "cuda", a=LOUD)])
+def test_a_device_without_a_baseline_is_said_once() -> None:
+    assert page([_baseline("2.14.1", a=LOUD)]).count("Not tried under any release: cuda.") == 1
+    assert "Not tried" not in page(
+        [_baseline("2.14.1", a=LOUD), _baseline("2.14.1", "cuda", a=LOUD)]
+    )
 
 
 def test_each_device_is_compared_with_its_own_newest_release() -> None:
-    books = [_book("2.14.1", a=LOUD), _book("2.9.0", "cuda", a=_loud(message="assert"))]
-    assert "| a | reproduced: RuntimeError | reproduced: RuntimeError |" in _tables(books)
+    baselines = [_baseline("2.14.1", a=LOUD), _baseline("2.9.0", "cuda", a=_loud(message="assert"))]
+    assert "| a | reproduced: RuntimeError | reproduced: RuntimeError |" in _tables(baselines)
 
 
 def test_what_differs_is_named() -> None:

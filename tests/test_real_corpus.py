@@ -14,7 +14,7 @@ from broken_convnets.observe.facts import Observation, Run, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.judge import judge
-from broken_convnets.verdicts.records import Book, read_all
+from broken_convnets.verdicts.records import Baseline, read_all
 from broken_convnets.vocabulary import STRUCTURAL, Law, Verdict
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RELEASE = version("torch").partition("+")[0]
 CORPUS = load(default_root())
-BOOKS = read_all(CORPUS.root / "results")
+BASELINES = read_all(CORPUS.root / "results")
 CASES = {name: entry for name, entry in CORPUS.entries.items() if isinstance(entry, Case)}
 PARTIAL_FIXES = {
     f"{name}, hunk {number}": (case, without_hunk(case.broken, case.fixed, hunk))
@@ -96,14 +96,16 @@ def test_every_law_is_broken_by_a_case(law: Law) -> None:
     assert any(law in case.spec.broken.violates for case in CASES.values())
 
 
-@pytest.mark.parametrize("book", BOOKS, ids=lambda book: f"{book.torch}-{book.device}")
-def test_what_is_recorded_is_as_declared_for_its_release(book: Book) -> None:
-    assert sorted(set(book.entries) - set(CORPUS.ids)) == []
-    for name, record in book.entries.items():
+@pytest.mark.parametrize(
+    "baseline", BASELINES, ids=lambda baseline: f"{baseline.torch}-{baseline.device}"
+)
+def test_what_is_recorded_is_as_declared_for_its_release(baseline: Baseline) -> None:
+    assert sorted(set(baseline.entries) - set(CORPUS.ids)) == []
+    for name, record in baseline.entries.items():
         assert record.verdict.as_declared, name
         reproduced = record.verdict is Verdict.REPRODUCED
         if reproduced and record.broken and record.broken.raises:
-            declared = CASES[name].spec.broken.on(book.device, book.torch)
+            declared = CASES[name].spec.broken.on(baseline.device, baseline.torch)
             assert record.broken.raises == declared.raises, name
             assert (declared.message or "") in record.broken.message, name
 

@@ -22,14 +22,14 @@ from broken_convnets.verdicts.layer_lines import (
     parse_layer_line,
 )
 from broken_convnets.verdicts.records import (
-    Book,
+    Baseline,
     Record,
     Side,
     drift,
     nearest,
     newest,
     read_all,
-    read_book,
+    read_baseline,
     side,
     update,
 )
@@ -77,8 +77,8 @@ def _tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _cpu(folder: Path) -> Book:
-    return read_book(folder / "torch-2.14.1/cpu.toml")
+def _cpu(folder: Path) -> Baseline:
+    return read_baseline(folder / "torch-2.14.1/cpu.toml")
 
 
 def test_updating_twice_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_updating_twice_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_what_is_read_is_what_was_recorded(tmp_path: Path) -> None:
     (path,) = update(tmp_path, HELLO, NOW, {"shape/pair"})
-    assert read_book(path) == Book("2.14.1", "0.29.1", "3.11", "cpu", NOW["cpu"])
+    assert read_baseline(path) == Baseline("2.14.1", "0.29.1", "3.11", "cpu", NOW["cpu"])
 
 
 @pytest.mark.parametrize("text", HARD_TEXTS)
@@ -144,7 +144,9 @@ def test_entries_that_were_not_run_stay_and_deleted_ones_go(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "damage", [b"torch = ", b"torch = 1", b"\xff\xfe", b'colour = "red"', b"<<<<<<< HEAD\n"]
 )
-def test_a_damaged_book_is_refused_by_name_and_left_alone(damage: bytes, tmp_path: Path) -> None:
+def test_a_damaged_baseline_is_refused_by_name_and_left_alone(
+    damage: bytes, tmp_path: Path
+) -> None:
     update(tmp_path, HELLO, NOW, {"shape/pair"})
     (tmp_path / "torch-2.14.1/cpu.toml").write_bytes(damage)
     before = _tree(tmp_path)
@@ -155,14 +157,14 @@ def test_a_damaged_book_is_refused_by_name_and_left_alone(damage: bytes, tmp_pat
     assert _tree(tmp_path) == before
 
 
-def test_the_remedy_for_a_damaged_book_works(tmp_path: Path) -> None:
+def test_the_remedy_for_a_damaged_baseline_works(tmp_path: Path) -> None:
     update(tmp_path, HELLO, NOW, {"shape/pair"})
     (tmp_path / "torch-2.14.1/cpu.toml").write_text("torch =")
     with pytest.raises(RecordError, match=r"delete it"):
         read_all(tmp_path)
 
 
-def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Path) -> None:
+def test_the_newest_record_of_an_entry_is_found_without_older_baselines(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.10.0"):
         hello = RuntimeInfo("3.11", release, "0", {"cpu": ""})
         update(tmp_path, hello, NOW, {"shape/pair"})
@@ -176,22 +178,22 @@ def test_the_newest_record_of_an_entry_is_found_without_older_books(tmp_path: Pa
     assert newest(tmp_path, "a/two") == ("", None)
 
 
-def test_books_are_read_newest_first_by_number(tmp_path: Path) -> None:
+def test_baselines_are_read_newest_first_by_number(tmp_path: Path) -> None:
     for release in ("2.9.0", "2.14.1", "2.10.0"):
         hello = RuntimeInfo("3.11", release, "0", {"cpu": ""})
         update(tmp_path, hello, NOW, {"shape/pair"})
-    assert [book.torch for book in read_all(tmp_path)] == ["2.14.1", "2.10.0", "2.9.0"]
+    assert [baseline.torch for baseline in read_all(tmp_path)] == ["2.14.1", "2.10.0", "2.9.0"]
 
 
-def test_the_nearest_book_is_the_exact_one_else_the_newest_of_the_device() -> None:
-    books = [
-        Book("2.14.1", "", "", "cuda"),
-        Book("2.10.0", "", "", "cpu"),
-        Book("2.9.0", "", "", "cpu"),
+def test_the_nearest_baseline_is_the_exact_one_else_the_newest_of_the_device() -> None:
+    baselines = [
+        Baseline("2.14.1", "", "", "cuda"),
+        Baseline("2.10.0", "", "", "cpu"),
+        Baseline("2.9.0", "", "", "cpu"),
     ]
-    assert nearest(books, "2.9.0", "cpu") is books[2]
-    assert nearest(books, "2.14.1", "cpu") is books[1]
-    assert nearest(books, "2.9.0", "tpu") is None
+    assert nearest(baselines, "2.9.0", "cpu") is baselines[2]
+    assert nearest(baselines, "2.14.1", "cpu") is baselines[1]
+    assert nearest(baselines, "2.9.0", "tpu") is None
 
 
 def test_drift_names_what_was_recorded_and_what_is_here() -> None:

@@ -15,7 +15,7 @@ from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.corpus.entries import Case, default_root, load
-from broken_convnets.verdicts.records import Book, Record, Side
+from broken_convnets.verdicts.records import Baseline, Record, Side
 from broken_convnets.vocabulary import Verdict
 from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, put
 
@@ -142,8 +142,8 @@ def _hostile(root: Path) -> Corpus:
         layers=[f"{HOSTILE} {HOSTILE}: {HOSTILE} -> {HOSTILE}"],
     )
     record = Record(Verdict.REPRODUCED, side, Side(layers=["Net: None -> None"], holds=[HOSTILE]))
-    book = Book(HOSTILE, "", "", HOSTILE, {"shape/pair": record, "shape/other": record})
-    put(root / "results/torch-1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
+    baseline = Baseline(HOSTILE, "", "", HOSTILE, {"shape/pair": record, "shape/other": record})
+    put(root / "results/torch-1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(baseline)))
     stats = {"median": 1e-4, "q1": 1e-4, "q3": 1e-4, "rounds": 1}
     timing = {
         "benchmarks": [{"params": {"name": HOSTILE}, "stats": stats}],
@@ -194,8 +194,8 @@ def test_the_check_for_dead_links_finds_them(tmp_path: Path) -> None:
 def test_a_release_without_the_case_contributes_no_message(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", {"shape/pair": Pair()})
     sick = Side(raises="AttributeError", message="no such thing yet")
-    book = Book("2.1", "", "", "cpu", {"shape/pair": Record(Verdict.NOT_HERE, sick, sick)})
-    put(corpus.root / "results/torch-2.1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(book)))
+    baseline = Baseline("2.1", "", "", "cpu", {"shape/pair": Record(Verdict.NOT_HERE, sick, sick)})
+    put(corpus.root / "results/torch-2.1/cpu.toml", tomli_w.dumps(msgspec.to_builtins(baseline)))
     build(corpus, tmp_path / "site")
     page = (tmp_path / "site/shape/pair.html").read_text()
     assert "the fixed program fails: AttributeError: no such thing yet" in page

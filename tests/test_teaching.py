@@ -182,10 +182,10 @@ def test_homework_has_its_names_and_levels() -> None:
 
 
 def test_the_messages_are_those_that_were_recorded() -> None:
-    (book,) = [
-        book
-        for book in read_all(ROOT / "results")
-        if (book.torch, book.device) == ("2.14.1", "cpu")
+    (baseline,) = [
+        baseline
+        for baseline in read_all(ROOT / "results")
+        if (baseline.torch, baseline.device) == ("2.14.1", "cpu")
     ]
     quoted = re.findall(r"^\| (mat1 and mat2 [^|]+?) \|", PAGE, flags=re.MULTILINE)
     names = [
@@ -193,7 +193,7 @@ def test_the_messages_are_those_that_were_recorded() -> None:
         "shape/linear_in_features_image_size",
         "batch/unbatched_image",
     ]
-    recorded = [side.message for name in names if (side := book.entries[name].broken)]
+    recorded = [side.message for name in names if (side := baseline.entries[name].broken)]
     assert quoted == recorded
 
 

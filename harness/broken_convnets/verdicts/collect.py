@@ -125,7 +125,7 @@ class Results:
             for side, pairs in sides.items()
         }
 
-    def outcomes(self, books: list[records.Book], runtime: RuntimeInfo) -> list[Outcome]:
+    def outcomes(self, baselines: list[records.Baseline], runtime: RuntimeInfo) -> list[Outcome]:
         """Return the outcome of every entry that is complete, in the order of the ids."""
         found = []
         for name in self._plan.ids:
@@ -136,12 +136,12 @@ class Results:
                     continue
                 runs = self.runs(name, device)
                 if sum(map(len, runs.values())) == expected:
-                    book = records.nearest(books, runtime.torch, device)
-                    found.append(self._outcome(name, device, runs, book, runtime.torch))
+                    baseline = records.nearest(baselines, runtime.torch, device)
+                    found.append(self._outcome(name, device, runs, baseline, runtime.torch))
         return found
 
     def _outcome(
-        self, name: str, device: str, runs: Runs, book: records.Book | None, release: str
+        self, name: str, device: str, runs: Runs, baseline: records.Baseline | None, release: str
     ) -> Outcome:
         entry = self._plan.corpus.entries[name]
         judgement = judge(entry, runs, device, release)
@@ -159,7 +159,7 @@ class Results:
             judgement,
             record,
             fixed.forward_ns if fixed else None,
-            records.drift(book.entries.get(name), record) if book else [],
+            records.drift(baseline.entries.get(name), record) if baseline else [],
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broken_convnets.verdicts.records import Book, Record, Side
+    from broken_convnets.verdicts.records import Baseline, Record, Side
 
 DEVICES = ("cpu", "cuda")
 HEAD = """\
@@ -21,20 +21,20 @@ letter. The first column of a device is its newest release; the others say what 
 Column = dict[str, "Record"]
 
 
-def page(books: list[Book]) -> str:
-    """Return `results/README.md`; the books come newest first."""
-    names = sorted({name for book in books for name in book.entries})
+def page(baselines: list[Baseline]) -> str:
+    """Return `results/README.md`; the baselines come newest first."""
+    names = sorted({name for baseline in baselines for name in baseline.entries})
     newest: dict[str, Column] = {}
-    for book in books:
-        newest.setdefault(book.device, book.entries)
-    head = ["case", *(f"torch {book.torch}, {book.device}" for book in books)]
+    for baseline in baselines:
+        newest.setdefault(baseline.device, baseline.entries)
+    head = ["case", *(f"torch {baseline.torch}, {baseline.device}" for baseline in baselines)]
     rows = [
-        [name, *(_cell(name, book.entries, newest[book.device]) for book in books)]
+        [name, *(_cell(name, baseline.entries, newest[baseline.device]) for baseline in baselines)]
         for name in names
     ]
     missing = [device for device in DEVICES if device not in newest]
     tried = [f"Not tried under any release: {', '.join(missing)}.\n"] if missing else []
-    counts = [_count(book, newest[book.device]) for book in books]
+    counts = [_count(baseline, newest[baseline.device]) for baseline in baselines]
     summary = _table([["release", "as declared", "differs from the newest"], *counts])
     return "\n".join([HEAD, *tried, summary, _table([head, *rows])])
 
@@ -44,14 +44,18 @@ def _table(rows: list[list[str]]) -> str:
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
-def _count(book: Book, newest: Column) -> list[str]:
-    good = sum(record.verdict.as_declared for record in book.entries.values())
+def _count(baseline: Baseline, newest: Column) -> list[str]:
+    good = sum(record.verdict.as_declared for record in baseline.entries.values())
     differ = sum(
         bool(differences(newest[name], record))
-        for name, record in book.entries.items()
+        for name, record in baseline.entries.items()
         if name in newest
     )
-    return [f"torch {book.torch}, {book.device}", f"{good} of {len(book.entries)}", str(differ)]
+    return [
+        f"torch {baseline.torch}, {baseline.device}",
+        f"{good} of {len(baseline.entries)}",
+        str(differ),
+    ]
 
 
 def _cell(name: str, column: Column, newest: Column) -> str:

@@ -48,7 +48,7 @@ class Record(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     fixed: Side | None = None
 
 
-class Book(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Baseline(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """All that was recorded under one torch release on one device."""
 
     torch: str
@@ -77,20 +77,22 @@ def side(observation: Observation | None, breaks: set[Law]) -> Side | None:
     )
 
 
-def book_path(results: Path, torch: str, device: str) -> Path:
+def baseline_path(results: Path, torch: str, device: str) -> Path:
     """Return where the records of a release and device are kept."""
     return results / f"torch-{torch}" / f"{device}.toml"
 
 
-def read_book(path: Path) -> Book:
-    """Read one book; raises RecordError where it is damaged."""
-    return read_toml(path, Book, "restore it, or delete it and record again with --update")
+def read_baseline(path: Path) -> Baseline:
+    """Read one baseline; raises RecordError where it is damaged."""
+    return read_toml(path, Baseline, "restore it, or delete it and record again with --update")
 
 
-def read_all(results: Path) -> list[Book]:
-    """Read every book, the newest release first."""
-    books = [read_book(path) for path in results.glob("torch-*/*.toml")]
-    return sorted(books, key=lambda book: (_release(book.torch), book.device), reverse=True)
+def read_all(results: Path) -> list[Baseline]:
+    """Read every baseline, the newest release first."""
+    baselines = [read_baseline(path) for path in results.glob("torch-*/*.toml")]
+    return sorted(
+        baselines, key=lambda baseline: (_release(baseline.torch), baseline.device), reverse=True
+    )
 
 
 def newest(results: Path, name: str) -> tuple[str, Record | None]:
@@ -99,16 +101,16 @@ def newest(results: Path, name: str) -> tuple[str, Record | None]:
     Books older than the one that has it are not read. Raises RecordError.
     """
     for path in sorted(results.glob("torch-*/*.toml"), key=_age, reverse=True):
-        book = read_book(path)
-        if name in book.entries:
-            return book.torch, book.entries[name]
+        baseline = read_baseline(path)
+        if name in baseline.entries:
+            return baseline.torch, baseline.entries[name]
     return "", None
 
 
-def nearest(books: list[Book], torch: str, device: str) -> Book | None:
-    """Return the book of a release on a device, else the newest one on that device."""
-    on_device = [book for book in books if book.device == device]
-    exact = [book for book in on_device if book.torch == torch]
+def nearest(baselines: list[Baseline], torch: str, device: str) -> Baseline | None:
+    """Return the baseline of a release on a device, else the newest one on that device."""
+    on_device = [baseline for baseline in baselines if baseline.device == device]
+    exact = [baseline for baseline in on_device if baseline.torch == torch]
     return next(iter(exact or on_device), None)
 
 
@@ -118,22 +120,24 @@ def update(
     """Record what happened, by device and id, in `results/`.
 
     An entry whose verdict does not repeat keeps its former record; one that is no longer in
-    the corpus (`known`) loses it. Returns the books written.
+    the corpus (`known`) loses it. Returns the baselines written.
     """
     read_all(results)  # refuses a damaged file before anything is written
     written = []
     for device, entries in happened.items():
-        path = book_path(results, runtime.torch, device)
-        former = read_book(path).entries if path.is_file() else {}
-        write_toml(path, _book(runtime, device, {**former, **_stable(entries)}, known))
+        path = baseline_path(results, runtime.torch, device)
+        former = read_baseline(path).entries if path.is_file() else {}
+        write_toml(path, _baseline(runtime, device, {**former, **_stable(entries)}, known))
         written.append(path)
     files.write(results / "README.md", matrix.page(read_all(results)))
     return written
 
 
-def _book(runtime: RuntimeInfo, device: str, entries: dict[str, Record], known: set[str]) -> Book:
+def _baseline(
+    runtime: RuntimeInfo, device: str, entries: dict[str, Record], known: set[str]
+) -> Baseline:
     kept = {name: entries[name] for name in sorted(entries) if name in known}
-    return Book(runtime.torch, runtime.torchvision, runtime.python, device, kept)
+    return Baseline(runtime.torch, runtime.torchvision, runtime.python, device, kept)
 
 
 def _stable(entries: dict[str, Record]) -> dict[str, Record]:
@@ -161,7 +165,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _age(path: Path) -> tuple[list[int], str]:
-    """Return what orders books by release and device, as `book_path` names them."""
+    """Return what orders baselines by release and device, as `baseline_path` names them."""
     return _release(path.parent.name.removeprefix("torch-")), path.stem
 
 

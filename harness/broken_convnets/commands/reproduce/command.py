@@ -48,7 +48,7 @@ class Session:
     isolation: str
     layout: Plan
     missing: dict[str, str]  # devices that were not tried, and why
-    books: list[records.Book]
+    baselines: list[records.Baseline]
     outcomes: list[Outcome]
     seconds: float
     interrupted: int  # exit code; 0 where all was run
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     started = time.perf_counter()
     ids = corpus.select(options.ids)
-    books = records.read_all(results_to_read(corpus.root))
+    baselines = records.read_all(results_to_read(corpus.root))
     with terminal.console(stderr=True).status("loading torch"):
         opened = open_torch_runner(Limits(seconds=options.timeout, workers=options.workers))
     with opened as runner:
@@ -113,8 +113,8 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
         isolation=runner.isolation,
         layout=layout,
         missing=missing,
-        books=books,
-        outcomes=results.outcomes(books, runtime),
+        baselines=baselines,
+        outcomes=results.outcomes(baselines, runtime),
         seconds=time.perf_counter() - started,
         interrupted=interrupted,
     )
@@ -133,10 +133,10 @@ def _print(session: Session) -> None:
     console = terminal.console()
     runtime, outcomes = session.runtime, session.outcomes
     nearest = {
-        device: records.nearest(session.books, runtime.torch, device)
+        device: records.nearest(session.baselines, runtime.torch, device)
         for device in session.layout.devices
     }
-    recorded = {device: book.torch for device, book in nearest.items() if book}
+    recorded = {device: baseline.torch for device, baseline in nearest.items() if baseline}
     console.print(report.outcome_table(outcomes, console.width))
     console.print(report.drifts(outcomes, recorded, runtime))
     console.print(report.failures(outcomes))

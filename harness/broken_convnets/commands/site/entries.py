@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from broken_convnets.corpus.entries import Corpus
-    from broken_convnets.verdicts.records import Book, Record
+    from broken_convnets.verdicts.records import Baseline, Record
 
 LEVELS = {1: "first week", 2: "first project", 3: "surprises experts"}
 
@@ -37,36 +37,38 @@ class LatestRecord:
     record: Record
 
 
-def release_name(book: Book) -> str:
-    """Return the name of a book's release: `2.14.1`, with the device unless that is the CPU."""
-    return book.torch if book.device == "cpu" else f"{book.torch}, {book.device}"
+def release_name(baseline: Baseline) -> str:
+    """Return the name of a baseline's release: `2.14.1`, with the device unless that is the CPU."""
+    return baseline.torch if baseline.device == "cpu" else f"{baseline.torch}, {baseline.device}"
 
 
-def latest(books: list[Book], name: str) -> LatestRecord | None:
-    """Return an entry's newest record; `books` are sorted from the newest to the oldest."""
-    found = ((book, book.entries[name]) for book in books if name in book.entries)
-    return next((LatestRecord(release_name(book), record) for book, record in found), None)
+def latest(baselines: list[Baseline], name: str) -> LatestRecord | None:
+    """Return an entry's newest record; `baselines` are sorted from the newest to the oldest."""
+    found = (
+        (baseline, baseline.entries[name]) for baseline in baselines if name in baseline.entries
+    )
+    return next((LatestRecord(release_name(baseline), record) for baseline, record in found), None)
 
 
-def messages(case: Case, books: list[Book]) -> list[Message]:
+def messages(case: Case, baselines: list[Baseline]) -> list[Message]:
     """Return the distinct messages of a case, the newest release's first; none if it is silent.
 
     Returns the declared message if nothing was recorded.
     """
     releases: dict[tuple[str, str], list[str]] = {}
-    for book in books:
-        record = book.entries.get(case.id)
+    for baseline in baselines:
+        record = baseline.entries.get(case.id)
         side = record.broken if record and record.verdict is not Verdict.NOT_HERE else None
         if side is not None and side.raises:
-            releases.setdefault((side.raises, side.message), []).append(release_name(book))
+            releases.setdefault((side.raises, side.message), []).append(release_name(baseline))
     if not releases and case.spec.broken.raises:
         releases[case.spec.broken.raises, case.spec.broken.message or ""] = []
     return [Message(raises, message, names) for (raises, message), names in releases.items()]
 
 
-def deviations(name: str, books: list[Book]) -> dict[str, str]:
+def deviations(name: str, baselines: list[Baseline]) -> dict[str, str]:
     """Return what differs from the page, for each release under which something does."""
-    records = {release_name(book): book.entries.get(name) for book in books}
+    records = {release_name(baseline): baseline.entries.get(name) for baseline in baselines}
     usual = {Verdict.REPRODUCED, Verdict.WORKS}
     return {
         release: _deviation(record)
@@ -106,10 +108,10 @@ def is_silent(case: Case) -> bool:
     return case.spec.broken.stage is Stage.SILENT
 
 
-def similar(corpus: Corpus, books: list[Book]) -> dict[str, list[str]]:
+def similar(corpus: Corpus, baselines: list[Baseline]) -> dict[str, list[str]]:
     """Return for each case the others with the same message or the same violated laws."""
     cases = {name: entry for name, entry in corpus.entries.items() if isinstance(entry, Case)}
-    symptoms = {name: _symptoms(case, books) for name, case in cases.items()}
+    symptoms = {name: _symptoms(case, baselines) for name, case in cases.items()}
     with_symptom: dict[tuple[str, str], list[str]] = {}
     for name, own in symptoms.items():
         for symptom in own:
@@ -120,10 +122,10 @@ def similar(corpus: Corpus, books: list[Book]) -> dict[str, list[str]]:
     }
 
 
-def _symptoms(case: Case, books: list[Book]) -> set[tuple[str, str]]:
+def _symptoms(case: Case, baselines: list[Baseline]) -> set[tuple[str, str]]:
     """Return the exceptions with their wordings, without numbers, or the violated laws."""
     if is_silent(case):
         return {("silent", ", ".join(sorted(case.spec.broken.violates)))}
-    recorded = {(one.raises, wording(one.message)) for one in messages(case, books)}
+    recorded = {(one.raises, wording(one.message)) for one in messages(case, baselines)}
     others = (split(one.message) for one in case.spec.other_messages)
     return recorded | {(raises, wording(message)) for raises, message in others}

@@ -49,7 +49,7 @@ class Library:
         """Read the records; raises RecordError if one is damaged."""
         self.corpus = corpus
         results = results_to_read(corpus.root)
-        self.books = read_all(results)
+        self.baselines = read_all(results)
         self.timings = timings.read(results)
         self.run_times = [stored.read(results, name) for name in matrix.DEVICES]
         self.documents = _documents(corpus.root)
@@ -73,11 +73,11 @@ class Library:
     @cached_property
     def similar(self) -> dict[str, list[str]]:
         """For each case the others with the same message or the same violated laws."""
-        return entries.similar(self.corpus, self.books)
+        return entries.similar(self.corpus, self.baselines)
 
     def _item(self, case: Case) -> Item:
         spec = case.spec
-        found = entries.messages(case, self.books)
+        found = entries.messages(case, self.baselines)
         message = f"{found[0].raises}: {' '.join(found[0].message.split())}" if found else ""
         cut = message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
         return Item(case.id, spec.title, spec.level, spec.broken.stage.value, cut, spec.distinguish)
@@ -93,7 +93,7 @@ class Library:
                 if name not in LINKED_ABOVE
             ),
             "has_timings": bool(self.timings),
-            "has_releases": bool(self.books),
+            "has_releases": bool(self.baselines),
             "page_of": page_of,
         }
 

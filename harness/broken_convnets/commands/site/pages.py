@@ -47,8 +47,8 @@ def pages(library: Library) -> Iterator[Page]:
     for name, text in library.documents.items():
         context = {"name": name, "title": title_of(text, name), "text": text}
         yield Page(f"{name}.html", "document.html", context)
-    if library.books:
-        shown = releases.context(library.books, library.corpus.entries)
+    if library.baselines:
+        shown = releases.context(library.baselines, library.corpus.entries)
         yield Page("releases.html", "releases.html", shown)
     if library.timings:
         yield Page("timings.html", "timings.html", _timings(library))
@@ -64,7 +64,9 @@ def _front(library: Library) -> dict[str, Any]:
         },
         "stages": sorted({item.stage for item in items} - {"silent"}),
         "silent": sum(item.stage == "silent" for item in items),
-        "releases": list(dict.fromkeys(entries.release_name(book) for book in library.books)),
+        "releases": list(
+            dict.fromkeys(entries.release_name(baseline) for baseline in library.baselines)
+        ),
         "controls": len(library.controls),
     }
 
@@ -74,7 +76,7 @@ def _overview_order(item: Item) -> tuple[bool, int]:
 
 
 def _case(library: Library, case: Case) -> dict[str, Any]:
-    latest = entries.latest(library.books, case.id)
+    latest = entries.latest(library.baselines, case.id)
     record = latest.record if latest else None
     items = library.items
     in_topic = [name for name in items if items[name].topic == items[case.id].topic]
@@ -83,8 +85,8 @@ def _case(library: Library, case: Case) -> dict[str, Any]:
     return {
         "case": case,
         "item": items[case.id],
-        "messages": entries.messages(case, library.books),
-        "deviations": entries.deviations(case.id, library.books),
+        "messages": entries.messages(case, library.baselines),
+        "deviations": entries.deviations(case.id, library.baselines),
         "silent": entries.is_silent(case),
         "violates": sorted(case.spec.broken.violates),
         "pair": code.side_by_side(case.broken, case.fixed, symptom_line(case)),
@@ -103,13 +105,13 @@ def _case(library: Library, case: Case) -> dict[str, Any]:
 
 
 def _control(library: Library, control: Control) -> dict[str, Any]:
-    latest = entries.latest(library.books, control.id)
+    latest = entries.latest(library.baselines, control.id)
     side = latest.record.fixed if latest else None
     return {
         "control": control,
         "lines": code.lines(control.source),
         "obeys": entries.descriptions(side.holds if side else []),
-        "deviations": entries.deviations(control.id, library.books),
+        "deviations": entries.deviations(control.id, library.baselines),
         "release": latest.release if latest else "",
         **_traces(side, side),
         **_download("controls", control.id, control.source, "fixed"),

@@ -10,36 +10,41 @@ from broken_convnets.verdicts import matrix
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from broken_convnets.verdicts.records import Book, Record
+    from broken_convnets.verdicts.records import Baseline, Record
 
 
-def context(books: list[Book], names: Iterable[str]) -> dict[str, Any]:
-    """Return the template's variables for `books`, the newest first, and the entries `names`."""
-    reference: dict[str, Book] = {}
-    for book in books:
-        reference.setdefault(book.device, book)
-    rows = {name: [_cell(name, book, reference[book.device]) for book in books] for name in names}
+def context(baselines: list[Baseline], names: Iterable[str]) -> dict[str, Any]:
+    """Return the template's variables for `baselines`, the newest first, and the entries `names`."""
+    reference: dict[str, Baseline] = {}
+    for baseline in baselines:
+        reference.setdefault(baseline.device, baseline)
+    rows = {
+        name: [_cell(name, baseline, reference[baseline.device]) for baseline in baselines]
+        for name in names
+    }
     return {
-        "books": books,
-        "names": [release_name(book) for book in books],
-        "declared": [_declared(book) for book in books],
+        "baselines": baselines,
+        "names": [release_name(baseline) for baseline in baselines],
+        "declared": [_declared(baseline) for baseline in baselines],
         "differing": {name: cells for name, cells in rows.items() if any(c[1] for c in cells)},
         "rows": rows,
-        "not_run": [d for d in matrix.DEVICES if d not in {book.device for book in books}],
+        "not_run": [
+            d for d in matrix.DEVICES if d not in {baseline.device for baseline in baselines}
+        ],
     }
 
 
-def _declared(book: Book) -> tuple[int, int]:
-    good = sum(record.verdict.as_declared for record in book.entries.values())
-    return good, len(book.entries)
+def _declared(baseline: Baseline) -> tuple[int, int]:
+    good = sum(record.verdict.as_declared for record in baseline.entries.values())
+    return good, len(baseline.entries)
 
 
-def _cell(name: str, book: Book, newest: Book) -> tuple[str, bool]:
+def _cell(name: str, baseline: Baseline, newest: Baseline) -> tuple[str, bool]:
     """Return the table cell of an entry under a release, and whether the entry differs there."""
-    record, reference = book.entries.get(name), newest.entries.get(name)
+    record, reference = baseline.entries.get(name), newest.entries.get(name)
     if record is None:
         return "not run", False
-    if book is newest or reference is None:
+    if baseline is newest or reference is None:
         return _short(record), False
     differences = matrix.differences(reference, record)
     words = ", ".join(differences).replace("_", " ")

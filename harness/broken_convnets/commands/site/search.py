@@ -15,15 +15,15 @@ from broken_convnets.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from broken_convnets.commands.site.library import Library
-    from broken_convnets.verdicts.records import Book
+    from broken_convnets.verdicts.records import Baseline
 
 
 def script(library: Library) -> str:
     """Return the data of the front page as JavaScript."""
     numbers_of: dict[str, int] = {"": 0}
     releases: dict[str, dict[str, int]] = {}
-    for book in library.books:
-        releases[entries.release_name(book)] = _failures(book, numbers_of)
+    for baseline in library.baselines:
+        releases[entries.release_name(baseline)] = _failures(baseline, numbers_of)
     data: dict[str, Any] = {
         "distinguish": {case.id: case.spec.distinguish for case in library.cases},
         "messages": list(numbers_of),
@@ -38,10 +38,10 @@ def script(library: Library) -> str:
     return f"const CORPUS = {msgspec.json.encode(data).decode()};\n"
 
 
-def _failures(book: Book, numbers_of: dict[str, int]) -> dict[str, int]:
+def _failures(baseline: Baseline, numbers_of: dict[str, int]) -> dict[str, int]:
     """Return the number of each case's message under one release; 0 if the case is silent."""
     found = {}
-    for name, record in book.entries.items():
+    for name, record in baseline.entries.items():
         side = record.broken
         if side is None or record.verdict is not Verdict.REPRODUCED:
             continue

@@ -26,7 +26,7 @@ def test_all_as_declared_exits_0(harness: Command) -> None:
     done = harness("reproduce")
     assert done.code == 0
     assert "1 pairs reproduced, 1 controls work" in done.out
-    assert "cuda: not tried (no CUDA device)" in done.out
+    assert "cuda: not used (no CUDA device)" in done.out
     assert SAYS[:10] in done.out
 
 
@@ -75,7 +75,7 @@ def test_the_json_of_reproduce_has_the_documented_keys(harness: Command) -> None
     document = harness.json("reproduce")
     assert set(document) == {"environment", "outcomes"}
     environment = document["environment"]
-    assert environment["devices"] == {"cpu": "tried", "cuda": "not tried: no CUDA device"}
+    assert environment["devices"] == {"cpu": "used", "cuda": "not used: no CUDA device"}
     assert {"python", "torch", "torchvision", "isolation"} <= set(environment)
     assert [
         (item["id"], item["kind"], item["device"], item["verdict"]) for item in document["outcomes"]
@@ -146,7 +146,7 @@ def test_a_folder_without_a_corpus_exits_2(command: list[str], harness: Command)
     harness.root = harness.root / "nowhere"
     done = harness(*command)
     assert done.code == 2
-    assert "nowhere is no corpus" in done.err
+    assert "nowhere is not a corpus" in done.err
 
 
 def test_a_damaged_record_exits_2_with_its_path(harness: Command) -> None:

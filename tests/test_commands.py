@@ -63,7 +63,7 @@ def test_lint_exits_1_for_a_problem(harness: Command) -> None:
     put(harness.root / "cases/loss/half.py", HEALTHY)
     done = harness("lint")
     assert done.code == 1
-    assert "fixes/loss/half.py: is missing, though cases/loss/half.py is there" in done.out
+    assert "fixes/loss/half.py: is missing, but cases/loss/half.py exists" in done.out
     assert {item["id"] for item in harness.json("lint")} == {"loss/half"}
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 SOUND: dict[str, Pair | Solo] = {"shape/pair": Pair(), "dtype/other": Pair(), "dtype/myth": Solo()}
 HALVES = [
-    ("fixes/shape/pair.py", "fixes/shape/pair.py: is missing, though cases/shape/pair.py is there"),
-    ("cases/shape/pair.py", "cases/shape/pair.py: is missing, though cases/shape/pair.toml"),
-    ("cases/shape/pair.toml", "cases/shape/pair.toml: is missing, though cases/shape/pair.py"),
-    ("controls/dtype/myth.py", "controls/dtype/myth.py: is missing, though controls/dtype/myth.to"),
-    ("controls/dtype/myth.toml", "controls/dtype/myth.toml: is missing, though controls/dtype/my"),
+    ("fixes/shape/pair.py", "fixes/shape/pair.py: is missing, but cases/shape/pair.py exists"),
+    ("cases/shape/pair.py", "cases/shape/pair.py: is missing, but cases/shape/pair.toml"),
+    ("cases/shape/pair.toml", "cases/shape/pair.toml: is missing, but cases/shape/pair.py"),
+    ("controls/dtype/myth.py", "controls/dtype/myth.py: is missing, but controls/dtype/myth.to"),
+    ("controls/dtype/myth.toml", "controls/dtype/myth.toml: is missing, but controls/dtype/my"),
 ]
 STRAYS = [
     "cases/stray.py",
@@ -74,7 +74,7 @@ def test_an_id_is_unique_over_topics_and_trees(twin: Pair | Solo, tmp_path: Path
     corpus = corpus_of(tmp_path, {**SOUND, "loss/pair": twin})
     assert [problem.id for problem in corpus.problems] == ["loss/pair", "shape/pair"]
     assert {problem.message for problem in corpus.problems} == {
-        "the id 'pair' is taken twice in the corpus: rename one"
+        "the id 'pair' is used twice in the corpus: rename one"
     }
 
 
@@ -97,7 +97,7 @@ def test_a_source_that_is_not_utf8_is_a_problem_of_its_entry(tree: str, tmp_path
 
 
 def test_a_folder_without_trees_is_no_corpus(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"is no corpus: it has none of the folders cases"):
+    with pytest.raises(CorpusError, match=r"is not a corpus: no cases/, fixes/, controls/ directory"):
         load(tmp_path)
 
 

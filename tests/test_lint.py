@@ -61,15 +61,15 @@ SICK_PROGRAMS = {
         patched(("targets(batch_size=4)", "targets()"), source=TRAINED),
         "`example_targets` must take one argument",
     ),
-    "no intent": (patched(('"""Classify tiny images."""\n', "")), "needs a docstring of one line"),
-    "a long intent": (patched((".", ".\n\nMore.\n")), "needs a docstring of one line"),
+    "no intent": (patched(('"""Classify tiny images."""\n', "")), "needs a one-line docstring"),
+    "a long intent": (patched((".", ".\n\nMore.\n")), "needs a one-line docstring"),
     "a line too many": (_long(HEALTHY, LINE_LIMIT + 1), f"shorten it to {LINE_LIMIT}"),
-    "a syntax error": (patched(("self.fc =", "self.fc ==")).replace("):", ")", 1), "is no Python"),
-    "a null byte": (patched(("Classify", "Class\0ify")), "is no Python"),
+    "a syntax error": (patched(("self.fc =", "self.fc ==")).replace("):", ")", 1), "is not valid Python"),
+    "a null byte": (patched(("Classify", "Class\0ify")), "is not valid Python"),
 }
 LONG_FIX = "".join(f"        x{n} = x\n" for n in range(7))
 SICK_PAIRS = {
-    "an identical fix": (Pair(fixed=BROKEN), "fixes", "is the same as the case"),
+    "an identical fix": (Pair(fixed=BROKEN), "fixes", "is identical to the case"),
     "a fix of nine lines": (
         Pair(fixed=patched((IN_FORWARD, f"{IN_FORWARD}{LONG_FIX}"))),
         "fixes",
@@ -78,22 +78,22 @@ SICK_PAIRS = {
     "another intent": (
         Pair(fixed=patched(("tiny", "small"))),
         "fixes",
-        "has another docstring than the case",
+        "has a different docstring than the case",
     ),
-    "an expression that is nowhere": (
+    "an expression that the case does not contain": (
         Pair(declared={"expression": "self.fc(y)"}),
         "cases",
-        "key `broken.expression`: 'self.fc(y)' is nowhere",
+        "key `broken.expression`: 'self.fc(y)' is not in the case",
     ),
-    "a CUDA expression that is nowhere": (
+    "a CUDA expression that the case does not contain": (
         Pair(declared={"cuda": {"expression": "self.fc(y)"}}),
         "cases",
-        "key `broken.cuda.expression`: 'self.fc(y)' is nowhere",
+        "key `broken.cuda.expression`: 'self.fc(y)' is not in the case",
     ),
-    "an other fix site that is nowhere": (
+    "an other fix site that the case does not contain": (
         Pair(extra={"other_fix_sites": [RAISES, "y = 1"]}),
         "cases",
-        "key `other_fix_sites[1]`: 'y = 1' is nowhere",
+        "key `other_fix_sites[1]`: 'y = 1' is not in the case",
     ),
 }
 SOUND = {
@@ -120,7 +120,7 @@ def _messages(entry: Pair) -> list[str]:
 
 @pytest.mark.parametrize("side", ["broken", "fixed"])
 @pytest.mark.parametrize("what", SICK_PROGRAMS)
-def test_a_program_with_it_is_refused(what: str, side: str) -> None:
+def test_an_invalid_program_is_reported(what: str, side: str) -> None:
     source, fragment = SICK_PROGRAMS[what]
     pair = Pair(broken=source) if side == "broken" else Pair(fixed=source)
     tree = "cases" if side == "broken" else "fixes"
@@ -129,14 +129,14 @@ def test_a_program_with_it_is_refused(what: str, side: str) -> None:
 
 
 @pytest.mark.parametrize("what", SICK_PAIRS)
-def test_a_pair_with_it_is_refused(what: str) -> None:
+def test_an_invalid_pair_is_reported(what: str) -> None:
     pair, tree, fragment = SICK_PAIRS[what]
     assert [fragment in message for message in _messages(pair)] == [True]
     assert _messages(pair)[0].startswith(f"{tree}/shape/pair.")
 
 
 @pytest.mark.parametrize("what", SOUND)
-def test_a_sound_pair_with_it_is_accepted(what: str) -> None:
+def test_a_valid_pair_is_accepted(what: str) -> None:
     assert _messages(SOUND[what]) == []
 
 
@@ -162,7 +162,7 @@ def test_a_ruff_that_fails_is_not_called_a_check(
     ruff.write_text("#!/bin/sh\necho 'no such option' >&2\nexit 2\n")
     ruff.chmod(0o755)
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(ruff.parent))
-    with pytest.raises(RuntimeError, match="not checked: ruff says 'no such option'"):
+    with pytest.raises(RuntimeError, match="not checked: ruff printed 'no such option'"):
         unformatted(corpus)
 
 

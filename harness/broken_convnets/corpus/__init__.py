@@ -1,1 +1,1 @@
-"""The cases, fixes and controls as they are written: read, chosen, compared, shown."""
+"""The files of a corpus: read, select, compare and check cases, fixes and controls."""

@@ -1,4 +1,4 @@
-"""Which files of a corpus make an entry, by their names alone, and which belong nowhere."""
+"""Find the entries of a corpus by file names alone, and the files that belong to none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TREES = ("cases", "fixes", "controls")
 
 @dataclass(frozen=True)
 class Problem:
-    """One breach of the corpus contract: where, and a sentence with its remedy."""
+    """A violation of the case format: the file, and a sentence that says what to do."""
 
     id: str
     file: str  # relative to the corpus
@@ -29,7 +29,7 @@ class Problem:
 
 
 class Contents(NamedTuple):
-    """What the names of a corpus' files say, before one of them is read."""
+    """The files of a corpus by name; none is read yet."""
 
     trees: dict[str, Path]
     files: dict[str, set[str]]  # by tree
@@ -37,15 +37,15 @@ class Contents(NamedTuple):
     programs: list[str]  # the ids of cases and controls, sorted
 
     def ids(self) -> list[str]:
-        """Return every id, of whole entries and of parts of one."""
+        """Return every id, of complete and incomplete entries."""
         return sorted({*self.programs, *(problem.id for problem in self.problems)})
 
 
 def contents_of(root: Path) -> Contents:
-    """Look at the names below `root`; raises CorpusError where it has none of the three trees."""
+    """List the files below `root`; raises CorpusError if it has none of the three folders."""
     trees = {tree: root / tree for tree in TREES}
     if not any(folder.is_dir() for folder in trees.values()):
-        message = f"{root} is no corpus: it has none of the folders {', '.join(TREES)}"
+        message = f"{root} is not a corpus: no {', '.join(f'{tree}/' for tree in TREES)} directory"
         raise CorpusError(message)
     files = {tree: _files(folder) for tree, folder in trees.items()}
     problems = [*_strays(files), *_halves(files), *_duplicates(files)]
@@ -54,7 +54,7 @@ def contents_of(root: Path) -> Contents:
 
 
 def _files(folder: Path | str, below: str = "") -> set[str]:
-    """Return the files below a folder, as paths with slashes that begin with `below`."""
+    """Return the files below a folder, as paths with slashes and the prefix `below`."""
     found: set[str] = set()
     with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as items:
         for item in items:
@@ -78,7 +78,7 @@ def _strays(files: dict[str, set[str]]) -> list[Problem]:
             if not fits.fullmatch(name):
                 shape = f"{tree}/<topic>/<id>{'|'.join(sorted(allowed))}"
                 stem = Path(name).with_suffix("").as_posix()
-                message = f"does not belong here, only {shape} does: move or delete it"
+                message = f"does not belong here (expected {shape}): move or delete it"
                 problems.append(Problem(stem, f"{tree}/{name}", message))
     return problems
 
@@ -101,7 +101,7 @@ def _halves(files: dict[str, set[str]]) -> list[Problem]:
             present = [part.format(name) for part, names in group if name in names]
             missing = [part.format(name) for part, names in group if name not in names]
             problems += [
-                Problem(name, part, f"is missing, though {present[0]} is there: add it")
+                Problem(name, part, f"is missing, but {present[0]} exists: add it")
                 for part in missing
             ]
     return problems
@@ -115,7 +115,7 @@ def _duplicates(files: dict[str, set[str]]) -> list[Problem]:
     ]
     counts = Counter(last for last, _, _ in ids)
     return [
-        Problem(name, f"{path}.py", f"the id {last!r} is taken twice in the corpus: rename one")
+        Problem(name, f"{path}.py", f"the id {last!r} is used twice in the corpus: rename one")
         for last, path, name in ids
         if counts[last] > 1
     ]

@@ -1,4 +1,4 @@
-"""Read what a `.toml` declares, and say what to do where it breaks the schema."""
+"""Read the declarations in a `.toml`, or say which key is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 Schema = TypeVar("Schema")
 WORD_LIMIT = 80
 _RELEASES = r"(?:[<>]=?|[!=]=)\d+(?:\.\d+)*"
-# Sure to be valid, without asking `packaging`: that takes longer to load than a corpus to check.
+# Certainly valid: importing `packaging` takes longer than checking a whole corpus.
 _PLAIN = re.compile(rf"{_RELEASES}(?:,{_RELEASES})*", re.ASCII)
 
 
 class SpecError(Exception):
-    """A `.toml` that breaks the schema; the message names the key and the remedy."""
+    """An invalid `.toml`; the message names the key and says what to do."""
 
 
 def read_case(path: Path | str) -> CaseSpec:
-    """Read and check a case's `.toml`; raise SpecError where it breaks the schema."""
+    """Read and check a case's `.toml`; raises SpecError if it is invalid."""
     spec = _read(path, CaseSpec)
     _check_failure(spec.broken)
     for key in ("why", "diagnose"):
@@ -40,7 +40,7 @@ def read_case(path: Path | str) -> CaseSpec:
 
 
 def read_control(path: Path | str) -> ControlSpec:
-    """Read and check a control's `.toml`; raise SpecError where it breaks the schema."""
+    """Read and check a control's `.toml`; raises SpecError if it is invalid."""
     spec = _read(path, ControlSpec)
     _check_length("truth", spec.truth)
     _check_needed(spec.torch)
@@ -60,7 +60,7 @@ def _read(path: Path | str, schema: type[Schema]) -> Schema:
 
 
 def _remedy(message: str) -> str:
-    """Turn msgspec's sentence into one that names the key first and says what to do."""
+    """Turn msgspec's message into one that names the key first and says what to do."""
     text, _, where = message.partition(" - at `")
     key = where.rstrip("`").removeprefix("key` in `").removeprefix("$").lstrip(".")
     if "unknown field" in text:
@@ -86,7 +86,7 @@ def _check_failure(broken: Broken) -> None:
             message = f'key `broken.{given[0]}` contradicts stage = "silent": remove it'
             raise SpecError(message)
         if not broken.violates:
-            message = "key `broken.violates` is missing: name the laws that break silently"
+            message = "key `broken.violates` is missing: list the laws that the case violates"
             raise SpecError(message)
         return
     if broken.violates:
@@ -114,7 +114,7 @@ def _check_length(key: str, text: str) -> None:
 
 def _check_override(broken: Broken) -> None:
     if not broken.fails:
-        message = "key `broken.fails`: only an override may say that the case does not fail"
+        message = "key `broken.fails`: only an override can be `false`; remove it here"
         raise SpecError(message)
     overrides = {f'torch."{versions}"': override for versions, override in broken.torch.items()}
     for versions in broken.torch:

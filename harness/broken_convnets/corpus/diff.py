@@ -1,4 +1,4 @@
-"""What a fix changes: cause lines, hunks, and the fix with one hunk taken back."""
+"""What a fix changes: hunks, cause lines, and the fix with one hunk reverted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hunks(broken: str, fixed: str) -> list[Hunk]:
 def cause_lines(broken: str, fixed: str) -> set[int]:
     """Return the lines of `broken`, from 1, that the fix changes.
 
-    Where the fix only adds lines, the cause is the line above the gap.
+    If the fix only adds lines, the cause is the line above them.
     """
     lines: set[int] = set()
     for hunk in hunks(broken, fixed):

@@ -29,7 +29,7 @@ class Case:
 
     @property
     def healthy(self) -> Healthy:
-        """What the fix is declared to give."""
+        """What is declared about the fix."""
         return self.spec.fixed
 
     def programs(self) -> dict[str, str]:
@@ -49,7 +49,7 @@ class Control:
 
     @property
     def healthy(self) -> Healthy:
-        """What it is declared to give."""
+        """What is declared about its run."""
         return self.spec.works
 
     def programs(self) -> dict[str, str]:
@@ -62,7 +62,7 @@ Entry = Case | Control
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a folder holds: entries fit to run, and problems by entry."""
+    """The content of a folder: the entries that can run, and the problems of the others."""
 
     root: Path
     entries: dict[str, Entry]
@@ -70,7 +70,7 @@ class Corpus:
 
     @property
     def ids(self) -> list[str]:
-        """Every id, of sound entries and of broken ones."""
+        """Every id, of valid and invalid entries."""
         return sorted({*self.entries, *(problem.id for problem in self.problems)})
 
     def select(self, patterns: list[str]) -> list[str]:
@@ -79,16 +79,16 @@ class Corpus:
 
 
 def default_root() -> Path:
-    """Return the corpus that comes with the harness: in the wheel, or in the checkout."""
+    """Return the corpus of this package: inside the wheel, or the checkout."""
     package = Path(__file__).parents[1]
     bundled = package / "bundled"
     return bundled if bundled.is_dir() else package.parents[1]
 
 
 def load(root: Path) -> Corpus:
-    """Read the corpus below `root`; never raises for a bad entry, lists its problems.
+    """Read the corpus in `root`; an invalid entry becomes a problem.
 
-    Raises CorpusError where `root` holds none of the three trees.
+    Raises CorpusError if `root` contains none of the three folders.
     """
     contents = contents_of(root)
     problems = list(contents.problems)
@@ -108,7 +108,7 @@ def load(root: Path) -> Corpus:
 def find(root: Path, pattern: str) -> Entry:
     """Read the one entry that `pattern` names, and no other.
 
-    Raises CorpusError where it names none or several, or the entry has a problem.
+    Raises CorpusError if it names none or several, or the entry is invalid.
     """
     contents = contents_of(root)
     names = select(root, contents.ids(), [pattern])

@@ -1,4 +1,4 @@
-"""Hold every program to the corpus contract, by reading it; nothing is run."""
+"""Check the programs of a corpus against the case format; nothing is run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DIFF_LIMIT = 8
 
 
 def lint(corpus: Corpus) -> list[Problem]:
-    """Return every breach of the contract: those of loading, then those in the programs."""
+    """Return every problem: those found while loading, then those in the programs."""
     found = [problem for entry in corpus.entries.values() for problem in check(entry)]
     return [*corpus.problems, *found, *_twins(corpus)]
 
 
 def _twins(corpus: Corpus) -> list[Problem]:
-    """Refuse cases of the same change and message, unless they say how they differ."""
+    """Return cases with the same change and message that do not declare how they differ."""
     seen: dict[tuple[str, ...], str] = {}
     problems = []
     for case in corpus.entries.values():
@@ -55,7 +55,7 @@ def _template(case: Case) -> tuple[str, ...]:
 
 
 def check(entry: Entry) -> list[Problem]:
-    """Return what one entry's programs do that the contract forbids."""
+    """Return the violations of the case format in one entry's programs."""
     if not isinstance(entry, Case):
         return _problems(entry.id, "controls", check_program(entry.source))
     problems = [
@@ -77,16 +77,16 @@ def _check_pair(case: Case) -> list[str]:
     changed = hunks(case.broken, case.fixed)
     size = sum(hunk.size for hunk in changed)
     if not size:
-        messages.append("is the same as the case: change what mends it")
+        messages.append("is identical to the case: change what fixes it")
     if size > DIFF_LIMIT:
         messages.append(f"changes {size} lines of the case: keep to {DIFF_LIMIT}")
     if ast.get_docstring(ast.parse(case.broken)) != ast.get_docstring(ast.parse(case.fixed)):
-        messages.append("has another docstring than the case: both state the same intent")
+        messages.append("has a different docstring than the case: use the same one")
     return messages
 
 
 def _check_fragments(case: Case) -> list[str]:
-    """Refuse source text in the `.toml` that the case does not contain."""
+    """Return quoted source text of the `.toml` that the case does not contain."""
     folded = " ".join(case.broken.split())
     places = {
         f"other_fix_sites[{index}]": text for index, text in enumerate(case.spec.other_fix_sites)
@@ -96,7 +96,7 @@ def _check_fragments(case: Case) -> list[str]:
     if case.spec.broken.cuda and case.spec.broken.cuda.expression:
         places["broken.cuda.expression"] = case.spec.broken.cuda.expression
     return [
-        f"key `{key}`: {text!r} is nowhere in the case: copy it from there"
+        f"key `{key}`: {text!r} is not in the case: copy it from there"
         for key, text in places.items()
         if " ".join(text.split()) not in folded
     ]
@@ -105,11 +105,11 @@ def _check_fragments(case: Case) -> list[str]:
 def unformatted(corpus: Corpus) -> list[Problem]:
     """Return the programs that `ruff format` would change.
 
-    Raises FileNotFoundError where ruff is not installed, and RuntimeError where it fails:
-    nothing was checked then.
+    Raises FileNotFoundError if ruff is not installed, and RuntimeError if it fails: then
+    nothing was checked.
     """
     ruff = shutil.which("ruff", path=sysconfig.get_path("scripts")) or shutil.which("ruff")
-    if ruff is None:  # never so in `nox -s lint`
+    if ruff is None:  # `nox -s lint` installs it
         message = "formatting was not checked: ruff is not installed (pip install ruff)"
         raise FileNotFoundError(message)
     trees = [str(corpus.root / tree) for tree in TREES if (corpus.root / tree).is_dir()]
@@ -118,7 +118,7 @@ def unformatted(corpus: Corpus) -> list[Problem]:
     try:
         files = {Path(item["filename"]).resolve() for item in json.loads(done.stdout)}
     except (json.JSONDecodeError, KeyError, TypeError):
-        message = f"formatting was not checked: ruff says {done.stderr.strip()!r}"
+        message = f"formatting was not checked: ruff printed {done.stderr.strip()!r}"
         raise RuntimeError(message) from None
     names = sorted(file.relative_to(corpus.root.resolve()) for file in files)
     return [

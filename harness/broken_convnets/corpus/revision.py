@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def corpus_at(corpus: Corpus, revision: str) -> Corpus:
     """Return the corpus of the same folder at `revision`.
 
-    Raises UsageError where the folder is in no repository, or the commit is not known.
+    Raises UsageError if the folder is not in a repository, or the commit does not exist.
     """
     root = str(corpus.root.resolve())
-    # --end-of-options: what begins with a dash is a wrong revision, not an option.
+    # --end-of-options: a text that begins with a dash is a wrong revision, not an option.
     known = _git(
         root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
     )
     if known is None:
-        message = f"{revision!r} is no commit of a git repository at {corpus.root}"
+        message = f"{revision!r} is not a commit of a git repository at {corpus.root}"
         raise UsageError(message)
     archive = _git(root, "archive", "--format=tar", known.decode().strip(), ".")
     if archive is None:
@@ -40,7 +40,7 @@ def corpus_at(corpus: Corpus, revision: str) -> Corpus:
 
 
 def _git(root: str, *arguments: str) -> bytes | None:
-    """Return what git says; None where it fails, or is not there."""
+    """Return the output of git; None if it fails or is not installed."""
     try:
         done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""What the contract asks of one program's text, whichever side of a case it is."""
+"""The rules of the case format for the source of one program."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ GUARD = "if __name__ == '__main__':"
 
 
 def check_program(source: str) -> list[str]:
-    """Return a sentence for each breach, with its remedy; nothing is run."""
+    """Return a sentence for each violation, with what to do; nothing is run."""
     try:
         module = ast.parse(source)
     except SyntaxError as error:
-        return [f"line {error.lineno} is no Python ({error.msg}): correct the syntax"]
+        return [f"line {error.lineno} is not valid Python ({error.msg}): correct the syntax"]
     messages = [*_check_text(source), *_check_shape(module)]
     for node in ast.walk(module):
         messages += _check_imports(node)
@@ -50,7 +50,7 @@ def _check_shape(module: ast.Module) -> list[str]:
     messages = []
     intent = ast.get_docstring(module) or ""
     if not intent or "\n" in intent:
-        messages.append("needs a docstring of one line that says what the network is for")
+        messages.append("needs a one-line docstring that says what the network is for")
     nets = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Net"]
     if not nets:
         messages.append("has no `class Net(nn.Module)`: add it")
@@ -82,7 +82,7 @@ def _check_imports(node: ast.AST) -> list[str]:
         modules = [node.module or ""]
     else:
         return []
-    allowed = (LIBRARIES | sys.stdlib_module_names) - {"warnings"}  # none may be silenced
+    allowed = (LIBRARIES | sys.stdlib_module_names) - {"warnings"}  # no program may hide a warning
     return [
         f"line {node.lineno} imports {module}: only the standard library without "
         f"`warnings`, and {', '.join(sorted(LIBRARIES))}, may be imported"
@@ -92,7 +92,7 @@ def _check_imports(node: ast.AST) -> list[str]:
 
 
 def forbidden_imports(tree: ast.AST) -> list[str]:
-    """Return a sentence for each import of what a program may not use."""
+    """Return a sentence for each import that is not allowed."""
     return [message for node in ast.walk(tree) for message in _check_imports(node)]
 
 

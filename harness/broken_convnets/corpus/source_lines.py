@@ -1,4 +1,4 @@
-"""Where in a program a fragment of its text stands; white space counts as one blank."""
+"""Find a fragment of source text in a program; any white space equals one blank."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def lines_of(fragment: str, source: str) -> set[int]:
-    """Return every line, from 1, that an occurrence of `fragment` in `source` takes part in."""
+    """Return the line numbers, from 1, of every occurrence of `fragment` in `source`."""
     pattern = r"\s+".join(map(re.escape, fragment.split()))
     found: set[int] = set()
     for match in re.finditer(pattern, source) if pattern else ():

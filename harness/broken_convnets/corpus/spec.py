@@ -19,9 +19,9 @@ Sources = Annotated[list[Url], Meta(min_length=1)]
 
 
 class Override(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the failure differs in one place; keys left out stay as in `[broken]`.
+    """How the failure differs on a device or release; other keys stay as in `[broken]`.
 
-    `fails = false` says that there the case does not fail at all.
+    `fails = false` means that the case does not fail there.
     """
 
     fails: bool | UnsetType = UNSET
@@ -32,7 +32,7 @@ class Override(Struct, frozen=True, forbid_unknown_fields=True):
     layer: Text | UnsetType = UNSET
 
     def given(self) -> dict[str, Any]:
-        """Return the keys that are there."""
+        """Return the keys that are set."""
         fields = msgspec.structs.asdict(self)
         return {key: value for key, value in fields.items() if value is not UNSET}
 
@@ -40,7 +40,7 @@ class Override(Struct, frozen=True, forbid_unknown_fields=True):
 class Broken(Struct, frozen=True, forbid_unknown_fields=True):
     """The declared failure: loud (raises, message, expression) or silent (violates).
 
-    `torch` holds what differs by release, under version specifiers such as "<2.13".
+    `torch` maps version specifiers such as "<2.13" to what differs there.
     """
 
     stage: Stage
@@ -67,7 +67,7 @@ class Broken(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Healthy(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a fix or a control gives and, where it matters, what it takes and is made of.
+    """The output of a fix or a control and, if it matters, its inputs and size.
 
     `range` is that of all input values, which must also span half of it; `channels` the mean
     of each channel of the first input, up to 0.05; `parameters` counts numbers, not tensors:
@@ -82,9 +82,9 @@ class Healthy(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OtherMessage(Struct, frozen=True, forbid_unknown_fields=True):
-    """Another wording of a failure than the recorded ones, as a traceback's last line has it.
+    """A wording of a failure that is not recorded, as the last line of a traceback.
 
-    `torch` names the releases where it was seen: "1.4", or "1.0.1 - 1.7.1".
+    `torch` names the releases that raise it: "1.4", or "1.0.1 - 1.7.1".
     """
 
     message: Annotated[Text, Meta(max_length=SAYS_LIMIT)]
@@ -92,7 +92,7 @@ class OtherMessage(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a case; `torch` names the releases under which its fix works."""
+    """Everything declared about a case; `torch` names the releases under which its fix works."""
 
     title: Text
     covers: Annotated[list[Kind], Meta(min_length=1)]
@@ -112,7 +112,7 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known about a control; `torch` as in a case."""
+    """Everything declared about a control; `torch` as in a case."""
 
     title: Text
     claim: Text

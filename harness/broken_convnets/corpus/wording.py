@@ -1,4 +1,4 @@
-"""Reduce a message to its wording: what stays when network, numbers and machine change."""
+"""Reduce a message to its wording: what is independent of network, numbers and machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from broken_convnets.util.mask import mask
 
-# One name per type of number, however torch spells it.
+# One name per dtype, for every spelling in torch's messages.
 TYPES = {
     "double": "f64",
     "doubletensor": "f64",
@@ -36,18 +36,18 @@ TYPES = {
     "variables": "tensors",
 }
 SPELLINGS = ((re.compile(r"\blong int\b"), "long"), (re.compile(r"\bunsigned char\b"), "byte"))
-# The last part of an exception's name; some of torch's own end in Node.
+# The last part of an exception's name; some of torch's end in Node.
 _CLASS = re.compile(
     r"(?:[A-Za-z_]\w*\.)*"
     r"([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Node))(?::\s*|\s*$)",
     re.ASCII,
 )
-# In this order. What tells dimensions apart (`4-dimensional`, `4D`) stays, as do the digits
-# in names (`conv2d`, `int64`).
+# Applied in this order. Numbers of dimensions (`4-dimensional`, `4D`) stay, and digits in names
+# (`conv2d`, `int64`).
 _RULES = [
     (re.compile(r"[\u2018\u2019\u201b\u00b4`]"), "'"),
     (re.compile(r"[\u201c\u201d]"), '"'),
-    # Where in torch's C++ it was raised: "... at /pytorch/aten/src/TH/THTensor.cpp:612".
+    # The C++ source that raised it: "... at /pytorch/aten/src/TH/THTensor.cpp:612".
     (re.compile(r"\s+at \S*[/\\]\S*"), ""),
     (re.compile(r"(?:\b[A-Za-z]:|~|\.{1,2})?[/\\][\w.+~/\\-]+", re.ASCII), "…"),
     (re.compile(r"(?<![A-Za-z_\d])(?!\d+(?:-dimensional|D\b))\d+(?:\.\d+)*(?:e[+-]?\d+)?"), "#"),
@@ -58,7 +58,7 @@ _RULES = [
 
 
 def wording(message: str) -> str:
-    """Return `message` with numbers as `#`, without paths, in one line and one kind of quotes."""
+    """Return `message` on one line, with `#` for numbers, no paths, and one kind of quotes."""
     text = mask(message)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
@@ -68,7 +68,7 @@ def wording(message: str) -> str:
 def split(line: str) -> tuple[str, str]:
     """Return the exception's class, without its module, and its message.
 
-    The class is empty where the line does not begin with one.
+    The class is empty if the line does not begin with one.
     """
     found = _CLASS.match(line.lstrip())
     return (found[1], line.lstrip()[found.end() :]) if found else ("", line)

@@ -1,1 +1,1 @@
-"""What every part of the package uses: files, terminal, cache, argument types, masking."""
+"""What all parts of the package share: files, terminal, cache, argument types, masking."""

@@ -1,4 +1,4 @@
-"""Hide in a message what changes from run to run: addresses, paths, line numbers."""
+"""Mask the parts of a message that change from run to run: addresses, paths, line numbers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _RULES = [
     (re.compile(r"0x[0-9a-fA-F]{4,}"), "0x…"),
     (re.compile(r"/[^\s'\":,()]*/site-packages/"), "…/site-packages/"),
     (re.compile(r"/[^\s'\":,()]*/program\.py"), "program.py"),
-    # What Python's tempfile has named, and the folder that a run has to itself.
+    # Temporary folders of Python's tempfile, and a run's own folder.
     (re.compile(r"/[^\s'\":,()]*/(?:tmp[a-z0-9_]{8}\b|broken-convnets-\w+)"), "…"),
     (re.compile(r"\bline \d+"), "line …"),
 ]
 
 
 def mask(message: str) -> str:
-    """Return `message` without what varies, at most LENGTH characters long and valid UTF-8."""
+    """Return `message` masked, as valid UTF-8 of at most LENGTH characters."""
     cut = len(message) > LENGTH
     message = message[:LENGTH].encode(errors="backslashreplace").decode()
     for pattern, replacement in _RULES:
@@ -28,7 +28,7 @@ def mask(message: str) -> str:
 
 
 def mask_error(error: BaseException) -> str:
-    """Return an exception's message, masked; its `__str__` may itself raise."""
+    """Return an exception's message, masked; its `__str__` may raise."""
     try:
         return mask(str(error))
     except BaseException as inner:  # noqa: BLE001  (it is the program's code)

@@ -1,4 +1,4 @@
-"""Where all that is shown goes: a console, or plain text where nobody would see its styles."""
+"""Print to the terminal with styles, or plain text to a file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-WIDTH = 132  # where the output is no terminal
-STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # make rich take a file for a terminal
+WIDTH = 132  # if the output is not a terminal
+STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # make rich treat a file as a terminal
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that keeps to NO_COLOR and does not wrap too early in a file."""
-    from rich.console import Console  # noqa: PLC0415  (takes longer than to list the corpus)
+    """Return a console that respects NO_COLOR and wraps at WIDTH in a file."""
+    from rich.console import Console  # noqa: PLC0415  (slower to import than to list the corpus)
 
     made = Console(stderr=stderr, highlight=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
@@ -26,9 +26,9 @@ def console(*, stderr: bool = False) -> Console:
 def print_pieces(
     pieces: Callable[[int], Iterable[tuple[str, str]]], *, stderr: bool = False
 ) -> None:
-    """Print what `pieces` gives for a width in characters: texts, each with its style.
+    """Print what `pieces` yields for a width in characters: texts, each with its style.
 
-    Where they go to no terminal, rich is not even loaded.
+    Plain output does not import rich.
     """
     stream = sys.stderr if stderr else sys.stdout
     if not _is_terminal(stream) and not any(map(os.environ.get, STYLED)):
@@ -41,13 +41,13 @@ def print_pieces(
 
 
 def _is_terminal(stream: Any) -> bool:
-    """Whether a stream is a terminal; a program that was traced may have put anything there."""
+    """Return whether a stream is a terminal; a traced program may have replaced it."""
     try:
         return bool(stream.isatty())
-    except (AttributeError, ValueError):  # Value: it is closed
+    except (AttributeError, ValueError):  # ValueError: it is closed
         return False
 
 
 def microseconds(nanoseconds: float | None) -> str:
-    """Return a time in words; nothing where there is none."""
+    """Return a time in microseconds as text; empty for None."""
     return "" if nanoseconds is None else f"{nanoseconds / 1000:,.0f} µs"

@@ -27,7 +27,7 @@ SEEDS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """One entry of the corpus on one device: verdict, why, and what was recorded."""
+    """The verdict on one entry on one device, the reasons, and the record of its runs."""
 
     id: str
     kind: str  # pair or control
@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which programs run, how often, where; `jobs` in the order in which they start."""
+    """The programs to run, how often and where; `jobs` are in the order in which they start."""
 
     corpus: Corpus
     ids: list[str]
@@ -55,10 +55,10 @@ class Plan:
 
 
 def choose_devices(wanted: str, runtime: RuntimeInfo) -> tuple[list[str], dict[str, str]]:
-    """Return the devices to run on, and for each other one the reason why not.
+    """Return the devices to run on, and the reason for each one that is left out.
 
     `wanted` is `auto` or names separated by commas. Raises DeviceError where a device is
-    named that is unknown or not there.
+    named that is unknown or not available.
     """
     if wanted == "auto":
         missing = {name: reason for name, reason in runtime.devices.items() if reason}
@@ -76,7 +76,7 @@ def choose_devices(wanted: str, runtime: RuntimeInfo) -> tuple[list[str], dict[s
 
 
 def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) -> Plan:
-    """Lay out the jobs: each side under SEEDS seeds, `repeat` times over with new ones."""
+    """Return the jobs in random order: `repeat` x SEEDS runs of each side."""
     jobs: list[Job] = []
     places: list[tuple[str, str, str]] = []
     for name in ids:
@@ -94,10 +94,10 @@ def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) ->
 
 
 class Results:
-    """The runs of a plan, as far as they have ended."""
+    """The runs of a plan that have ended."""
 
     def __init__(self, layout: Plan) -> None:
-        """Start with nothing known."""
+        """Start without runs."""
         self._plan = layout
         self._endings: dict[tuple[str, str], dict[str, list[tuple[int, Run]]]] = defaultdict(
             lambda: defaultdict(list)
@@ -118,7 +118,7 @@ class Results:
         self._endings[name, device][side].append((self._seeds[run.job], run))
 
     def runs(self, name: str, device: str) -> Runs:
-        """Return an entry's endings by side, in the order of the seeds."""
+        """Return an entry's runs by side, in the order of the seeds."""
         sides = self._endings[name, device]
         return {
             side: [ending for _, ending in sorted(pairs, key=lambda pair: pair[0])]
@@ -168,7 +168,7 @@ def _invalid(corpus: Corpus, name: str, device: str) -> Outcome:
     problems = [problem for problem in corpus.problems if problem.id == name]
     problems += check(entry) if entry else []
     wrong = [
-        Mismatch(problem.file, "as the contract says", problem.message) for problem in problems
+        Mismatch(problem.file, "follows the case format", problem.message) for problem in problems
     ]
     control = entry.kind == "control" if entry else problems[0].file.startswith("controls/")
     record = records.Record(Verdict.INVALID)
@@ -177,5 +177,5 @@ def _invalid(corpus: Corpus, name: str, device: str) -> Outcome:
 
 
 def all_as_declared(outcomes: Iterable[Outcome]) -> bool:
-    """Return whether every outcome is what the corpus promises."""
+    """Return whether every outcome is as declared."""
     return all(outcome.verdict.as_declared for outcome in outcomes)

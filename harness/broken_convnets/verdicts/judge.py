@@ -1,4 +1,4 @@
-"""Turn a corpus entry and what was observed of its programs into a verdict; pure functions."""
+"""Judge an entry by what was observed of its programs; pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError"}
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One thing that was declared and did not happen, or happened otherwise."""
+    """A declaration that differs from what happened."""
 
     what: str
     declared: str
@@ -32,7 +32,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and the mismatches that led to it; none where all is as declared."""
+    """A verdict and the mismatches that led to it; none if everything is as declared."""
 
     verdict: Verdict
     mismatches: list[Mismatch] = field(default_factory=list)
@@ -42,10 +42,10 @@ Runs = dict[str, list[Run]]  # by side: broken, fixed
 
 
 def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
-    """Return the verdict on one entry from all the runs of its sides under a release of torch.
+    """Return the verdict on an entry, from all runs of its sides under a release of torch.
 
-    Every run of a side must tell the same facts; the broken side must fail as declared,
-    the fixed one obey every law that is not waived. What fails first decides.
+    All runs of a side must agree, the broken side must fail as declared, and the fixed side must
+    obey every law that is not waived. The first of these that does not hold decides.
     """
     for side, endings in runs.items():
         differs = unsteady(side, endings)
@@ -63,7 +63,7 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
 
 
 def _not_here(entry: Entry, found: Judgement) -> Judgement:
-    """Turn the verdict on a healthy side that is declared to need other releases of torch."""
+    """Return the verdict if the healthy side is declared to need other releases of torch."""
     if found.verdict in {Verdict.CONTROL_FAILED, Verdict.FIX_FAILED}:
         return Judgement(Verdict.NOT_HERE)
     if not found.verdict.as_declared:
@@ -73,7 +73,7 @@ def _not_here(entry: Entry, found: Judgement) -> Judgement:
 
 
 def unsteady(side: str, endings: Sequence[Run]) -> Mismatch | None:
-    """Return how two runs of one side differ in a fact that must repeat; None where they agree."""
+    """Return how two runs of one side differ in a fact that must repeat; None if they agree."""
     first = endings[0]
     for ending in endings[1:]:
         if _repeatable(ending) != _repeatable(first):
@@ -94,11 +94,11 @@ def _sentence(ending: Run) -> str:
         raised = observed.raised
         return f"{raised.type} at `{raised.expression}` in stage {raised.stage}: {raised.message}"
     unlawful = sorted(law for law, finding in observed.laws.items() if finding.holds is False)
-    return f"{observed.output}" + (f", breaks {', '.join(unlawful)}" if unlawful else "")
+    return f"{observed.output}" + (f", violates {', '.join(unlawful)}" if unlawful else "")
 
 
 def _lost(ending: Run) -> Judgement | None:
-    """Return the verdict on a program that gave no facts, or could not be imported."""
+    """Return the verdict on a program that was not observed, or could not be imported."""
     if ending.answer is None:
         verdict = Verdict.TIMEOUT if ending.status is JobStatus.TIMEOUT else Verdict.CRASHED
         return Judgement(verdict, [Mismatch("process", "ends with a result", ending.detail)])
@@ -149,13 +149,13 @@ def _judge_silent(
     wanted = ", ".join(sorted(declared.violates))
     if seen.raised:
         happened = f"{seen.raised.type}: {seen.raised.message}"
-        wrong = Mismatch("violates", f"{wanted}, and nothing raised", happened)
+        wrong = Mismatch("violates", f"{wanted}, without an exception", happened)
         return Judgement(Verdict.WRONG_SYMPTOM, [wrong])
     broken = broken_laws(fixed, seen) - set(waive)
     if broken == declared.violates:
         return Judgement(Verdict.REPRODUCED)
     verdict = Verdict.WRONG_SYMPTOM if broken else Verdict.NOT_REPRODUCED
-    happened = ", ".join(sorted(broken)) or "every law holds"
+    happened = ", ".join(sorted(broken)) or "no law is violated"
     return Judgement(verdict, [Mismatch("violates", wanted, happened)])
 
 
@@ -179,20 +179,20 @@ def _judge_healthy(entry: Entry, ending: Run) -> Judgement:
         for law in sorted(broken - set(waive))
     ]
     wrong += [
-        Mismatch(f"waive.{law}", f"broken ({waive[law]})", "it is not: remove the waiver")
+        Mismatch(f"waive.{law}", f"violated ({waive[law]})", "not violated: remove the waiver")
         for law in sorted(set(waive) - broken)
     ]
     return Judgement(_failed(entry) if wrong else ideal, wrong)
 
 
 def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
-    """Return the laws that a run broke, the declared output among them."""
+    """Return the laws that a run violates, including the declared output."""
     broken = {law for law, finding in seen.laws.items() if finding.holds is False}
     return broken | set(against(declared, seen))
 
 
 def against(declared: Healthy, seen: Observation) -> dict[Law, str]:
-    """Return the laws "as declared" that do not hold, with what was seen instead."""
+    """Return the "as declared" laws that are violated, with what was observed instead."""
     wrong = {}
     if seen.output != declared.output:
         wrong[Law.OUTPUT_AS_DECLARED] = f"declared {declared.output}, got {seen.output}"

@@ -1,4 +1,4 @@
-"""The matrix of releases: which entry did what under which torch, and what drifted."""
+"""The table of all releases of torch: what each entry did, and what differs from the newest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda")
 HEAD = """\
-# What really happened
+# Recorded results
 
-Made by `broken-convnets reproduce --update`; do not edit. One TOML file per torch release
-and device holds each entry's messages, failing source text, shape traces and laws, to the
-letter. The first column of a device is its newest release; the others say what differs from it.
+Written by `broken-convnets reproduce --update`; do not edit. There is one TOML file per torch
+release and device, with each entry's message, failing expression, layer trace and laws. The first
+column of a device is its newest release; the other columns show what differs from it.
 """
 
 Column = dict[str, "Record"]
@@ -33,7 +33,7 @@ def page(baselines: list[Baseline]) -> str:
         for name in names
     ]
     missing = [device for device in DEVICES if device not in newest]
-    tried = [f"Not tried under any release: {', '.join(missing)}.\n"] if missing else []
+    tried = [f"Not tested under any release: {', '.join(missing)}.\n"] if missing else []
     counts = [_count(baseline, newest[baseline.device]) for baseline in baselines]
     summary = _table([["release", "as declared", "differs from the newest"], *counts])
     return "\n".join([HEAD, *tried, summary, _table([head, *rows])])
@@ -61,7 +61,7 @@ def _count(baseline: Baseline, newest: Column) -> list[str]:
 def _cell(name: str, column: Column, newest: Column) -> str:
     record, reference = column.get(name), newest.get(name)
     if record is None:
-        return "not tried"
+        return "not tested"
     if reference is None or column is newest:
         return _what(record)
     return ", ".join(f"**{what}**" for what in differences(reference, record)) or "same"
@@ -71,12 +71,12 @@ def _what(record: Record) -> str:
     if record.broken and record.broken.raises:
         return f"{record.verdict.value}: {record.broken.raises}"
     if record.broken and record.broken.violates:
-        return f"{record.verdict.value}: breaks {', '.join(record.broken.violates)}"
+        return f"{record.verdict.value}: violates {', '.join(record.broken.violates)}"
     return record.verdict.value
 
 
 def differences(reference: Record, record: Record) -> list[str]:
-    """Return in a few words each how a record's failure differs from another's."""
+    """Return in a few words each how a failure differs from the reference."""
     if record.verdict is not reference.verdict:
         return [_what(record)]
     was, now = reference.broken, record.broken
@@ -87,7 +87,7 @@ def differences(reference: Record, record: Record) -> list[str]:
 
 _DIFFERENCES: list[tuple[Callable[[Side], object], Callable[[Side], str]]] = [
     (lambda side: side.raises, lambda side: side.raises),
-    (lambda side: side.message, lambda _: "other message"),
-    (lambda side: (side.stage, side.expression, side.layer), lambda _: "other place"),
-    (lambda side: side.violates, lambda side: f"breaks {', '.join(side.violates)}"),
+    (lambda side: side.message, lambda _: "different message"),
+    (lambda side: (side.stage, side.expression, side.layer), lambda _: "different place"),
+    (lambda side: side.violates, lambda side: f"violates {', '.join(side.violates)}"),
 ]

@@ -1,4 +1,4 @@
-"""Keep what really happened in `results/`, per torch release and device, and compare with it."""
+"""Record what happened in `results/`, per torch release and device, and compare with it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ UNSTABLE = {Verdict.FLAKY, Verdict.TIMEOUT, Verdict.INVALID}
 
 
 class Side(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What one program did, in the words that are the same on every run.
+    """What one program did, as far as it is the same in every run.
 
-    A law that it neither holds nor breaks does not apply to it.
+    A law in neither `holds` nor `violates` does not apply to it.
     """
 
     stage: str = ""
@@ -58,8 +58,8 @@ class Baseline(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     entries: dict[str, Record] = {}
 
 
-def side(observation: Observation | None, breaks: set[Law]) -> Side | None:
-    """Return the recorded form of an observation, which `breaks` laws."""
+def side(observation: Observation | None, violated: set[Law]) -> Side | None:
+    """Return the record of an observation; `violated` are the laws that it violates."""
     if observation is None:
         return None
     raised = observation.raised
@@ -72,18 +72,18 @@ def side(observation: Observation | None, breaks: set[Law]) -> Side | None:
         layer=raised.layer if raised else "",
         output=observation.output or "",
         holds=sorted(holds),
-        violates=[] if raised else sorted(law.value for law in breaks),
+        violates=[] if raised else sorted(law.value for law in violated),
         layers=[layer_line(layer) for layer in observation.layers],
     )
 
 
 def baseline_path(results: Path, torch: str, device: str) -> Path:
-    """Return where the records of a release and device are kept."""
+    """Return the path of the records of a release and device."""
     return results / f"torch-{torch}" / f"{device}.toml"
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read one baseline; raises RecordError where it is damaged."""
+    """Read one baseline; raises RecordError if it is damaged."""
     return read_toml(path, Baseline, "restore it, or delete it and record again with --update")
 
 
@@ -96,9 +96,9 @@ def read_all(results: Path) -> list[Baseline]:
 
 
 def newest(results: Path, name: str) -> tuple[str, Record | None]:
-    """Return the newest record of an entry, after its release; ("", None) where there is none.
+    """Return the release and the newest record of an entry; ("", None) if there is none.
 
-    Books older than the one that has it are not read. Raises RecordError.
+    Older baselines are not read. Raises RecordError.
     """
     for path in sorted(results.glob("torch-*/*.toml"), key=_age, reverse=True):
         baseline = read_baseline(path)
@@ -108,7 +108,7 @@ def newest(results: Path, name: str) -> tuple[str, Record | None]:
 
 
 def nearest(baselines: list[Baseline], torch: str, device: str) -> Baseline | None:
-    """Return the baseline of a release on a device, else the newest one on that device."""
+    """Return the baseline of a release and device, or else the newest one of the device."""
     on_device = [baseline for baseline in baselines if baseline.device == device]
     exact = [baseline for baseline in on_device if baseline.torch == torch]
     return next(iter(exact or on_device), None)
@@ -119,8 +119,9 @@ def update(
 ) -> list[Path]:
     """Record what happened, by device and id, in `results/`.
 
-    An entry whose verdict does not repeat keeps its former record; one that is no longer in
-    the corpus (`known`) loses it. Returns the baselines written.
+    An entry whose verdict does not repeat keeps its former record; an entry that is not in the
+    corpus any more (`known`) is removed. Returns the paths written, and raises RecordError, before
+    anything is written, if a file is damaged.
     """
     read_all(results)  # refuses a damaged file before anything is written
     written = []
@@ -165,7 +166,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _age(path: Path) -> tuple[list[int], str]:
-    """Return what orders baselines by release and device, as `baseline_path` names them."""
+    """Return the sort key of a baseline's path: its release and device."""
     return _release(path.parent.name.removeprefix("torch-")), path.stem
 
 

@@ -1,4 +1,4 @@
-"""Hold the corpus against real reports: which kinds of failure its cases cover, and which not."""
+"""Compare the corpus with real reports: which kinds of failure have a case."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PAGE = "docs/coverage.md"
 HEAD = """\
 # What the corpus covers
 
-Made by `broken-convnets coverage --write`; do not edit. The reports are in
-`evidence/reports.jsonl`: where a real network failed, and of which kind the failure is. A case's
-`covers` names kinds; a kind that no case covers is in `evidence/uncovered.toml` with the reason.
+Written by `broken-convnets coverage --write`; do not edit. `evidence/reports.jsonl`
+links to reports of real failing networks and names the kind of each failure. A case's `covers`
+lists kinds; a kind without a case is in `evidence/uncovered.toml` with the reason.
 """
 
 
 class Report(Struct, frozen=True, forbid_unknown_fields=True):
-    """A place where somebody's network failed."""
+    """A public report of a failing network."""
 
     id: str
     kind: str
@@ -41,7 +41,7 @@ class Coverage(Struct, frozen=True):
     uncovered: dict[str, str]
 
     def problems(self) -> list[str]:
-        """Return what does not fit together, a sentence each."""
+        """Return a sentence for each inconsistency."""
         found = []
         for kind in sorted({*self.reports, *self.cases, *self.uncovered}):
             names = ", ".join(self.cases.get(kind, []))
@@ -55,7 +55,7 @@ class Coverage(Struct, frozen=True):
 
 
 def read(corpus: Corpus) -> Coverage:
-    """Read the evidence beside a corpus; raises CorpusError where there is none."""
+    """Read the evidence of a corpus; raises CorpusError if it cannot be read."""
     folder = corpus.root / "evidence"
     try:
         lines = (folder / "reports.jsonl").read_bytes().splitlines()
@@ -112,7 +112,7 @@ def _counts(name: str, counts: Counter[str]) -> list[str]:
 
 
 def write_or_compare(corpus: Corpus, *, write: bool) -> list[str]:
-    """Return what is wrong with the coverage; bring its page up to date where asked to."""
+    """Return the problems of the coverage, or write its page."""
     coverage = read(corpus)
     text = page(corpus, coverage)
     problems = coverage.problems()

@@ -1,4 +1,4 @@
-"""One `reproduce` command from start to end: progress, Ctrl-C, report, records."""
+"""The `reproduce` command: check that every case fails as declared and every fix works."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """What one command ran with, and what came of it."""
+    """The environment and the results of one command."""
 
     runtime: RuntimeInfo
     isolation: str
     layout: Plan
-    missing: dict[str, str]  # devices that were not tried, and why
+    missing: dict[str, str]  # devices that were not used, and why
     baselines: list[records.Baseline]
     outcomes: list[Outcome]
     seconds: float
-    interrupted: int  # exit code; 0 where all was run
+    interrupted: int  # exit code; 0 if everything was run
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what the options ask for and return the exit code.
+    """Run the programs, print the verdicts, and return 1 if one is not as declared.
 
     Raises UsageError where the options, the records or the environment do not allow it.
     """
@@ -144,10 +144,10 @@ def _print(session: Session) -> None:
         if recorded.get(device) != runtime.torch:
             console.print(
                 f"{device}: no recorded results for torch {runtime.torch}, "
-                "so judged by the declarations alone"
+                "judged by the declarations alone"
             )
     for device, reason in session.missing.items():
-        console.print(f"{device}: not tried ({reason})")
+        console.print(f"{device}: not used ({reason})")
     versions = f"torch {runtime.torch}, torchvision {runtime.torchvision}, Python {runtime.python}"
     line = report.summary(outcomes, session.seconds, len(session.layout.jobs))
     console.print(line, f"({versions})")
@@ -163,12 +163,12 @@ def _update(corpus: Corpus, session: Session) -> None:
     print(f"updated {index.write(corpus)}", file=sys.stderr)
     for outcome in session.outcomes:
         if outcome.verdict in records.UNSTABLE:
-            print(f"  but not {outcome.id}: {outcome.verdict}", file=sys.stderr)
+            print(f"  except {outcome.id}: {outcome.verdict}", file=sys.stderr)
 
 
 def _document(session: Session, options: argparse.Namespace) -> dict[str, Any]:
-    devices = dict.fromkeys(session.layout.devices, "tried")
-    devices |= {device: f"not tried: {reason}" for device, reason in session.missing.items()}
+    devices = dict.fromkeys(session.layout.devices, "used")
+    devices |= {device: f"not used: {reason}" for device, reason in session.missing.items()}
     environment = {
         **msgspec.to_builtins(session.runtime),
         "isolation": session.isolation,

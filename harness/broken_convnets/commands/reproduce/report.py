@@ -1,4 +1,4 @@
-"""What a person sees in the terminal of verdicts: tables, what differs, the last line."""
+"""The report of verdicts in the terminal: a table, what differs, and a summary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMN_GAP = 2
 
 
 def outcome_table(outcomes: list[Outcome], width: int) -> Table:
-    """Return a row per outcome: case, verdict, message in short, layer, forward time.
+    """Return a row per outcome: case, verdict, first line of the message, layer, forward time.
 
     `width` is that of the terminal, in characters.
     """
@@ -48,7 +48,7 @@ def outcome_table(outcomes: list[Outcome], width: int) -> Table:
     if len({outcome.device for outcome in outcomes}) == 1:
         del rows["device"]
     widths = {name: max(map(len, [Text(name), *cells])) for name, cells in rows.items()}
-    # Where the terminal is narrow, the message gives way and nothing else.
+    # In a narrow terminal only the message is shortened.
     rest = sum(widths.values()) - widths["message"] + COLUMN_GAP * (len(rows) - 1)
     widths["message"] = max(MESSAGE_WIDTH, min(widths["message"], width - rest))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -63,17 +63,17 @@ def outcome_table(outcomes: list[Outcome], width: int) -> Table:
 
 
 def short_message(record: Record) -> str:
-    """Return the first line of what the broken side said, or the laws it broke."""
+    """Return the first line of the broken side's message, or the laws that it violates."""
     broken = record.broken
     if broken is None:
         return ""
     if broken.raises:
         return f"{broken.raises}: {broken.message.strip()}".splitlines()[0]
-    return f"silent: breaks {', '.join(broken.violates) or 'no law'}" if broken.output else ""
+    return f"silent: violates {', '.join(broken.violates) or 'no law'}" if broken.output else ""
 
 
 def failures(outcomes: list[Outcome]) -> RenderableType:
-    """Return, for each outcome that is not as declared, declared above happened."""
+    """Return each outcome that is not as declared, with the declaration above what happened."""
     parts: list[RenderableType] = []
     for outcome in outcomes:
         if outcome.verdict.as_declared:
@@ -98,7 +98,7 @@ def _mismatch(wrong: Mismatch) -> RenderableType:
 
 
 def marked(declared: str, happened: str) -> tuple[Text, Text]:
-    """Return both texts with the words underlined that differ."""
+    """Return both texts with the differing words underlined."""
     left, right = declared.split(), happened.split()
     texts = Text(), Text()
     for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
@@ -122,7 +122,7 @@ def _next_command(outcome: Outcome) -> str:
 def drifts(
     outcomes: list[Outcome], recorded: dict[str, str], runtime: RuntimeInfo
 ) -> RenderableType:
-    """Return what differs from the records; `recorded` names their release by device."""
+    """Return the differences from the records; `recorded` is their release by device."""
     parts: list[RenderableType] = []
     for outcome in outcomes:
         if not outcome.drift or not outcome.verdict.as_declared:
@@ -138,7 +138,7 @@ def drifts(
 
 
 def summary(outcomes: list[Outcome], seconds: float, runs: int) -> Text:
-    """Return the last line: how many of what, and how long it took."""
+    """Return the last line: the number of outcomes per verdict, and the time."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     good = all(verdict.as_declared for verdict in counts)
     pairs, controls = counts.pop(Verdict.REPRODUCED, 0), counts.pop(Verdict.WORKS, 0)

@@ -1,4 +1,4 @@
-"""What `seen` may hold, and where it is shown."""
+"""What `other_messages` may contain, and where it is shown."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ SICK: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("what", SICK)
-def test_a_seen_with_it_is_refused(what: str, tmp_path: Path) -> None:
-    seen, message = SICK[what]
-    corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"other_messages": seen})})
+def test_an_invalid_entry_is_refused(what: str, tmp_path: Path) -> None:
+    others, message = SICK[what]
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"other_messages": others})})
     assert [problem.message[: len(message)] for problem in corpus.problems] == [message]
 
 
@@ -65,7 +65,7 @@ def test_a_seen_with_it_is_refused(what: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_needless_seen_is_refused(texts: list[str], messages: list[str], tmp_path: Path) -> None:
+def test_a_repeated_message_is_reported(texts: list[str], messages: list[str], tmp_path: Path) -> None:
     pair = Pair(extra={"other_messages": [{"message": text} for text in texts]})
     (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
     (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
@@ -74,29 +74,29 @@ def test_a_needless_seen_is_refused(texts: list[str], messages: list[str], tmp_p
     assert {problem.file for problem in problems} <= {"cases/shape/pair.toml"}
 
 
-def test_show_prints_what_other_releases_say(harness: Command) -> None:
-    assert "Other releases say" not in harness("show", "pair").out
-    seen = [{"message": OLD, "torch": "1.4"}, {"message": "Warning: [red]no markup[/red]"}]
-    corpus_of(harness.root, {"shape/pair": Pair(extra={"other_messages": seen})})
+def test_show_prints_other_wordings(harness: Command) -> None:
+    assert "Other wordings" not in harness("show", "pair").out
+    others = [{"message": OLD, "torch": "1.4"}, {"message": "Warning: [red]no markup[/red]"}]
+    corpus_of(harness.root, {"shape/pair": Pair(extra={"other_messages": others})})
     page = harness("show", "pair").out
-    assert f"Other releases say\n  {OLD}  (torch 1.4)" in page
+    assert f"Other wordings\n  {OLD}  (torch 1.4)" in page
     assert "Warning: [red]no markup[/red]" in page
-    assert harness.json("show", "pair")["spec"]["other_messages"][0] == seen[0]
+    assert harness.json("show", "pair")["spec"]["other_messages"][0] == others[0]
 
 
-def test_a_case_is_known_by_what_is_recorded_seen_and_declared(tmp_path: Path) -> None:
+def test_a_case_has_recorded_listed_and_declared_messages(tmp_path: Path) -> None:
     pair = Pair(extra={"other_messages": [{"message": OLD}]})
     corpus = corpus_of(tmp_path, {"shape/pair": pair})
     (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
     (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)
-    recorded, seen, declared = known(corpus)["shape/pair"]
+    recorded, listed, declared = known(corpus)["shape/pair"]
     assert recorded.layer == "Linear"
     assert recorded.message.endswith("\n[entries]")
-    assert seen == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="listed")
+    assert listed == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="listed")
     assert declared.message == case_of(pair).spec.broken.message
 
 
-def test_every_seen_of_the_corpus_names_its_class_or_is_no_exception() -> None:
+def test_every_listed_message_names_its_class_or_is_an_assertion_of_a_kernel() -> None:
     corpus = load(default_root())
     bare = [
         message.message
@@ -119,7 +119,7 @@ def test_every_seen_of_the_corpus_names_its_class_or_is_no_exception() -> None:
         ("torch 2.6.0: \u2018-0.5\u2019 \n at entry 0", "torch #: '#' at entry #"),
     ],
 )
-def test_a_wording_has_no_numbers_and_no_paths(message: str, reduced: str) -> None:
+def test_a_wording_contains_no_numbers_and_no_paths(message: str, reduced: str) -> None:
     assert wording(message) == reduced
     assert wording(reduced) == reduced
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from broken_convnets.commands.coverage.coverage import PAGE, read, write_or_compare
 from broken_convnets.corpus import entries as corpora
+from broken_convnets.corpus.kinds import UNCOVERED, kinds, topics
 from broken_convnets.corpus.lint import lint
 from broken_convnets.errors import CorpusError
-from kit import Pair, corpus_of
+from kit import Pair, Solo, corpus_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def _evidence(root: Path, kinds: list[str], uncovered: str = "") -> None:
         ([KIND], '"shape/gone" = "?"', "shape/gone: no report is of this kind"),
     ],
 )
-def test_what_does_not_fit_is_said(
+def test_an_inconsistency_is_reported(
     kinds: list[str], uncovered: str, says: str | None, tmp_path: Path
 ) -> None:
     _evidence(tmp_path, kinds, uncovered)
@@ -48,7 +49,7 @@ def test_what_does_not_fit_is_said(
     assert [problem.startswith(says or "") for problem in problems] == ([True] if says else [])
 
 
-def test_the_page_is_written_and_then_current(tmp_path: Path) -> None:
+def test_the_page_is_written_and_is_then_current(tmp_path: Path) -> None:
     _evidence(tmp_path, [KIND])
     found = corpus_of(tmp_path, {"shape/pair": Pair()})
     assert write_or_compare(found, write=False) == [
@@ -67,12 +68,41 @@ def test_damaged_evidence_is_refused(line: str, tmp_path: Path) -> None:
         read(corpus_of(tmp_path, {"shape/pair": Pair()}))
 
 
-def test_this_corpus_covers_what_it_says() -> None:
+def test_the_coverage_page_of_this_corpus_is_current() -> None:
     assert write_or_compare(corpora.load(corpora.default_root()), write=False) == []
 
 
-def test_a_case_that_repeats_another_is_refused(tmp_path: Path) -> None:
+def test_a_case_that_repeats_another_is_reported(tmp_path: Path) -> None:
     found = corpus_of(tmp_path, {"shape/one": Pair(), "shape/two": Pair()})
     assert [problem.message for problem in lint(found)] == [
         "repeats shape/one: delete one, or say in `differs` what it adds"
     ]
+
+
+def test_a_kind_of_no_topic_is_reported_with_its_file(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(extra={"covers": ["network/flatten"]})})
+    (problem,) = lint(corpus)
+    assert str(problem) == (
+        "cases/shape/pair.toml: kind 'network/flatten' is in no topic of the corpus: "
+        "begin it with one of shape/"
+    )
+    _evidence(tmp_path, ["network/flatten"], '"numbers/other" = "why"')
+    problems = write_or_compare(corpus, write=True)
+    assert any(problem.startswith(f"{UNCOVERED}: kind 'numbers/other'") for problem in problems)
+
+
+def test_the_vocabulary_is_what_cases_cover_and_what_they_do_not(tmp_path: Path) -> None:
+    _evidence(tmp_path, [KIND], '"shape/other" = "needs two machines"')
+    corpus = corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
+    assert kinds(corpus) == {KIND, "shape/other"}
+    assert topics(corpus) == {"shape", "dtype"}
+    (tmp_path / UNCOVERED).write_text("shape/other =")
+    with pytest.raises(CorpusError, match=r"uncovered\.toml: .*correct the syntax"):
+        kinds(corpus)
+
+
+def test_this_corpus_has_a_kind_for_every_report() -> None:
+    corpus = corpora.load(corpora.default_root())
+    lines = (corpora.default_root() / "evidence/reports.jsonl").read_text().splitlines()
+    assert {json.loads(line)["kind"] for line in lines} == kinds(corpus)
+    assert {kind.partition("/")[0] for kind in kinds(corpus)} <= topics(corpus)

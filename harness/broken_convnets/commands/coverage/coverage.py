@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 import msgspec
-import tomli
 from msgspec import Struct
 
 from broken_convnets.corpus.entries import Case, Corpus
+from broken_convnets.corpus.kinds import UNCOVERED, covered, uncovered, unknown_topics
 from broken_convnets.corpus.locations import root_to_write
 from broken_convnets.errors import CorpusError
 from broken_convnets.util import files
 from broken_convnets.vocabulary import Stage
 
 PAGE = "docs/coverage.md"
+REPORTS = "evidence/reports.jsonl"
 HEAD = """\
 # What the corpus covers
 
@@ -48,7 +49,7 @@ class Coverage(Struct, frozen=True):
             if kind not in self.reports:
                 found.append(f"{kind}: no report is of this kind: correct it in {names or PAGE}")
             elif names and kind in self.uncovered:
-                found.append(f"{kind}: covered by {names}: remove it from evidence/uncovered.toml")
+                found.append(f"{kind}: covered by {names}: remove it from {UNCOVERED}")
             elif not names and kind not in self.uncovered:
                 found.append(f"{kind}: no case covers it: add one, or the reason why not")
         return found
@@ -56,21 +57,17 @@ class Coverage(Struct, frozen=True):
 
 def read(corpus: Corpus) -> Coverage:
     """Read the evidence of a corpus; raises CorpusError if it cannot be read."""
-    folder = corpus.root / "evidence"
+    path = corpus.root / REPORTS
     try:
-        lines = (folder / "reports.jsonl").read_bytes().splitlines()
-        uncovered = tomli.loads((folder / "uncovered.toml").read_text(encoding="utf-8"))
+        lines = path.read_bytes().splitlines()
         known = [msgspec.json.decode(line, type=Report) for line in lines]
-    except (OSError, tomli.TOMLDecodeError, msgspec.DecodeError) as error:
-        message = f"the evidence in {folder} cannot be read: {error}"
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"{path} cannot be read: {error}"
         raise CorpusError(message) from None
-    reports, cases = defaultdict(list), defaultdict(list)
+    reports = defaultdict(list)
     for report in known:
         reports[report.kind].append(report)
-    for name, entry in corpus.entries.items():
-        for kind in entry.spec.covers if isinstance(entry, Case) else []:
-            cases[kind].append(name)
-    return Coverage(dict(reports), dict(cases), uncovered)
+    return Coverage(dict(reports), covered(corpus), uncovered(corpus))
 
 
 def page(corpus: Corpus, coverage: Coverage) -> str:
@@ -115,7 +112,7 @@ def write_or_compare(corpus: Corpus, *, write: bool) -> list[str]:
     """Return the problems of the coverage, or write its page."""
     coverage = read(corpus)
     text = page(corpus, coverage)
-    problems = coverage.problems()
+    problems = [*map(str, unknown_topics(corpus)), *coverage.problems()]
     if write:
         path = root_to_write(corpus.root) / PAGE
         path.parent.mkdir(parents=True, exist_ok=True)

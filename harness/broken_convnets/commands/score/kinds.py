@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING
 
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import default_root, load
+from broken_convnets.corpus.kinds import kinds, topics
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
@@ -19,12 +19,5 @@ def known_kinds(corpus: Corpus) -> frozenset[str]:
     The bundled tools name kinds of the bundled corpus, whatever corpus they are scored on.
     """
     bundled = corpus if corpus.root == default_root() else load(default_root())
-    kinds = _kinds(corpus) | _kinds(bundled)
-    return frozenset(kinds | {kind.partition("/")[0] for kind in kinds} | {OTHER})
-
-
-def _kinds(corpus: Corpus) -> set[str]:
-    cases = (entry for entry in corpus.entries.values() if isinstance(entry, Case))
-    path = corpus.root / "evidence" / "uncovered.toml"
-    uncovered = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {kind for case in cases for kind in case.spec.covers} | set(uncovered)
+    found = kinds(corpus) | kinds(bundled)
+    return found | topics(corpus) | topics(bundled) | {OTHER}

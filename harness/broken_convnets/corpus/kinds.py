@@ -1,0 +1,73 @@
+"""The vocabulary of kinds of failure: `topic/name`, where the topic is a folder of the corpus.
+
+A kind is in the vocabulary if a case's `covers` lists it, or `evidence/uncovered.toml` says why
+no case does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tomli
+
+from broken_convnets.corpus.contents import Problem
+from broken_convnets.corpus.entries import Case
+from broken_convnets.errors import CorpusError
+from broken_convnets.util.files import read
+
+if TYPE_CHECKING:
+    from broken_convnets.corpus.entries import Corpus
+
+UNCOVERED = "evidence/uncovered.toml"
+
+
+def kinds(corpus: Corpus) -> frozenset[str]:
+    """Return every kind of a corpus; raises CorpusError for a damaged `uncovered.toml`."""
+    return frozenset({*covered(corpus), *uncovered(corpus)})
+
+
+def covered(corpus: Corpus) -> dict[str, list[str]]:
+    """Return the kinds that have a case, each with the ids of its cases."""
+    found: dict[str, list[str]] = {}
+    for name, entry in corpus.entries.items():
+        for kind in entry.spec.covers if isinstance(entry, Case) else []:
+            found.setdefault(kind, []).append(name)
+    return found
+
+
+def uncovered(corpus: Corpus) -> dict[str, str]:
+    """Return the reason for each kind without a case; none if the corpus has no such file."""
+    path = corpus.root / UNCOVERED
+    if not path.is_file():
+        return {}
+    try:
+        return {kind: str(reason) for kind, reason in tomli.loads(read(path)).items()}
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: {error}; correct the syntax there"
+        raise CorpusError(message) from None
+
+
+def topics(corpus: Corpus) -> frozenset[str]:
+    """Return the topics of a corpus: the folders of its cases and controls."""
+    return frozenset(name.partition("/")[0] for name in corpus.ids)
+
+
+def unknown_topics(corpus: Corpus) -> list[Problem]:
+    """Return a problem for each kind whose topic is not one of the corpus."""
+    known = topics(corpus)
+    files = {
+        kind: [f"cases/{name}.toml" for name in names] for kind, names in covered(corpus).items()
+    }
+    for kind in uncovered(corpus):
+        files.setdefault(kind, []).append(UNCOVERED)
+    return [
+        Problem(
+            file.removeprefix("cases/").removesuffix(".toml"),
+            file,
+            f"kind {kind!r} is in no topic of the corpus: begin it with one of "
+            f"{', '.join(f'{topic}/' for topic in sorted(known))}",
+        )
+        for kind, where in sorted(files.items())
+        if kind.partition("/")[0] not in known
+        for file in where
+    ]

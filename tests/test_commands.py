@@ -189,12 +189,13 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("command", [["list"], ["show", "pair"], ["explain", SAYS]])
-def test_a_quick_command_imports_only_what_it_needs(command: list[str], tmp_path: Path) -> None:
-    corpus_of(tmp_path, {"shape/pair": Pair(extra={"torch": ">=2.6,<3"}), "dtype/myth": Solo()})
-    question = json.dumps([*command, "--corpus", str(tmp_path)])
+@pytest.mark.parametrize("command", [["list"], ["show", "missing_return"], ["explain", SAYS]])
+def test_a_quick_command_imports_only_what_it_needs(command: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, question], capture_output=True, text=True, check=True
+        [sys.executable, "-c", LOADED, json.dumps(command)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = set(json.loads(done.stderr))
     assert "broken_convnets.corpus.entries" in loaded

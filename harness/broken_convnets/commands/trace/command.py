@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.explain.answer import answer
 from broken_convnets.commands.explain.matching import explain
-from broken_convnets.commands.trace.trace import Tracing
 from broken_convnets.corpus.contents import contents_of
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.explain.matching import Match
+    from broken_convnets.commands.trace.trace import Tracing
 
 SCHEMA = 1  # of the JSON document; docs/trace.md says what is in it
 
@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     contents_of(options.corpus)  # raises CorpusError before the program runs
     command = _command(options)
     document = _own_stdout() if options.json else None
+    from broken_convnets.commands.trace.trace import Tracing  # noqa: PLC0415  (imports torch)
+
     tracing = Tracing(step=options.step)
     code, ending = 0, None
     try:

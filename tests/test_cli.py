@@ -264,7 +264,7 @@ def test_a_function_without_its_library_says_what_to_install(
 def test_the_shell_completes(typed: str, expected: set[str], tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
     line = f"broken-convnets {typed.format(root=tmp_path)}"
-    asked = {
+    request = {
         "_ARGCOMPLETE": "1",
         "_ARGCOMPLETE_IFS": "\n",
         "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "completions"),
@@ -272,7 +272,7 @@ def test_the_shell_completes(typed: str, expected: set[str], tmp_path: Path) -> 
         "COMP_POINT": str(len(line)),
     }
     subprocess.run(
-        [sys.executable, "-m", "broken_convnets"], env={**os.environ, **asked}, check=True
+        [sys.executable, "-m", "broken_convnets"], env={**os.environ, **request}, check=True
     )
     completions = (tmp_path / "completions").read_text().split("\n")
     assert {word.strip() for word in completions if word.strip()} == expected

@@ -1,4 +1,4 @@
-"""Each rule of the contract refuses a sick input and lets a sound pair through."""
+"""Each rule rejects an invalid program or pair, and accepts a valid one."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ SICK_PROGRAMS = {
     "no intent": (patched(('"""Classify tiny images."""\n', "")), "needs a one-line docstring"),
     "a long intent": (patched((".", ".\n\nMore.\n")), "needs a one-line docstring"),
     "a line too many": (_long(HEALTHY, LINE_LIMIT + 1), f"shorten it to {LINE_LIMIT}"),
-    "a syntax error": (patched(("self.fc =", "self.fc ==")).replace("):", ")", 1), "is not valid Python"),
+    "a syntax error": (
+        patched(("self.fc =", "self.fc ==")).replace("):", ")", 1),
+        "is not valid Python",
+    ),
     "a null byte": (patched(("Classify", "Class\0ify")), "is not valid Python"),
 }
 LONG_FIX = "".join(f"        x{n} = x\n" for n in range(7))
@@ -140,22 +143,20 @@ def test_a_valid_pair_is_accepted(what: str) -> None:
     assert _messages(SOUND[what]) == []
 
 
-def test_a_control_is_held_to_the_same_rules(tmp_path: Path) -> None:
+def test_the_same_rules_apply_to_a_control(tmp_path: Path) -> None:
     sick = Solo(patched(("import torch\n", "import torch  # torch\n")))
     corpus = corpus_of(tmp_path, {"dtype/myth": sick, "shape/pair": Pair()})
     assert [str(problem)[:31] for problem in lint(corpus)] == ["controls/dtype/myth.py: line 3 "]
 
 
-def test_lint_lists_the_problems_of_loading_too(tmp_path: Path) -> None:
+def test_lint_includes_the_problems_of_loading(tmp_path: Path) -> None:
     corpus_of(tmp_path, {"shape/pair": Pair()})
     (tmp_path / "cases/shape/notes.md").write_text("")
     corpus = corpus_of(tmp_path, {})
     assert [problem.file for problem in lint(corpus)] == ["cases/shape/notes.md"]
 
 
-def test_a_ruff_that_fails_is_not_called_a_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_ruff_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = corpus_of(tmp_path, {"shape/pair": Pair()})
     ruff = tmp_path / "bin" / "ruff"
     ruff.parent.mkdir()
@@ -166,7 +167,7 @@ def test_a_ruff_that_fails_is_not_called_a_check(
         unformatted(corpus)
 
 
-def test_without_ruff_the_format_is_not_called_checked(
+def test_without_ruff_the_format_is_reported_as_not_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
@@ -174,7 +175,7 @@ def test_without_ruff_the_format_is_not_called_checked(
         unformatted(corpus_of(tmp_path, {"shape/pair": Pair()}))
 
 
-def test_ruff_itself_finds_what_is_not_formatted(tmp_path: Path) -> None:
+def test_ruff_finds_a_program_that_is_not_formatted(tmp_path: Path) -> None:
     sick = Pair(BROKEN.replace("(x, 2)", "( x,2 )"))
     corpus = corpus_of(tmp_path, {"shape/pair": sick, "dtype/myth": Solo()})
     assert [problem.file for problem in unformatted(corpus)] == ["cases/shape/pair.py"]

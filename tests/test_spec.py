@@ -1,4 +1,4 @@
-"""A `.toml` that breaks the schema is refused with the key and the remedy."""
+"""A `.toml` that does not fit the schema is rejected, with the key and the remedy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"broken.violates": ["nonlinear"]}, "broken.violates", "remove one of the two"),
     ({"broken.raises": "ImportError"}, "broken.raises", "choose another failure"),
     ({"broken.raises": "ModuleNotFoundError"}, "broken.raises", "choose another failure"),
-    ({"broken": {"stage": "silent"}}, "broken.violates", "name the laws"),
+    ({"broken": {"stage": "silent"}}, "broken.violates", "list the laws"),
     ({"broken": {**SILENT, "raises": "ValueError"}}, "broken.raises", "remove it"),
     ({"broken": {**SILENT, "message": "no"}}, "broken.message", "remove it"),
     ({"broken": {**SILENT, "expression": "x"}}, "broken.expression", "remove it"),
@@ -100,7 +100,7 @@ def _name(value: object) -> str | None:
 
 
 @pytest.mark.parametrize(("changes", "key", "remedy"), BAD_CASES, ids=_name)
-def test_a_bad_case_is_refused_by_key(
+def test_an_invalid_case_is_rejected_by_key(
     changes: dict[str, Any], key: str, remedy: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "bad.toml"
@@ -112,7 +112,7 @@ def test_a_bad_case_is_refused_by_key(
 
 
 @pytest.mark.parametrize(("changes", "key", "remedy"), BAD_CONTROLS, ids=_name)
-def test_a_bad_control_is_refused_by_key(
+def test_an_invalid_control_is_rejected_by_key(
     changes: dict[str, Any], key: str, remedy: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "bad.toml"
@@ -124,14 +124,14 @@ def test_a_bad_control_is_refused_by_key(
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"[broken\n", b"a = 1\na = 2", b"\xff\xfe"])
-def test_what_is_no_toml_is_refused_with_the_place(content: bytes, tmp_path: Path) -> None:
+def test_invalid_toml_is_rejected_with_its_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
     with pytest.raises(SpecError, match=r"^not valid TOML: .*(line|position|end).*; correct"):
         read_case(path)
 
 
-def test_a_sound_case_is_read(tmp_path: Path) -> None:
+def test_a_valid_case_is_read(tmp_path: Path) -> None:
     path = tmp_path / "good.toml"
     cuda = {"message": "device-side assert", "layer": "conv"}
     pair = Pair(
@@ -144,13 +144,13 @@ def test_a_sound_case_is_read(tmp_path: Path) -> None:
     assert spec.other_fix_sites == ["x = y"]
 
 
-def test_a_sound_silent_case_is_read(tmp_path: Path) -> None:
+def test_a_valid_silent_case_is_read(tmp_path: Path) -> None:
     path = tmp_path / "good.toml"
     path.write_text(tomli_w.dumps(Pair(silent=("nonlinear", "exports")).spec()))
     assert read_case(path).broken.violates == {Law.NONLINEAR, Law.EXPORTS}
 
 
-def test_a_sound_control_is_read(tmp_path: Path) -> None:
+def test_a_valid_control_is_read(tmp_path: Path) -> None:
     path = tmp_path / "good.toml"
     path.write_text(tomli_w.dumps(Solo().spec()))
     assert read_control(path).claim == SOLO_PROSE["claim"]
@@ -164,14 +164,14 @@ def test_eighty_words_are_allowed(words: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("versions", ["<2.13", ">=2.6,<2.9", "!=2", "~=2.1", ">= 2.6", "==2.9.*"])
-def test_releases_are_named_as_packaging_has_it(versions: str, tmp_path: Path) -> None:
+def test_a_valid_specifier_is_accepted(versions: str, tmp_path: Path) -> None:
     put(tmp_path / "case.toml", tomli_w.dumps(Pair(extra={"torch": versions}).spec()))
     assert SpecifierSet(versions)
     assert read_case(tmp_path / "case.toml").torch == versions
 
 
 @pytest.mark.parametrize("versions", ["<2.x", "=>2", "<2..1", "<2.", "2.6,<3", "<2.6 <3", "<٢"])
-def test_what_packaging_refuses_is_refused(versions: str, tmp_path: Path) -> None:
+def test_an_invalid_specifier_is_rejected(versions: str, tmp_path: Path) -> None:
     put(tmp_path / "case.toml", tomli_w.dumps(Pair(extra={"torch": versions}).spec()))
     with pytest.raises(InvalidSpecifier):
         SpecifierSet(versions)
@@ -179,7 +179,7 @@ def test_what_packaging_refuses_is_refused(versions: str, tmp_path: Path) -> Non
         read_case(tmp_path / "case.toml")
 
 
-def test_any_reader_of_toml_reads_the_corpus_alike() -> None:
+def test_tomli_and_tomllib_read_the_corpus_alike() -> None:
     texts = [
         path.read_text(encoding="utf-8")
         for path in Path(__file__).parent.parent.glob("c*/*/*.toml")

@@ -1,4 +1,4 @@
-"""Masks hide what varies and nothing else; hunks are what a fix changes."""
+"""A mask hides the variable parts of a message only; hunks are the changes of a fix."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_message_is_masked(message: str, masked: str) -> None:
     assert mask(masked) == masked
 
 
-def test_a_long_message_is_cut() -> None:
+def test_a_long_message_is_truncated() -> None:
     assert mask("x" * (LENGTH + 9)) == "x" * LENGTH + "…"
     assert mask("x" * LENGTH) == "x" * LENGTH
 
@@ -59,7 +59,7 @@ def test_the_hunks_and_the_causes_of_a_fix(new: str, found: list[Hunk], lines: s
     assert cause_lines(OLD, new) == lines
 
 
-def test_each_hunk_can_be_taken_back_alone() -> None:
+def test_each_hunk_can_be_reverted_alone() -> None:
     new = "a\nB\nc\nx\nd\n"
     assert [without_hunk(OLD, new, hunk) for hunk in hunks(OLD, new)] == [
         "a\nb\nc\nx\nd\n",

@@ -269,7 +269,7 @@ def test_the_installed_command_scores_a_tool(installed: Path, tmp_path: Path) ->
         "print(json.dumps({'status': 'flagged' if broken else 'clean', 'findings': findings}))\n"
     )
     command = ["score", "--exec", f"{sys.executable} {tool}", "--only", "none/missing_return"]
-    told = json.loads(_run(installed, *command, "--book", str(tmp_path / "book.toml"), "--json"))
-    assert told["programs"]["none/missing_return"]["broken"]["status"] == "flagged"
-    assert told["programs"]["none/missing_return"]["fixed"]["status"] == "clean"
-    assert told["score"]["headline"]["value"] == 1
+    report = json.loads(_run(installed, *command, "--book", str(tmp_path / "book.toml"), "--json"))
+    assert report["programs"]["none/missing_return"]["broken"]["status"] == "flagged"
+    assert report["programs"]["none/missing_return"]["fixed"]["status"] == "clean"
+    assert report["score"]["headline"]["value"] == 1

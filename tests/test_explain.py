@@ -125,7 +125,8 @@ def test_a_message_is_found_however_it_is_pasted(how: str) -> None:
     [
         (
             (
-                "../aten/src/ATen/native/cuda/Loss.cu:94: operator(): block: [0,0,0], thread: [9,0,0] "
+                "../aten/src/ATen/native/cuda/Loss.cu:94: operator(): block: [0,0,0], "
+                "thread: [9,0,0] "
                 "Assertion `input_val >= zero && input_val <= one` failed.\n"
                 "RuntimeError: CUDA error: device-side assert triggered"
             ),
@@ -155,7 +156,8 @@ def test_a_message_is_found_however_it_is_pasted(how: str) -> None:
         ),
         ("IndexError: Target 255 is out of bounds.", "loss/mask_of_0_and_255"),
         (
-            "size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at /pytorch/THCTensorMathBlas.cu:249",
+            "size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at "
+            "/pytorch/THCTensorMathBlas.cu:249",
             "shape/linear_in_features_image_size",
         ),
     ],
@@ -239,7 +241,7 @@ def test_python_gets_matches_too() -> None:
     (match,) = package.explain(LAST, top=1)
     assert (match.id, match.score) == (WANTED, 1.0)
     assert match.numbers == [
-        "Entry 0 has shape [1, 8, 8], entry 1 has [3, 8, 8]. They differ in number 1."
+        "Entry 0 has shape [1, 8, 8], entry 1 has [3, 8, 8]. They differ in dimension 0."
     ]
     with pytest.raises(AttributeError, match="no attribute 'explian'"):
         package.explian  # noqa: B018  (the access is what is tested)

@@ -1,4 +1,4 @@
-"""What a message's figures say, in sentences that are sure or say that they are not."""
+"""What the numbers in a message mean: facts, and guesses that are worded as such."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from broken_convnets.commands.explain.numbers import facts, tags
 SAID = [
     (
         "mat1 and mat2 shapes cannot be multiplied (4x2704 and 400x10)",
-        "Linear expects 400 features; what arrives has 2704, in 4 rows.",
+        "Linear expects 400 features; its input has 2704, in 4 rows.",
         ["other features"],
+    ),
+    (
+        "mat1 and mat2 shapes cannot be multiplied (4x64 and 16x10)",
+        "64 = 16 x 2 x 2: possibly 16 channels arrive with 2 x 2 pixels each",
+        ["pixels per channel"],
     ),
     (
         "mat1 and mat2 shapes cannot be multiplied (192x6 and 288x10)",
@@ -23,12 +28,12 @@ SAID = [
     ),
     (
         "mat1 and mat2 shapes cannot be multiplied (12x8 and 24x10)",
-        "possibly 3 parts of one sample",
+        "possibly each sample arrives as 3 separate rows",
         ["parts as rows"],
     ),
     (
         "mat1 and mat2 shapes cannot be multiplied (192x6 and 8x10)",
-        "possibly these are maps of 8 channels",
+        "possibly these are feature maps of 8 channels",
         ["no pooling"],
     ),
     (
@@ -38,7 +43,7 @@ SAID = [
     ),
     (
         "size mismatch, m1: [4 x 12], m2: [10 x 2] at /x.cpp:9",
-        "Linear expects 10 features; what arrives has 12",
+        "Linear expects 10 features; its input has 12",
         ["other features"],
     ),
     (
@@ -48,45 +53,47 @@ SAID = [
     ),
     (
         "expected input[128, 64, 32, 32] to have 32 channels, but got 64 channels instead",
-        "The layer takes 32 channels; what arrives, [128, 64, 32, 32], has 64.",
+        "The layer expects 32 channels; its input, [128, 64, 32, 32], has 64.",
         ["other channels"],
     ),
     (
         "expected input[4, 1, 8, 8] to have 3 channels, but got 1 channels instead",
-        "One channel is what a grey image has.",
+        "A grayscale image has one channel.",
         ["grey"],
     ),
     (
         "expected input[3, 1, 512, 512] to have 3 channels, but got 1 channels instead",
-        "possibly batch and channels changed places",
+        "possibly batch and channels are swapped",
         ["grey"],
     ),
     (
         "expected input[4, 4, 8, 8] to have 3 channels, but got 4 channels instead",
-        "what a picture with transparency has",
+        "An image with transparency has four channels.",
         ["alpha"],
     ),
     (
         (
-            "Given groups=4, weight of size [8, 2, 3, 3], expected input[4, 6, 8, 8] to have 8 channels, "
+            "Given groups=4, weight of size [8, 2, 3, 3], expected input[4, 6, 8, 8] to "
+            "have 8 channels, "
             "but got 6 channels instead"
         ),
-        "It cuts them into 4 groups.",
+        "It splits them into 4 groups.",
         ["groups"],
     ),
     (
-        "The size of tensor a (16) must match the size of tensor b (8) at non-singleton dimension 1",
-        "(the channels, in a batch of images) one tensor has 16 entries and the other 8.",
+        "The size of tensor a (16) must match the size of tensor b (8) at non-singleton "
+        "dimension 1",
+        "(the channels, in a batch of images), one tensor has size 16 and the other 8.",
         ["in the channels", "twice"],
     ),
     (
         "Sizes of tensors must match except in dimension 1. Expected size 15 but got size 14 for",
-        "One tensor has 15 entries where another has 14: 1 apart.",
+        "One tensor has size 15 where another has 14, a difference of 1.",
         ["joined", "by a few"],
     ),
     (
         "got [3, 8, 10] at entry 0 and [3, 8, 9] at entry 1",
-        "They differ in number 3.",
+        "They differ in dimension 2.",
         ["sides differ"],
     ),
     (
@@ -99,17 +106,17 @@ SAID = [
             "size mismatch for fc.weight: copying a param with shape torch.Size([10, 288]) from "
             "checkpoint, the shape in current model is torch.Size([5, 288])."
         ),
-        "fc.weight has shape [10, 288] in the file and [5, 288] in the network.",
+        "fc.weight has shape [10, 288] in the checkpoint and [5, 288] in the network.",
         [],
     ),
     (
         'Missing key(s) in state_dict: "a.b".\n\tUnexpected key(s) in state_dict: "module.a.b".',
-        "Every unexpected name begins with `module.`",
+        "Every unexpected key begins with `module.`",
         ["prefix"],
     ),
     (
         "Expected input batch_size (16) to match target batch_size (4).",
-        "16 = 4 x 4: possibly each image was cut into 4 rows.",
+        "16 = 4 x 4: possibly each image became 4 rows.",
         ["rows too many"],
     ),
     (
@@ -119,7 +126,7 @@ SAID = [
     ),
     (
         "Expected input batch_size (3) to match target batch_size (4).",
-        "The network gives 3 rows, and there are 4 labels.",
+        "The network returns 3 rows, and there are 4 labels.",
         ["other batches"],
     ),
     ("Target 10 is out of bounds.", "There is a label 10, and labels count from 0", ["a class"]),
@@ -127,22 +134,22 @@ SAID = [
     ("Target -1 is out of bounds.", "There is a label -1", ["negative"]),
     (
         "shape '[-1, 400]' is invalid for input of size 576",
-        "576 values cannot be cut into rows of 400.",
+        "576 values cannot be split into rows of 400.",
         ["open view"],
     ),
     (
         "shape '[4, 288]' is invalid for input of size 576",
-        "The view asks for 1152 values; there are 576. They would fill 2 rows of 288, not 4.",
+        "The view asks for 1152 values; there are 576. They fill 2 rows of 288, not 4.",
         ["other batch"],
     ),
     (
         "running_mean should contain 8 elements not 16",
-        "The norm was made for 16 channels; what arrives has 8.",
+        "The normalization layer has 16 channels; its input has 8.",
         [],
     ),
     (
         "input to conv2d, but got input of size: [4, 192]",
-        "What arrives has 2 dimensions: [4, 192].",
+        "The input has 2 dimensions: [4, 192].",
         [],
     ),
     (
@@ -151,67 +158,71 @@ SAID = [
         ["f32 with f64"],
     ),
     (
-        "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should be the same",
+        "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should "
+        "be the same",
         "The input is on the GPU, the layer's parameters are on the CPU.",
         ["two devices"],
     ),
     (
         "expected scalar type Long but found Float",
-        "Two types meet: Long and Float.",
+        "Two dtypes are mixed: Long and Float.",
         ["f32 with i64"],
     ),
     ("found at least two devices, cuda:0 and cpu!", "One tensor is on cuda:0, another on cpu.", []),
     (
         "Target size (torch.Size([4])) must be the same as input size (torch.Size([4, 1]))",
-        "Both hold 4 numbers.",
+        "Both contain 4 values.",
         ["same count"],
     ),
     (
         "Expected more than 1 value per channel when training, got input size torch.Size([1, 32])",
-        "The norm gets [1, 32]",
+        "The input is [1, 32]: a single value per channel",
         [],
     ),
     (
         "Given input size: (16x4x4). Calculated output size: (16x0x0). Output size is too small",
-        "A map of 4 x 4 would become one of 0 x 0.",
+        "A feature map of 4 x 4 would become 0 x 0.",
         [],
     ),
     (
         "conv2d(): argument 'input' (position 1) must be Tensor, not tuple",
-        "conv2d() got a tuple where a tensor should be.",
+        "conv2d() received a tuple where it expects a tensor.",
         ["a tuple"],
     ),
     (
         "relu(): argument 'input' (position 1) must be Tensor, not Conv2d",
-        "relu() got a Conv2d where a tensor should be.",
+        "relu() received a Conv2d where it expects a tensor.",
         ["a layer"],
     ),
     (
         "'MaxPool2d' object has no attribute 'size'",
-        "should have had `size` is a MaxPool2d.",
+        "The object without `size` is a MaxPool2d.",
         ["a layer"],
     ),
-    ("'Sequential' object has no attribute 'fc'", "should have had `fc` is a Sequential.", []),
+    ("'Sequential' object has no attribute 'fc'", "The object without `fc` is a Sequential.", []),
     (
         "'NoneType' object is not callable",
-        "A NoneType was used as if it were callable.",
+        "uses a NoneType as if it were callable.",
         ["a NoneType not callable"],
     ),
     (
         "conv2d() received an invalid combination of arguments - got (list, Parameter, Parameter)",
-        "conv2d() got a list",
+        "conv2d() received a list",
         ["a list"],
     ),
     (
-        "[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; expected version 0",
-        "The tensor of shape [4, 8] that Relu gave was changed 1 time(s)",
+        "[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; "
+        "expected version 0",
+        "The tensor of shape [4, 8] that Relu returned was changed in place 1 time(s)",
         [],
     ),
 ]
 
 
 @pytest.mark.parametrize(("message", "sentence", "named"), SAID)
-def test_the_figures_become_a_sentence(message: str, sentence: str, named: list[str]) -> None:
+def test_a_message_becomes_a_sentence_and_tags(
+    message: str, sentence: str, named: list[str]
+) -> None:
     said = " ".join(fact.sentence for fact in facts(message))
     assert sentence in said
     assert tags(message) == named
@@ -229,7 +240,7 @@ def test_the_figures_become_a_sentence(message: str, sentence: str, named: list[
         "conv2d() received an invalid combination of arguments - got (Tensor, Parameter, None)",
     ],
 )
-def test_without_figures_nothing_is_said(message: str) -> None:
+def test_a_message_without_numbers_has_no_facts(message: str) -> None:
     assert facts(message) == []
 
 
@@ -247,5 +258,5 @@ def test_without_figures_nothing_is_said(message: str) -> None:
         "size of tensor a (-0) must match the size of tensor b (0) at non-singleton dimension -1",
     ],
 )
-def test_senseless_figures_do_no_harm(message: str) -> None:
+def test_impossible_numbers_raise_nothing(message: str) -> None:
     assert all(fact.sentence for fact in facts(message))

@@ -1,7 +1,7 @@
-"""Read the figures of one family of messages: a match in, a sentence and tags out.
+"""Interpret the shapes and sizes in a message: one function per family of messages.
 
-Only what is sure is stated as a fact; what is likely is worded so. Tags name relations of the
-figures that tell mistakes apart.
+What is certain is stated as a fact, what is likely begins with "possibly". A tag names a relation
+between the numbers that separates one mistake from another.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 
 from msgspec import Struct
 
-COLOURS = {1, 3, 4}  # channels of grey pictures, colour ones, and those with transparency
-WHITE = 255  # of a picture with a byte per pixel
+COLOURS = {1, 3, 4}  # channels of grayscale, color and transparent images
+WHITE = 255  # the value of white in an image with a byte per pixel
 
 
 class Fact(Struct, frozen=True):
-    """Read what one figure of a message says. `tags` name relations that tell mistakes apart."""
+    """What the numbers of a message mean; `tags` separate mistakes with the same message."""
 
     sentence: str
     tags: tuple[str, ...] = ()
 
 
 def numbers(text: str) -> list[int]:
-    """Return the whole numbers in a text, each of twelve digits at most."""
+    """Return the integers in a text, each of at most twelve digits."""
     return [int(number) for number in re.findall(r"-?\d{1,12}", text)]
 
 
@@ -35,11 +35,11 @@ def shown(shape: list[int]) -> str:
 def linear(match: re.Match[str]) -> Fact:
     """Read a Linear's input and weight."""
     rows, arriving, expected, _ = map(int, match.groups())
-    sentence = f"Linear expects {expected} features; what arrives has {arriving}, in {rows} rows."
+    sentence = f"Linear expects {expected} features; its input has {arriving}, in {rows} rows."
     if 1 < arriving * expected < rows and rows % (arriving * expected) == 0:
         more = (
-            f" {rows} is a multiple of {expected} x {arriving}: possibly these are maps of "
-            f"{expected} channels that nothing pooled or flattened."
+            f" {rows} is a multiple of {expected} x {arriving}: possibly these are feature "
+            f"maps of {expected} channels that were not pooled and flattened."
         )
         return Fact(sentence + more, ("no pooling",))
     each = arriving // expected if expected > 0 and arriving % expected == 0 else 0
@@ -58,7 +58,7 @@ def linear(match: re.Match[str]) -> Fact:
 
 
 def _parts(rows: int, arriving: int, parts: int) -> tuple[str, str]:
-    """Return what is likely where each sample arrives as `parts` rows, or seems to, and a tag."""
+    """Return the likely reason why each sample arrives as `parts` rows, and its tag."""
     expected = parts * arriving
     product = f"{expected} = {parts} x {arriving}, and {parts} divides {rows}"
     if rows % arriving == 0:
@@ -71,10 +71,10 @@ def _parts(rows: int, arriving: int, parts: int) -> tuple[str, str]:
         side = math.isqrt(parts)
         more = (
             f" {expected} = {parts} x {arriving}: possibly the images have sides {side} times "
-            "shorter than the layer was made for."
+            "shorter than the layer was built for."
         )
         return more, "other features"
-    more = f" {product}: possibly {parts} parts of one sample came as rows of their own."
+    more = f" {product}: possibly each sample arrives as {parts} separate rows."
     return more, "parts as rows"
 
 
@@ -86,33 +86,33 @@ def conv(match: re.Match[str]) -> Fact:
         int(match[3]),
         int(match[4]),
     )
-    sentence = f"The layer takes {expected} channels; what arrives, {shown(shape)}, has {got}."
+    sentence = f"The layer expects {expected} channels; its input, {shown(shape)}, has {got}."
     if parts > 1:
-        return Fact(f"{sentence} It cuts them into {parts} groups.", ("groups",))
+        return Fact(f"{sentence} It splits them into {parts} groups.", ("groups",))
     square = shape[1:2] == shape[2:3] or expected in COLOURS
     if got != expected and shape[-1:] == [expected] and square:
-        more = f" {expected} stands last in it: possibly the channels are in the last dimension."
+        more = f" {expected} is the last size: possibly the channels are in the last dimension."
         return Fact(sentence + more, ("channels last",))
     if got == 1 and shape[:1] == [expected]:
         return Fact(
-            f"{sentence} {expected} stands first: possibly batch and channels changed "
-            "places, or the images are grey.",
+            f"{sentence} {expected} is the first size: possibly batch and channels are swapped, "
+            "or the images are grayscale.",
             ("grey",),
         )
     sort = "grey" if got == 1 else "alpha" if (got, expected) == (4, 3) else None
     words = {
-        "grey": " One channel is what a grey image has.",
-        "alpha": " Four channels are what a picture with transparency has.",
+        "grey": " A grayscale image has one channel.",
+        "alpha": " An image with transparency has four channels.",
     }
     return Fact(sentence + words.get(sort or "", ""), (sort or "other channels",))
 
 
 def elementwise(match: re.Match[str]) -> Fact:
-    """Read two operands of an operator."""
+    """Read the sizes of two operands."""
     a, b, dimension = map(int, match.groups())
     what = {0: "the batch, usually", 1: "the channels, in a batch of images"}
     where = what.get(dimension, "height or width, in a batch of images")
-    sentence = f"In dimension {dimension} ({where}) one tensor has {a} entries and the other {b}."
+    sentence = f"In dimension {dimension} ({where}), one tensor has size {a} and the other {b}."
     sort = {0: "in the batch", 1: "in the channels"}.get(dimension, "in the map")
     if dimension == 0 and {a, b} <= COLOURS:
         sort = "in the colours"
@@ -126,15 +126,15 @@ def _difference(a: int, b: int) -> str:
 
 
 def cat(match: re.Match[str]) -> Fact:
-    """Read two tensors to be joined."""
+    """Read the sizes of two tensors to concatenate."""
     along, first, second = map(int, match.groups())
     far = abs(first - second)
-    sentence = f"One tensor has {first} entries where another has {second}: {far} apart."
+    sentence = f"One tensor has size {first} where another has {second}, a difference of {far}."
     return Fact(sentence, ("joined" if along else "stacked", _difference(first, second)))
 
 
 def stack(match: re.Match[str]) -> Fact:
-    """Read two samples of a batch."""
+    """Read the shapes of two samples in a batch."""
     one, at, other, then = (numbers(match[1]), match[2], numbers(match[3]), match[4])
     sentence = f"Entry {at} has shape {shown(one)}, entry {then} has {shown(other)}."
     if len(one) != len(other):
@@ -151,84 +151,87 @@ def stack(match: re.Match[str]) -> Fact:
         if image and 0 in places
         else "sides differ"
     )
-    where = " and ".join(str(index + 1) for index in places)
-    return Fact(f"{sentence} They differ in number {where}.", (tag,))
+    where = " and ".join(map(str, places))
+    return Fact(f"{sentence} They differ in dimension {where}.", (tag,))
 
 
 def parameter(match: re.Match[str]) -> Fact:
-    """Read a parameter in a file and in a network."""
+    """Read a parameter's shape in a checkpoint and in a network."""
     name, saved, here = match[1], numbers(match[2]), numbers(match[3])
-    return Fact(f"{name} has shape {shown(saved)} in the file and {shown(here)} in the network.")
+    return Fact(
+        f"{name} has shape {shown(saved)} in the checkpoint and {shown(here)} in the network."
+    )
 
 
 def keys(match: re.Match[str]) -> Fact | None:
-    """Read the names in a state and in a network."""
+    """Read the missing and unexpected keys of a state_dict."""
     missing, unexpected = (re.findall(r'"([^"]{1,200})"', part)[:1_000] for part in match.groups())
     if not missing or not unexpected:
         return None
     for prefix in ("module.", "_orig_mod.", "model."):
         if all(name.startswith(prefix) for name in unexpected):
             return Fact(
-                f"Every unexpected name begins with `{prefix}`, and so do none or not all "
-                "of the missing ones.",
+                f"Every unexpected key begins with `{prefix}`; not all of the missing keys do.",
                 ("prefix",),
             )
     return Fact(
-        f"{len(missing)} names are missing, {len(unexpected)} are unexpected.", ("other names",)
+        f"{len(missing)} keys are missing, {len(unexpected)} are unexpected.", ("other names",)
     )
 
 
 def batches(match: re.Match[str]) -> Fact:
-    """Read outputs and labels."""
+    """Read the batch sizes of outputs and labels."""
     outputs, labels = int(match[1]), int(match[2])
-    sentence = f"The network gives {outputs} rows, and there are {labels} labels."
+    sentence = f"The network returns {outputs} rows, and there are {labels} labels."
     if labels and outputs > labels and outputs % labels == 0:
         each = outputs // labels
-        more = f" {outputs} = {labels} x {each}: possibly each image was cut into {each} rows."
+        more = f" {outputs} = {labels} x {each}: possibly each image became {each} rows."
         return Fact(sentence + more, ("rows too many",))
     if outputs and labels > outputs and labels % outputs == 0:
         each = labels // outputs
-        more = f" {labels} = {outputs} x {each}: possibly the labels were one-hot, and flattened."
+        more = (
+            f" {labels} = {outputs} x {each}: possibly the labels are one-hot and were flattened."
+        )
         return Fact(sentence + more, ("labels too many",))
     return Fact(sentence, ("other batches",))
 
 
 def target(match: re.Match[str]) -> Fact:
-    """Read a label."""
+    """Read a label that is out of range."""
     label = int(match[1])
     if label < 0:
-        return Fact(f"There is a label {label}, and labels count from 0.", ("negative",))
+        return Fact(f"There is a label {label}, but labels count from 0.", ("negative",))
     sentence = (
         f"There is a label {label}, and labels count from 0: "
-        f"the network has {label} outputs or fewer."
+        f"the network has at most {label} outputs."
     )
     return Fact(sentence, ("white" if label == WHITE else "a class",))
 
 
 def view(match: re.Match[str]) -> Fact:
-    """Read a view and what it should hold."""
+    """Read the sizes of a view and of its tensor."""
     asked, values = numbers(match[1]), int(match[2])
     known = math.prod(number for number in asked if number >= 0)
     if -1 in asked:
-        return Fact(f"{values} values cannot be cut into rows of {known}.", ("open view",))
+        return Fact(f"{values} values cannot be split into rows of {known}.", ("open view",))
     sentence = f"The view asks for {known} values; there are {values}."
     rest = math.prod(asked[1:])
     if rest and values % rest == 0:
-        more = f" They would fill {values // rest} rows of {rest}, not {asked[0]}."
+        more = f" They fill {values // rest} rows of {rest}, not {asked[0]}."
         return Fact(sentence + more, ("other batch",))
     return Fact(sentence, ("other view",))
 
 
 def norm(match: re.Match[str]) -> Fact:
-    """Read a norm's channels."""
+    """Read the channels of a normalization layer."""
     arriving, made = int(match[1]), int(match[2])
-    return Fact(f"The norm was made for {made} channels; what arrives has {arriving}.")
+    return Fact(f"The normalization layer has {made} channels; its input has {arriving}.")
 
 
 def dimensions(match: re.Match[str]) -> Fact:
-    """Read a layer's input."""
+    """Read the shape of a layer's input."""
     shape = numbers(match[1])
-    sentence = f"What arrives has {len(shape)} dimensions: {shown(shape)}."
+    sentence = f"The input has {len(shape)} dimensions: {shown(shape)}."
     if len(shape) == 5:  # noqa: PLR2004  (a batch of volumes, or of batches)
         colours = shape[2] in {1, 3} and shape[1] not in {1, 3}
         sort = "a one" if 1 in shape[:2] else "colours third" if colours else "a volume"
@@ -239,25 +242,27 @@ def dimensions(match: re.Match[str]) -> Fact:
 def targets(match: re.Match[str]) -> Fact:
     """Read the shapes of targets and outputs."""
     labels, outputs = numbers(match[1]), numbers(match[2])
-    sentence = f"The network gives {shown(outputs)}, the targets are {shown(labels)}."
+    sentence = f"The network returns {shown(outputs)}, the targets are {shown(labels)}."
     if math.prod(labels) == math.prod(outputs):
-        return Fact(f"{sentence} Both hold {math.prod(labels)} numbers.", ("same count",))
+        return Fact(f"{sentence} Both contain {math.prod(labels)} values.", ("same count",))
     return Fact(sentence, ("other count",))
 
 
 def single(match: re.Match[str]) -> Fact:
-    """Read an input of one value per channel."""
+    """Read the shape of an input with one value per channel."""
     shape = numbers(match[1])
-    return Fact(f"The norm gets {shown(shape)}: a single number per channel to take the mean of.")
+    return Fact(f"The input is {shown(shape)}: a single value per channel, which has no variance.")
 
 
 def pooled(match: re.Match[str]) -> Fact | None:
-    """Read a map before and after pooling."""
+    """Read the size of a feature map before and after pooling."""
     before, after = (" x ".join(map(str, numbers(size)[1:])) for size in match.groups())
-    return Fact(f"A map of {before} would become one of {after}.") if before and after else None
+    return Fact(f"A feature map of {before} would become {after}.") if before and after else None
 
 
 def kernel(match: re.Match[str]) -> Fact:
-    """Read a window and its map."""
+    """Read the sizes of a kernel and of its input."""
     padded, kernel = match[1].strip(), match[2].strip()
-    return Fact(f"A window of {kernel} does not fit into a map of {padded}, padding included.")
+    return Fact(
+        f"A kernel of {kernel} does not fit into a feature map of {padded} (including padding)."
+    )

@@ -1,11 +1,11 @@
-"""The reader's own numbers: what the figures of a message say, by the families of messages."""
+"""Interpret the numbers in a message, by families of messages: sentences and tags."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.explain import figures, kinds
+from broken_convnets.commands.explain import figures, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from broken_convnets.commands.explain.figures import Fact
 
 
-def facts(says: str) -> list[Fact]:
-    """Return what the figures of a message say; nothing where it is of no known family."""
+def facts(message: str) -> list[Fact]:
+    """Return what the numbers of a message mean; nothing for a message of no known family."""
     found = []
     for pattern, read in FAMILIES:
-        match = pattern.search(says)
+        match = pattern.search(message)
         fact = read(match) if match else None
         if fact is not None:
             found.append(fact)
     return found
 
 
-def tags(says: str) -> list[str]:
+def tags(message: str) -> list[str]:
     """Return the tags of all facts."""
-    return [tag for fact in facts(says) for tag in fact.tags]
+    return [tag for fact in facts(message) for tag in fact.tags]
 
 
 N = r"(-?\d{1,12})"
@@ -51,25 +51,25 @@ PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
     rf"(?:shape|size) '\[([-\d, x]+)\]' is invalid for input (?:of size|with) {N}": figures.view,
     rf"running_mean should contain {N} elements not {N}": figures.norm,
     rf"input (?:to conv\dd, but got input )?of size:? {LIST}": figures.dimensions,
-    r"Input type \(([^)]{1,40})\) and (?:weight|bias) type \(([^)]{1,40})\)": kinds.types,
+    r"Input type \(([^)]{1,40})\) and (?:weight|bias) type \(([^)]{1,40})\)": objects.types,
     r"(?:object of scalar type|object of type|expected scalar type|dtype,? but got|Found dtype|"
     rf"[Ee]xpected) {DTYPE} (?:tensor )?(?:but (?:found|got|expected)|and|\(got)"
-    rf"(?: scalar type| type)? {DTYPE}": kinds.two_types,
-    r"at least two devices, ([\w:]+),? and ([\w:]+)": kinds.devices,
+    rf"(?: scalar type| type)? {DTYPE}": objects.two_types,
+    r"at least two devices, ([\w:]+),? and ([\w:]+)": objects.devices,
     rf"[Tt]arget size \({SIZE}\).{{1,60}}input size \({SIZE}\)": figures.targets,
     r"more than 1 value per channel when training, got input size (?:torch\.Size\()?"
     rf"{LIST}": figures.single,
     r"Given input size: \(([\dx-]+)\)\. Calculated output size: \(([\dx-]+)\)": figures.pooled,
     r"padded input size per channel: \(([\dx ]+)\)\. Kernel size: \(([\dx ]+)\)": figures.kernel,
     r"(\w+\(\)) received an invalid combination of arguments - got "
-    r"\(([^)]{1,300})": kinds.given,
-    r"list of \[((?:Tensor[, ]*){1,64})\]": kinds.listed,
+    r"\(([^)]{1,300})": objects.given,
+    r"list of \[((?:Tensor[, ]*){1,64})\]": objects.listed,
     r"(\w+\(\)): argument '\w+' (?:\(position \d+\) )?must be Tensor, "
-    rf"not {DTYPE}": kinds.argument,
-    r"'([\w.]+)' object has no attribute '(\w+)'": kinds.attribute,
-    r"'([\w.]+)' object is not (callable|subscriptable|iterable)": kinds.misused,
-    r"(\w+)\(\) (?:takes|missing) .{1,40}positional arguments?": kinds.arguments,
+    rf"not {DTYPE}": objects.argument,
+    r"'([\w.]+)' object has no attribute '(\w+)'": objects.attribute,
+    r"'([\w.]+)' object is not (callable|subscriptable|iterable)": objects.misused,
+    r"(\w+)\(\) (?:takes|missing) .{1,40}positional arguments?": objects.arguments,
     rf"Tensor {LIST}\], which is output \d+ of (\w+), is at version {N}; expected "
-    rf"version {N}": kinds.overwritten,
+    rf"version {N}": objects.overwritten,
 }
 FAMILIES = [(re.compile(pattern, re.DOTALL), read) for pattern, read in PATTERNS.items()]

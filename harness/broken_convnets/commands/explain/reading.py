@@ -1,7 +1,7 @@
-"""What a pasted text says: candidates for the failure's message, and where it came up.
+"""Find the error message in a pasted text, and where it was raised.
 
-The text may be a bare message, a traceback of Python, IPython or pytest, a log, or the question
-that somebody wrote around one of them.
+The text may be a bare message, a traceback of Python, IPython or pytest, a log, or a question
+that quotes one of them.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-LIMIT = 200_000  # characters that are looked at, from the end
+LIMIT = 200_000  # characters that are read, from the end
 LINES = 5_000  # of them, from the end
 WIDTH = 2_000  # characters of a line
 PROSE_LINES = 200  # that are tried as messages, from the end
 CANDIDATES = 400  # messages at most, the last ones first
 LENGTH = 2_000  # of one message
 CONTINUATION = 16  # lines of one message
-# How far a line is trusted to be the message, by the way in which it was found.
+# How likely a line is the message, by the way in which it was found.
 NAMED, INLINE, BEGINNING, PROSE = 1.0, 0.98, 0.97, 0.95
 
 _NOISE = [
     re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"),  # colours
-    re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),  # what no terminal should get
+    re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),  # control characters
     re.compile(r"^E {3,}"),  # pytest
     re.compile(r"^\s*\((?:\w+ )?pid=\d+[^)]*\)\s*"),  # ray
     re.compile(r"^\s*\[?(?:default|rank)_?\d+\]?:\s?"),  # torchrun
@@ -64,7 +64,7 @@ _CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(|\.([A-Za-z_]\w*)")
 
 
 class Candidate(Struct, frozen=True):
-    """A message that the text may be about; `trust` is at most 1."""
+    """A line that may be the error message; `trust` is at most 1."""
 
     raises: str  # empty where no class was named
     message: str
@@ -72,7 +72,7 @@ class Candidate(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True):
-    """All that was found. `places` are names of torch's files, functions and calls."""
+    """The candidates, and `places`: names of torch's files, functions and calls."""
 
     candidates: list[Candidate]
     places: frozenset[str]
@@ -118,11 +118,11 @@ def tail(stream: BinaryIO) -> str:
 
 
 def read(text: str) -> Reading:
-    """Read a pasted text; only its last LIMIT characters are looked at."""
+    """Read a pasted text; only its last LIMIT characters count."""
     lines = [_clean(line[:WIDTH]) for line in text[-LIMIT:].splitlines()[-LINES:]]
     asserted = _asserted(lines)
     candidates = [*_named(lines), *_inline(lines)]
-    if asserted:  # the exception says only that there was one
+    if asserted:  # the exception after a CUDA assertion only says that one failed
         candidates = [*asserted, *(structs.replace(item, trust=PROSE) for item in candidates)]
     if not candidates:
         candidates = _prose(lines)
@@ -138,26 +138,26 @@ def _clean(line: str) -> str:
 def _named(lines: list[str]) -> list[Candidate]:
     """Return the messages of lines that begin with an exception's class, the last one first.
 
-    A message may go on in the lines below, and prose may follow it there: all is tried.
+    The lines below may continue the message or be prose, so both readings are candidates.
     """
     found = []
     for index, line in enumerate(lines):
-        raises, says = split(line)
-        if not raises or says[:1] == "(":  # a call in source text
+        raises, message = split(line)
+        if not raises or message[:1] == "(":  # a call in source code
             continue
         found += [
-            Candidate(raises, "\n".join([says, *more]).strip()[:LENGTH], NAMED)
+            Candidate(raises, "\n".join([message, *more]).strip()[:LENGTH], NAMED)
             for more in (
                 _continued(lines[index + 1 : index + 1 + CONTINUATION], blank=blank)
                 for blank in (True, False)
             )
         ]
-        found.append(Candidate(raises, says[:LENGTH], BEGINNING))
+        found.append(Candidate(raises, message[:LENGTH], BEGINNING))
     return found[::-1]
 
 
 def _continued(lines: list[str], *, blank: bool) -> list[str]:
-    """Return the lines that may go on with a message, over blank ones or up to the first."""
+    """Return the lines that may continue a message; `blank` lines may be part of it."""
     more = []
     for line in lines:
         if _END.search(line) or split(line)[0] or not (line.strip() or blank):
@@ -167,39 +167,39 @@ def _continued(lines: list[str], *, blank: bool) -> list[str]:
 
 
 def _inline(lines: list[str]) -> list[Candidate]:
-    """Return what follows a class that is named within a line, up to the closing quote."""
+    """Return the messages after a class in the middle of a line, up to the closing quote."""
     found = []
     for line in lines:
         match = _INLINE.search(line)
         if match is None or split(line)[0]:
             continue
-        says = match["rest"].lstrip(": ")
+        message = match["rest"].lstrip(": ")
         if quote := match["quote"]:
-            says = says.partition(_CLOSING.get(quote, quote))[0]
-        found.append(Candidate(match["raises"], says[:LENGTH], INLINE))
+            message = message.partition(_CLOSING.get(quote, quote))[0]
+        found.append(Candidate(match["raises"], message[:LENGTH], INLINE))
     return found[::-1]
 
 
 def _asserted(lines: list[str]) -> list[Candidate]:
-    """Return the lines in which a kernel says what it has refused."""
-    told = [line for line in lines if "Assertion" in line and not split(line)[0]]
-    return [Candidate("", line[:LENGTH], NAMED) for line in told[-1:]]
+    """Return the last line that a failed assertion of a CUDA kernel printed."""
+    found = [line for line in lines if "Assertion" in line and not split(line)[0]]
+    return [Candidate("", line[:LENGTH], NAMED) for line in found[-1:]]
 
 
 def _prose(lines: list[str]) -> list[Candidate]:
-    """Return lines, pairs of lines and their parts: no class of exception was named."""
-    told = [line.strip() for line in _said(lines) if line.strip()][-PROSE_LINES:]
-    pairs = [f"{one} {two}" for one, two in pairwise(told)]
-    parts = [line[match.end() :] for line in told for match in re.finditer(r"[:\"`>]\s*", line)]
+    """Return lines, pairs of lines and parts of lines, for a text without an exception's class."""
+    found = [line.strip() for line in _without_frames(lines) if line.strip()][-PROSE_LINES:]
+    pairs = [f"{one} {two}" for one, two in pairwise(found)]
+    parts = [line[match.end() :] for line in found for match in re.finditer(r"[:\"`>]\s*", line)]
     return [
         Candidate("", text[:LENGTH], PROSE)
-        for text in (*told, *pairs, *parts[:PROSE_LINES])
+        for text in (*found, *pairs, *parts[:PROSE_LINES])
         if text
     ]
 
 
-def _said(lines: list[str]) -> Iterator[str]:
-    """Yield all lines but a traceback's frames with the source text below: programs wrote those."""
+def _without_frames(lines: list[str]) -> Iterator[str]:
+    """Yield all lines except a traceback's frames and the source text below them."""
     depth = math.inf
     for line in lines:
         indent = len(line) - len(line.lstrip())
@@ -211,7 +211,7 @@ def _said(lines: list[str]) -> Iterator[str]:
 
 
 def _places(lines: list[str]) -> frozenset[str]:
-    """Return where it came up: torch's files and functions, and what the failing line calls."""
+    """Return torch's files and functions in the traceback, and the calls in the failing line."""
     places: set[str] = set()
     calls: set[str] = set()
     for index, line in enumerate(lines):
@@ -230,5 +230,5 @@ def _places(lines: list[str]) -> frozenset[str]:
 
 
 def called(source: str) -> set[str]:
-    """Return the names that a line of source text calls or looks up."""
+    """Return the names that a line of source text calls, and the attributes that it reads."""
     return {name for pair in _CALLED.findall(source) for name in pair if name}

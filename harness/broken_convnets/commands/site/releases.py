@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def context(baselines: list[Baseline], names: Iterable[str]) -> dict[str, Any]:
-    """Return the template's variables for `baselines`, the newest first, and the entries `names`."""
+    """Return the template's variables; the baselines come newest first."""
     reference: dict[str, Baseline] = {}
     for baseline in baselines:
         reference.setdefault(baseline.device, baseline)

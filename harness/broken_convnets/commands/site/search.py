@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from broken_convnets.commands.explain import figures, index, kinds, numbers, ranking, reading
+from broken_convnets.commands.explain import (
+    figures,
+    index,
+    numbers,
+    objects,
+    ranking,
+    reading,
+)
 from broken_convnets.commands.site import entries
 from broken_convnets.commands.site.patterns import javascript
 from broken_convnets.corpus import wording
@@ -81,7 +88,7 @@ def _patterns() -> dict[str, Any]:
         "shape": javascript(index.SHAPE),
         "word": javascript(index.WORD),
         "ours": javascript(ranking.OURS),
-        "layer": javascript(kinds.LAYER),
+        "layer": javascript(objects.LAYER),
     }
 
 
@@ -104,10 +111,10 @@ def _limits() -> dict[str, Any]:
         "beginning": reading.BEGINNING,
         "prose": reading.PROSE,
         "digits": ranking.DIGITS,
-        "stand_ins": sorted(kinds.STAND_INS),
-        "tensors": sorted(kinds.TENSORS),
-        "methods": sorted(kinds.METHODS),
+        "stand_ins": sorted(objects.STAND_INS),
+        "tensors": sorted(objects.TENSORS),
+        "methods": sorted(objects.METHODS),
         "colours": sorted(figures.COLOURS),
         "white": figures.WHITE,
-        "pair": kinds.PAIR,
+        "pair": objects.PAIR,
     }

@@ -1,4 +1,4 @@
-"""Read what one family of messages says of types, devices and calls: a match in, a fact out."""
+"""Interpret the types, devices and calls in a message: one function per family of messages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from broken_convnets.commands.explain.figures import Fact, numbers, shown
 from broken_convnets.corpus.wording import TYPES
 
-# What comes where a tensor should.
+# Types that are passed where a tensor is expected.
 STAND_INS = {"NoneType", "tuple", "list", "ndarray", "Image", "builtin_function_or_method"}
-# A layer does where nobody has called it. `TENSORS` are attributes that no layer has.
+# A layer, which the program did not call. `TENSORS` are attributes that no layer has.
 LAYER = re.compile(
     "Conv|Linear|Pool|Norm|ReLU|ELU|Sigmoid|Tanh|Softmax|Dropout|Sequential|Flatten|Upsample|Loss$"
 )
@@ -39,7 +39,7 @@ PAIR = 2  # images and labels
 
 
 def types(match: re.Match[str]) -> Fact:
-    """Read the types of an input and of a layer's parameters."""
+    """Read the dtypes or devices of an input and of a layer's parameters."""
     given, kept = match[1], match[2]
     if ("cuda" in given) != ("cuda" in kept):
         places = ["on the GPU" if "cuda" in name else "on the CPU" for name in (given, kept)]
@@ -50,13 +50,13 @@ def types(match: re.Match[str]) -> Fact:
 
 
 def two_types(match: re.Match[str]) -> Fact | None:
-    """Read two types of number."""
+    """Read two dtypes."""
     pair = _pair(match[1], match[2])
-    return Fact(f"Two types meet: {match[1]} and {match[2]}.", pair) if pair else None
+    return Fact(f"Two dtypes are mixed: {match[1]} and {match[2]}.", pair) if pair else None
 
 
 def _pair(one: str, other: str) -> tuple[str, ...]:
-    """Return both types of number in one spelling and one order; nothing if they are none."""
+    """Return both dtypes in one spelling and order; nothing if one is not a dtype."""
     names = [TYPES.get(name.rpartition(".")[2].rpartition(":")[2].lower()) for name in (one, other)]
     known = sorted(name for name in names if name)
     return (" with ".join(known),) if len(known) == len(names) else ()
@@ -68,7 +68,7 @@ def devices(match: re.Match[str]) -> Fact:
 
 
 def given(match: re.Match[str]) -> Fact | None:
-    """Read the types that a call was given."""
+    """Read the types of a call's arguments."""
     first = match[2].partition(",")[0].strip()
     if first in {"Tensor", "Parameter"}:
         return None
@@ -76,9 +76,9 @@ def given(match: re.Match[str]) -> Fact | None:
 
 
 def listed(match: re.Match[str]) -> Fact:
-    """Read a list of tensors."""
+    """Read a list of tensors in place of a tensor."""
     held = match[1].count("Tensor")
-    return Fact(f"The list holds {held} tensors.", ("a pair" if held == PAIR else "a row",))
+    return Fact(f"The list contains {held} tensors.", ("a pair" if held == PAIR else "a row",))
 
 
 def argument(match: re.Match[str]) -> Fact:
@@ -89,13 +89,13 @@ def argument(match: re.Match[str]) -> Fact:
 def _typed(call: str, kind: str) -> Fact:
     name = kind.rpartition(".")[2]
     tag = "a layer" if LAYER.search(name) else f"a {name}"
-    return Fact(f"{call} got a {name} where a tensor should be.", (tag,))
+    return Fact(f"{call} received a {name} where it expects a tensor.", (tag,))
 
 
 def attribute(match: re.Match[str]) -> Fact:
-    """Read what an attribute was missed on."""
+    """Read the object that lacks an attribute."""
     name, attribute = match[1].rpartition(".")[2], match[2]
-    sentence = f"What should have had `{attribute}` is a {name}."
+    sentence = f"The object without `{attribute}` is a {name}."
     if name in STAND_INS:
         return Fact(sentence, (f"a {name}",))
     if LAYER.search(name) and attribute in TENSORS:
@@ -104,24 +104,24 @@ def attribute(match: re.Match[str]) -> Fact:
 
 
 def misused(match: re.Match[str]) -> Fact:
-    """Read what was called, indexed or walked through and cannot be."""
+    """Read an object that cannot be called, indexed or iterated."""
     name, use = match[1].rpartition(".")[2], match[2]
-    return Fact(f"A {name} was used as if it were {use}.", (f"a {name} not {use}",))
+    return Fact(f"The program uses a {name} as if it were {use}.", (f"a {name} not {use}",))
 
 
 def arguments(match: re.Match[str]) -> Fact:
-    """Read a call with other arguments."""
+    """Read a call with the wrong arguments."""
     name = match[1] if match[1] in METHODS else "a function"
     return Fact(
-        f"{match[1]}() was called with other arguments than it takes.", (f"call of {name}",)
+        f"{match[1]}() was called with the wrong number of arguments.", (f"call of {name}",)
     )
 
 
 def overwritten(match: re.Match[str]) -> Fact:
-    """Read a tensor that backward still needed."""
+    """Read a tensor that backward needs and that was changed in place."""
     shape, maker = numbers(match[1]), match[2]
     times = int(match[3]) - int(match[4])
     return Fact(
-        f"The tensor of shape {shown(shape)} that {maker} gave was changed {times} "
-        "time(s) after it had been kept for backward."
+        f"The tensor of shape {shown(shape)} that {maker} returned was changed in place {times} "
+        "time(s) after it was saved for backward."
     )

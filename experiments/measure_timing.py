@@ -26,7 +26,7 @@ import msgspec
 from broken_convnets.commands.bench.compare import Bench, Effort, open_bench
 from broken_convnets.commands.bench.timing_job import TimedProgram
 from broken_convnets.commands.bench.verdict import CONFIDENCE, MARGIN, Speed, verdict_of
-from broken_convnets.commands.cost import command as cost
+from broken_convnets.commands.cost import counting
 from broken_convnets.commands.cost.baseline import difference_lines
 from broken_convnets.corpus import entries as corpora
 from broken_convnets.observe.facts import Cost
@@ -162,12 +162,12 @@ def counts(processes: int) -> dict[str, str]:
     upcast = source + "\n_f = Net.forward\nNet.forward = lambda self, *x: _f(self, *x).double()\n"
     with open_torch_runner(Limits(workers=2)) as runner:
         forks = [
-            cost.count(runner, {name: source}, "cpu").programs[name]
-            for _ in range(processes // cost.TWICE)
+            counting.count(runner, {name: source}, "cpu").programs[name]
+            for _ in range(processes // counting.PROCESSES)
         ]
-        changed = cost.count(runner, {"clone": clone, "upcast": upcast}, "cpu").programs
+        changed = counting.count(runner, {"clone": clone, "upcast": upcast}, "cpu").programs
     new = [count_in_new_interpreter(name) for _ in range(NEW_INTERPRETERS)]
-    equal = cost.TWICE * sum(each == forks[0] for each in forks)
+    equal = counting.PROCESSES * sum(each == forks[0] for each in forks)
     found = sum(bool(difference_lines(forks[0], each)) for each in changed.values())
     return {
         "counts equal in forked processes": f"{equal} of {processes}",

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.cost.baseline import difference_lines
-from broken_convnets.commands.cost.command import Counts, compare, count
+from broken_convnets.commands.cost.baseline import compare, difference_lines
+from broken_convnets.commands.cost.counting import Counts, count
 from broken_convnets.observe.facts import Cost, CostReport, RunRequest
 from broken_convnets.observe.runner import COUNT
 from broken_convnets.sandbox.job import Job
@@ -162,7 +162,7 @@ def test_a_program_that_came_or_went_is_a_difference(harness: Command) -> None:
     corpus_of(harness.root, {"shape/other": Pair()})
     done = harness("cost")
     assert done.code == 1
-    assert "shape/pair fixed\n  recorded, but no longer there" in done.out
+    assert "shape/pair fixed\n  recorded, but does not exist" in done.out
     assert "shape/other fixed\n  not recorded yet" in done.out
     assert harness("cost", "dtype").code == 0, "what was not asked for is not missed"
     assert harness("cost", "--update").code == 0

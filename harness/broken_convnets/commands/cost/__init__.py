@@ -1,1 +1,1 @@
-"""What forward passes ask of torch, in counts: read, compared with what is recorded, recorded."""
+"""Count the operators, FLOPs and bytes of forward passes, and compare with recorded counts."""

@@ -1,60 +1,47 @@
-"""The `cost` command: count every program's forward pass, and compare with what is recorded.
-
-`results/torch-<release>/cost/<device>.toml` holds the counts. They are the same on every
-run, so under the same release any difference is a change of the program.
-"""
+"""The `cost` command: count every forward pass, and compare with the recorded counts."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from broken_convnets.commands.cost.baseline import CostBook, difference_lines, read
+from broken_convnets.commands.cost import baseline
+from broken_convnets.commands.cost.counting import count, programs_to_count
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
-from broken_convnets.corpus.entries import Case, load
+from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.locations import results_to_read, results_to_write
-from broken_convnets.observe.facts import CostReport, RunRequest
-from broken_convnets.observe.runner import COUNT, open_torch_runner, runtime_of
-from broken_convnets.sandbox.job import Job, JobResult, Limits
+from broken_convnets.observe.runner import open_torch_runner, runtime_of
+from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.json_output import print_json
-from broken_convnets.util.progress import track
-from broken_convnets.util.toml_files import write_toml
 from broken_convnets.verdicts.collect import choose_devices
-from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from broken_convnets.corpus.entries import Corpus, Entry
-    from broken_convnets.observe.facts import Cost, RuntimeInfo
-    from broken_convnets.sandbox.runner import Runner
-
-TWICE = 2  # each program is counted in two processes, which must agree
+    from broken_convnets.commands.cost.baseline import Difference
+    from broken_convnets.commands.cost.counting import Counts
+    from broken_convnets.observe.facts import RuntimeInfo
 
 
 @dataclass(frozen=True)
-class Difference:
-    """What is not as recorded in one program: a line for each count, recorded and here."""
+class DeviceReport:
+    """The counts on one device, and how they differ from the baseline."""
 
-    program: str
-    lines: list[str]
-
-    def __str__(self) -> str:
-        """Return the name with the lines below it."""
-        return "\n  ".join([self.program, *self.lines])
+    counts: Counts
+    has_baseline: bool
+    differences: list[Difference]
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What one command counted on one device; `failed` says why a program has no counts."""
+class CostResults:
+    """The reports of all available devices; `missing` contains the reason for each other one."""
 
-    device: str
-    programs: dict[str, Cost]
-    failed: dict[str, str]
+    runtime: RuntimeInfo
+    missing: dict[str, str]
+    reports: list[DeviceReport] = field(default_factory=list)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -66,149 +53,75 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Count what the options ask for; return 1 where it is not as recorded.
+    """Count what the options ask for; return 1 if it differs from the baseline.
 
-    Raises UsageError where the options, the records or the environment do not allow it.
+    Raises UsageError if the options, the baseline or the environment do not allow it.
     """
     corpus = load(options.corpus)
-    sides = sides_to_count(corpus, corpus.select(options.ids))
+    known = set(programs_to_count(corpus, corpus.ids))
+    results = _count_all(programs_to_count(corpus, corpus.select(options.ids)), known, options)
+    if options.json:
+        print_json(_document(results))
+    else:
+        _print(results)
+    if options.update:
+        for report in results.reports:
+            print(
+                f"updated {_update(corpus.root, results.runtime, report.counts, known)}",
+                file=sys.stderr,
+            )
+        return int(any(report.counts.failed for report in results.reports))
+    return int(any(report.differences for report in results.reports))
+
+
+def _count_all(
+    sources: dict[str, str], known: set[str], options: argparse.Namespace
+) -> CostResults:
+    """Count the programs on each device, and compare; a partial run does not look for gone ones."""
     with terminal.console(stderr=True).status("loading torch"):
         opened = open_torch_runner(Limits(workers=options.workers))
     with opened as runner:
         runtime = runtime_of(runner)
         devices, missing = choose_devices(options.device, runtime)
-        counted = [count(runner, sides, device) for device in devices]
-    known = set(sides_to_count(corpus, corpus.ids))
-    results = results_to_read(corpus.root)
-    books = {device: read(_path(results, runtime, device)) for device in devices}
-    differences = {
-        item.device: compare(books[item.device], item, known if not options.ids else set())
-        for item in counted
-    }
-    if options.json:
-        document = _document(runtime, counted, differences, missing)
-        print_json(document)
-    else:
-        _print(runtime, counted, differences, books, missing)
-    if options.update:
-        for item in counted:
-            print(f"updated {update(corpus, runtime, item, known)}", file=sys.stderr)
-        return int(any(item.failed for item in counted))
-    return int(any(differences.values()))
+        results = CostResults(runtime, missing)
+        for device in devices:
+            path = baseline.path_of(results_to_read(options.corpus), runtime, device)
+            recorded = baseline.read(path)
+            counts = count(runner, sources, device)
+            found = baseline.compare(recorded, counts, set() if options.ids else known)
+            results.reports.append(DeviceReport(counts, recorded is not None, found))
+    return results
 
 
-def sides_to_count(corpus: Corpus, ids: list[str]) -> dict[str, str]:
-    """Return the source of each program that has a forward pass, by `<id> <side>`.
-
-    Those are the fixes, the controls, and the cases that raise nothing.
-    """
-    entries = {name: corpus.entries[name] for name in ids if name in corpus.entries}
-    return {
-        f"{name} {side}": source
-        for name, entry in entries.items()
-        for side, source in entry.programs().items()
-        if side == "fixed" or _is_silent(entry)
-    }
-
-
-def _is_silent(entry: Entry) -> bool:
-    return isinstance(entry, Case) and entry.spec.broken.stage is Stage.SILENT
-
-
-def count(runner: Runner, sides: dict[str, str], device: str) -> Counts:
-    """Count each program in two processes; what differs between them has no counts."""
-    names = [name for name in sides for _ in range(TWICE)]
-    jobs = [
-        Job(number, COUNT, RunRequest(sides[name], 0, device)) for number, name in enumerate(names)
-    ]
-    found: dict[str, list[JobResult[CostReport]]] = {name: [] for name in sides}
-    for ending in track(runner.run(jobs, CostReport), f"counting on {device}", len(jobs)):
-        found[names[ending.job]].append(ending)
-    counts = Counts(device, {}, {})
-    for name, endings in found.items():
-        costs = [ending.answer and ending.answer.cost for ending in endings]
-        if costs[0] and all(item == costs[0] for item in costs):
-            counts.programs[name] = costs[0]
-        else:
-            counts.failed[name] = _reason(endings)
-    return counts
-
-
-def _reason(endings: list[JobResult[CostReport]]) -> str:
-    for ending in endings:
-        if ending.answer is None:
-            return f"{ending.status}: {ending.detail}"
-        if ending.answer.raised:
-            raised = ending.answer.raised
-            return f"{raised.type}: {raised.message}".splitlines()[0]
-    return "two processes counted differently"
-
-
-def compare(book: CostBook | None, counts: Counts, known: set[str]) -> list[Difference]:
-    """Return where the counts are not as recorded; nothing is to compare without a book.
-
-    A program that is recorded, but is not among those `known`, is a difference where any
-    are: that is where the whole corpus was counted.
-    """
-    differences = [Difference(name, [reason]) for name, reason in counts.failed.items()]
-    if book is None:
-        return differences
-    for name, here in counts.programs.items():
-        lines = difference_lines(book.programs.get(name), here)
-        differences += [Difference(name, lines)] if lines else []
-    gone = sorted(book.programs.keys() - known) if known else []
-    return differences + [Difference(name, ["recorded, but no longer there"]) for name in gone]
-
-
-def _path(results: Path, runtime: RuntimeInfo, device: str) -> Path:
-    return results / f"torch-{runtime.torch}" / "cost" / f"{device}.toml"
-
-
-def update(corpus: Corpus, runtime: RuntimeInfo, counts: Counts, known: set[str]) -> Path:
-    """Record the counts beside those of programs that were not counted now; return where."""
-    path = _path(results_to_write(corpus.root), runtime, counts.device)
-    former = read(path)
-    programs = {**(former.programs if former else {}), **counts.programs}
-    kept = {name: programs[name] for name in sorted(programs) if name in known}
-    write_toml(path, CostBook(runtime.torch, counts.device, kept))
+def _update(root: Path, runtime: RuntimeInfo, counts: Counts, known: set[str]) -> Path:
+    """Record the counts, and return the file."""
+    path = baseline.path_of(results_to_write(root), runtime, counts.device)
+    baseline.update(path, runtime, counts, known)
     return path
 
 
-def _print(
-    runtime: RuntimeInfo,
-    counted: list[Counts],
-    differences: dict[str, list[Difference]],
-    books: dict[str, CostBook | None],
-    missing: dict[str, str],
-) -> None:
-    for item in counted:
-        for difference in differences[item.device]:
+def _print(results: CostResults) -> None:
+    for report in results.reports:
+        for difference in report.differences:
             print(difference)
-        against = f"{len(differences[item.device])} not as recorded"
-        if books[item.device] is None:
-            against = "nothing is recorded for this release: --update records them"
-        print(
-            f"{item.device}: programs counted: {len(item.programs)}, {against} "
-            f"(torch {runtime.torch})"
-        )
-    for device, reason in missing.items():
+        summary = f"{len(report.differences)} differences from the recorded counts"
+        if not report.has_baseline:
+            summary = "nothing is recorded for this release: pass --update to record it"
+        counted = f"programs counted: {len(report.counts.programs)}"
+        print(f"{report.counts.device}: {counted}, {summary} (torch {results.runtime.torch})")
+    for device, reason in results.missing.items():
         print(f"{device}: not tried ({reason})")
 
 
-def _document(
-    runtime: RuntimeInfo,
-    counted: list[Counts],
-    differences: dict[str, list[Difference]],
-    missing: dict[str, str],
-) -> dict[str, Any]:
+def _document(results: CostResults) -> dict[str, Any]:
     return {
-        "torch": runtime.torch,
-        "not_tried": missing,
+        "torch": results.runtime.torch,
+        "not_tried": results.missing,
         "devices": {
-            item.device: {
-                "programs": item.programs,
-                "differences": {found.program: found.lines for found in differences[item.device]},
+            report.counts.device: {
+                "programs": report.counts.programs,
+                "differences": {found.program: found.lines for found in report.differences},
             }
-            for item in counted
+            for report in results.reports
         },
     }

@@ -88,7 +88,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=[OWNER])
 def selfcheck(session: nox.Session) -> None:
     """Measure the overhead of the harness, and of a trace over the plain forward pass."""
-    _borrow(session, "experiments/measure_harness.py", *session.posargs)
+    _borrow(session, "-m", "experiments.measure_harness", *session.posargs)
     _borrow(session, "experiments/measure_trace.py")
 
 

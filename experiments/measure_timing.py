@@ -1,6 +1,6 @@
 """Measure how reliable the verdicts of `bench` are, and whether the counts of `cost` repeat.
 
-    python experiments/measure_timing.py --programs 20 --repeats 10 --counts 200
+    python -m experiments.measure_timing --programs 20 --repeats 10 --counts 200
 
 Compares programs with themselves (A/A, false alarms) and with versions that are 5 % slower, and
 applies the usual rule, a stored baseline with `--benchmark-compare-fail=median:5%`, to the same

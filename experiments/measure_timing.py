@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import random
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from broken_convnets.commands.bench.compare import Bench, Effort, open_bench
 from broken_convnets.commands.bench.timing_job import TimedProgram
-from broken_convnets.commands.bench.verdict import CONFIDENCE, MARGIN, Speed, verdict_of
+from broken_convnets.commands.bench.verdict import CONFIDENCE, MARGIN, Round, Speed, verdict_of
 from broken_convnets.commands.cost import counting
 from broken_convnets.commands.cost.baseline import difference_lines
 from broken_convnets.corpus import entries as corpora
@@ -93,10 +94,10 @@ def sources(count: int) -> list[str]:
     return [CORPUS.entries[name].programs()["fixed"] for name in chosen]
 
 
-def speed(bench: Bench, source: str, wait_ns: int, effort: Effort) -> Speed:
-    """Return the verdict on a program whose new version waits for `wait_ns` in each pass."""
+def rounds_of(bench: Bench, source: str, wait_ns: int, effort: Effort) -> list[list[Round]]:
+    """Compare a program with a version that waits for `wait_ns` in each forward pass."""
     old, new = (TimedProgram(source + WAIT.format(ns=ns)) for ns in (0, wait_ns))
-    return verdict_of(bench.compare(old, new, effort)).speed
+    return bench.compare(old, new, effort)
 
 
 def comparisons(options: argparse.Namespace) -> dict[str, Any]:
@@ -104,15 +105,17 @@ def comparisons(options: argparse.Namespace) -> dict[str, Any]:
     effort = Effort(options.processes, options.seconds)
     same: list[Speed] = []
     slower: list[Speed] = []
-    longest = 0.0
+    seconds = []
     with open_bench(sys.executable, sys.executable, "cpu") as bench:
         for number in range(options.repeats):
             for source in sources(options.programs):
                 start = time.monotonic()
-                same.append(speed(bench, source, 0, effort))
-                longest = max(longest, time.monotonic() - start)
+                rounds = rounds_of(bench, source, 0, effort)
+                same.append(verdict_of(rounds).speed)
+                seconds.append(time.monotonic() - start)
                 if number % SLOWER_EVERY == 0:
-                    slower.append(speed(bench, source, slowdown_ns(bench, source), effort))
+                    waiting = rounds_of(bench, source, slowdown_ns(rounds), effort)
+                    slower.append(verdict_of(waiting).speed)
             progress(number + 1, options.repeats, same, slower)
     return {
         "rule": f"margin {MARGIN:.1%}, confidence {CONFIDENCE:.0%}, {effort.processes} processes",
@@ -120,14 +123,14 @@ def comparisons(options: argparse.Namespace) -> dict[str, Any]:
         "A/A called faster (false alarms)": share(same, Speed.FASTER),
         "A/A called the same": share(same, Speed.SAME),
         f"{SLOWDOWN:.0%} slower, called slower": share(slower, Speed.SLOWER),
-        "seconds a comparison, at most": round(longest, 1),
+        "seconds a comparison, median": round(statistics.median(seconds), 1),
     }
 
 
-def slowdown_ns(bench: Bench, source: str) -> int:
+def slowdown_ns(rounds: list[list[Round]]) -> int:
     """Return SLOWDOWN of the time of a forward pass, in nanoseconds."""
-    old = TimedProgram(source + WAIT.format(ns=0))
-    return int(SLOWDOWN * bench.time_alone(old, Effort(1, 0.1)))
+    times = [each.old for process in rounds for each in process]
+    return int(SLOWDOWN * statistics.median(times))
 
 
 def share(verdicts: list[Speed], wanted: Speed) -> str:

@@ -77,13 +77,14 @@ def test_the_variants_share_a_process_under_one_interpreter() -> None:
     assert [[each.ratio for each in rounds] for rounds in found] == [[1.2, 1.2]] * 3
 
 
-def test_two_interpreters_time_short_processes_in_turn() -> None:
+def test_each_variant_has_a_process_under_two_interpreters() -> None:
     before, after = FakeRunner(), FakeRunner()
     old, new = TimedProgram(HEALTHY), TimedProgram(SLOW)
-    found = Bench(before, after, {}, {}).compare(old, new, Effort(3, 0.0))
+    found = Bench(before, after, {}, {}).compare(old, new, Effort(3, 9.0))
     assert [[each.ratio for each in rounds] for rounds in found] == [[1.2]] * 3
     assert [list(request.programs.values()) for request in before.requests] == [[old]] * 6
     assert [list(request.programs.values()) for request in after.requests] == [[new]] * 3
+    assert {request.seconds for request in before.requests + after.requests} == {1.0}
 
 
 @pytest.mark.parametrize(

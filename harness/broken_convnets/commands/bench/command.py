@@ -76,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=Effort.seconds,
         metavar="S",
-        help=f"time for each entry (default {Effort.seconds})",
+        help=f"processor time for each entry (default {Effort.seconds})",
     )
     parser.add_argument(
         "--margin",

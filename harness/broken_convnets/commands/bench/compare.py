@@ -2,16 +2,14 @@
 
 Each process times three variants in turn: the old program, the new one, and the control, which is
 the old program loaded a second time. Variants of two interpreters cannot share a process: each
-sample of theirs is then a short process of its own.
+variant is then timed in a short process of its own.
 """
 
 from __future__ import annotations
 
-import itertools
 import random
 import statistics
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 OLD, NEW, CONTROL = VARIANTS = ("old", "new", "control")
 LIMITS = Limits(seconds=60, wall_factor=2, memory_bytes=4 << 30, preload=PRELOAD)
-APART_SECONDS = 0.1  # of a process that times one variant
 
 
 class CannotTime(Exception):  # noqa: N818  (a fact about a program, which a report states)
@@ -47,10 +44,15 @@ class CannotTime(Exception):  # noqa: N818  (a fact about a program, which a rep
 
 @dataclass(frozen=True)
 class Effort:
-    """How many processes and seconds one comparison may use."""
+    """How many processes to pool, and how many seconds of processor time they share."""
 
-    processes: int = 5
-    seconds: float = 2.8  # with the verdict, about three
+    processes: int = 8
+    seconds: float = 2.4  # about three on the clock, if the machine is idle
+
+    @property
+    def share(self) -> float:
+        """The seconds of one process."""
+        return self.seconds / self.processes
 
 
 @dataclass(frozen=True)
@@ -66,39 +68,37 @@ class Bench:
         """Return the rounds of each process; raises CannotTime if a program fails in one."""
         programs = {OLD: old, NEW: new, CONTROL: old}
         if self.old_runner is self.new_runner:
-            return self._together(programs, effort)
-        return self._apart(programs, effort)
+            return [self._together(programs, effort, seed) for seed in range(effort.processes)]
+        return [[self._apart(programs, effort, seed)] for seed in range(effort.processes)]
 
     def time_alone(self, program: TimedProgram, effort: Effort) -> float:
         """Return the median over processes of the minimum time of a call, in nanoseconds.
 
         Raises CannotTime if the program fails.
         """
-        share = effort.seconds / effort.processes
-        requests = (TimingRequest({OLD: program}, share, n) for n in range(effort.processes))
-        return statistics.median(_minimum(self.old_runner, request) for request in requests)
+        minima = [
+            _minimum(self.old_runner, TimingRequest({OLD: program}, effort.share, seed))
+            for seed in range(effort.processes)
+        ]
+        return statistics.median(minima)
 
-    def _together(self, programs: dict[str, TimedProgram], effort: Effort) -> list[list[Round]]:
-        share = effort.seconds / effort.processes
-        requests = [TimingRequest(programs, share, number) for number in range(effort.processes)]
-        timings = [_rounds(self.old_runner, request) for request in requests]
-        return [[Round(**least) for least in rounds] for rounds in timings]
+    def _together(
+        self, programs: dict[str, TimedProgram], effort: Effort, seed: int
+    ) -> list[Round]:
+        """Return the rounds of one process that times all variants in turn."""
+        rounds = _rounds(self.old_runner, TimingRequest(programs, effort.share, seed))
+        return [Round(**minima) for minima in rounds]
 
-    def _apart(self, programs: dict[str, TimedProgram], effort: Effort) -> list[list[Round]]:
-        """Return one round for each set of three processes."""
+    def _apart(self, programs: dict[str, TimedProgram], effort: Effort, seed: int) -> Round:
+        """Return one round of three processes, one for each variant, in a random order."""
         runners = {OLD: self.old_runner, NEW: self.new_runner, CONTROL: self.old_runner}
-        generator = random.Random(0)  # noqa: S311  (an order, not a secret)
-        end = time.monotonic() + effort.seconds
-        found: list[list[Round]] = []
-        for seed in itertools.count():
-            if len(found) >= effort.processes and time.monotonic() >= end:
-                break
-            least = {}
-            for name in generator.sample(VARIANTS, len(VARIANTS)):
-                request = TimingRequest({name: programs[name]}, APART_SECONDS, seed)
-                least[name] = _minimum(runners[name], request)
-            found.append([Round(**least)])
-        return found
+        order = random.Random(seed).sample(VARIANTS, len(VARIANTS))  # noqa: S311  (not a secret)
+        share = effort.share / len(VARIANTS)
+        minima = {
+            name: _minimum(runners[name], TimingRequest({name: programs[name]}, share, seed))
+            for name in order
+        }
+        return Round(**minima)
 
 
 def _minimum(runner: Runner, request: TimingRequest) -> float:

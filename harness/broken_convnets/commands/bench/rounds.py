@@ -7,7 +7,6 @@ minimum is the most repeatable statistic.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.bench.clock import repeat_for
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 ROUND_NS = 40_000_000  # upper bound of a round, unless a single turn takes longer
 TURNS = 6  # forth and back, in a round of short calls
-LEAST_ROUNDS = 5  # however long they take
+LEAST_ROUNDS = 3  # however long they take
 WARM_UP_SECONDS = 0.02
 WARM_UP_CALLS = 3  # at least
 
@@ -30,7 +29,7 @@ def time_in_turn(
     calls: Mapping[str, Call],
     end: float,
     generator: random.Random,
-    now: Callable[[], float] = time.monotonic,
+    now: Callable[[], float],
 ) -> list[dict[str, float]]:
     """Return rounds, each with the minimum of each call in nanoseconds.
 
@@ -49,7 +48,7 @@ def time_in_turn(
     return rounds
 
 
-def warm_up(clock: Clock, call: Call, now: Callable[[], float] = time.monotonic) -> float:
+def warm_up(clock: Clock, call: Call, now: Callable[[], float]) -> float:
     """Call until WARM_UP_SECONDS have passed; return the shortest call in nanoseconds."""
     shortest, end, done = float("inf"), now() + WARM_UP_SECONDS, 0
     while done < WARM_UP_CALLS or now() < end:

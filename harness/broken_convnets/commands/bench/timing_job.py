@@ -31,7 +31,7 @@ class TimedProgram(Struct, frozen=True):
 
 
 class TimingRequest(Struct, frozen=True):
-    """Time `programs` in turn, in one process, in rounds that take about `seconds` in all.
+    """Time `programs` in turn, in one process, for about `seconds` of processor time.
 
     `seed` determines the order in which the programs are loaded, and called in turn.
     """

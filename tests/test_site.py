@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from html import unescape
 from typing import TYPE_CHECKING
@@ -15,11 +16,12 @@ from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.corpus.entries import Case, default_root, load
-from broken_convnets.verdicts.records import Baseline, Record, Side
+from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
 from broken_convnets.vocabulary import Verdict
 from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, put
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from broken_convnets.corpus.entries import Corpus
@@ -107,9 +109,46 @@ def test_a_download_contains_the_program(corpus: Corpus, read: dict[str, pages.R
         assert programs == list(entry.programs().values())
 
 
-def test_the_page_about_none_links_to_its_cases(read: dict[str, pages.Read]) -> None:
+def test_the_page_about_none_links_to_every_case_about_none(
+    corpus: Corpus, read: dict[str, pages.Read]
+) -> None:
     links = read["why-none.html"].links
-    assert {"none/missing_return.html", "batch/flexible_batch_size.html"} <= set(links)
+    about_none = {f"{name}.html" for name in corpus.entries if name.startswith("none/")}
+    about_none -= {f"{name}.html" for name, entry in corpus.entries.items() if entry.kind != "case"}
+    assert about_none <= set(links)
+    assert "batch/flexible_batch_size.html" in links
+
+
+def _messages_of_cases(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each case of the tables of messages with the messages that its row quotes."""
+    quoted: list[str] = []
+    for row in re.findall(r"^\| .*\.py\) \|$|^\| \|.*\.py\) \|$", text, flags=re.MULTILINE):
+        cell, _, case = (part.strip() for part in row.strip("|").split(" | "))
+        quoted = re.findall(r"`([^`]+)`", cell) or quoted
+        yield case[1:].partition("]")[0], quoted
+
+
+def _matches(quoted: str, message: str) -> bool:
+    return all(part.strip() in message for part in quoted.split("..."))
+
+
+def test_the_page_about_none_quotes_recorded_messages(corpus: Corpus) -> None:
+    tables = (corpus.root / "docs/why-none.md").read_text().partition("## What is not the cause")[0]
+    recorded = next(one for one in read_all(corpus.root / "results") if one.device == "cpu")
+    rows = list(_messages_of_cases(tables))
+    assert len(rows) > 15
+    for name, quoted in rows:
+        side = recorded.entries[name].broken
+        assert side is not None
+        assert any(_matches(one, side.message) for one in quoted), (name, quoted, side.message)
+
+
+def test_a_misquoted_message_is_found() -> None:
+    row = "| `must be Tensor, not NoneType` | why | [a/b](../cases/a/b.py) |"
+    ((name, (quoted,)),) = _messages_of_cases(row)
+    assert name == "a/b"
+    assert _matches(quoted, "it must be Tensor, not NoneType")
+    assert not _matches(quoted, "'NoneType' object is not callable")
 
 
 def _hostile(root: Path) -> Corpus:

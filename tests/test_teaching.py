@@ -1,4 +1,4 @@
-"""What the lesson plans say is so: names, levels, minutes, messages, and what learners are told."""
+"""The lesson plans are correct: names, levels, minutes, messages, and the reactions of `learn`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.learn.ordering import alias, ordered_cases
+from broken_convnets.commands.learn.render import KEYS
 from broken_convnets.commands.show.page import symptom_line
 from broken_convnets.corpus.diff import cause_lines
 from broken_convnets.corpus.entries import Case, default_root, load
@@ -36,7 +37,7 @@ MISSING, GROWING = "none/missing_return", "training/missing_zero_grad"
 BACKWARD = "        loss.backward()\n"
 LOOP = "    for epoch in range(3):\n"
 
-# The sentence of the page, the case, the change, and what the learner is told; "" where it passes.
+# Words of the page, the case, the change, and what the result names; "" if it is solved.
 TRIED = [
     (
         "`torch.zeros_like(x)` from the layer",
@@ -45,7 +46,7 @@ TRIED = [
         "every-parameter-learns",
     ),
     ("delete the line `x = self.attend(x)`", MISSING, [(CALL, "")], "every-parameter-learns"),
-    ("delete the layer as well", MISSING, [(CALL, ""), (LAYER, "")], "layers-take-part"),
+    ("delete the layer as well", MISSING, [(CALL, ""), (LAYER, "")], "required-layers-used"),
     ("wrap the failing line in `try`", MISSING, [(FLATTEN, TRY)], "every-parameter-learns"),
     (
         "write `self.conv2(x[0])`",
@@ -112,7 +113,7 @@ TRIED = [
         "infers-in-eval-mode",
     ),
     (
-        "take `F.nll_loss`",
+        "use `F.nll_loss`",
         "loss/softmax_before_cross_entropy",
         [("F.cross_entropy(", "F.nll_loss(")],
         "one-batch-can-be-learned",
@@ -137,23 +138,25 @@ def _case(name: str) -> Case:
     return entry
 
 
-@pytest.mark.parametrize(("sentence", "name", "changes", "told"), TRIED, ids=lambda v: str(v)[:40])
-def test_what_learners_try_is_answered_as_the_page_says(
-    sentence: str, name: str, changes: list[tuple[str, str]], told: str, grader: Grader
+@pytest.mark.parametrize(
+    ("sentence", "name", "changes", "expected"), TRIED, ids=lambda v: str(v)[:40]
+)
+def test_wrong_fixes_are_graded_as_the_page_says(
+    sentence: str, name: str, changes: list[tuple[str, str]], expected: str, grader: Grader
 ) -> None:
     assert sentence in PROSE
     result = grader.grade(_case(name), patched(*changes, source=_case(name).broken), "work/net.py")
-    assert result.solved == (not told), result
+    assert result.solved == (not expected), result
     named = [*(violation.law for violation in result.violations), *result.restored]
-    assert not told or told in named, result
-    if told not in {"", "run", "example_inputs"}:
-        assert f"`{told}`" in PROSE.partition(sentence)[2].partition(" They ")[0]
+    assert not expected or expected in named, result
+    if expected not in {"", "run", "example_inputs"}:
+        assert f"`{expected}`" in PROSE.partition(sentence)[2].partition(" They ")[0]
         assert not result.failure
 
 
-def test_every_wrong_turn_of_the_page_is_tried() -> None:
-    turns = re.findall(r"^- (?:They|In the last program they) ", PAGE, flags=re.MULTILINE)
-    assert len(turns) == len(TRIED)
+def test_every_wrong_fix_of_the_page_is_tested() -> None:
+    wrong_fixes = re.findall(r"^- (?:They|In the last program they) ", PAGE, flags=re.MULTILINE)
+    assert len(wrong_fixes) == len(TRIED)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda text: text.splitlines()[0])
@@ -163,15 +166,15 @@ def test_a_lesson_takes_45_minutes(lesson: str) -> None:
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda text: text.splitlines()[0])
-def test_the_command_of_a_lesson_gives_its_cases_in_order(lesson: str) -> None:
-    (command,) = re.findall(r"harness learn (.+)", lesson)
+def test_the_command_of_a_lesson_lists_its_cases_in_order(lesson: str) -> None:
+    (command,) = re.findall(r"broken-convnets learn (.+)", lesson)
     timetable = lesson.partition("**Homework.**")[0]
     wanted = [shown for shown, _ in MENTIONED.findall(timetable)]
     assert [case.id for case in ordered_cases(CORPUS, command.split())] == wanted
     assert all(shown == path for shown, path in MENTIONED.findall(lesson))
 
 
-def test_homework_has_its_names_and_levels() -> None:
+def test_homework_has_the_right_names_and_levels() -> None:
     for lesson in LESSONS:
         homework = " ".join(lesson.partition("**Homework.**")[2].split())
         found = re.findall(r"\[(\w+/\w+)\]\([^)]*\) \(`(net_\w+)`\)([^`\[]*)", homework)
@@ -181,7 +184,7 @@ def test_homework_has_its_names_and_levels() -> None:
             assert _case(name).spec.level == (2 if "level 2" in after or "both" in homework else 1)
 
 
-def test_the_messages_are_those_that_were_recorded() -> None:
+def test_the_quoted_messages_are_recorded() -> None:
     (baseline,) = [
         baseline
         for baseline in read_all(ROOT / "results")
@@ -197,15 +200,13 @@ def test_the_messages_are_those_that_were_recorded() -> None:
     assert quoted == recorded
 
 
-def test_the_lines_of_the_first_program_are_as_said() -> None:
+def test_the_lines_of_the_first_program_are_correct() -> None:
     case = _case(MISSING)
     assert (symptom_line(case), cause_lines(case.broken, case.fixed)) == (27, {14})
-    assert "(Line 27, and line 14.)" in PROSE
+    assert "(Lines 27 and 14.)" in PROSE
 
 
-def test_the_page_of_keys_has_every_key() -> None:
-    from broken_convnets.commands.learn.render import KEYS  # noqa: PLC0415  (beside its only use)
-
+def test_the_page_lists_every_key() -> None:
     page = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
     shown = re.findall(r"`(.)`", "".join(re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)))
     assert shown == list(KEYS)

@@ -41,7 +41,6 @@
   }
 
   function show() {
-    const began = performance.now();
     const text = query.value.trim();
     const filters = chosen();
     const { ids, how } = ordered(text);
@@ -53,7 +52,6 @@
     find("overview").hidden = Boolean(text);
     clear.hidden = !text;
     status.textContent = summary(passing.length, ids.length, how);
-    status.dataset.ms = (performance.now() - began).toFixed(1);
     remember(filters);
   }
 

@@ -33,6 +33,8 @@ const READERS = {
     const [rows, arriving, expected] = figures.map(Number);
     const area = arriving * expected;
     if (1 < area && area < rows && divides(area, rows)) return ["no pooling"];
+    const each = 0 < expected && divides(expected, arriving) ? arriving / expected : 0;
+    if (each > 1 && Number.isInteger(Math.sqrt(each))) return ["pixels per channel"];
     const parts = 0 < arriving && arriving < expected ? Math.floor(expected / arriving) : 0;
     if (!parts || !divides(arriving, expected) || !divides(parts, rows)) return ["other features"];
     if (divides(arriving, rows)) return ["no flatten"];

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import venv
 import zipfile
+from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -64,7 +66,8 @@ def _top_level(package: Distribution) -> set[str]:
 
 
 def _run(installed: Path, *arguments: str, **env: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(installed), **env}
+    own = {"PYTHONPATH": str(installed), "XDG_DATA_HOME": str(installed.parent / "data")}
+    environment = {**os.environ, **own, **env}
     command = [sys.executable, "-m", "broken_convnets", *arguments]
     done = subprocess.run(
         command, cwd=installed, env=environment, check=True, capture_output=True, text=True
@@ -156,40 +159,64 @@ def test_explain_in_python_works_without_torch(torchless: Path) -> None:
     assert done.stdout.startswith("none/")
 
 
-def test_the_wheel_never_changes_its_own_files(installed: Path, tmp_path: Path) -> None:
-    before = _contents(installed)
-    data = {"XDG_DATA_HOME": str(tmp_path / "data"), "PYTHONDONTWRITEBYTECODE": "1"}
+@dataclass(frozen=True)
+class Updated:
+    """What happened when commands recorded results with the installed package."""
+
+    data: Path  # the user's data folder
+    before: dict[str, str]  # the files of the package
+    after: dict[str, str]
+    document: dict[str, Any]  # of `reproduce --json`
+
+
+@pytest.fixture(scope="module")
+def updated(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
+    """Run every command that records something, once."""
+    before, data = _contents(installed), tmp_path_factory.mktemp("data")
     chosen = ["none/missing_return", "--device", "cpu", "--update"]
+    reproduced = _run(installed, "reproduce", *chosen, "--json", XDG_DATA_HOME=str(data))
     for command in (
-        ["reproduce", *chosen],
         ["cost", *chosen],
         ["score", "traceback", "--only", "none/missing_return", "--update"],
+        ["bench", "none/missing_return", "--broken", "--save", "--processes", "1"],
         ["coverage", "--write"],
         ["new", "none/my_mistake"],
-        ["show", "none/missing_return"],
     ):
-        _run(installed, *command, **data)
-    assert _contents(installed) == before
-    (own,) = (tmp_path / "data/broken-convnets").iterdir()
-    recorded = {str(path.relative_to(own)) for path in own.rglob("*") if path.is_file()}
-    assert {
+        _run(installed, *command, XDG_DATA_HOME=str(data))
+    return Updated(data, before, _contents(installed), json.loads(reproduced))
+
+
+def test_the_installed_command_reproduces(updated: Updated) -> None:
+    assert [outcome["verdict"] for outcome in updated.document["outcomes"]] == ["reproduced"]
+
+
+def test_the_installed_package_never_changes_its_own_files(updated: Updated) -> None:
+    assert updated.after == updated.before
+
+
+def test_what_the_installed_package_records_is_in_the_users_data_folder(updated: Updated) -> None:
+    (own,) = (updated.data / "broken-convnets").iterdir()
+    release = f"torch-{updated.document['environment']['torch']}"
+    for name in (
+        f"results/{release}/cpu.toml",
+        f"results/{release}/cost/cpu.toml",
+        "results/timing/broken-cpu.toml",
+        "results/tools/traceback.toml",
+        "results/README.md",
         "cases/none/my_mistake.toml",
         "docs/coverage.md",
-        "results/README.md",
-        "results/tools/traceback.toml",
-    } <= recorded
+    ):
+        assert (own / name).is_file(), name
+    assert "none/my_mistake" not in (own / "results/README.md").read_text()
 
 
-def test_results_of_the_user_are_read_first(installed: Path, tmp_path: Path) -> None:
-    data = {"XDG_DATA_HOME": str(tmp_path / "data")}
-    _run(installed, "reproduce", "none/missing_return", "--device", "cpu", "--update", **data)
-    (book,) = (tmp_path / "data").glob("*/*/results/torch-2.14.1/cpu.toml")
-    recorded = book.read_text().replace("must be Tensor, not NoneType", "must be a Tensor of mine")
-    for path in book.parents[1].glob("torch-*/*.toml"):
-        path.unlink()
-    book.write_text(recorded)
-    assert "must be a Tensor of mine" in _run(installed, "show", "none/missing_return", **data)
-    assert "must be a Tensor of mine" not in _run(installed, "show", "none/missing_return")
+def test_results_of_the_user_are_read_first(installed: Path, updated: Updated) -> None:
+    (own,) = (updated.data / "broken-convnets").iterdir()
+    for path in own.glob("results/torch-*/*.toml"):
+        path.write_text(path.read_text().replace("must be Tensor, not NoneType", "changed here"))
+    shown = _run(installed, "show", "none/missing_return", XDG_DATA_HOME=str(updated.data))
+    assert "argument 'input' (position 1) changed here" in shown
+    assert "changed here" not in _run(installed, "show", "none/missing_return")
 
 
 def test_the_wheel_is_one_package_with_the_corpus_inside(installed: Path) -> None:
@@ -222,11 +249,6 @@ def test_the_installed_package_traces(installed: Path) -> None:
         text=True,
     )
     assert done.stdout == "Linear False\n"
-
-
-def test_the_installed_command_reproduces(installed: Path) -> None:
-    document = json.loads(_run(installed, "reproduce", "missing_return", "--json"))
-    assert [outcome["verdict"] for outcome in document["outcomes"]] == ["reproduced"]
 
 
 def test_the_installed_command_writes_the_site(installed: Path, tmp_path: Path) -> None:
@@ -269,7 +291,9 @@ def test_the_installed_command_scores_a_tool(installed: Path, tmp_path: Path) ->
         "print(json.dumps({'status': 'flagged' if broken else 'clean', 'findings': findings}))\n"
     )
     command = ["score", "--exec", f"{sys.executable} {tool}", "--only", "none/missing_return"]
-    report = json.loads(_run(installed, *command, "--book", str(tmp_path / "book.toml"), "--json"))
+    report = json.loads(
+        _run(installed, *command, "--recorded", str(tmp_path / "book.toml"), "--json")
+    )
     assert report["programs"]["none/missing_return"]["broken"]["status"] == "flagged"
     assert report["programs"]["none/missing_return"]["fixed"]["status"] == "clean"
-    assert report["score"]["headline"]["value"] == 1
+    assert report["score"]["youden_j"]["value"] == 1

@@ -104,7 +104,7 @@ def _print(results: CostResults) -> None:
     for report in results.reports:
         for difference in report.differences:
             print(difference)
-        summary = f"{len(report.differences)} differences from the recorded counts"
+        summary = f"different from the recorded counts: {len(report.differences)}"
         if not report.has_baseline:
             summary = "nothing is recorded for this release: pass --update to record it"
         counted = f"programs counted: {len(report.counts.programs)}"

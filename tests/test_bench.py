@@ -64,8 +64,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> SimulatedBench:
     simulated = SimulatedBench(slower=1.2)
 
     @contextmanager
-    def open_bench(old: str, new: str, device: str) -> Iterator[SimulatedBench]:
+    def open_bench(old: str, new: str, device: str, effort: Effort) -> Iterator[SimulatedBench]:
         assert device == "cpu"
+        assert effort in {Effort(2, 0.02), Effort()}
         simulated.pythons = (old, new)
         yield simulated
 

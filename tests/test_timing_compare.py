@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from broken_convnets.commands.bench import compare
 from broken_convnets.commands.bench.compare import (
     CONTROL,
     NEW,
@@ -17,6 +16,7 @@ from broken_convnets.commands.bench.compare import (
     CannotTime,
     Effort,
     fingerprint_of,
+    limits_for,
     open_bench,
 )
 from broken_convnets.commands.bench.timing_job import (
@@ -201,6 +201,7 @@ def test_a_device_that_is_unavailable_is_rejected_with_the_reason(bench: Bench) 
         fingerprint_of(bench.old_runner, "python", "tpu")
 
 
-def test_the_limits_leave_room_for_the_default_effort() -> None:
-    assert compare.LIMITS.workers == 1, "processes at the same time would disturb each other"
-    assert compare.LIMITS.seconds > Effort.seconds
+def test_a_process_may_use_its_share_and_more() -> None:
+    limits = limits_for(Effort(2, 5_000.0))
+    assert limits.seconds > 2_500
+    assert limits.workers == 1, "processes at the same time would disturb each other"

@@ -166,9 +166,10 @@ def _time_each(timers: dict[str, Timer], options: argparse.Namespace) -> BenchRe
     report = BenchReport(total=len(timers))
     if not timers:
         return report
-    old = options.against_python or sys.executable
+    pythons = options.against_python or sys.executable, sys.executable
+    effort = Effort(options.processes, options.seconds)
     terminal.console(stderr=True).print("loading torch …")
-    with interruptible() as interruption, open_bench(old, sys.executable, options.device) as bench:
+    with interruptible() as interruption, open_bench(*pythons, options.device, effort) as bench:
         report.old, report.new = bench.old, bench.new
         for name, timer in track(timers.items(), f"timing {len(timers)} programs", len(timers)):
             report.entries.append(_entry(name, timer, bench))

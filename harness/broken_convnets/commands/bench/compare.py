@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.runner import Runner
 
 OLD, NEW, CONTROL = VARIANTS = ("old", "new", "control")
-LIMITS = Limits(seconds=60, wall_factor=2, memory_bytes=4 << 30, preload=PRELOAD)
+LEAST_SECONDS = 60.0  # of processor time that a slow program may use, whatever its share
+MEMORY_BYTES = 4 << 30
 
 
 class CannotTime(Exception):  # noqa: N818  (a fact about a program, which a report states)
@@ -53,6 +54,9 @@ class Effort:
     def share(self) -> float:
         """The seconds of one process."""
         return self.seconds / self.processes
+
+
+DEFAULT_EFFORT = Effort()
 
 
 @dataclass(frozen=True)
@@ -115,15 +119,23 @@ def _rounds(runner: Runner, request: TimingRequest) -> list[dict[str, float]]:
     return result.answer.rounds
 
 
+def limits_for(effort: Effort) -> Limits:
+    """Return the limits of one process; one runs at a time, so that they do not disturb others."""
+    seconds = LEAST_SECONDS + effort.share
+    return Limits(seconds=seconds, memory_bytes=MEMORY_BYTES, workers=1, preload=PRELOAD)
+
+
 @contextmanager
-def open_bench(old: str, new: str, device: str) -> Iterator[Bench]:
+def open_bench(old: str, new: str, device: str, effort: Effort = DEFAULT_EFFORT) -> Iterator[Bench]:
     """Open a bench under the interpreters `old` and `new`, and close it afterwards.
 
+    Its processes may use as much time as a comparison with `effort` needs.
     Raises RunnerError if one of them cannot run programs, and DeviceError if it has no `device`.
     """
     with ExitStack() as stack:
         runners = {
-            python: stack.enter_context(_open(python)) for python in dict.fromkeys((old, new))
+            python: stack.enter_context(_open(python, limits_for(effort)))
+            for python in dict.fromkeys((old, new))
         }
         machines = {
             python: fingerprint_of(runner, python, device) for python, runner in runners.items()
@@ -131,9 +143,9 @@ def open_bench(old: str, new: str, device: str) -> Iterator[Bench]:
         yield Bench(runners[old], runners[new], machines[old], machines[new])
 
 
-def _open(python: str) -> Runner:
+def _open(python: str, limits: Limits) -> Runner:
     try:
-        return open_torch_runner(LIMITS, python)
+        return open_torch_runner(limits, python)
     except RunnerError as error:
         if python == sys.executable:
             raise

@@ -156,8 +156,10 @@ def test_a_message_is_found_however_it_is_pasted(how: str) -> None:
         ),
         ("IndexError: Target 255 is out of bounds.", "loss/mask_of_0_and_255"),
         (
-            "size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at "
-            "/pytorch/THCTensorMathBlas.cu:249",
+            (
+                "size mismatch, m1: [2 x 62016], m2: [2816 x 256 ] at "
+                "/pytorch/THCTensorMathBlas.cu:249"
+            ),
             "shape/linear_in_features_image_size",
         ),
     ],

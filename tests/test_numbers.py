@@ -81,8 +81,10 @@ SAID = [
         ["groups"],
     ),
     (
-        "The size of tensor a (16) must match the size of tensor b (8) at non-singleton "
-        "dimension 1",
+        (
+            "The size of tensor a (16) must match the size of tensor b (8) at non-singleton "
+            "dimension 1"
+        ),
         "(the channels, in a batch of images), one tensor has size 16 and the other 8.",
         ["in the channels", "twice"],
     ),
@@ -158,8 +160,10 @@ SAID = [
         ["f32 with f64"],
     ),
     (
-        "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should "
-        "be the same",
+        (
+            "Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should "
+            "be the same"
+        ),
         "The input is on the GPU, the layer's parameters are on the CPU.",
         ["two devices"],
     ),
@@ -211,8 +215,10 @@ SAID = [
         ["a list"],
     ),
     (
-        "[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; "
-        "expected version 0",
+        (
+            "[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; "
+            "expected version 0"
+        ),
         "The tensor of shape [4, 8] that Relu returned was changed in place 1 time(s)",
         [],
     ),

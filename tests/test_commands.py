@@ -79,7 +79,7 @@ def test_a_new_case_needs_only_its_prose(harness: Command) -> None:
     put(harness.root / names[2], (harness.root / "cases/shape/pair.toml").read_text())
     corpus = corpus_of(harness.root, {})
     assert {problem.message.partition(":")[0] for problem in lint(corpus)} == {
-        "is the same as the case",
+        "is identical to the case",
         "key `broken.expression`",
     }
 

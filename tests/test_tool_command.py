@@ -8,8 +8,12 @@ import tomllib
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from broken_convnets.commands.score.checkpoint import Checkpoint
+from broken_convnets.commands.score.metrics.intervals import rate
+from broken_convnets.commands.score.metrics.robustness import Robustness
+from broken_convnets.commands.score.record import RecordedRobustness, read_record, write_record
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.util import cache
 
@@ -113,6 +117,24 @@ def test_only_updates_the_selected_programs(score: Command, tool: Path) -> None:
     done = score(*loud)
     assert done.code == 2
     assert "the record is from 1 under torch" in done.err
+
+
+def test_an_update_without_variants_keeps_the_recorded_robustness(
+    score: Command, tool: Path
+) -> None:
+    path = score.root / "results" / "tools" / "mine.toml"
+    command = [*_answering(tool, "clean"), "--name", "mine", "--update"]
+    assert score(*command).code == 0
+    record = read_record(path)
+    assert record is not None
+    rates = Robustness(*[rate([True])] * 5)
+    measured = msgspec.structs.replace(record, variants=RecordedRobustness(2, 7, rates))
+    write_record(path, measured)
+    assert score(*command).code == 0
+    assert read_record(path) == measured
+    write_record(path, msgspec.structs.replace(measured, version="of another version"))
+    assert score(*command).code == 0
+    assert read_record(path) == record
 
 
 def test_an_interrupted_run_resumes(

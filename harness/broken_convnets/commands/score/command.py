@@ -188,7 +188,7 @@ def _previous_record(
 
 
 def _write(evaluation: Evaluation, corpus: Corpus, options: argparse.Namespace) -> None:
-    """Write the files that the options ask for. Raises UsageError if one cannot be written."""
+    """Write the files that the options ask for. Raises UsageError or OSError if it cannot."""
     outcome = evaluation.outcome
     if options.sarif_out:
         version = outcome.description.version
@@ -196,18 +196,11 @@ def _write(evaluation: Evaluation, corpus: Corpus, options: argparse.Namespace) 
     if not options.update:
         return
     record = evaluation.record(corpus, options)
-    try:
-        if options.recorded:
-            write_record(options.recorded, record)
-            print(f"updated {options.recorded}", file=sys.stderr)
-            return
-        path = record_path(results_to_write(corpus.root), outcome.ref.name)
-        write_record(path, record)
-        print(f"updated {path}", file=sys.stderr)
+    path = options.recorded or record_path(results_to_write(corpus.root), outcome.ref.name)
+    write_record(path, record)
+    print(f"updated {path}", file=sys.stderr)
+    if not options.recorded:
         print(f"updated {write_leaderboard(corpus, path.parent)}", file=sys.stderr)
-    except OSError as error:
-        message = f"cannot write the record: {error}"
-        raise UsageError(message) from None
 
 
 def _show(evaluation: Evaluation) -> None:

@@ -63,15 +63,21 @@ class Evaluation:
         }
 
     def record(self, corpus: Corpus, options: argparse.Namespace) -> ToolRecord:
-        """Return the record to write. With `--only`, the previous record of other programs stays.
+        """Return the record to write.
 
-        Raises UsageError if that record is from another version of the tool or of torch.
+        What this run did not measure stays as recorded before: with `--only` the other programs,
+        without `--variants` the robustness. Raises UsageError if `--only` would combine answers
+        of two versions of the tool or of torch.
         """
-        new = self._new_record(options)
-        if not (options.only and self.previous):
+        new, previous = self._new_record(options), self.previous
+        if previous is None:
             return new
-        previous = self.previous
-        if (previous.version, previous.torch) != (new.version, new.torch):
+        same_version = (previous.version, previous.torch) == (new.version, new.torch)
+        if same_version and new.variants is None:
+            new = msgspec.structs.replace(new, variants=previous.variants)
+        if not options.only:
+            return new
+        if not same_version:
             message = (
                 f"the record is from {previous.version} under torch {previous.torch}, this run "
                 f"is {new.version} under torch {new.torch}: update all programs, without --only"
@@ -79,10 +85,7 @@ class Evaluation:
             raise UsageError(message)
         kept = {name: one for name, one in previous.programs.items() if name in corpus.entries}
         programs = dict(sorted({**kept, **new.programs}.items()))
-        variants = new.variants or previous.variants
-        return msgspec.structs.replace(
-            new, programs=programs, misses=misses(programs), variants=variants
-        )
+        return msgspec.structs.replace(new, programs=programs, misses=misses(programs))
 
     def _new_record(self, options: argparse.Namespace) -> ToolRecord:
         outcome, robustness = self.outcome, self.score.robustness

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -119,13 +120,15 @@ def _message(result: ToolResult) -> str:
     return next(alarms, result.diagnosis.reason)
 
 
-def _listed(title: str, programs: dict[str, str]) -> Iterator[Text]:
+def _listed(title: str, programs: dict[str, str]) -> Iterator[RenderableType]:
+    """Yield a list of programs, one line each, cut at the width of the terminal."""
     if not programs:
         return
-    yield Text(f"\n{title}: {len(programs)}", style="bold")
+    lines = [Text(f"\n{title}: {len(programs)}", style="bold")]
     for program, message in list(programs.items())[:LISTED]:
         remark = f"  {printable(' '.join(message.split()))}" if message else ""
         text = Text(f"  {printable(program)}", no_wrap=True, overflow="ellipsis")
-        yield text.append(remark, style="dim")
+        lines.append(text.append(remark, style="dim"))
     if len(programs) > LISTED:
-        yield Text(f"  and {len(programs) - LISTED} more, see --json", style="dim")
+        lines.append(Text(f"  and {len(programs) - LISTED} more, see --json", style="dim"))
+    yield Group(*lines)  # printed alone, a Text would wrap in spite of no_wrap

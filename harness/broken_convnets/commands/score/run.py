@@ -157,9 +157,7 @@ def open_run(corpus: Corpus, options: argparse.Namespace) -> Iterator[ToolRun]:
 
     Raises UsageError for an unknown executor or entry.
     """
-    limits = Limits(
-        seconds=options.timeout, memory_bytes=MEMORY_BYTES, workers=options.workers
-    )
+    limits = Limits(seconds=options.timeout, memory_bytes=MEMORY_BYTES, workers=options.workers)
     with terminal.console(stderr=True).status("loading torch"):
         opened: Runner = (
             ExecutorRunner(load_executor(options.executor), limits)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.adapters._raised import brief
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Status
 from broken_convnets.commands.score.protocol.tool import Tool
 
@@ -54,7 +53,7 @@ def best(error: str | ErrorFacts) -> Finding | None:
     if not matches:
         return None
     kind = case_of(root, matches[0].id).spec.covers[0]
-    return Finding(brief(f"{matches[0].title}: {matches[0].why}"), kind=kind, rule=matches[0].id)
+    return Finding(matches[0].title, kind=kind, rule=matches[0].id)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from broken_convnets.commands.explain import index, ranking, reading
+from broken_convnets.commands.explain import index_file, ranking, reading
 from broken_convnets.commands.site.build import build
 from broken_convnets.corpus.entries import default_root, load
 from kit import Pair, corpus_of, put
@@ -172,7 +172,7 @@ def test_a_pasted_traceback_finds_its_case(visit: Visit) -> None:
 
 
 def test_the_browser_ranks_like_explain(visit: Visit) -> None:
-    found_index = index.read(default_root())
+    found_index = index_file.read(default_root())
     said = found_index.documents
     texts = [f"{one.raises}: {one.message}" if one.raises else one.message for one in said]
     texts += [one.message for one in said] + ODD_TEXTS

@@ -20,7 +20,7 @@ def _page(text: str, width: int) -> str:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_prose_keeps_to_the_width_and_commands_are_not_torn(width: int) -> None:
+def test_prose_fits_the_width_and_commands_stay_on_one_line(width: int) -> None:
     rows = _page(SHAPES, width).splitlines()
     assert "   More: broken-convnets show shape/linear_in_features_image_size" in rows
     prose = [row for row in rows if not re.match(r" {3}([-+ ] |More|The fix)|.*\(\w+/", row)]
@@ -34,7 +34,7 @@ def test_no_word_is_lost_whatever_the_width(text: str, width: int) -> None:
     assert _page(text, width).split() == _page(text, 1000).split()
 
 
-def test_a_terminal_of_no_width_gets_lines_all_the_same() -> None:
+def test_a_terminal_of_width_0_is_handled() -> None:
     assert _page(SHAPES, 0) == _page(SHAPES, 1)
 
 

@@ -31,7 +31,7 @@ STRAYS = [
 ]
 
 
-def test_a_sound_corpus_has_entries_and_no_problem(tmp_path: Path) -> None:
+def test_a_valid_corpus_has_entries_and_no_problems(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, SOUND)
     assert corpus.problems == []
     assert {name: entry.kind for name, entry in corpus.entries.items()} == {
@@ -42,7 +42,7 @@ def test_a_sound_corpus_has_entries_and_no_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("missing", "sentence"), HALVES)
-def test_a_missing_half_is_named_with_the_remedy(
+def test_a_missing_file_is_reported_with_the_remedy(
     missing: str, sentence: str, tmp_path: Path
 ) -> None:
     corpus_of(tmp_path, SOUND)
@@ -55,7 +55,7 @@ def test_a_missing_half_is_named_with_the_remedy(
 
 
 @pytest.mark.parametrize("stray", STRAYS)
-def test_a_stray_is_named_with_the_remedy(stray: str, tmp_path: Path) -> None:
+def test_an_unexpected_file_is_reported_with_the_remedy(stray: str, tmp_path: Path) -> None:
     corpus_of(tmp_path, SOUND)
     put(tmp_path / stray, HEALTHY)
     mine = [problem for problem in load(tmp_path).problems if problem.file == stray]
@@ -63,7 +63,7 @@ def test_a_stray_is_named_with_the_remedy(stray: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cases/shape/__pycache__/pair.pyc", "fixes/.gitkeep"])
-def test_what_tools_leave_behind_is_no_stray(name: str, tmp_path: Path) -> None:
+def test_files_of_tools_are_ignored(name: str, tmp_path: Path) -> None:
     corpus_of(tmp_path, SOUND)
     put(tmp_path / name, "")
     assert load(tmp_path).problems == []
@@ -96,8 +96,10 @@ def test_a_source_that_is_not_utf8_is_a_problem_of_its_entry(tree: str, tmp_path
     ]
 
 
-def test_a_folder_without_trees_is_no_corpus(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"is not a corpus: no cases/, fixes/, controls/ directory"):
+def test_a_folder_without_the_three_trees_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        CorpusError, match=r"is not a corpus: no cases/, fixes/, controls/ directory"
+    ):
         load(tmp_path)
 
 
@@ -114,7 +116,7 @@ def test_an_orphan_fix_is_invalid_and_named(tmp_path: Path, runner: Remembering)
     assert outcome(runner, corpus, "shape/pair").verdict is Verdict.REPRODUCED
 
 
-def test_a_pair_that_breaks_the_contract_is_not_run(tmp_path: Path, runner: Remembering) -> None:
+def test_an_invalid_pair_is_not_run(tmp_path: Path, runner: Remembering) -> None:
     corpus = corpus_of(tmp_path, {"shape/pair": Pair(BROKEN + "# see above\n")})
     found = outcome(runner, corpus, "shape/pair")
     assert (found.verdict, found.kind) == (Verdict.INVALID, "pair")
@@ -156,7 +158,7 @@ def test_a_pattern_selects(patterns: list[str], ids: list[str], tmp_path: Path) 
         ("PEAR/*", "no case, control or topic is named 'PEAR/*': see `broken-convnets list`"),
     ],
 )
-def test_an_unknown_pattern_is_answered_with_what_is_near(
+def test_an_unknown_pattern_is_refused_with_similar_ids(
     pattern: str, sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CorpusError) as caught:
@@ -173,7 +175,7 @@ def test_one_entry_is_found_and_no_other_is_read(pattern: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("file", ["cases/shape/pair.toml", "cases/shape/pair.py", "fixes/shape/pa"])
-def test_an_unsound_entry_is_found_with_all_its_problems(file: str, tmp_path: Path) -> None:
+def test_an_invalid_entry_is_reported_with_all_its_problems(file: str, tmp_path: Path) -> None:
     corpus_of(tmp_path, SOUND)
     put(tmp_path / file, "\x00 =")
     if file.endswith(".py"):
@@ -193,7 +195,9 @@ def test_an_unsound_entry_is_found_with_all_its_problems(file: str, tmp_path: Pa
         ("dtype", "'dtype' names 2 entries: choose one\n  dtype/myth\n  dtype/other"),
     ],
 )
-def test_what_is_not_one_entry_is_not_found(pattern: str, sentence: str, tmp_path: Path) -> None:
+def test_a_pattern_for_several_entries_or_none_is_refused(
+    pattern: str, sentence: str, tmp_path: Path
+) -> None:
     corpus_of(tmp_path, SOUND)
     with pytest.raises(CorpusError) as caught:
         find(tmp_path, pattern)
@@ -208,10 +212,10 @@ def test_links_count_as_files_and_are_not_followed_to_folders(tmp_path: Path) ->
     assert {problem.id for problem in load(tmp_path).problems} == {"shape/link"}
 
 
-def test_the_corpus_beside_the_harness_is_the_default() -> None:
+def test_the_corpus_of_the_checkout_is_the_default() -> None:
     assert load(default_root()).entries
 
 
-def test_a_corpus_without_entries_proves_nothing(tmp_path: Path) -> None:
+def test_a_corpus_without_entries_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="contains no cases and no controls"):
         corpus_of(tmp_path, {}).select([])

@@ -91,7 +91,7 @@ def test_a_kind_of_no_topic_is_reported_with_its_file(tmp_path: Path) -> None:
     assert any(problem.startswith(f"{UNCOVERED}: kind 'numbers/other'") for problem in problems)
 
 
-def test_the_vocabulary_is_what_cases_cover_and_what_they_do_not(tmp_path: Path) -> None:
+def test_the_vocabulary_has_covered_and_uncovered_kinds(tmp_path: Path) -> None:
     _evidence(tmp_path, [KIND], '"shape/other" = "needs two machines"')
     corpus = corpus_of(tmp_path, {"shape/pair": Pair(), "dtype/myth": Solo()})
     assert kinds(corpus) == {KIND, "shape/other"}

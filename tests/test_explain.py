@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import broken_convnets as package
 import msgspec
 import pytest
-from broken_convnets.commands.explain import index, ranking, reading
+from broken_convnets.commands.explain import index, index_file, ranking, reading
 from broken_convnets.commands.explain.index import Document, Index
 from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.explain.ranking import Weights
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CORPUS = load(default_root())
 KNOWN = messages.known(CORPUS)
-INDEX = index.read(default_root())
+INDEX = index_file.read(default_root())
 COVERS = {
     entry.id: entry.spec.covers for entry in CORPUS.entries.values() if isinstance(entry, Case)
 }
@@ -55,7 +55,7 @@ def line(message: Message) -> str:
 
 
 @pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known])
-def test_every_wording_of_a_case_leads_to_it(name: str) -> None:
+def test_every_known_message_finds_its_case(name: str) -> None:
     for message in KNOWN[name]:
         if message.source == "declared":  # a fragment
             continue
@@ -71,7 +71,7 @@ def test_every_wording_of_a_case_leads_to_it(name: str) -> None:
         assert set(best) <= same, line(message)
 
 
-def test_equal_scores_are_ordered_by_how_often_the_mistake_is_met() -> None:
+def test_equal_scores_are_ordered_by_the_number_of_reports() -> None:
     found = [item.id for item in answer("ValueError: optimizer got an empty parameter list")]
     order = list(KNOWN)
     usual = [name for name in found if "empty parameter list" in KNOWN[name][0].message]
@@ -83,11 +83,11 @@ def test_equal_scores_are_ordered_by_how_often_the_mistake_is_met() -> None:
 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=[item["id"] for item in FOREIGN])
-def test_an_error_that_is_not_ours_has_no_match(error: dict[str, str]) -> None:
+def test_an_error_of_another_library_has_no_match(error: dict[str, str]) -> None:
     assert answer(error["text"]) == []
 
 
-def test_there_are_enough_errors_that_are_not_ours() -> None:
+def test_there_are_enough_errors_of_other_libraries() -> None:
     uses = [item["use"] for item in FOREIGN]
     assert min(uses.count("choose"), uses.count("check")) >= 30
     assert len({item["id"] for item in FOREIGN}) == len(FOREIGN)
@@ -96,7 +96,7 @@ def test_there_are_enough_errors_that_are_not_ours() -> None:
 HELD_OUT = _lines("held_out.jsonl")  # never read for a `seen`, nor for the weights
 
 
-def test_real_failures_that_nothing_was_made_from_find_their_case() -> None:
+def test_held_out_reports_find_their_case() -> None:
     places = []
     for report in HELD_OUT:
         found = [item.id for item in answer(report["error"])]
@@ -164,11 +164,11 @@ def test_a_message_is_found_however_it_is_pasted(how: str) -> None:
         ),
     ],
 )
-def test_the_numbers_tell_mistakes_apart(text: str, case: str) -> None:
+def test_the_numbers_separate_mistakes(text: str, case: str) -> None:
     assert answer(text)[0].id == case
 
 
-def test_the_frames_tell_layers_apart() -> None:
+def test_the_frames_separate_layers() -> None:
     same = {
         "a/conv": [Message("RuntimeError", "x is bad", "self.conv(x)", "Conv2d")],
         "a/linear": [Message("RuntimeError", "x is bad", "self.fc(x)", "Linear")],
@@ -232,13 +232,13 @@ def test_an_index_survives_json() -> None:
         "Error: " * 10**5,
     ],
 )
-def test_a_hostile_text_is_answered_soon(text: str) -> None:
+def test_a_hostile_text_needs_little_processor_time(text: str) -> None:
     start = time.process_time()
     assert len(answer(text)) <= len(KNOWN)
     assert time.process_time() - start < 10
 
 
-def test_python_gets_matches_too() -> None:
+def test_the_python_function_returns_matches() -> None:
     assert package.explain is explain
     (match,) = package.explain(LAST, top=1)
     assert (match.id, match.score) == (WANTED, 1.0)
@@ -259,7 +259,7 @@ def ours(harness: Command) -> Command:
     return harness
 
 
-def test_the_command_answers_with_the_case(ours: Command) -> None:
+def test_the_command_prints_the_case(ours: Command) -> None:
     done = ours("explain", MINE)
     assert done.code == 0
     for text in (
@@ -273,14 +273,14 @@ def test_the_command_answers_with_the_case(ours: Command) -> None:
         assert text in done.out
 
 
-def test_the_command_says_so_where_nothing_is_like_it(ours: Command) -> None:
+def test_the_command_reports_that_no_case_is_similar(ours: Command) -> None:
     done = ours("explain", "KeyError: 'x'")
     assert done.code == 1
     assert "No similar case found." in done.out
     assert ours.json("explain", "KeyError: 'x'") == {"matches": []}
 
 
-def test_the_document_has_the_best_first(ours: Command) -> None:
+def test_the_json_has_the_best_match_first(ours: Command) -> None:
     found = ours.json("explain", MINE)["matches"]
     assert [set(match) for match in found] == [
         {"id", "score", "title", "numbers", "why", "distinguish", "read"}
@@ -310,13 +310,15 @@ def test_the_text_may_be_a_file_or_piped(
         ([MINE, "--top", "x"], "argument --top"),
     ],
 )
-def test_a_mistaken_question_exits_2(arguments: list[str], message: str, ours: Command) -> None:
+def test_a_usage_error_exits_2(arguments: list[str], message: str, ours: Command) -> None:
     done = ours("explain", *arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
 
 
-def test_a_terminal_is_told_how_to_end(ours: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_how_to_end_the_text(
+    ours: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal = io.TextIOWrapper(io.BytesIO(MINE.encode()))
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", terminal)
@@ -347,7 +349,7 @@ def test_of_each_kind_one_case_comes_before_its_others() -> None:
     assert [case.id[-1] for case in messages.ordered(cases, met)] == ["a", "c", "b"]
 
 
-def test_what_a_case_says_where_it_is_not_supported_is_not_its_message(tmp_path: Path) -> None:
+def test_a_message_under_an_unsupported_release_is_not_indexed(tmp_path: Path) -> None:
     said = {
         verdict: Side(raises="ValueError", message=f"said when {verdict}") for verdict in Verdict
     }

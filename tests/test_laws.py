@@ -9,7 +9,7 @@ from broken_convnets.corpus.spec import Healthy
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
-from broken_convnets.verdicts.judge import broken_laws
+from broken_convnets.verdicts.judge import violated_laws
 from broken_convnets.vocabulary import Law
 from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
 from sick_runs import HEALTHY_RUNS, REPLACED, SICK_RUNS
@@ -151,7 +151,7 @@ AS_DECLARED = {Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS
 
 
 def _broken(seen: Observation, source: str) -> set[Law]:
-    return broken_laws(Healthy(TRAINED_OUTPUT if "return loss" in source else OUTPUT), seen)
+    return violated_laws(Healthy(TRAINED_OUTPUT if "return loss" in source else OUTPUT), seen)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_what_is_declared_is_compared(
     law: Law | None, declared: dict[str, Any], runner: Remembering
 ) -> None:
     found = observations(runner, {"healthy": HEALTHY})["healthy"]
-    assert broken_laws(Healthy(OUTPUT, **declared), found) == ({law} if law else set())
+    assert violated_laws(Healthy(OUTPUT, **declared), found) == ({law} if law else set())
 
 
 @pytest.fixture(scope="module")

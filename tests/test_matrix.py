@@ -48,7 +48,7 @@ def test_a_row_per_entry_and_a_column_per_baseline() -> None:
     ]
 
 
-def test_a_device_without_a_baseline_is_said_once() -> None:
+def test_a_device_without_a_baseline_is_mentioned_once() -> None:
     assert page([_baseline("2.14.1", a=LOUD)]).count("Not tested under any release: cuda.") == 1
     assert "Not tested" not in page(
         [_baseline("2.14.1", a=LOUD), _baseline("2.14.1", "cuda", a=LOUD)]

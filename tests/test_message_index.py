@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.explain import index
+from broken_convnets.commands.explain import index, index_file
 from broken_convnets.commands.explain.matching import explain
 from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.errors import CorpusError, RecordError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
     from conftest import Command
 
-FILE = f"results/{index.NAME}"
+FILE = f"results/{index_file.NAME}"
 MESSAGE = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (16x4 and 16x5)"
 CHANGES = {
     "what a case declares": ("cases/shape/pair.toml", "cannot be multiplied", "cannot be divided"),
@@ -36,16 +36,16 @@ def _corpus(root: Path) -> Corpus:
 
 def test_the_file_of_this_corpus_says_what_its_records_say() -> None:
     corpus = load(default_root())
-    assert index.problem(corpus) == ""
-    assert index.read(default_root()) == index.build(known(corpus))
-    assert len(index.read(default_root()).documents) > 500
+    assert index_file.problem(corpus) == ""
+    assert index_file.read(default_root()) == index.build(known(corpus))
+    assert len(index_file.read(default_root()).documents) > 500
 
 
 def test_the_file_is_read_back_and_has_an_entry_per_line(tmp_path: Path) -> None:
     corpus = _corpus(tmp_path)
-    path = index.write(corpus)
+    path = index_file.write(corpus)
     built = index.index_of(corpus)
-    assert index.read(tmp_path) == built
+    assert index_file.read(tmp_path) == built
     entries = len(built.cases) + len(built.counts) + len(built.documents)
     lines = path.read_text().splitlines()
     assert len(lines) == entries + 8
@@ -53,7 +53,7 @@ def test_the_file_is_read_back_and_has_an_entry_per_line(tmp_path: Path) -> None
     ids = [document.id for document in built.documents]
     assert ids == sorted(ids)
     first = path.read_bytes()
-    index.write(load(tmp_path))
+    index_file.write(load(tmp_path))
     assert path.read_bytes() == first
 
 
@@ -62,12 +62,12 @@ def test_a_file_that_is_not_current_is_a_problem(
     change: tuple[str, str, str], tmp_path: Path
 ) -> None:
     name, old, new = change
-    index.write(_corpus(tmp_path))
-    assert index.problem(load(tmp_path)) == ""
+    index_file.write(_corpus(tmp_path))
+    assert index_file.problem(load(tmp_path)) == ""
     text = (tmp_path / name).read_text()
     assert old in text
     put(tmp_path / name, text.replace(old, new))
-    assert "is not current" in index.problem(load(tmp_path))
+    assert "is not current" in index_file.problem(load(tmp_path))
 
 
 def test_lint_reports_a_file_that_is_not_current(harness: Command) -> None:
@@ -82,13 +82,13 @@ def test_without_the_file_the_index_is_built_in_memory(tmp_path: Path) -> None:
     corpus = _corpus(tmp_path)
     assert not (tmp_path / FILE).exists()
     without = explain(MESSAGE, corpus=tmp_path)
-    index.write(corpus)
+    index_file.write(corpus)
     assert explain(MESSAGE, corpus=tmp_path) == without
     assert [match.id for match in without] == ["shape/pair", "shape/other"]
 
 
 def test_with_the_file_no_record_is_read(tmp_path: Path) -> None:
-    index.write(_corpus(tmp_path))
+    index_file.write(_corpus(tmp_path))
     put(tmp_path / "results/torch-2.14.1/cpu.toml", "torch =")
     put(tmp_path / "cases/shape/unrelated.toml", "title =")
     assert explain(MESSAGE, corpus=tmp_path, top=1)[0].id == "shape/pair"
@@ -103,7 +103,7 @@ def test_a_damaged_file_is_refused_with_its_remedy(damage: bytes, tmp_path: Path
 
 
 def test_a_case_that_is_gone_is_named(tmp_path: Path) -> None:
-    index.write(_corpus(tmp_path))
+    index_file.write(_corpus(tmp_path))
     (tmp_path / "cases/shape/pair.py").unlink()
     with pytest.raises(CorpusError, match="contains no case 'shape/pair'"):
         explain(MESSAGE, corpus=tmp_path)

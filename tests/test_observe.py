@@ -9,7 +9,7 @@ from broken_convnets.corpus.spec import Healthy
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
-from broken_convnets.verdicts.judge import broken_laws
+from broken_convnets.verdicts.judge import violated_laws
 from broken_convnets.verdicts.layer_lines import layer_line
 from broken_convnets.vocabulary import Law, Stage
 from kit import (
@@ -211,4 +211,4 @@ def test_inputs_that_are_not_finite_are_facts_too(runner: Remembering) -> None:
     found = observations(runner, {"program": sick})["program"]
     assert found.given
     assert found.given.inputs == "float32[4, 2, 4, 4] non-finite"
-    assert broken_laws(Healthy(OUTPUT, range=(0, 1)), found) >= {Law.INPUTS_AS_DECLARED}
+    assert violated_laws(Healthy(OUTPUT, range=(0, 1)), found) >= {Law.INPUTS_AS_DECLARED}

@@ -65,7 +65,9 @@ def test_an_invalid_entry_is_refused(what: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_repeated_message_is_reported(texts: list[str], messages: list[str], tmp_path: Path) -> None:
+def test_a_repeated_message_is_reported(
+    texts: list[str], messages: list[str], tmp_path: Path
+) -> None:
     pair = Pair(extra={"other_messages": [{"message": text} for text in texts]})
     (tmp_path / "results/torch-2.14.1").mkdir(parents=True)
     (tmp_path / "results/torch-2.14.1/cpu.toml").write_text(BOOK)

@@ -89,20 +89,20 @@ def test_updating_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     assert set(first) == {"README.md", "torch-2.14.1/cpu.toml"}
 
 
-def test_what_is_read_is_what_was_recorded(tmp_path: Path) -> None:
+def test_a_record_is_read_back(tmp_path: Path) -> None:
     (path,) = update(tmp_path, HELLO, NOW, {"shape/pair"})
     assert read_baseline(path) == Baseline("2.14.1", "0.29.1", "3.11", "cpu", NOW["cpu"])
 
 
 @pytest.mark.parametrize("text", HARD_TEXTS)
-def test_any_message_comes_back_to_the_letter(text: str, tmp_path: Path) -> None:
+def test_any_message_is_read_back_exactly(text: str, tmp_path: Path) -> None:
     raised = ExceptionInfo(Stage.FORWARD, "ValueError", mask(text), "raise")
     record = Record(Verdict.REPRODUCED, side(Observation(raised=raised), set()))
     update(tmp_path, HELLO, {"cpu": {"shape/pair": record}}, {"shape/pair"})
     assert drift(_cpu(tmp_path).entries["shape/pair"], record) == []
 
 
-def test_no_duration_and_no_note_is_recorded(tmp_path: Path) -> None:
+def test_durations_and_notes_are_not_recorded(tmp_path: Path) -> None:
     update(tmp_path, HELLO, NOW, {"shape/pair"})
     text = (tmp_path / "torch-2.14.1/cpu.toml").read_text()
     assert "1234" not in text

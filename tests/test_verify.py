@@ -113,9 +113,7 @@ def test_a_silent_pair(broken: Run, verdict: Verdict) -> None:
         ({"output-as-declared": "so"}, _works("None"), Verdict.REPRODUCED),
     ],
 )
-def test_a_waiver_is_for_a_law_that_breaks(
-    waive: dict[str, str], fixed: Run, verdict: Verdict
-) -> None:
+def test_a_waiver_needs_a_violated_law(waive: dict[str, str], fixed: Run, verdict: Verdict) -> None:
     assert _verdict(Pair(waive=waive), _raises(), fixed) is verdict
 
 
@@ -144,7 +142,7 @@ def test_one_run_that_differs_makes_a_pair_flaky(changed: Run, place: int, side:
     assert judgement.mismatches[0].what == f"the {side} side in every run"
 
 
-def test_what_may_differ_between_runs_makes_nothing_flaky() -> None:
+def test_facts_that_may_differ_between_runs_are_not_flaky() -> None:
     notes = [
         _end(output=OUTPUT, laws={Law.NONLINEAR: CheckResult(holds=False, note=n)}, forward_ns=ns)
         for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))
@@ -179,7 +177,7 @@ def test_without_an_override_cuda_must_fail_like_the_cpu() -> None:
 
 
 @pytest.mark.parametrize("pair", [Pair(), Pair(silent=("nonlinear",))], ids=["loud", "silent"])
-def test_the_oracle_turns_when_the_sides_are_swapped_or_the_same(pair: Pair) -> None:
+def test_the_verdict_changes_if_the_sides_are_swapped_or_equal(pair: Pair) -> None:
     broken = _works(nonlinear="no") if pair.silent else _raises()
     assert _verdict(pair, broken, _works()) is Verdict.REPRODUCED
     assert _verdict(pair, _works(), broken) is Verdict.NOT_REPRODUCED
@@ -187,20 +185,20 @@ def test_the_oracle_turns_when_the_sides_are_swapped_or_the_same(pair: Pair) -> 
     assert _verdict(pair, broken, broken) is Verdict.FIX_FAILED
 
 
-def test_a_mismatch_holds_declared_against_happened() -> None:
+def test_a_mismatch_has_the_declaration_and_what_happened() -> None:
     runs: Runs = {"broken": [_raises(layer="conv")] * 3, "fixed": [_works()] * 3}
     (wrong,) = judge(case_of(Pair()), runs, "cpu", RELEASE).mismatches
     assert (wrong.what, wrong.declared, wrong.happened) == ("layer", DECLARED["layer"], "conv")
 
 
-def test_a_broken_law_is_named_with_its_promise_and_what_was_seen() -> None:
+def test_a_violated_law_is_named_with_its_description_and_what_was_seen() -> None:
     runs: Runs = {"broken": [_raises()] * 3, "fixed": [_works(nonlinear="f(a)")] * 3}
     (wrong,) = judge(case_of(Pair()), runs, "cpu", RELEASE).mismatches
     assert f"{wrong.what}" == "nonlinear"
     assert (wrong.declared, wrong.happened) == (Law.NONLINEAR.description, "f(a)")
 
 
-def test_three_verdicts_alone_are_as_declared() -> None:
+def test_exactly_three_verdicts_are_as_declared() -> None:
     assert {verdict for verdict in Verdict if verdict.as_declared} == {
         Verdict.REPRODUCED,
         Verdict.NOT_HERE,
@@ -224,14 +222,14 @@ OLD = {"torch": {"<2.13": {"message": "must match"}, "<2.6": {"fails": False}}}
         ("2.5.1", DEAD, Verdict.CRASHED),
     ],
 )
-def test_a_release_is_judged_by_what_is_declared_for_it(
+def test_a_release_is_judged_by_its_own_declaration(
     release: str, broken: Run, verdict: Verdict
 ) -> None:
     runs: Runs = {"broken": [broken] * 3, "fixed": [_works()] * 3}
     assert judge(case_of(Pair(declared=OLD)), runs, "cpu", release).verdict is verdict
 
 
-def test_a_silent_failure_that_is_not_there_obeys_the_laws() -> None:
+def test_a_silent_case_that_does_not_fail_obeys_the_laws() -> None:
     pair = Pair(silent=("nonlinear",), declared={"torch": {"<2.6": {"fails": False}}})
     for broken, verdict in (
         (_works(), Verdict.NOT_HERE),

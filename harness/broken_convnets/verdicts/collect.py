@@ -13,7 +13,7 @@ from broken_convnets.observe.facts import Observation, Run, RunRequest, RuntimeI
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts import records
-from broken_convnets.verdicts.judge import Judgement, Mismatch, Runs, broken_laws, judge
+from broken_convnets.verdicts.judge import Judgement, Mismatch, Runs, judge, violated_laws
 from broken_convnets.vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Results:
         judgement = judge(entry, runs, device, release)
         first = {side: endings[0].answer for side, endings in runs.items()}
         sides = {
-            side: records.side(seen, broken_laws(entry.healthy, seen) if seen else set())
+            side: records.side(seen, violated_laws(entry.healthy, seen) if seen else set())
             for side, seen in first.items()
         }
         record = records.Record(judgement.verdict, **sides)

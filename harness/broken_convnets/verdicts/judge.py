@@ -47,8 +47,8 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
     All runs of a side must agree, the broken side must fail as declared, and the fixed side must
     obey every law that is not waived. The first of these that does not hold decides.
     """
-    for side, endings in runs.items():
-        differs = unsteady(side, endings)
+    for side, runs_of_side in runs.items():
+        differs = disagreement(side, runs_of_side)
         if differs:
             return Judgement(Verdict.FLAKY, [differs])
     healthy = _judge_healthy(entry, runs["fixed"][0])
@@ -72,60 +72,58 @@ def _not_here(entry: Entry, found: Judgement) -> Judgement:
     return Judgement(_failed(entry), [Mismatch("torch", needed, "it works here: widen `torch`")])
 
 
-def unsteady(side: str, endings: Sequence[Run]) -> Mismatch | None:
+def disagreement(side: str, runs_of_side: Sequence[Run]) -> Mismatch | None:
     """Return how two runs of one side differ in a fact that must repeat; None if they agree."""
-    first = endings[0]
-    for ending in endings[1:]:
-        if _repeatable(ending) != _repeatable(first):
-            return Mismatch(f"the {side} side in every run", _sentence(first), _sentence(ending))
+    first = runs_of_side[0]
+    for run in runs_of_side[1:]:
+        if _repeatable(run) != _repeatable(first):
+            return Mismatch(f"the {side} side in every run", _sentence(first), _sentence(run))
     return None
 
 
-def _repeatable(ending: Run) -> object:
-    observed = ending.answer
-    return (ending.status, None if observed is None else observed.repeatable)
+def _repeatable(run: Run) -> object:
+    observed = run.answer
+    return (run.status, None if observed is None else observed.repeatable)
 
 
-def _sentence(ending: Run) -> str:
-    observed = ending.answer
+def _sentence(run: Run) -> str:
+    observed = run.answer
     if observed is None:
-        return f"{ending.status}: {ending.detail}"
+        return f"{run.status}: {run.detail}"
     if observed.raised:
         raised = observed.raised
         return f"{raised.type} at `{raised.expression}` in stage {raised.stage}: {raised.message}"
-    unlawful = sorted(law for law, finding in observed.laws.items() if finding.holds is False)
-    return f"{observed.output}" + (f", violates {', '.join(unlawful)}" if unlawful else "")
+    violated = sorted(law for law, finding in observed.laws.items() if finding.holds is False)
+    return f"{observed.output}" + (f", violates {', '.join(violated)}" if violated else "")
 
 
-def _lost(ending: Run) -> Judgement | None:
+def _judge_unobserved(run: Run) -> Judgement | None:
     """Return the verdict on a program that was not observed, or could not be imported."""
-    if ending.answer is None:
-        verdict = Verdict.TIMEOUT if ending.status is JobStatus.TIMEOUT else Verdict.CRASHED
-        return Judgement(verdict, [Mismatch("process", "ends with a result", ending.detail)])
-    raised = ending.answer.raised
+    if run.answer is None:
+        verdict = Verdict.TIMEOUT if run.status is JobStatus.TIMEOUT else Verdict.CRASHED
+        return Judgement(verdict, [Mismatch("process", "ends with a result", run.detail)])
+    raised = run.answer.raised
     if raised and raised.stage is Stage.IMPORT and raised.type in IMPORT_ERRORS:
         return Judgement(Verdict.UNSUPPORTED, [Mismatch("import", "works", raised.message)])
     return None
 
 
-def _judge_broken(
-    declared: Broken, fixed: Healthy, waive: dict[Law, str], ending: Run
-) -> Judgement:
-    lost = _lost(ending)
-    if lost or ending.answer is None:
-        return lost or Judgement(Verdict.CRASHED)
-    seen = ending.answer
+def _judge_broken(declared: Broken, fixed: Healthy, waive: dict[Law, str], run: Run) -> Judgement:
+    unobserved = _judge_unobserved(run)
+    if unobserved or run.answer is None:
+        return unobserved or Judgement(Verdict.CRASHED)
+    seen = run.answer
     if not declared.fails:
-        silent = declared.stage is Stage.SILENT and broken_laws(fixed, seen) - set(waive)
+        silent = declared.stage is Stage.SILENT and violated_laws(fixed, seen) - set(waive)
         if seen.raised is None and not silent:
             return Judgement(Verdict.NOT_HERE)
-        mismatch = Mismatch("broken side", "does not fail here", _sentence(ending))
+        mismatch = Mismatch("broken side", "does not fail here", _sentence(run))
         return Judgement(Verdict.WRONG_SYMPTOM, [mismatch])
     if declared.stage is Stage.SILENT:
         return _judge_silent(declared, fixed, waive, seen)
     if seen.raised is None:
         wanted = f"raises {declared.raises} in stage {declared.stage}"
-        return Judgement(Verdict.NOT_REPRODUCED, [Mismatch("failure", wanted, _sentence(ending))])
+        return Judgement(Verdict.NOT_REPRODUCED, [Mismatch("failure", wanted, _sentence(run))])
     raised = seen.raised
     pairs = [
         ("stage", declared.stage, raised.stage, declared.stage == raised.stage),
@@ -151,7 +149,7 @@ def _judge_silent(
         happened = f"{seen.raised.type}: {seen.raised.message}"
         wrong = Mismatch("violates", f"{wanted}, without an exception", happened)
         return Judgement(Verdict.WRONG_SYMPTOM, [wrong])
-    broken = broken_laws(fixed, seen) - set(waive)
+    broken = violated_laws(fixed, seen) - set(waive)
     if broken == declared.violates:
         return Judgement(Verdict.REPRODUCED)
     verdict = Verdict.WRONG_SYMPTOM if broken else Verdict.NOT_REPRODUCED
@@ -163,17 +161,17 @@ def _failed(entry: Entry) -> Verdict:
     return Verdict.FIX_FAILED if isinstance(entry, Case) else Verdict.CONTROL_FAILED
 
 
-def _judge_healthy(entry: Entry, ending: Run) -> Judgement:
+def _judge_healthy(entry: Entry, run: Run) -> Judgement:
     declared, waive = entry.healthy, entry.spec.waive
     ideal = Verdict.REPRODUCED if isinstance(entry, Case) else Verdict.WORKS
-    lost = _lost(ending)
-    if lost or ending.answer is None:
-        return lost or Judgement(Verdict.CRASHED)
-    seen = ending.answer
+    unobserved = _judge_unobserved(run)
+    if unobserved or run.answer is None:
+        return unobserved or Judgement(Verdict.CRASHED)
+    seen = run.answer
     if seen.raised:
         happened = f"{seen.raised.type} at `{seen.raised.expression}`: {seen.raised.message}"
         return Judgement(_failed(entry), [Mismatch("fixed side", "raises nothing", happened)])
-    broken = broken_laws(declared, seen)
+    broken = violated_laws(declared, seen)
     wrong = [
         Mismatch(law, law.description, _note(law, declared, seen))
         for law in sorted(broken - set(waive))
@@ -185,7 +183,7 @@ def _judge_healthy(entry: Entry, ending: Run) -> Judgement:
     return Judgement(_failed(entry) if wrong else ideal, wrong)
 
 
-def broken_laws(declared: Healthy, seen: Observation) -> set[Law]:
+def violated_laws(declared: Healthy, seen: Observation) -> set[Law]:
     """Return the laws that a run violates, including the declared output."""
     broken = {law for law, finding in seen.laws.items() if finding.holds is False}
     return broken | set(against(declared, seen))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broken_convnets.commands.explain import index as indexes
-from broken_convnets.commands.explain import numbers, ranking, reading
+from broken_convnets.commands.explain import index_file, numbers, ranking, reading
 from broken_convnets.corpus.entries import case_of, default_root
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def explain(error: str | ErrorFacts, *, top: int = TOP, corpus: Path | None = No
     cases. Raises CorpusError and RecordError if the corpus or its records cannot be read.
     """
     root = corpus or default_root()
-    return matches(root, indexes.read(root), error, top)
+    return matches(root, index_file.read(root), error, top)
 
 
 def matches(root: Path, index: Index, error: str | ErrorFacts, top: int) -> list[Match]:

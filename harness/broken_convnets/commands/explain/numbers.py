@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.explain import figures, objects
+from broken_convnets.commands.explain import figures, labels, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +44,10 @@ PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
     rf"must match except in dimension {N}\.\s+Got {N} and {N}": figures.cat,
     rf"got {LIST} at entry (\d+) and {LIST} at entry (\d+)": figures.stack,
     rf"size mismatch for ([\w.]{{1,200}}): copying a param with shape {SIZE} from checkpoint, "
-    rf"the shape in current model is {SIZE}": figures.parameter,
-    r"Missing key\(s\) in state_dict:(.*?)Unexpected key\(s\) in state_dict:(.*)": figures.keys,
-    rf"Expected input batch_size \({N}\) to match target batch_size \({N}\)": figures.batches,
-    rf"Target {N} is out of bounds": figures.target,
+    rf"the shape in current model is {SIZE}": labels.parameter,
+    r"Missing key\(s\) in state_dict:(.*?)Unexpected key\(s\) in state_dict:(.*)": labels.keys,
+    rf"Expected input batch_size \({N}\) to match target batch_size \({N}\)": labels.batches,
+    rf"Target {N} is out of bounds": labels.target,
     rf"(?:shape|size) '\[([-\d, x]+)\]' is invalid for input (?:of size|with) {N}": figures.view,
     rf"running_mean should contain {N} elements not {N}": figures.norm,
     rf"input (?:to conv\dd, but got input )?of size:? {LIST}": figures.dimensions,
@@ -56,7 +56,7 @@ PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
     rf"[Ee]xpected) {DTYPE} (?:tensor )?(?:but (?:found|got|expected)|and|\(got)"
     rf"(?: scalar type| type)? {DTYPE}": objects.two_types,
     r"at least two devices, ([\w:]+),? and ([\w:]+)": objects.devices,
-    rf"[Tt]arget size \({SIZE}\).{{1,60}}input size \({SIZE}\)": figures.targets,
+    rf"[Tt]arget size \({SIZE}\).{{1,60}}input size \({SIZE}\)": labels.targets,
     r"more than 1 value per channel when training, got input size (?:torch\.Size\()?"
     rf"{LIST}": figures.single,
     r"Given input size: \(([\dx-]+)\)\. Calculated output size: \(([\dx-]+)\)": figures.pooled,

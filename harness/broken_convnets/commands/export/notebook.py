@@ -12,7 +12,7 @@ from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, open_torch_runner
 from broken_convnets.sandbox.job import Job, Limits
 from broken_convnets.util import files
-from broken_convnets.verdicts.judge import against, broken_laws
+from broken_convnets.verdicts.judge import against, violated_laws
 from broken_convnets.vocabulary import Law, Stage
 
 if TYPE_CHECKING:
@@ -171,5 +171,5 @@ def _observed_violations(case: Case) -> dict[Law, str]:
     notes = against(case.healthy, seen)
     return {
         law: notes.get(law) or seen.laws[law].note
-        for law in sorted(broken_laws(case.healthy, seen) & broken.violates)
+        for law in sorted(violated_laws(case.healthy, seen) & broken.violates)
     }

@@ -17,7 +17,7 @@ from broken_convnets.commands.learn.checks import (
     Check,
 )
 from broken_convnets.commands.learn.editable_parts import dropped_calls, is_unchanged
-from broken_convnets.verdicts.judge import against, broken_laws, unsteady
+from broken_convnets.verdicts.judge import against, disagreement, violated_laws
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def violations(
     found += _violated_laws(case, seen, reference.observation)
     if not found:
         found += _differences(case, facts, reference.facts)
-    unsteady_run = unsteady("learner's", runs)
+    unsteady_run = disagreement("learner's", runs)
     if unsteady_run and not found:
         note = f"{unsteady_run.declared}; with another seed, {unsteady_run.happened}"
         found.append(violates(EVERY_SEED, note))
@@ -115,7 +115,7 @@ def _violated_laws(case: Case, seen: Observation, reference: Observation) -> lis
     waived = set(case.spec.waive)
     found = [
         violates(law, notes.get(law) or seen.laws[law].note)
-        for law in sorted(broken_laws(case.healthy, seen) - waived)
+        for law in sorted(violated_laws(case.healthy, seen) - waived)
     ]
     lost = [
         law

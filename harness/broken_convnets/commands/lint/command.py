@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.explain import index
+from broken_convnets.commands.explain import index_file
 from broken_convnets.commands.shared_options import add_json
 from broken_convnets.corpus.contents import Problem
 from broken_convnets.corpus.entries import load
@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """Print each problem; return 1 if there is one."""
     corpus = load(options.corpus)
     problems = [*lint(corpus), *repeated_messages(corpus)]
-    if outdated := index.problem(corpus):
-        problems.append(Problem("", f"results/{index.NAME}", outdated))
+    if outdated := index_file.problem(corpus):
+        problems.append(Problem("", f"results/{index_file.NAME}", outdated))
     try:
         problems += unformatted(corpus)
     except FileNotFoundError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from broken_convnets.commands.explain import index
+from broken_convnets.commands.explain import index_file
 from broken_convnets.commands.reproduce import report
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import load
@@ -160,7 +160,7 @@ def _update(corpus: Corpus, session: Session) -> None:
     results = results_to_write(corpus.root)
     for path in records.update(results, session.runtime, happened, set(corpus.ids)):
         print(f"updated {path}", file=sys.stderr)
-    print(f"updated {index.write(corpus)}", file=sys.stderr)
+    print(f"updated {index_file.write(corpus)}", file=sys.stderr)
     for outcome in session.outcomes:
         if outcome.verdict in records.UNSTABLE:
             print(f"  except {outcome.id}: {outcome.verdict}", file=sys.stderr)

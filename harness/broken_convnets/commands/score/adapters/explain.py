@@ -59,10 +59,10 @@ def best(error: str | ErrorFacts) -> Finding | None:
 @functools.cache
 def known() -> tuple[Path, Index]:
     """Return the folder of the corpus and the index of its messages."""
-    from broken_convnets.commands.explain import index  # noqa: PLC0415  (likewise)
+    from broken_convnets.commands.explain import index_file  # noqa: PLC0415  (likewise)
     from broken_convnets.corpus.entries import default_root  # noqa: PLC0415  (likewise)
 
-    return default_root(), index.read(default_root())
+    return default_root(), index_file.read(default_root())
 
 
 def own_version() -> str:

@@ -135,6 +135,7 @@ SICK = {
 
 TRAINED_OUTPUT = "float32[]"
 SEEDS = 10
+FULL_SEEDS = 2  # with the laws of structure
 WELL = {
     "forward": HEALTHY,
     "tiny outputs": patched((SCORED, f"{SCORED} * 1e-6")),
@@ -194,10 +195,14 @@ def test_what_is_declared_is_compared(
 
 @pytest.fixture(scope="module")
 def healthy(runner: Remembering) -> dict[tuple[str, int], Observation]:
-    """Run every healthy program under every seed, as many at a time as there are workers."""
+    """Run every healthy program under every seed, as many at a time as there are workers.
+
+    The laws of structure take most of the time and do not depend on the drawn numbers: two
+    seeds are enough for them.
+    """
     keys = [(name, seed) for name in WELL for seed in range(SEEDS)]
     jobs = [
-        Job(number, OBSERVE, RunRequest(WELL[name], seed))
+        Job(number, OBSERVE, RunRequest(WELL[name], seed, full=seed < FULL_SEEDS))
         for number, (name, seed) in enumerate(keys)
     ]
     found = {keys[ending.job]: ending.answer for ending in runner.run(jobs, Observation)}

@@ -186,7 +186,7 @@ def source(body: str) -> str:
 FORKS = """
 import json, os, sys, traceback
 from broken_convnets import cli
-from broken_convnets.commands.trace import command
+from broken_convnets.commands.trace import command, trace
 for folder, arguments in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:

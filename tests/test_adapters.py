@@ -87,14 +87,14 @@ QUESTIONS = {
 
 @cache
 def answers() -> dict[str, dict[str, Any]]:
-    asked = [
+    questions = [
         {"tool": tool, "source": source, "traceback": text}
         for tool, source, text in QUESTIONS.values()
     ]
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/ask_adapters.py")],
         check=True,
-        input=json.dumps(asked),
+        input=json.dumps(questions),
         capture_output=True,
         text=True,
     )
@@ -113,9 +113,9 @@ def test_a_healthy_program_is_clean(name: str) -> None:
 
 @pytest.mark.parametrize("tool", ["traceback", "shapeprop", "fake", "trace"])
 def test_the_line_the_layer_and_the_kind_of_a_failure(tool: str) -> None:
-    told = answers()[f"{tool} broken"]
-    assert told["status"] == "flagged", told
-    found = told["findings"][0]
+    diagnosis = answers()[f"{tool} broken"]
+    assert diagnosis["status"] == "flagged", diagnosis
+    found = diagnosis["findings"][0]
     assert found["location"]["line"] == line_of(RAISES, BROKEN)
     assert found["location"]["role"] == "symptom"
     assert found["module"] == "fc"
@@ -138,15 +138,15 @@ def test_a_hard_coded_batch_size_is_found_with_a_working_batch(tool: str) -> Non
 
 
 def test_anomaly_mode_reports_the_operation_that_returned_nan() -> None:
-    told = answers()["anomaly nan"]
-    assert told["status"] == "flagged", told
-    assert told["findings"][0]["location"] == {
+    diagnosis = answers()["anomaly nan"]
+    assert diagnosis["status"] == "flagged", diagnosis
+    assert diagnosis["findings"][0]["location"] == {
         "line": line_of("torch.sqrt", NAN),
         "role": "cause",
         "end_line": None,
         "column": None,
     }
-    assert "returned nan values" in told["findings"][0]["message"]
+    assert "returned nan values" in diagnosis["findings"][0]["message"]
 
 
 @pytest.mark.parametrize("name", ["shapeprop branches", "fake reads", "export breaks"])
@@ -156,9 +156,11 @@ def test_a_tool_declines_what_it_cannot_examine(name: str) -> None:
 
 
 def test_a_program_that_fails_before_the_tool_runs_is_an_error() -> None:
-    told = answers()["anomaly no_build"]
-    assert told["status"] == "error"
-    assert told["reason"].startswith("the program fails before the tool runs: build: TypeError")
+    diagnosis = answers()["anomaly no_build"]
+    assert diagnosis["status"] == "error"
+    assert diagnosis["reason"].startswith(
+        "the program fails before the tool runs: build: TypeError"
+    )
     assert answers()["traceback no_build"]["status"] == "flagged"
 
 
@@ -170,9 +172,9 @@ def test_explain_recognizes_a_message_or_reports_kind_other() -> None:
 
 
 def test_an_unregistered_tensor_is_a_warning() -> None:
-    told = answers()["trace plain"]
-    assert told["status"] == "clean"
-    assert [found["severity"] for found in told["findings"]] == ["warning"]
+    diagnosis = answers()["trace plain"]
+    assert diagnosis["status"] == "clean"
+    assert [found["severity"] for found in diagnosis["findings"]] == ["warning"]
 
 
 def test_opening_every_tool_does_not_import_torch() -> None:
@@ -378,7 +380,7 @@ def test_findings_are_assigned_to_their_programs(
 
 
 @pytest.mark.parametrize(
-    ("out", "code", "says"),
+    ("out", "code", "expected"),
     [
         ("not JSON", 0, "cannot parse the output of ruff"),
         ('[{"code": 1}]', 0, "cannot parse the output of ruff"),
@@ -386,11 +388,11 @@ def test_findings_are_assigned_to_their_programs(
     ],
 )
 def test_a_failing_tool_returns_an_error(
-    out: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: str, code: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = ruff.Ruff().diagnose_all(stand_in(tmp_path, monkeypatch, out, code))
-    assert [answer.status for answer in told] == [Status.ERROR] * 2
-    assert says in told[0].reason
+    diagnosis = ruff.Ruff().diagnose_all(stand_in(tmp_path, monkeypatch, out, code))
+    assert [answer.status for answer in diagnosis] == [Status.ERROR] * 2
+    assert expected in diagnosis[0].reason
 
 
 def tyc(state: str, *rows: dict[str, Any], reason: str = "") -> dict[str, Any]:
@@ -413,17 +415,20 @@ RUN_ERROR = {
 
 
 def test_torchtyc_counts_lines_from_0_and_stops_without_an_error() -> None:
-    told = torchtyc.parse(tyc("error", RUN_ERROR))
-    assert told.status is Status.FLAGGED
-    assert told.findings[0].location is not None
-    assert (told.findings[0].location.line, told.findings[0].location.role) == (
+    diagnosis = torchtyc.parse(tyc("error", RUN_ERROR))
+    assert diagnosis.status is Status.FLAGGED
+    assert diagnosis.findings[0].location is not None
+    assert (diagnosis.findings[0].location.line, diagnosis.findings[0].location.role) == (
         18,
         LocationRole.SYMPTOM,
     )
-    assert told.findings[0].kind == "shape/linear_in_features"
+    assert diagnosis.findings[0].kind == "shape/linear_in_features"
     stopped = {**RUN_ERROR, "severity": "info", "rule": "run-stopped"}
-    told = torchtyc.parse(tyc("stopped", stopped, reason="`.item()` needs a value"))
-    assert (told.status, told.reason) == (Status.UNSUPPORTED, "stopped: `.item()` needs a value")
+    diagnosis = torchtyc.parse(tyc("stopped", stopped, reason="`.item()` needs a value"))
+    assert (diagnosis.status, diagnosis.reason) == (
+        Status.UNSUPPORTED,
+        "stopped: `.item()` needs a value",
+    )
     assert torchtyc.parse(tyc("completed")).status is Status.CLEAN
     assert torchtyc.parse({**tyc("error"), "worker_error": "died"}).status is Status.ERROR
 

@@ -27,7 +27,7 @@ def _patched(name: str, patch: str | None) -> dict[str, Any]:
 
 
 def _read(folder: Path, *lines: object) -> dict[str, Diagnosis]:
-    path = folder / "said.jsonl"
+    path = folder / "predictions.jsonl"
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     path.write_bytes("\n".join(texts).encode(errors="surrogateescape"))
     return predictions.read_predictions(path, PROGRAMS, {"other"})
@@ -92,7 +92,7 @@ def test_an_invalid_prediction_is_rejected_with_its_line(name: str, tmp_path: Pa
     line, reason = WRONG[name]
     with pytest.raises(UsageError, match=reason) as caught:
         _read(tmp_path, FLAGGED, line)
-    assert str(caught.value).startswith(f"{tmp_path / 'said.jsonl'}, line 2")
+    assert str(caught.value).startswith(f"{tmp_path / 'predictions.jsonl'}, line 2")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
 

@@ -84,9 +84,9 @@ def test_path_and_request_reveal_nothing(pytester: pytest.Pytester) -> None:
         import re
 
         def opaque(convnet):
-            said = str(convnet.path) + convnet.request.id + convnet.request.file
+            text = str(convnet.path) + convnet.request.id + convnet.request.file
             words = convnet.id.replace("/", "_").split("_")
-            return not [word for word in [*words, "broken", "fixed"] if word in said]
+            return not [word for word in [*words, "broken", "fixed"] if word in text]
 
         def test_pair(broken_convnet, fixed_convnet):
             for convnet in (broken_convnet, fixed_convnet):

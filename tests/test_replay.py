@@ -41,7 +41,7 @@ def _requests(seed: int) -> list[Request]:
 @pytest.fixture
 def transcript(tmp_path: Path) -> Callable[..., Transcript]:
     def written(*lines: Any) -> Transcript:
-        path = tmp_path / "said.jsonl"
+        path = tmp_path / "transcript.jsonl"
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
         path.write_text("\n".join(texts))
         return Transcript(path)

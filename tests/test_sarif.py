@@ -140,9 +140,9 @@ def test_level_and_kind_determine_status_and_severity(
 
 
 def test_findings_are_sorted_by_severity_and_rank(tmp_path: Path) -> None:
-    said = [("note", 99), ("error", 10), ("warning", 5), ("error", 90)]
+    levels = [("note", 99), ("error", 10), ("warning", 5), ("error", 90)]
     results = [
-        _result(_at(), level=level, rank=rank, ruleId=f"{level}{rank}") for level, rank in said
+        _result(_at(), level=level, rank=rank, ruleId=f"{level}{rank}") for level, rank in levels
     ]
     rules = [finding.rule for finding in _one(tmp_path, _run(*results)).findings]
     assert rules == ["error90", "error10", "warning5", "note99"]

@@ -1,4 +1,4 @@
-"""The `score` command as the author of a tool meets it: figures, records, regressions, limits."""
+"""The `score` command from end to end: figures, records, regressions, wrong usage."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ def test_an_interrupted_run_resumes(
     first = score(*_answering(tool, "clean"))
     assert first.code == 130
     assert "run the same command again to resume" in first.err
-    (kept,) = cache.folder("score").iterdir()
-    kept.write_bytes(kept.read_bytes() + b'{"id": "cut o')
+    (checkpoint,) = cache.folder("score").iterdir()
+    checkpoint.write_bytes(checkpoint.read_bytes() + b'{"id": "cut o')
     second = score(*_answering(tool, "clean"))
     assert "resuming, 2 of 3 programs are done" in second.err
     assert second.code == 0

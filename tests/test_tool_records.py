@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FOLDER = default_root() / "results" / "tools"
 SOURCE = "one\ntwo\nthree\n"
 TRUTH = GroundTruth(Stage.FORWARD, ("none/missing_return",), frozenset({2}), frozenset({3}), "fc")
-POINTS = Finding(
+FINDING = Finding(
     "2 is None at net.py",
     kind="none/missing_return",
     rule="N1",
@@ -46,50 +46,50 @@ POINTS = Finding(
 )
 
 
-def _result(side: ProgramRole, diagnosis: Diagnosis, stage: Stage = Stage.FORWARD) -> ToolResult:
+def _result(role: ProgramRole, diagnosis: Diagnosis, stage: Stage = Stage.FORWARD) -> ToolResult:
     truth = GroundTruth(stage, TRUTH.kinds, TRUTH.cause, TRUTH.symptom, TRUTH.layer)
-    known = truth if side is ProgramRole.BROKEN else None
-    return ToolResult(CorpusProgram("0" * 12, "none/a", side, 0, SOURCE, known), diagnosis, 0.1)
+    known = truth if role is ProgramRole.BROKEN else None
+    return ToolResult(CorpusProgram("0" * 12, "none/a", role, 0, SOURCE, known), diagnosis, 0.1)
 
 
-def _said(*results: ToolResult) -> dict[str, dict[ProgramRole, RecordedAnswer]]:
+def _answers(*results: ToolResult) -> dict[str, dict[ProgramRole, RecordedAnswer]]:
     return record.recorded_answers(results, [Need.SOURCE])
 
 
-FOUND = _result(ProgramRole.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]))
-QUIET = _result(ProgramRole.FIXED, Diagnosis(Status.CLEAN))
+FLAGGED = _result(ProgramRole.BROKEN, Diagnosis(Status.FLAGGED, [FINDING]))
+CLEAN = _result(ProgramRole.FIXED, Diagnosis(Status.CLEAN))
 
 
 def test_only_correct_statements_earn_credit() -> None:
-    assert credits_of(FOUND, {Need.SOURCE}) == {
+    assert credits_of(FLAGGED, {Need.SOURCE}) == {
         Credit.ANSWERED,
         Credit.DETECTED,
         Credit.LOCATED,
         Credit.LAYER_NAMED,
         Credit.CLASSIFIED,
     }
-    assert credits_of(QUIET, {Need.SOURCE}) == {Credit.ANSWERED, Credit.SILENT_ON_FIXED}
-    alarm = _result(ProgramRole.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
+    assert credits_of(CLEAN, {Need.SOURCE}) == {Credit.ANSWERED, Credit.SILENT_ON_FIXED}
+    alarm = _result(ProgramRole.FIXED, Diagnosis(Status.FLAGGED, [FINDING]))
     assert credits_of(alarm, {Need.SOURCE}) == {Credit.ANSWERED}
     assert credits_of(_result(ProgramRole.FIXED, error_diagnosis("died")), {Need.SOURCE}) == set()
 
 
 @pytest.mark.parametrize("stage", [Stage.IMPORT, Stage.BUILD, Stage.INPUTS])
 def test_a_program_that_fails_before_the_tool_examines_it_earns_no_credit(stage: Stage) -> None:
-    early = _result(ProgramRole.BROKEN, Diagnosis(Status.FLAGGED, [POINTS]), stage)
+    early = _result(ProgramRole.BROKEN, Diagnosis(Status.FLAGGED, [FINDING]), stage)
     assert Credit.DETECTED not in credits_of(early, {Need.MODEL})
     assert Credit.DETECTED in credits_of(early, {Need.SOURCE})
     assert Credit.DETECTED in credits_of(early, {Need.RUN})
 
 
 def test_a_warning_is_not_an_alarm() -> None:
-    warning = msgspec.structs.replace(POINTS, severity=Severity.WARNING)
-    mild = _result(ProgramRole.BROKEN, Diagnosis(Status.FLAGGED, [warning]))
-    assert credits_of(mild, {Need.SOURCE}) == {Credit.ANSWERED}
+    warning = msgspec.structs.replace(FINDING, severity=Severity.WARNING)
+    warned = _result(ProgramRole.BROKEN, Diagnosis(Status.FLAGGED, [warning]))
+    assert credits_of(warned, {Need.SOURCE}) == {Credit.ANSWERED}
 
 
 def test_a_record_survives_a_round_trip(tmp_path: Path) -> None:
-    now = _said(FOUND, QUIET)
+    now = _answers(FLAGGED, CLEAN)
     made = ToolRecord("t", "1", [Need.SOURCE], [], "2.14.1", record.misses(now), now)
     path = tmp_path / "tools" / "t.toml"
     record.write_record(path, made)
@@ -111,7 +111,7 @@ def _recorded(now: dict[str, dict[ProgramRole, RecordedAnswer]]) -> ToolRecord:
 
 def test_lost_and_gained_credits_are_listed() -> None:
     blind = _result(ProgramRole.BROKEN, Diagnosis(Status.CLEAN))
-    then, now = _recorded(_said(FOUND, QUIET)), _said(blind, QUIET)
+    then, now = _recorded(_answers(FLAGGED, CLEAN)), _answers(blind, CLEAN)
     assert [str(change) for change in regressions.lost(then, now)] == [
         "none/a broken: no longer names the kind of mistake",
         "none/a broken: no longer flags the program",
@@ -119,30 +119,30 @@ def test_lost_and_gained_credits_are_listed() -> None:
         "none/a broken: no longer points at the line to change",
     ]
     assert regressions.gained(then, now) == []
-    assert regressions.lost(_recorded(now), _said(FOUND, QUIET)) == []
+    assert regressions.lost(_recorded(now), _answers(FLAGGED, CLEAN)) == []
 
 
 def test_a_new_false_positive_is_a_loss() -> None:
-    loud = _result(ProgramRole.FIXED, Diagnosis(Status.FLAGGED, [POINTS]))
-    (change,) = regressions.lost(_recorded(_said(FOUND, QUIET)), _said(FOUND, loud))
+    loud = _result(ProgramRole.FIXED, Diagnosis(Status.FLAGGED, [FINDING]))
+    (change,) = regressions.lost(_recorded(_answers(FLAGGED, CLEAN)), _answers(FLAGGED, loud))
     assert str(change) == "none/a fixed: no longer reports the healthy program as clean"
 
 
 def test_a_recorded_miss_that_is_found_is_outdated() -> None:
     blind = _result(ProgramRole.BROKEN, Diagnosis(Status.CLEAN))
-    then = _recorded(_said(blind, QUIET))
+    then = _recorded(_answers(blind, CLEAN))
     assert then.misses == ["none/a broken"]
-    assert regressions.outdated_misses(then, _said(FOUND, QUIET)) == ["none/a broken"]
-    assert regressions.outdated_misses(then, _said(QUIET)) == []
-    assert regressions.outdated_misses(then, _said(blind, QUIET)) == []
+    assert regressions.outdated_misses(then, _answers(FLAGGED, CLEAN)) == ["none/a broken"]
+    assert regressions.outdated_misses(then, _answers(CLEAN)) == []
+    assert regressions.outdated_misses(then, _answers(blind, CLEAN)) == []
 
 
 def test_a_record_reproduces_the_credits() -> None:
-    results = [FOUND, QUIET, _result(ProgramRole.CONTROL, error_diagnosis("died"))]
+    results = [FLAGGED, CLEAN, _result(ProgramRole.CONTROL, error_diagnosis("died"))]
     again = record.recorded_results(
-        _recorded(_said(*results)), [result.program for result in results]
+        _recorded(_answers(*results)), [result.program for result in results]
     )
-    assert record.recorded_answers(again, [Need.SOURCE]) == _said(*results)
+    assert record.recorded_answers(again, [Need.SOURCE]) == _answers(*results)
 
 
 def test_the_leaderboard_is_up_to_date() -> None:

@@ -80,7 +80,7 @@ def test_the_report_of_a_tool_that_declines_everything_shows_no_rate() -> None:
     shown = _screen(fake.declines_everything)
     assert "Youden's J" in shown
     assert "no rate" in shown
-    assert "0 of 48, 0%" in shown  # of all asked
+    assert "0 of 48, 0%" in shown  # with declined
     assert "120 declined" in shown
 
 
@@ -170,12 +170,12 @@ def _after_a_warning(program: CorpusProgram) -> Diagnosis:
 )
 def test_a_record_reproduces_the_leaderboard(tool: fake.FakeTool) -> None:
     text = "".join(f"line {number}\n" for number in range(30))
-    asked = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
-    results, base = ask(tool, asked), ask(fake.traceback, asked)
-    said = record.recorded_answers(results, SOURCE)
-    made = record.ToolRecord("t", "1", [Need.SOURCE], [], "2.14.1", record.misses(said), said)
-    kept = record.recorded_results(made, asked)
-    scores = [compute_score(one, base, SOURCE, tool="t") for one in (results, kept)]
+    programs = [dataclasses.replace(one, source=text) for one in fake.programs(48, controls=24)]
+    results, base = ask(tool, programs), ask(fake.traceback, programs)
+    answers = record.recorded_answers(results, SOURCE)
+    made = record.ToolRecord("t", "1", [Need.SOURCE], [], "2.14.1", record.misses(answers), answers)
+    recorded = record.recorded_results(made, programs)
+    scores = [compute_score(one, base, SOURCE, tool="t") for one in (results, recorded)]
     if tool is not _after_a_warning:
         assert page(scores[:1], "traceback") == page(scores[1:], "traceback")
     # Of several findings a book keeps one.

@@ -11,6 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 from broken_convnets.commands.score import in_child
+from broken_convnets.commands.score.kinds import known_kinds
 from broken_convnets.commands.score.programs.program import (
     CorpusProgram,
     ProgramRole,
@@ -42,7 +43,7 @@ from kit import Pair, corpus_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 READS = "import json, sys\nrequests = [json.loads(line) for line in sys.stdin]\n"
-SAYS = READS + "for request in requests:\n    print(json.dumps({answer}))\n"
+ANSWERS = READS + "for request in requests:\n    print(json.dumps({answer}))\n"
 KINDS = frozenset({"shape/flatten", "shape", "other"})
 CLEAN = '{{"protocol": 1, "id": request["id"], "status": "clean"}}'
 
@@ -56,25 +57,25 @@ def runner() -> Iterator[ForkServer]:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> list[CorpusProgram]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> list[CorpusProgram]:
     corpus = corpus_of(tmp_path_factory.mktemp("corpus"), {"healthy/pair": Pair()})
     return corpus_programs([(0, entry) for entry in corpus.entries.values()], seed=7)
 
 
 def _diagnoses(
-    runner: ForkServer, asked: list[CorpusProgram], folder: Path, text: str, **more: object
+    runner: ForkServer, pair: list[CorpusProgram], folder: Path, text: str, **more: object
 ) -> list[Diagnosis]:
-    told = msgspec.structs.replace(ToolReport(needs=[Need.SOURCE]), **more)
+    description = msgspec.structs.replace(ToolReport(needs=[Need.SOURCE]), **more)
     script = folder / "tool.py"
     script.write_text(text)
-    ref = ToolRef("fake", [sys.executable, str(script)], told.needs, told.batch)
-    results = list(ToolClient(runner, ref, told, seconds=5, kinds=KINDS).diagnose(asked))
-    assert {result.program.id for result in results} == {program.id for program in asked}
+    ref = ToolRef("fake", [sys.executable, str(script)], description.needs, description.batch)
+    results = list(ToolClient(runner, ref, description, seconds=5, kinds=KINDS).diagnose(pair))
+    assert {result.program.id for result in results} == {program.id for program in pair}
     return [result.diagnosis for result in results]
 
 
 def _answering(answer: str) -> str:
-    return SAYS.replace("{answer}", answer.replace("{{", "{").replace("}}", "}"))
+    return ANSWERS.replace("{answer}", answer.replace("{{", "{").replace("}}", "}"))
 
 
 @pytest.mark.parametrize(
@@ -104,37 +105,37 @@ def _answering(answer: str) -> str:
     ],
 )
 def test_an_invalid_answer_becomes_an_error_with_the_reason(
-    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path, text: str, reason: str
+    runner: ForkServer, pair: list[CorpusProgram], tmp_path: Path, text: str, reason: str
 ) -> None:
-    for diagnosis in _diagnoses(runner, asked, tmp_path, text):
+    for diagnosis in _diagnoses(runner, pair, tmp_path, text):
         assert diagnosis.status is Status.ERROR
         assert reason in diagnosis.reason
 
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_valid_answer_is_accepted_alone_and_in_a_batch(
-    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path, batch: int
+    runner: ForkServer, pair: list[CorpusProgram], tmp_path: Path, batch: int
 ) -> None:
-    found = _diagnoses(runner, asked, tmp_path, _answering(CLEAN), batch=batch)
+    found = _diagnoses(runner, pair, tmp_path, _answering(CLEAN), batch=batch)
     assert [diagnosis.status for diagnosis in found] == [Status.CLEAN, Status.CLEAN]
 
 
 def test_a_program_that_kills_its_batch_does_not_affect_the_others(
-    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
+    runner: ForkServer, pair: list[CorpusProgram], tmp_path: Path
 ) -> None:
-    broken = next(program for program in asked if program.role is ProgramRole.BROKEN)
+    broken = next(program for program in pair if program.role is ProgramRole.BROKEN)
     text = READS + (
         "for request in requests:\n"
         f"    if request['id'] == '{broken.id}':\n"
         "        raise SystemExit(9)\n"
         f"    print(json.dumps({CLEAN}))\n"
     ).replace("{{", "{").replace("}}", "}")
-    found = _diagnoses(runner, asked, tmp_path, text, batch=2)
+    found = _diagnoses(runner, pair, tmp_path, text, batch=2)
     assert sorted(diagnosis.status for diagnosis in found) == [Status.CLEAN, Status.ERROR]
 
 
 def test_a_request_reveals_nothing_about_the_corpus(
-    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
+    runner: ForkServer, pair: list[CorpusProgram], tmp_path: Path
 ) -> None:
     text = READS + (
         "import os\n"
@@ -143,27 +144,37 @@ def test_a_request_reveals_nothing_about_the_corpus(
         "    finding = {'message': json.dumps(seen)[:4000], 'severity': 'note'}\n"
         "    print(json.dumps({'status': 'clean', 'findings': [finding]}))\n"
     )
-    for diagnosis in _diagnoses(runner, asked, tmp_path, text):
-        said = diagnosis.findings[0].message
-        assert "healthy" not in said.replace(str(tmp_path), "")
-        assert "broken" not in said.replace("broken-convnets", "")
+    for diagnosis in _diagnoses(runner, pair, tmp_path, text):
+        texts = diagnosis.findings[0].message
+        assert "healthy" not in texts.replace(str(tmp_path), "")
+        assert "broken" not in texts.replace("broken-convnets", "")
 
 
 def test_only_a_tool_that_needs_it_receives_the_traceback(
-    runner: ForkServer, asked: list[CorpusProgram], tmp_path: Path
+    runner: ForkServer, pair: list[CorpusProgram], tmp_path: Path
 ) -> None:
-    told = READS + (
+    script = READS + (
         "for request in requests:\n"
         "    text = request['traceback']\n"
         "    finding = {'message': repr(text), 'severity': 'note'}\n"
         "    print(json.dumps({'status': 'clean', 'findings': [finding]}))\n"
     )
-    given = _diagnoses(runner, asked, tmp_path, told, needs=[Need.TRACEBACK])
-    said = sorted((diagnosis.findings[0].message for diagnosis in given), key=len, reverse=True)
-    assert "Traceback (most recent call last)" in said[0]
-    assert said[1] == repr("")
-    without = _diagnoses(runner, asked, tmp_path, told)
+    diagnoses = _diagnoses(runner, pair, tmp_path, script, needs=[Need.TRACEBACK])
+    texts = sorted(
+        (diagnosis.findings[0].message for diagnosis in diagnoses), key=len, reverse=True
+    )
+    assert "Traceback (most recent call last)" in texts[0]
+    assert texts[1] == repr("")
+    without = _diagnoses(runner, pair, tmp_path, script)
     assert {diagnosis.findings[0].message for diagnosis in without} == {"None"}
+
+
+def test_a_finding_may_name_kinds_and_topics_of_the_corpus_and_of_the_bundled_one(
+    tmp_path: Path,
+) -> None:
+    known = known_kinds(corpus_of(tmp_path, {"own/pair": Pair(extra={"covers": ["own/kind"]})}))
+    assert {"own/kind", "own", "shape/linear_in_features", "shape", "other"} <= known
+    assert not {"own/pair", "shape/linear_in_feature", ""} & known
 
 
 def test_an_unknown_tool_is_reported_before_anything_runs(runner: ForkServer) -> None:
@@ -186,18 +197,18 @@ def test_messages_conform_to_the_json_schema() -> None:
     validator.check_schema(json_schema())
     good = Diagnosis(Status.FLAGGED, [Finding("no", severity=Severity.ERROR)])
     validator.validate(json.loads(msgspec.json.encode(good)))
-    for sick in ('{"status": "maybe"}', '{"status": "clean", "sure": true}', '{"findings": []}'):
+    for invalid in ('{"status": "maybe"}', '{"status": "clean", "sure": true}', '{"findings": []}'):
         with pytest.raises(jsonschema.ValidationError):
-            validator.validate(json.loads(sick))
+            validator.validate(json.loads(invalid))
         with pytest.raises(ProtocolError):
-            decode_diagnosis(sick.encode())
+            decode_diagnosis(invalid.encode())
 
 
 def test_the_schema_file_is_up_to_date() -> None:
-    kept = Path(str(messages.__file__)).with_name(
+    schema_file = Path(str(messages.__file__)).with_name(
         f"protocol-{messages.PROTOCOL_VERSION}.schema.json"
     )
-    assert json.loads(kept.read_text()) == json_schema(), (
+    assert json.loads(schema_file.read_text()) == json_schema(), (
         "broken-convnets score --schema > that file"
     )
 
@@ -209,7 +220,7 @@ def test_a_clean_diagnosis_with_an_error_is_rejected() -> None:
 
 @pytest.fixture
 def preparing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Stand in for the bundled tools; return the names of those that were prepared."""
+    """Replace the bundled tools; return the names of the prepared ones."""
     seen: list[str] = []
 
     class Preparing(Tool):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.entries import default_root, load
-from broken_convnets.corpus.kinds import kinds, topics
+from broken_convnets.corpus.kinds import kinds
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
@@ -19,5 +19,5 @@ def known_kinds(corpus: Corpus) -> frozenset[str]:
     The bundled tools name kinds of the bundled corpus, whatever corpus they are scored on.
     """
     bundled = corpus if corpus.root == default_root() else load(default_root())
-    found = kinds(corpus) | kinds(bundled)
-    return found | topics(corpus) | topics(bundled) | {OTHER}
+    known = kinds(corpus) | kinds(bundled)
+    return known | {kind.partition("/")[0] for kind in known} | {OTHER}

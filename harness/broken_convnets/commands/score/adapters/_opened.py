@@ -70,7 +70,7 @@ class ModelTool(TorchTool):
         opened = OpenedProgram(request)
         try:
             opened.open()
-        except Exception as error:  # noqa: BLE001  (it is the program's code)
+        except Exception as error:  # noqa: BLE001  (the code of the program)
             return failed_before(opened, error)
         return self.examine(opened)
 

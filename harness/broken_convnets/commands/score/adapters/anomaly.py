@@ -37,19 +37,19 @@ class Anomaly(TorchTool):
 
     def diagnose(self, request: Request) -> Diagnosis:
         """Run the program in anomaly mode."""
-        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+        import torch  # noqa: PLC0415  (only when the tool runs)
 
         opened = OpenedProgram(request)
         try:
             opened.open()
-        except Exception as error:  # noqa: BLE001  (it is the program's code)
+        except Exception as error:  # noqa: BLE001  (the code of the program)
             return failed_before(opened, error)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             try:
                 with torch.autograd.set_detect_anomaly(True):
                     opened.run()
-            except Exception as error:  # noqa: BLE001  (likewise)
+            except Exception as error:  # noqa: BLE001  (the code of the program)
                 messages = [str(warning.message) for warning in warned]
                 return diagnosis_of(
                     [

@@ -34,7 +34,7 @@ class DraftExport(ModelTool):
 
     def examine(self, opened: OpenedProgram) -> Diagnosis:
         """Export the network and read the report."""
-        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+        import torch  # noqa: PLC0415  (only when the tool runs)
 
         shapes = any_batch(opened.inputs)
         try:
@@ -73,7 +73,7 @@ def finding(failure: Any, file: str, names: Mapping[int, str]) -> Finding:
 
 
 def _file_names() -> dict[int, str]:
-    from torch._logging import structured  # noqa: PLC0415  (a list must not load torch)
+    from torch._logging import structured  # noqa: PLC0415  (imports torch)
 
     return {number: name for name, number in structured.INTERN_TABLE.items()}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Need, Status
 from broken_convnets.commands.score.protocol.tool import Tool
+from broken_convnets.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +46,8 @@ class Explain(Tool):
 
 def best(error: str | ErrorFacts) -> Finding | None:
     """Return the case that is most similar to an error, as a finding without a location."""
-    from broken_convnets.commands.explain import matching  # noqa: PLC0415  (likewise)
-    from broken_convnets.corpus.entries import case_of  # noqa: PLC0415  (likewise)
+    from broken_convnets.commands.explain import matching  # noqa: PLC0415  (only when the tool runs)
+    from broken_convnets.corpus.entries import case_of  # noqa: PLC0415  (only when the tool runs)
 
     root, index = known()
     matches = matching.matches(root, index, error, top=1)
@@ -59,20 +60,15 @@ def best(error: str | ErrorFacts) -> Finding | None:
 @functools.cache
 def known() -> tuple[Path, Index]:
     """Return the folder of the corpus and the index of its messages."""
-    from broken_convnets.commands.explain import index_file  # noqa: PLC0415  (likewise)
-    from broken_convnets.corpus.entries import default_root  # noqa: PLC0415  (likewise)
+    from broken_convnets.commands.explain import index_file  # noqa: PLC0415  (only when the tool runs)
+    from broken_convnets.corpus.entries import default_root  # noqa: PLC0415  (only when the tool runs)
 
     return default_root(), index_file.read(default_root())
 
 
 def own_version() -> str:
     """Return the name and version of this package."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  (likewise)
-
-    try:
-        return f"broken-convnets {version('broken-convnets')}"
-    except PackageNotFoundError:
-        return "broken-convnets, not installed"
+    return f"broken-convnets {__version__}"
 
 
 tool = Explain

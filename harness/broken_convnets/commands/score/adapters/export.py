@@ -50,16 +50,16 @@ class Export(ModelTool):
 
     def prepare(self) -> None:
         """Export a small network: the first export is three times slower than later ones."""
-        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+        import torch  # noqa: PLC0415  (only when the tool runs)
 
-        from broken_convnets.observe.preload import sample  # noqa: PLC0415  (likewise)
+        from broken_convnets.observe.preload import sample  # noqa: PLC0415  (only when the tool runs)
 
         net, inputs = sample()
         torch.export.export(net, inputs, dynamic_shapes=any_batch(inputs), strict=True)
 
     def examine(self, opened: OpenedProgram) -> Diagnosis:
         """Export the network with a dynamic batch size."""
-        import torch  # noqa: PLC0415  (a list of the tools must not load it)
+        import torch  # noqa: PLC0415  (only when the tool runs)
 
         shapes = any_batch(opened.inputs)
         try:
@@ -74,8 +74,8 @@ def any_batch(inputs: tuple[Any, ...]) -> Any:
 
     Export always treats a size of 0 or 1 as a constant, so such a batch stays static.
     """
-    import torch  # noqa: PLC0415  (likewise)
-    from torch.utils import _pytree as pytree  # noqa: PLC0415  (likewise)
+    import torch  # noqa: PLC0415  (only when the tool runs)
+    from torch.utils import _pytree as pytree  # noqa: PLC0415  (only when the tool runs)
 
     batch = torch.export.Dim("batch")
 

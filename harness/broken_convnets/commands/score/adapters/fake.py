@@ -19,9 +19,9 @@ class Fake(ModelTool):
 
     def examine(self, opened: OpenedProgram) -> Diagnosis:
         """Create the network and run it on fake tensors."""
-        from torch._subclasses import FakeTensorMode  # noqa: PLC0415  (only where it is asked)
+        from torch._subclasses import FakeTensorMode  # noqa: PLC0415  (imports torch)
 
-        from broken_convnets.observe.program import map_tensors  # noqa: PLC0415  (likewise)
+        from broken_convnets.observe.program import map_tensors  # noqa: PLC0415  (only when the tool runs)
 
         logging.getLogger("torch._subclasses.fake_tensor").disabled = True
         try:

@@ -59,11 +59,11 @@ class Jaxtyping(Tool):
         with install_import_hook(opened.file.stem, "beartype.beartype"):
             try:
                 opened.open()
-            except Exception as error:  # noqa: BLE001  (it is the program's code)
+            except Exception as error:  # noqa: BLE001  (the code of the program)
                 return failed_before(opened, error)
         try:
             opened.run()
-        except Exception as error:  # noqa: BLE001  (likewise)
+        except Exception as error:  # noqa: BLE001  (the code of the program)
             if "forward reference" in str(error):
                 return unsupported_diagnosis(error)
             found = exception_finding(error, replace(request, file=str(opened.file)))

@@ -35,8 +35,8 @@ class ShapeProp(ModelTool):
 
     def examine(self, opened: OpenedProgram) -> Diagnosis:
         """Trace the network, then run it node by node on the example batch."""
-        import torch  # noqa: PLC0415  (a list of the tools must not load it)
-        from torch.fx.passes import shape_prop  # noqa: PLC0415  (likewise)
+        import torch  # noqa: PLC0415  (only when the tool runs)
+        from torch.fx.passes import shape_prop  # noqa: PLC0415  (only when the tool runs)
 
         class RecordingShapeProp(shape_prop.ShapeProp):  # type: ignore[misc]  # mypy runs without torch
             """Records the node that is running."""

@@ -44,7 +44,7 @@ class Trace(Tool):
             with trace() as seen:
                 opened.open()
                 opened.run()
-        except Exception as error:  # noqa: BLE001  (it is the program's code)
+        except Exception as error:  # noqa: BLE001  (the code of the program)
             return diagnosis_of([failed(seen, error, request)])
         return diagnosis_of([*marked(seen), *hazards(opened)])
 

@@ -24,7 +24,7 @@ class Traceback(TorchTool):
         try:
             opened.open()
             opened.run()
-        except Exception as error:  # noqa: BLE001  (it is the program's code)
+        except Exception as error:  # noqa: BLE001  (the code of the program)
             return diagnosis_of([exception_finding(error, request)])
         return Diagnosis(Status.CLEAN)
 

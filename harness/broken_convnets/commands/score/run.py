@@ -129,10 +129,11 @@ class ToolRun:
             terminal.console(stderr=True).print(note, markup=False)
         rest = [program for program in self._programs if program.id not in done]
         client = ToolClient(self._runner, ref, description, options.timeout, self._kinds)
-        text = f"running {ref.name} on {len(rest)} programs"
-        for result in track(client.diagnose(rest), text, len(rest)):
-            checkpoint.add(result)
-            results.append(result)
+        if rest:
+            text = f"running {ref.name} on {len(rest)} programs"
+            for result in track(client.diagnose(rest), text, len(rest)):
+                checkpoint.add(result)
+                results.append(result)
         return description, sorted(results, key=lambda result: result.program.key)
 
     def _with_checked_fixes(self, results: list[ToolResult]) -> list[ToolResult]:

@@ -173,9 +173,9 @@ def test_a_pasted_traceback_finds_its_case(visit: Visit) -> None:
 
 def test_the_browser_ranks_like_explain(visit: Visit) -> None:
     found_index = index_file.read(default_root())
-    said = found_index.documents
-    texts = [f"{one.raises}: {one.message}" if one.raises else one.message for one in said]
-    texts += [one.message for one in said] + ODD_TEXTS
+    documents = found_index.documents
+    texts = [f"{one.raises}: {one.message}" if one.raises else one.message for one in documents]
+    texts += [one.message for one in documents] + ODD_TEXTS
     texts += [
         json.loads(line)["text"] for path in PASTED for line in path.read_bytes().splitlines()
     ]

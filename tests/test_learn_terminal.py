@@ -79,7 +79,7 @@ class Terminal:
 
 @pytest.fixture(scope="module")
 def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Terminal, Path]]]:
-    """Start all sessions at once, since loading torch takes seconds."""
+    """Start all sessions at once, because loading torch takes seconds."""
     folders = [tmp_path_factory.mktemp("learn") for _ in range(3)]
     started = [(Terminal(folder), folder) for folder in folders]
     yield started

@@ -45,7 +45,7 @@ FIXED = Side(
 
 
 @pytest.mark.parametrize(
-    ("value", "held"),
+    ("value", "expected"),
     [
         (IMAGES, [Tensor("float32", (4, 3, 8, 8))]),
         ("float32[]", [Tensor("float32", ())]),
@@ -54,8 +54,8 @@ FIXED = Side(
         ("Image", []),
     ],
 )
-def test_tensors_are_found_in_a_value(value: str, held: list[Tensor]) -> None:
-    assert tensors(value) == held
+def test_tensors_are_found_in_a_value(value: str, expected: list[Tensor]) -> None:
+    assert tensors(value) == expected
 
 
 def test_events_distinguish_layers_from_the_code_between_them() -> None:
@@ -108,7 +108,7 @@ def test_a_long_run_of_equal_rows_is_folded() -> None:
 
 
 def _texts(svg: str) -> list[str]:
-    root = ET.fromstring(svg)  # noqa: S314  (made here)
+    root = ET.fromstring(svg)  # noqa: S314  (our own output)
     for text in root.iter("text"):
         for title in text.findall("title"):
             title.text = ""  # the full text of a shortened one

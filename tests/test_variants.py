@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from broken_convnets.commands.variants import command as variants_command
 from broken_convnets.commands.variants import (
+    attribute_names,
+    functional_layers,
     idioms,
     imports,
     layout,
     make,
     naming,
-    renaming,
     sizes,
     spelling,
     steps,
     structure,
+    variable_names,
     words,
 )
+from broken_convnets.commands.variants import command as variants_command
 from broken_convnets.commands.variants.make import (
     DIFF_LIMIT,
     TRANSFORMATIONS,
@@ -330,7 +332,7 @@ def test_other_fix_sites_are_found_in_the_variant(real: Corpus, variants: list[V
 
 def test_no_layer_is_added_to_a_program_that_iterates_over_its_layers(real: Corpus) -> None:
     pair = program_pair(real.entries["module/backbone_children_without_forward"])
-    assert not spelling.layers_for_functions(pair, seeded(1))
+    assert not functional_layers.layers_for_functions(pair, seeded(1))
 
 
 def test_softmax_becomes_a_layer_only_if_both_sides_use_the_same_dimension() -> None:
@@ -348,7 +350,7 @@ def test_softmax_becomes_a_layer_only_if_both_sides_use_the_same_dimension() -> 
         counts = set()
         for seed in range(12):
             pair = program_pair(case_of(Pair(broken, fixed)))
-            spelling.layers_for_functions(pair, seeded(seed))
+            functional_layers.layers_for_functions(pair, seeded(seed))
             counts.add(sum("nn.Softmax(dim=1)" in text for text in pair.texts()))
         return counts
 
@@ -371,8 +373,8 @@ def test_a_transformation_returns_false_if_it_changes_nothing() -> None:
         sizes.pixels,
         sizes.batch,
         imports.reimport,
-        renaming.variables,
-        renaming.attributes,
+        variable_names.variables,
+        attribute_names.attributes,
     )
     for family in families:
         assert not family(ProgramPair.from_bytes(bare.to_bytes()), seeded(0)), family.__name__

@@ -1,1 +1,1 @@
-"""Learning by repair: a broken program to mend, judged by the laws that a network obeys."""
+"""The `learn` command: fix broken programs, graded by the laws."""

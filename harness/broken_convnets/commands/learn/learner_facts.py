@@ -68,7 +68,7 @@ def learner_facts(script: ScriptRun, program: Program | None) -> LearnerFacts:
 def _quietly(call: Callable[[Program], Any], program: Program, empty: Any) -> Any:
     try:
         return call(program)
-    except BaseException:  # noqa: BLE001  (a fact that cannot be collected is not held against the learner)
+    except BaseException:  # noqa: BLE001  (a fact that cannot be collected is left out)
         return empty
 
 

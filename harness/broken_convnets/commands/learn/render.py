@@ -108,7 +108,7 @@ def _violation(violation: Violation) -> RenderableType:
 
 
 def hints(case: Case, shown: int, *, only_last: bool = False) -> RenderableType:
-    """Return the hints that the learner has asked for, or only the last of them."""
+    """Return the hints that the learner has requested, or only the last of them."""
     total = len(case.spec.hints)
     lines = [
         Text(f"\nHint {number} of {total}: {text}")

@@ -1,4 +1,4 @@
-"""Give the network's class, its helpers and the docstring other words, in all sides alike."""
+"""Rename the network's class and its helpers, and reword the docstring."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants import words
 from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair, with_marks_of
-from broken_convnets.commands.variants.renaming import callables
 from broken_convnets.commands.variants.syntax import identifiers, statements
+from broken_convnets.commands.variants.variable_names import callables
 
 if TYPE_CHECKING:
     from random import Random
 
 
 def helpers(pair: ProgramPair, rng: Random) -> bool:
-    """Rename the classes and functions beside the network."""
+    """Rename the other classes and functions of the program."""
     names = sorted(callables(pair) - INTERFACE)
     used = identifiers(pair.nodes()) | set(dir(builtins))
     chosen = {}
@@ -31,7 +31,7 @@ def helpers(pair: ProgramPair, rng: Random) -> bool:
 
 
 def network(pair: ProgramPair, rng: Random) -> bool:
-    """Rename the class of the network; `Net` stays another name for it."""
+    """Rename the class of the network, and keep `Net` as an alias."""
     used = identifiers(pair.nodes())
     new = rng.choice([name for name in words.NETWORKS if name not in used])
     if not _rename_definitions(pair, {"Net": new}):
@@ -54,7 +54,7 @@ def _rename_definitions(pair: ProgramPair, chosen: dict[str, str]) -> bool:
 
 
 class _Definitions(ast.NodeTransformer):
-    """Renames classes and functions of the module, and their uses."""
+    """Renames the classes and functions of the module, and their uses."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self._names = names
@@ -70,14 +70,14 @@ class _Definitions(ast.NodeTransformer):
 
 
 def intent(pair: ProgramPair, rng: Random) -> bool:
-    """Say in other words what the network is for."""
+    """Reword the docstring."""
     first = pair.sides[0].body[0]
     if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant):
         return False
     old = str(first.value.value)
     new = old
     for word, others in words.PROSE.items():
-        if rng.random() < 0.6:  # noqa: PLR2004  (some words, not all)
+        if rng.random() < 0.6:  # noqa: PLR2004  (some words)
             new = re.sub(rf"\b{word}\b", rng.choice(others), new, count=1)
     for side in pair.sides:
         prose = side.body[0]

@@ -1,22 +1,22 @@
-"""Exchange idioms of one line: losses, arguments by name, sizes, super, concatenation."""
+"""Replace one-line idioms by equivalent ones: losses, keyword arguments, sizes, super."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.program_pair import (
-    EXPRESSION,
-    ProgramPair,
-    marks,
-    with_marks_of,
-)
-from broken_convnets.commands.variants.spelling import (
+from broken_convnets.commands.variants.calls import (
     attribute_of,
     call,
     is_of_torch,
     layer_name,
     rewritten,
+)
+from broken_convnets.commands.variants.program_pair import (
+    EXPRESSION,
+    ProgramPair,
+    marks,
+    with_marks_of,
 )
 from broken_convnets.commands.variants.syntax import dotted, expression, simple_statements
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def losses(pair: ProgramPair, rng: Random) -> bool:
-    """Write a loss of torch.nn.functional as a layer, made and called in one."""
+    """Replace a loss of torch.nn.functional by a loss module that is created and called at once."""
     names = {
         "cross_entropy": "CrossEntropyLoss",
         "mse_loss": "MSELoss",
@@ -47,8 +47,8 @@ def losses(pair: ProgramPair, rng: Random) -> bool:
 
 
 def keywords(pair: ProgramPair, rng: Random) -> bool:
-    """Give the arguments of layers by name instead of by place, or the other way round."""
-    by_name = rng.random() < 0.5  # noqa: PLR2004  (a coin)
+    """Pass arguments of layers by keyword instead of by position, or vice versa."""
+    by_name = rng.random() < 0.5  # noqa: PLR2004  (half of the time)
     places = {
         "Conv2d": ("in_channels", "out_channels", "kernel_size"),
         "Linear": ("in_features", "out_features"),
@@ -80,22 +80,22 @@ def _starred(node: ast.Call) -> bool:
 
 
 def small_idioms(pair: ProgramPair, rng: Random) -> bool:
-    """Exchange idioms of one line: sizes, random data, super, concatenation."""
-    coins = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004  (a little more often than not)
-    transformer = _Idioms(coins)
+    """Replace one-line idioms: sizes, random data, super, concatenation, no_grad."""
+    chosen = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004  (more often than not)
+    transformer = _Idioms(chosen)
     pair.replace(transformer)
     return transformer.done > 0
 
 
 class _Idioms(ast.NodeTransformer):
-    """Exchanges the idioms whose coin fell so."""
+    """Replaces the idioms that were chosen."""
 
-    def __init__(self, coins: dict[str, bool]) -> None:
-        self._coins = coins
+    def __init__(self, chosen: dict[str, bool]) -> None:
+        self._chosen = chosen
         self.done = 0
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        if self._coins["super"]:
+        if self._chosen["super"]:
             for inner in simple_statements(node):
                 if ast.unparse(inner) == "super().__init__()" and isinstance(inner, ast.Expr):
                     inner.value = expression(f"super({node.name}, self).__init__()")
@@ -105,7 +105,7 @@ class _Idioms(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         shape = isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
-        if not (shape and self._coins["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
+        if not (shape and self._chosen["size"]) or isinstance(node.slice, ast.Slice | ast.Tuple):
             return node
         if EXPRESSION in marks(node) or not isinstance(node.value, ast.Attribute):
             return node
@@ -117,9 +117,9 @@ class _Idioms(ast.NodeTransformer):
         if EXPRESSION in marks(node) or not node.args or _starred(node):
             return node
         name, new = dotted(node.func), None
-        if name in {"torch.randn", "torch.rand"} and self._coins["data"] and len(node.args) > 1:
+        if name in {"torch.randn", "torch.rand"} and self._chosen["data"] and len(node.args) > 1:
             new = call(node.func, [ast.Tuple(node.args, ast.Load())], node.keywords)
-        elif name == "torch.cat" and self._coins["cat"]:
+        elif name == "torch.cat" and self._chosen["cat"]:
             new = call("torch.concat", node.args, node.keywords)
         if new is None:
             return node
@@ -128,7 +128,7 @@ class _Idioms(ast.NodeTransformer):
 
     def visit_With(self, node: ast.With) -> ast.AST:
         for item in node.items:
-            if self._coins["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
+            if self._chosen["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
                 item.context_expr = expression("torch.set_grad_enabled(False)")
                 self.done += 1
         return self.generic_visit(node)

@@ -1,4 +1,4 @@
-"""Import the same things in other ways: aliases, whole modules, dotted names."""
+"""Import the same names in another way: aliases, whole modules, dotted names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broken_convnets.commands.variants.syntax import expression, identifiers, st
 if TYPE_CHECKING:
     from random import Random
 
-# What people call a module; its last part is always a choice.
+# Common aliases of modules; the last part of the module's name is always possible.
 ALIASES = {
     "torch.nn": ("nn",),
     "torch.nn.functional": ("F", "functional", "nnf"),
@@ -28,7 +28,7 @@ MODULES = frozenset(ALIASES)
 
 
 def reimport(pair: ProgramPair, rng: Random) -> bool:
-    """Import some modules or names in another way; what one module gives comes in one way."""
+    """Import some modules or names in another way, the same way for each module."""
     bound = _bound(pair)
     origins = {
         name: path if path in MODULES else path.rpartition(".")[0] for name, path in bound.items()
@@ -36,22 +36,22 @@ def reimport(pair: ProgramPair, rng: Random) -> bool:
     done = False
     for origin in sorted(set(origins.values())):
         names = sorted(name for name in bound if origins[name] == origin)
-        wanted = rng.random() < 0.6  # noqa: PLR2004  (some of them, not all)
+        wanted = rng.random() < 0.6  # noqa: PLR2004  (some of them)
         which = rng.random()
-        given: set[str] = set()  # what stands for the module by now
+        bound_now: set[str] = set()  # the current names of the module
         for name in names if wanted else ():
-            used = identifiers(pair.nodes()) - {name} - given
+            used = identifiers(pair.nodes()) - {name} - bound_now
             options = [option for option in _options(bound[name], used) if option[1] != name]
             if options:
                 line, text = options[int(which * len(options))]
                 _rebind(pair, name, line, text)
-                given.add(text.partition(".")[0])
+                bound_now.add(text.partition(".")[0])
                 done = True
     return done
 
 
 def _bound(pair: ProgramPair) -> dict[str, str]:
-    """Return the imports that every side has, by the name that they bind, and bind alone."""
+    """Return the imports of every side by the name that they bind, unless it is bound again."""
     sides = [_imports(side) for side in pair.sides]
     stored = {
         node.id
@@ -77,7 +77,7 @@ def _imports(side: ast.Module) -> dict[str, str]:
 
 
 def _options(path: str, used: set[str]) -> list[tuple[str, str]]:
-    """Return pairs of an import statement, perhaps empty, and what then stands for the thing."""
+    """Return pairs of an import statement, possibly empty, and the expression that replaces it."""
     parent, _, last = path.rpartition(".")
     options = []
     if path in MODULES:
@@ -95,9 +95,11 @@ def _options(path: str, used: set[str]) -> list[tuple[str, str]]:
         options += [(f"import {parent} as {alias}", f"{alias}.{last}") for alias in ALIASES[parent]]
         if parent.startswith("torch."):
             options.append(("", path))
-    taken = used | set(dir(builtins))
+    unavailable = used | set(dir(builtins))
     return [
-        (line, text) for line, text in options if not line or text.partition(".")[0] not in taken
+        (line, text)
+        for line, text in options
+        if not line or text.partition(".")[0] not in unavailable
     ]
 
 
@@ -106,7 +108,7 @@ def _rebind(pair: ProgramPair, name: str, line: str, text: str) -> None:
 
 
 class _Rebinding(ast.NodeTransformer):
-    """Takes a name out of the imports, puts another import there, and changes every use."""
+    """Replaces the import of a name, and every use of the name."""
 
     def __init__(self, name: str, line: str, text: str) -> None:
         self._name = name
@@ -129,12 +131,12 @@ class _Rebinding(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def _imports(self, node: ast.Import | ast.ImportFrom) -> list[ast.stmt]:
-        kept = [alias for alias in node.names if (alias.asname or alias.name) != self._name]
-        if len(kept) == len(node.names):
+        others = [alias for alias in node.names if (alias.asname or alias.name) != self._name]
+        if len(others) == len(node.names):
             return [node]
         new = statements(self._line)
-        if kept:
-            node.names = kept
+        if others:
+            node.names = others
             return [*new, node]
         return new
 

@@ -1,4 +1,4 @@
-"""Lay a program out as text in one of many styles: what Python does not see."""
+"""Format a program in one of many styles, which Python ignores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ STARTS = ("class ", "def ", "@", "if __name__")
 
 @dataclass(frozen=True)
 class Style:
-    """How a text is set: `width` in columns, the rest as in Python's style guides."""
+    """How a program is formatted; `width` is in columns."""
 
     width: int = 88
     quote: str = '"'
     between: int = 2  # blank lines between definitions
-    one_per_line: bool = True  # of the elements of a bracket that is too long
+    one_per_line: bool = True  # the elements of a bracket that is too long for one line
     after_init: bool = False  # a blank line after super().__init__()
     before_return: bool = False
 
@@ -33,7 +33,7 @@ PLAIN = Style()
 
 
 def random_style(rng: Random) -> Style:
-    """Return a style drawn at random."""
+    """Return a random style."""
     return Style(
         width=rng.choice((72, 79, 88, 100)),
         quote=rng.choice('""\''),
@@ -45,7 +45,7 @@ def random_style(rng: Random) -> Style:
 
 
 def render(tree: ast.Module, style: Style) -> str:
-    """Return the text of a program in a style; its syntax tree is that of `tree`."""
+    """Return the source text of `tree` in a style."""
     logical = [line for line in ast.unparse(tree).splitlines() if line.strip()]
     lines: list[str] = []
     for number, line in enumerate(logical):
@@ -56,7 +56,7 @@ def render(tree: ast.Module, style: Style) -> str:
 
 
 def _blank(before: str, line: str, style: Style) -> int:
-    """Return how many blank lines stand between two lines."""
+    """Return the number of blank lines between two lines."""
     if not before or before.lstrip().startswith("@"):
         return 0
     if _depth(line) == 0:
@@ -71,7 +71,7 @@ def _blank(before: str, line: str, style: Style) -> int:
 
 
 def _blank_outside(before: str, line: str, style: Style) -> int:
-    """Return the same for a line of the module itself."""
+    """Return the number of blank lines before an unindented line."""
     imports = ("import ", "from ")
     if line.startswith(imports):
         return int(not before.startswith(imports))
@@ -85,7 +85,7 @@ def _depth(line: str) -> int:
 
 
 def _quoted(line: str, quote: str) -> str:
-    """Return a line with its plain strings in other quotes."""
+    """Return a line with the quotes of its simple strings replaced."""
     if quote == "'":
         return line
     tokens = list(_tokens(line.strip()))
@@ -108,18 +108,18 @@ def _tokens(text: str) -> list[tokenize.TokenInfo]:
 
 
 def _wrapped(line: str, style: Style) -> list[str]:
-    """Return a line broken at its longest bracket, as often as it takes."""
+    """Return a line wrapped at its longest bracket, recursively until it fits."""
     if len(line) <= style.width:
         return [line]
     margin, text = line[: len(line) - len(line.lstrip())], line.strip()
     group = _longest_bracket(text)
     if group is None:
         return [line]
-    start, end, commas, loose = group
+    start, end, commas, no_comma = group
     inside = text[start + 1 : end].strip()
     head, tail = f"{margin}{text[: start + 1]}", f"{margin}{text[end:]}"
     whole = f"{margin}{INDENT}{inside}"
-    if loose or not commas or (not style.one_per_line and len(whole) <= style.width):
+    if no_comma or not commas or (not style.one_per_line and len(whole) <= style.width):
         return [head, *_wrapped(whole, style), tail]
     edges = [start, *commas, end]
     parts = [text[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
@@ -128,26 +128,26 @@ def _wrapped(line: str, style: Style) -> list[str]:
 
 
 def _longest_bracket(text: str) -> tuple[int, int, list[int], bool] | None:
-    """Return where the longest outermost bracket opens and closes, and its commas.
+    """Return the columns of the longest outermost bracket and of its commas.
 
-    The last says whether it holds a comprehension or a lambda, where a comma more would change
-    what it means.
+    The last value says whether it contains a comprehension or a lambda, whose meaning a trailing
+    comma would change.
     """
     found: list[tuple[int, int, list[int], bool]] = []
     commas: list[int] = []
-    depth, start, loose = 0, 0, False
+    depth, start, no_comma = 0, 0, False
     for token in _tokens(text):
         column = token.start[1]
         if token.type == tokenize.OP and token.string in OPENING:
             if depth == 0:
-                start, commas, loose = column, [], False
+                start, commas, no_comma = column, [], False
             depth += 1
         elif token.type == tokenize.OP and token.string in CLOSING:
             depth -= 1
             if depth == 0 and column > start + 1:
-                found.append((start, column, commas, loose))
+                found.append((start, column, commas, no_comma))
         elif depth == 1 and token.string == ",":
             commas.append(column)
         elif depth == 1 and token.string in {"for", "lambda"}:
-            loose = True
+            no_comma = True
     return max(found, key=lambda group: group[1] - group[0], default=None)

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broken_convnets.commands.variants import (
+    attribute_names,
     definitions,
+    functional_layers,
     idioms,
     imports,
     layout,
-    renaming,
     sizes,
     spelling,
     steps,
     structure,
+    variable_names,
 )
 from broken_convnets.commands.variants.program_pair import (
     FIX_SITE,
@@ -45,7 +47,7 @@ TRANSFORMATIONS: dict[str, tuple[Transformation, float]] = {
     "into-submodule": (structure.into_submodule, 0.2),
     "into-factory": (structure.into_factory, 0.15),
     "named-steps": (steps.named_steps, 0.3),
-    "layers-for-functions": (spelling.layers_for_functions, 0.3),
+    "layers-for-functions": (functional_layers.layers_for_functions, 0.3),
     "activations": (spelling.activations, 0.5),
     "flattening": (spelling.flattening, 0.5),
     "reductions": (spelling.reductions, 0.4),
@@ -59,8 +61,8 @@ TRANSFORMATIONS: dict[str, tuple[Transformation, float]] = {
     "imports": (imports.reimport, 0.6),
     "helpers": (definitions.helpers, 0.8),
     "network": (definitions.network, 0.5),
-    "attributes": (renaming.attributes, 0.85),
-    "variables": (renaming.variables, 0.85),
+    "attributes": (attribute_names.attributes, 0.85),
+    "variables": (variable_names.variables, 0.85),
     "intent": (definitions.intent, 0.6),
 }
 LAYOUT = "layout"

@@ -1,4 +1,4 @@
-"""Read what a number in a program means: channels, classes, pixels; from where it stands."""
+"""Infer the meaning of a number in a program from its place: channels, classes, pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.variants.program_pair import ProgramPair
 
-LEAST = 4  # smaller numbers are colours, dimensions and kernels
+LEAST = 4  # smaller numbers are image channels, dimensions and kernel sizes
 LEAST_SIDE = 8
 CHANNELS = re.compile(r"(Conv|ConvTranspose|BatchNorm)\dd$|Linear$")
 HALVING = re.compile(r"(?<!daptive_avg_)(?<!daptive_max_)pool2d$|^(Max|Avg)Pool2d$")
@@ -32,23 +32,22 @@ def own_classes(side: ast.Module) -> set[str]:
 
 
 def number(node: ast.AST) -> int | None:
-    """Return the integer that a node is; None for anything else."""
+    """Return the value of an integer literal; None for any other node."""
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return node.value
     return None
 
 
 def layer_class(node: ast.Call) -> str:
-    """Return the class of layer that a call makes: `Conv2d`; empty for any other call."""
+    """Return the class of the layer that a call creates: `Conv2d`; empty for any other call."""
     base, _, name = dotted(node.func).rpartition(".")
     return name if base in {"nn", "torch.nn"} and CHANNELS.search(name) else ""
 
 
 def channels(pair: ProgramPair) -> set[int]:
-    """Return the numbers of channels that layers give, or take where two outputs are joined.
+    """Return the output channels of layers, and input channels after a concatenation.
 
-    Any other number that a layer only takes comes from the images: colours, or what is joined
-    to them.
+    Any other number of input channels comes from the images.
     """
     found: set[int] = set()
     for side in pair.sides:
@@ -57,12 +56,12 @@ def channels(pair: ProgramPair) -> set[int]:
             if isinstance(node, ast.Call):
                 found |= set(numbers(_outputs(node, own)))
         found |= set(numbers(_listed(side)))
-    found |= {size for size in _taken_after_cat(pair) if any(size - one in found for one in found)}
+    found |= {size for size in _inputs_after_cat(pair) if any(size - one in found for one in found)}
     return {size for size in found if size >= LEAST} - labels(pair)
 
 
-def _taken_after_cat(pair: ProgramPair) -> set[int]:
-    """Return the numbers of channels that layers take, if the program joins tensors at all."""
+def _inputs_after_cat(pair: ProgramPair) -> set[int]:
+    """Return the input channels of layers, if the program concatenates tensors."""
     calls = [node for node in pair.nodes() if isinstance(node, ast.Call)]
     if not any(dotted(node.func).rpartition(".")[2] in JOINS for node in calls):
         return set()
@@ -72,7 +71,7 @@ def _taken_after_cat(pair: ProgramPair) -> set[int]:
 
 
 def labels(pair: ProgramPair) -> set[int]:
-    """Return the numbers of classes that labels are drawn from, as far as these say so."""
+    """Return the numbers of classes, as far as the code that creates labels contains them."""
     found: set[int] = set()
     for node in pair.nodes():
         if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in LABELS:
@@ -83,7 +82,7 @@ def labels(pair: ProgramPair) -> set[int]:
 
 
 def _outputs(node: ast.Call, own: set[str]) -> list[ast.expr]:
-    """Return what a call says about the channels that come out of the layer it makes."""
+    """Return the arguments of a call that are the output channels of the layer it creates."""
     layer = layer_class(node)
     if layer.startswith("Conv"):
         named = [word.value for word in node.keywords if word.arg == "out_channels"]
@@ -99,7 +98,7 @@ def _is_product(node: ast.expr) -> bool:
 
 
 def _listed(side: ast.Module) -> Iterator[ast.expr]:
-    """Yield channels in lists, as in `for before, after in [(3, 8), (8, 16)]`."""
+    """Yield output channels in lists, as in `for before, after in [(3, 8), (8, 16)]`."""
     for owner in side.body:
         for node in ast.walk(owner) if isinstance(owner, ast.ClassDef) else ():
             if isinstance(node, ast.List):
@@ -110,7 +109,7 @@ def _listed(side: ast.Module) -> Iterator[ast.expr]:
 
 
 def numbers(nodes: Iterable[ast.expr]) -> Iterator[int]:
-    """Yield those of some expressions that are integers."""
+    """Yield the values of those expressions that are integer literals."""
     for node in nodes:
         value = number(node)
         if value is not None:
@@ -118,7 +117,7 @@ def numbers(nodes: Iterable[ast.expr]) -> Iterator[int]:
 
 
 def classes(pair: ProgramPair) -> set[int]:
-    """Return the outputs of last layers: those that are no channels, or that labels agree with."""
+    """Return the numbers of classes: outputs that are not channels, or that match the labels."""
     found: set[int] = set()
     for node in pair.nodes():
         if isinstance(node, ast.Call) and layer_class(node):
@@ -129,7 +128,7 @@ def classes(pair: ProgramPair) -> set[int]:
 
 
 def sides(tree: ast.Module) -> Iterator[int]:
-    """Yield the sides of square images where data is made: two equal numbers in a row."""
+    """Yield the sides of square images in code that creates data: two equal numbers in a row."""
     for owner in tree.body:
         if isinstance(owner, ast.FunctionDef) or (
             isinstance(owner, ast.ClassDef) and not is_network(owner)
@@ -155,7 +154,7 @@ def sequence(node: ast.AST) -> list[ast.expr]:
 
 
 def factors_of(node: ast.expr) -> list[ast.expr]:
-    """Return the factors of a product of plain numbers; nothing for any other expression."""
+    """Return the factors of a product of literals; empty for any other expression."""
     if number(node) is not None:
         return [node]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
@@ -165,7 +164,7 @@ def factors_of(node: ast.expr) -> list[ast.expr]:
 
 
 def flattened(side: ast.Module, known: set[int]) -> set[int]:
-    """Return the sides of the maps that the network flattens, as in `8 * 6 * 6`."""
+    """Return the sides of the feature maps that the network flattens, as in `8 * 6 * 6`."""
     found: set[int] = set()
     for node in ast.walk(side):
         factors = (
@@ -180,7 +179,7 @@ def flattened(side: ast.Module, known: set[int]) -> set[int]:
 
 
 def _split(size: int, known: set[int]) -> list[tuple[int, int]]:
-    """Return the channels and the side whose product a number is, written out: 288 is 8 * 6 * 6."""
+    """Return the channels and the side of which a number is the product: 288 is 8 * 6 * 6."""
     found = []
     for count in sorted(known, reverse=True):
         side = math.isqrt(size // count)
@@ -190,9 +189,9 @@ def _split(size: int, known: set[int]) -> list[tuple[int, int]]:
 
 
 def written_out(side: ast.Module, known: set[int]) -> list[tuple[int, int, int]]:
-    """Return the inputs of linear layers that are a whole map: the number, channels, side.
+    """Return the in_features that are a flattened feature map, with its channels and side.
 
-    What another layer gives is no map, even where it happens to be such a product.
+    The output of another layer is not a feature map, even if it happens to be such a product.
     """
     layers = [node for node in ast.walk(side) if isinstance(node, ast.Call) and layer_class(node)]
     given = {size for node in layers for size in numbers(node.args[1:2])}
@@ -206,7 +205,7 @@ def written_out(side: ast.Module, known: set[int]) -> list[tuple[int, int, int]]
 
 
 def halves(node: ast.AST) -> bool:
-    """Return whether a call pools by two, or has a stride of two."""
+    """Return whether a call halves the size: a pooling of 2, or a stride of 2."""
     if not isinstance(node, ast.Call):
         return False
     words = {word.arg: number(word.value) for word in node.keywords}
@@ -216,7 +215,7 @@ def halves(node: ast.AST) -> bool:
 
 
 def batches(pair: ProgramPair) -> Iterator[int]:
-    """Yield the default batch sizes of the functions that make data."""
+    """Yield the default batch sizes of the functions that create data."""
     for node in pair.nodes():
         if isinstance(node, ast.FunctionDef) and node.name.startswith("example_"):
             for default in node.args.defaults:

@@ -1,4 +1,4 @@
-"""Draw new names for old ones: none that is in use, in the family that the old one was in."""
+"""Choose new names that are not in use, and keep numbered names together."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.variants.program_pair import ProgramPair
 
-# The names that nn.Module has itself: a layer called so may be the mistake.
-MODULE_NAMES = frozenset(  # with those of other releases, and what layers call their own
+# The names of nn.Module itself: a layer with such a name may be the mistake.
+MODULE_NAMES = frozenset(  # of all releases, with the attributes of common layers
     """
     T_destination add_module apply bfloat16 bias buffers call_super_init children compile cpu
     cuda data device double dtype dump_patches eval extra_repr float forward get_buffer
@@ -30,20 +30,20 @@ MODULE_NAMES = frozenset(  # with those of other releases, and what layers call 
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad
     requires_grad_ running_mean running_var set_extra_state set_submodule shape share_memory
     state_dict to to_empty train training type weight xpu zero_grad
-    """.split()  # noqa: SIM905  (a hundred names are read better so)
+    """.split()  # noqa: SIM905  (more readable for a hundred names)
 )
 
 
-def choose(
+def choose_names(
     pair: ProgramPair,
     rng: Random,
     names: list[str],
     share: float,
     role: dict[str, str] | None = None,
 ) -> dict[str, str]:
-    """Draw new names for a share of the old ones, at least one; none is in use already.
+    """Return new names for a random share of the old ones, at least one; none is in use.
 
-    `conv1` and `conv2` stay a family: they become `stage1` and `stage2`.
+    Numbered names stay together: `conv1` and `conv2` become `stage1` and `stage2`.
     """
     used = identifiers(pair.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
     used |= {word for text in strings(pair) for word in re.findall(r"\w+", text)}
@@ -75,7 +75,7 @@ def _candidates(stem: str, name: str, role: str) -> list[str]:
 
 
 def strings(pair: ProgramPair) -> Iterator[str]:
-    """Yield every string of the programs, but for what says their intent."""
+    """Yield every string of the programs except their docstrings."""
     for side in pair.sides:
         intent = side.body[0]
         for node in ast.walk(side):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Generation:
-    """The variants that one command generated and checked, and how it was asked to."""
+    """The variants that one command generated and checked, and what was requested."""
 
     entries: list[Entry]
     count: int  # verified variants requested for each entry

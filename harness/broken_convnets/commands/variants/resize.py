@@ -1,4 +1,4 @@
-"""Put other sizes into one side of a program, each where its number means that size."""
+"""Replace the sizes in one side of a program, each where a number means that size."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ IMAGE = 4  # batch, channels, height, width
 
 @dataclass
 class Sizes:
-    """What each size becomes; a size that is not there stays."""
+    """The new value of each size that changes."""
 
     channels: dict[int, int] = field(default_factory=dict)
     classes: dict[int, int] = field(default_factory=dict)
-    pixels: dict[int, int] = field(default_factory=dict)  # of an image's side
-    maps: dict[int, int] = field(default_factory=dict)  # of the side of what is flattened
+    pixels: dict[int, int] = field(default_factory=dict)  # the side of an image
+    maps: dict[int, int] = field(default_factory=dict)  # the side of the flattened feature map
     batch: dict[int, int] = field(default_factory=dict)
 
 
 def resize(side: ast.Module, sizes: Sizes, premultiplied: dict[int, int]) -> None:
-    """Change the sizes of one side; `premultiplied` says what becomes of products written out."""
+    """Change the sizes of one side; `premultiplied` maps products written as one number."""
     _Resize(sizes, premultiplied, meaning.own_classes(side)).visit(side)
 
 
 class _Resize(ast.NodeVisitor):
-    """Changes the numbers of one side, each by what it means where it stands."""
+    """Changes the numbers of one side according to their meaning."""
 
     def __init__(self, sizes: Sizes, premultiplied: dict[int, int], own: set[str]) -> None:
         self._sizes = sizes
         self._premultiplied = premultiplied
         self._own = own
-        self._inside = False  # of a network's class
-        self._done: set[int] = set()  # nodes, by identity: none is changed twice
+        self._inside = False  # the class of a network
+        self._done: set[int] = set()  # ids of changed nodes: none is changed twice
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         former, self._inside = self._inside, meaning.is_network(node)
@@ -82,7 +82,7 @@ class _Resize(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
-        self.visit(node.value)  # an index is no size
+        self.visit(node.value)  # an index is not a size
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if isinstance(node.op, ast.Mod):
@@ -104,7 +104,7 @@ class _Resize(ast.NodeVisitor):
         named = [
             words.get(key) for key in ("in_channels", "out_channels", "num_features", "groups")
         ]
-        # Further on stand kernel, stride and padding; only a large number is channels again.
+        # Kernel size, stride and padding follow; only a large number means channels again.
         late = [
             value
             for value in node.args[count:]
@@ -117,7 +117,7 @@ class _Resize(ast.NodeVisitor):
                     self._set(part, self._sizes.channels)
 
     def _resize_product(self, node: ast.expr) -> None:
-        """Change `8 * 6 * 6`, channels first, and `5 * 10` or `3 * 8`."""
+        """Change products such as `8 * 6 * 6`, with the channels first, or `3 * 8`."""
         factors = meaning.factors_of(node)
         if len(factors) > 2:  # noqa: PLR2004  (channels, height, width)
             self._set(factors[0], self._sizes.channels)
@@ -127,7 +127,7 @@ class _Resize(ast.NodeVisitor):
             for factor in factors:
                 self._set(factor, self._sizes.channels | self._sizes.classes)
         if len(factors) > 1:
-            self._done |= set(map(id, factors))  # a part of a product is no product of its own
+            self._done |= set(map(id, factors))  # a factor is not a product itself
 
     def _resize_sequence(self, node: ast.Call | ast.Tuple | ast.List) -> None:
         values = meaning.sequence(node)
@@ -143,7 +143,7 @@ class _Resize(ast.NodeVisitor):
             self._set(value, self._sizes.pixels)
 
     def _set(self, node: ast.expr, new: dict[int, int]) -> None:
-        """Change a number, unless it has been seen to be something else."""
+        """Change a number, unless it was recognized as something else."""
         value = meaning.number(node)
         if (
             value is not None

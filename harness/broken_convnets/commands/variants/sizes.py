@@ -1,8 +1,7 @@
-"""Other numbers of channels, classes, pixels and images, the same in every side.
+"""Change the numbers of channels, classes, pixels and images, equally on every side.
 
-What a number means is read from where it stands: the channels of a layer, the side of an image,
-the classes of a head. The numbers that make a layer what it is (kernel, stride, padding,
-dimensions) and the channels of pictures stay.
+The meaning of a number follows from its place: the channels of a layer, the side of an image, the
+classes of a head. Kernel sizes, strides, paddings, dimensions and image channels stay.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
 FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
 FLATTENS = re.compile(r"[fF]latten|view\(|reshape\(")
-POOLS = re.compile(r"[aA]daptive|mean\(|amax\(")  # whatever the side
-USUAL_BATCH = 4  # another one means something
+POOLS = re.compile(r"[aA]daptive|mean\(|amax\(")  # work for any size
+USUAL_BATCH = 4  # another batch size has a meaning
 NUMBER_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|thousand)\b"
 )
@@ -41,12 +40,12 @@ def channels(pair: ProgramPair, rng: Random) -> bool:
 
 
 def _scales(size: Fraction, others: set[int]) -> bool:
-    """Return whether a size is a number, and none that means something else already."""
+    """Return whether a size is an integer that has no other meaning in the program."""
     return size.denominator == 1 and size >= meaning.LEAST and int(size) not in others
 
 
 def classes(pair: ProgramPair, rng: Random) -> bool:
-    """Take another number of classes; the last layer's outputs and the labels follow."""
+    """Change the number of classes, in the last layer and in the labels."""
     old = meaning.classes(pair)
     if len(old) != 1 or NUMBER_WORDS.search(_intent(pair)):
         return False
@@ -58,7 +57,7 @@ def classes(pair: ProgramPair, rng: Random) -> bool:
 
 
 def pixels(pair: ProgramPair, rng: Random) -> bool:
-    """Take larger images; what a layer is told about the flattened map follows."""
+    """Use larger images, and adapt the in_features of the layer after the flatten."""
     old = {side for tree in pair.sides for side in meaning.sides(tree)}
     if len(old) != 1:
         return False
@@ -70,7 +69,7 @@ def pixels(pair: ProgramPair, rng: Random) -> bool:
         return False
     known = meaning.flattened(pair.sides[-1], meaning.channels(pair))
     if not known and FLATTENS.search(text) and not POOLS.search(text):
-        return False  # then the last layer knows the side, but does not say so
+        return False  # the last layer depends on the image size in an unknown way
     maps = {side: side + (more >> halvings) for side in known if side <= size}
     for tree in pair.sides:
         _replace_in_intent(tree, size, size + more)
@@ -78,7 +77,7 @@ def pixels(pair: ProgramPair, rng: Random) -> bool:
 
 
 def batch(pair: ProgramPair, rng: Random) -> bool:
-    """Take another number of images for the example."""
+    """Change the batch size of the example."""
     old = set(meaning.batches(pair))
     text = "\n".join(pair.texts())
     if old != {USUAL_BATCH} or re.search(r"DataLoader|\.split\(|\bview\(\d", text):
@@ -106,7 +105,7 @@ def _replace_in_intent(tree: ast.Module, old: int, new: int) -> None:
 
 
 def _premultiplied(pair: ProgramPair, sizes: Sizes) -> dict[int, int]:
-    """Return what becomes of `Linear(288, ...)`, where 288 is 8 * 6 * 6."""
+    """Return the new values of products written as one number, such as 288 for 8 * 6 * 6."""
     known = meaning.channels(pair)
     return {
         size: sizes.channels.get(count, count) * sizes.maps.get(side, side) ** 2

@@ -1,4 +1,4 @@
-"""Give a value a line of its own, and the parts of a program another order."""
+"""Assign a nested value to a variable first, and reorder the parts of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def named_steps(pair: ProgramPair, rng: Random) -> bool:
-    """Give the value inside `return self.fc(...)` a line of its own."""
+    """Assign the argument of `return self.fc(...)` to a variable first."""
     used = identifiers(pair.nodes())
     free = [name for name in ("flat", "vector", "hidden", "pooled", "last") if name not in used]
     targets = [
@@ -66,7 +66,7 @@ def _split(forward: ast.FunctionDef, name: str) -> None:
 
 
 def reorder(pair: ProgramPair, rng: Random) -> bool:
-    """Put the functions that make data before the classes."""
+    """Move the functions that create data before the classes."""
     movable = [
         name
         for name in sorted(INTERFACE)
@@ -77,7 +77,7 @@ def reorder(pair: ProgramPair, rng: Random) -> bool:
         [ast.unparse(node) for node in side.body if _one_of(node, movable)] for side in pair.sides
     ]
     same = [text for text in texts[0] if all(text in others for others in texts)]
-    if not same or rng.random() < 0.2:  # noqa: PLR2004  (now and then, as it is)
+    if not same or rng.random() < 0.2:  # noqa: PLR2004  (sometimes unchanged)
         return False
     for side in pair.sides:
         moved = [node for node in side.body if ast.unparse(node) in same]

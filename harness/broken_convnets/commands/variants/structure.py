@@ -1,12 +1,13 @@
-"""Build the same layers otherwise: in a Sequential, in a submodule, in a function."""
+"""Create the same layers in another way: in a Sequential, in a submodule, in a function."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.variants.calls import layer_name
+from broken_convnets.commands.variants.functional_layers import iterates_over_layers
 from broken_convnets.commands.variants.program_pair import ProgramPair, marks, with_marks_of
-from broken_convnets.commands.variants.spelling import layer_name, walks_over_layers
 from broken_convnets.commands.variants.syntax import (
     dotted,
     expression,
@@ -25,12 +26,12 @@ ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Load, ast.UnaryOp, ast.
 
 
 def into_sequential(pair: ProgramPair, rng: Random) -> bool:
-    """Put a convolution and the ReLU around every call of it into one Sequential."""
+    """Combine a convolution and the ReLU around each of its calls in one Sequential."""
     found = [name for name in _layers(pair) if _calls(pair, name, under_relu=True)]
     if not found:
         return False
     name, nn = rng.choice(found), layer_name(pair)
-    for node in _makings(pair, name):
+    for node in _assignments(pair, name):
         old = ast.unparse(node.value)
         node.value = expression(f"{nn}.Sequential({old}, {nn}.ReLU())")
     pair.replace(_Unwrapped(name))
@@ -38,7 +39,7 @@ def into_sequential(pair: ProgramPair, rng: Random) -> bool:
 
 
 def into_submodule(pair: ProgramPair, rng: Random) -> bool:
-    """Move one layer into a class of its own, which calls nothing else."""
+    """Move one layer into a new submodule that only calls this layer."""
     found = [name for name in _layers(pair) if _calls(pair, name, under_relu=False)]
     used = identifiers(pair.nodes())
     names = [name for name in SUBMODULES if name not in used]
@@ -46,14 +47,14 @@ def into_submodule(pair: ProgramPair, rng: Random) -> bool:
         return False
     name, owner, nn = rng.choice(found), rng.choice(names), layer_name(pair)
     inner = rng.choice(("layer", "inner", "op"))
-    made = ast.unparse(_makings(pair, name)[0].value)
-    for node in _makings(pair, name):
+    creation = ast.unparse(_assignments(pair, name)[0].value)
+    for node in _assignments(pair, name):
         node.value = expression(f"{owner}()")
     text = (
         f"class {owner}({nn}.Module):\n"
         f"    def __init__(self):\n"
         f"        super().__init__()\n"
-        f"        self.{inner} = {made}\n"
+        f"        self.{inner} = {creation}\n"
         f"    def forward(self, maps):\n"
         f"        return self.{inner}(maps)\n"
     )
@@ -62,16 +63,16 @@ def into_submodule(pair: ProgramPair, rng: Random) -> bool:
 
 
 def into_factory(pair: ProgramPair, rng: Random) -> bool:
-    """Let a function of the module make one of the layers."""
+    """Create one of the layers in a new function."""
     found = _layers(pair)
     free = [name for name in FACTORIES if name not in identifiers(pair.nodes())]
     if not found or not free:
         return False
     name, factory = rng.choice(found), rng.choice(free)
-    made = ast.unparse(_makings(pair, name)[0].value)
-    for node in _makings(pair, name):
+    creation = ast.unparse(_assignments(pair, name)[0].value)
+    for node in _assignments(pair, name):
         node.value = expression(f"{factory}()")
-    _before_first_class(pair, f"def {factory}():\n    return {made}\n")
+    _before_first_class(pair, f"def {factory}():\n    return {creation}\n")
     return True
 
 
@@ -85,22 +86,22 @@ def _before_first_class(pair: ProgramPair, text: str) -> None:
 
 
 def _layers(pair: ProgramPair) -> list[str]:
-    """Return the convolutions and last layers of networks that every side makes alike, once."""
+    """Return the convolutions and Linear layers that every side creates once, in the same way."""
     names: list[str] = []
-    for owner in () if walks_over_layers(pair) else modules(pair.sides[0]):
+    for owner in () if iterates_over_layers(pair) else modules(pair.sides[0]):
         for node in owner.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-                names += [_made(inner) for inner in node.body]
-    kept = []
+                names += [_assigned_layer(inner) for inner in node.body]
+    found = []
     for name in filter(None, names):
-        texts = [[ast.unparse(node) for node in _makings_in(side, name)] for side in pair.sides]
-        if all(len(found) == 1 and found == texts[0] for found in texts):
-            kept.append(name)
-    return sorted(set(kept) - pair.message_words)  # what the message names must stay where it is
+        texts = [[ast.unparse(node) for node in _assignments_in(side, name)] for side in pair.sides]
+        if all(len(lines) == 1 and lines == texts[0] for lines in texts):
+            found.append(name)
+    return sorted(set(found) - pair.message_words)  # the message names these
 
 
-def _made(node: ast.stmt) -> str:
-    """Return the attribute that a statement sets to a layer made of plain numbers."""
+def _assigned_layer(node: ast.stmt) -> str:
+    """Return the attribute to which a statement assigns a layer with constant arguments."""
     if not isinstance(node, ast.Assign) or marks(node) or len(node.targets) != 1:
         return ""
     target, value = node.targets[0], node.value
@@ -114,11 +115,11 @@ def _made(node: ast.stmt) -> str:
     return target.attr if plain and (kind.startswith("Conv") or kind == "Linear") else ""
 
 
-def _makings(pair: ProgramPair, name: str) -> list[ast.Assign]:
-    return [node for side in pair.sides for node in _makings_in(side, name)]
+def _assignments(pair: ProgramPair, name: str) -> list[ast.Assign]:
+    return [node for side in pair.sides for node in _assignments_in(side, name)]
 
 
-def _makings_in(side: ast.Module, name: str) -> list[ast.Assign]:
+def _assignments_in(side: ast.Module, name: str) -> list[ast.Assign]:
     return [
         node
         for node in ast.walk(side)
@@ -130,7 +131,7 @@ def _makings_in(side: ast.Module, name: str) -> list[ast.Assign]:
 
 
 def _calls(pair: ProgramPair, name: str, *, under_relu: bool) -> bool:
-    """Return whether every use of a layer is a call with one value, and of that the ReLU."""
+    """Return whether every use of a layer is a call with one argument (`under_relu`: in a ReLU)."""
     return all(
         _all_calls(side, name, under_relu=under_relu)
         and not any(
@@ -178,7 +179,7 @@ def _is_relu(node: ast.Call) -> bool:
 
 
 class _Unwrapped(ast.NodeTransformer):
-    """Takes the ReLU away around the calls of a layer that holds one now."""
+    """Removes the ReLU around the calls of a layer that now contains one."""
 
     def __init__(self, name: str) -> None:
         self._name = name

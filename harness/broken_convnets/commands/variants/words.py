@@ -1,4 +1,4 @@
-"""Names that people give: for variables, layers, classes; none of them says what is the matter."""
+"""Common names for variables, layers and classes; none of them reveals the mistake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLASSES = {
     "Pool": ("Pooling", "GlobalPooling", "Aggregate"),
 }
 
-# By the class of the layer; a number at the end of the old name is kept.
+# By the class of the layer. A number at the end of the old name stays.
 LAYERS = {
     "Conv": ("stem", "features", "stage", "filters", "extract", "first", "cnn", "conv_layer"),
     "Linear": ("head", "classifier", "out", "dense", "proj", "linear", "logits_layer"),
@@ -105,7 +105,7 @@ FALLBACK = ("my_{}", "the_{}", "{}_", "cur_{}")
 FALLBACK_CONSTANT = ("THE_{}", "{}_VALUES", "MY_{}")
 FALLBACK_CLASS = ("My{}", "Small{}", "{}Module")
 
-# In docstrings, which only say what the network is for.
+# In docstrings, which describe the purpose of the network.
 PROSE = {
     "Classify": ("Sort", "Recognise", "Categorise"),
     "Train": ("Fit", "Teach", "Optimise"),

@@ -41,9 +41,9 @@ const READERS = {
     if (rows === parts) return ["one image"];
     return Number.isInteger(Math.sqrt(parts)) ? ["other features"] : ["parts as rows"];
   },
-  conv([, parts, given, takes, has]) {
+  conv([, parts, size, inputs, actual]) {
     if (Number(parts ?? 1) > 1) return ["groups"];
-    const [shape, expected, got] = [numbersIn(given), Number(takes), Number(has)];
+    const [shape, expected, got] = [numbersIn(size), Number(inputs), Number(actual)];
     const square = shape[1] === shape[2] || COLOURS.includes(expected);
     if (got !== expected && shape.at(-1) === expected && square) return ["channels last"];
     if (got === 1 && shape[0] === expected) return ["grey"];
@@ -52,8 +52,8 @@ const READERS = {
   elementwise([, ...figures]) {
     const [a, b, dimension] = figures.map(Number);
     const colours = dimension === 0 && COLOURS.includes(a) && COLOURS.includes(b);
-    const sort = colours ? "in the colours" : { 0: "in the batch", 1: "in the channels" }[dimension] ?? "in the map";
-    return [sort, difference(a, b)];
+    const where = colours ? "in the colours" : { 0: "in the batch", 1: "in the channels" }[dimension] ?? "in the map";
+    return [where, difference(a, b)];
   },
   cat([, ...figures]) {
     const [along, one, other] = figures.map(Number);
@@ -85,9 +85,9 @@ const READERS = {
     return [label < 0 ? "negative" : label === WHITE ? "white" : "a class"];
   },
   view([, shape, size]) {
-    const [asked, values] = [numbersIn(shape), Number(size)];
-    if (asked.includes(-1)) return ["open view"];
-    const rest = product(asked.slice(1));
+    const [requested, values] = [numbersIn(shape), Number(size)];
+    if (requested.includes(-1)) return ["open view"];
+    const rest = product(requested.slice(1));
     return [rest && divides(rest, values) ? "other batch" : "other view"];
   },
   dimensions([, given]) {
@@ -97,8 +97,8 @@ const READERS = {
     const colour = (size) => size === 1 || size === 3;
     return [colour(shape[2]) && !colour(shape[1]) ? "colours third" : "a volume"];
   },
-  types([, given, kept]) {
-    return given.includes("cuda") !== kept.includes("cuda") ? ["two devices"] : pairOf(given, kept);
+  types([, one, other]) {
+    return one.includes("cuda") !== other.includes("cuda") ? ["two devices"] : pairOf(one, other);
   },
   two_types: ([, one, other]) => pairOf(one, other),
   targets: ([, labels, outputs]) => [product(numbersIn(labels)) === product(numbersIn(outputs)) ? "same count" : "other count"],
@@ -106,7 +106,7 @@ const READERS = {
     const kind = kinds.split(",")[0].trim();
     return kind === "Tensor" || kind === "Parameter" ? [] : typed(kind);
   },
-  listed: ([, held]) => [held.split("Tensor").length - 1 === PAIR ? "a pair" : "a row"],
+  listed: ([, types]) => [types.split("Tensor").length - 1 === PAIR ? "a pair" : "a row"],
   argument: ([, , kind]) => typed(kind),
   attribute([, path, attribute]) {
     const name = lastPart(path);

@@ -10,9 +10,9 @@ const SPELLINGS = CORPUS.patterns.spellings.map(([source, put]) => [new RegExp(s
 const RARITY = new Map(INDEX.names.map((name, number) => [name, INDEX.rarity[number]]));
 
 function wordsOf(text) {
-  let said = apply(wording(text).toLowerCase(), SPELLINGS);
-  said = said.replace(SHAPE, (shape) => `shape${Math.min(shape.split("#").length - 1, 9)}`);
-  return [...said.matchAll(WORD)].map(([word]) => TYPES.get(word) ?? word);
+  let normalized = apply(wording(text).toLowerCase(), SPELLINGS);
+  normalized = normalized.replace(SHAPE, (shape) => `shape${Math.min(shape.split("#").length - 1, 9)}`);
+  return [...normalized.matchAll(WORD)].map(([word]) => TYPES.get(word) ?? word);
 }
 
 function featuresOf(raises, message) {

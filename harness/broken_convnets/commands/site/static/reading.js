@@ -27,7 +27,7 @@ function splitLines(text) {
 const rules = (pairs) => pairs.map(([source, replacement]) => [every(source), replacement]);
 const MASKS = rules(PATTERNS.mask);
 const WORDINGS = rules(PATTERNS.wording);
-const apply = (text, pairs) => pairs.reduce((said, [pattern, put]) => said.replace(pattern, () => put), text);
+const apply = (text, pairs) => pairs.reduce((result, [pattern, put]) => result.replace(pattern, () => put), text);
 
 function mask(message) {
   const cut = first(message, LIMITS.mask);
@@ -56,8 +56,8 @@ const PARTS = every('[:"`>][\\s\\x1c-\\x1f\\x85]*');
 const CLOSING = { "\u201c": "\u201d", "\u2018": "\u2019" };
 
 function readText(text) {
-  const kept = splitLines(last(text, LIMITS.text)).slice(-LIMITS.lines);
-  const lines = kept.map((line) => clean(first(line, LIMITS.width)));
+  const recent = splitLines(last(text, LIMITS.text)).slice(-LIMITS.lines);
+  const lines = recent.map((line) => clean(first(line, LIMITS.width)));
   const asserted = assertedIn(lines);
   let found = [...namedIn(lines), ...inlineIn(lines)];
   // A device-side assertion says more than the exception about it.
@@ -66,7 +66,7 @@ function readText(text) {
   return { candidates: candidates.slice(0, LIMITS.candidates), places: placesIn(lines) };
 }
 
-const clean = (line) => rstrip(NOISE.reduce((said, noise) => said.replace(noise, ""), line));
+const clean = (line) => rstrip(NOISE.reduce((result, noise) => result.replace(noise, ""), line));
 const candidate = (raises, message, trust) => ({ raises, message: first(message, LIMITS.message), trust });
 
 function unique(candidates) {
@@ -118,10 +118,10 @@ function assertedIn(lines) {
 }
 
 function proseIn(lines) {
-  const said = proseLines(lines).map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
-  const pairs = said.slice(1).map((line, index) => `${said[index]} ${line}`);
-  const parts = said.flatMap((line) => [...line.matchAll(PARTS)].map((at) => line.slice(at.index + at[0].length)));
-  return [...said, ...pairs, ...parts.slice(0, LIMITS.prose_lines)].filter(Boolean).map((text) => candidate("", text, LIMITS.prose));
+  const prose = proseLines(lines).map(strip).filter(Boolean).slice(-LIMITS.prose_lines);
+  const pairs = prose.slice(1).map((line, index) => `${prose[index]} ${line}`);
+  const parts = prose.flatMap((line) => [...line.matchAll(PARTS)].map((at) => line.slice(at.index + at[0].length)));
+  return [...prose, ...pairs, ...parts.slice(0, LIMITS.prose_lines)].filter(Boolean).map((text) => candidate("", text, LIMITS.prose));
 }
 
 function proseLines(lines) {

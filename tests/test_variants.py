@@ -320,6 +320,16 @@ def test_the_failing_expression_is_not_rewritten() -> None:
         assert "torch.flatten(x, 9)" in pair.texts()[0]
 
 
+def test_a_call_is_not_rewritten_if_the_lookup_of_its_method_raises() -> None:
+    source = patched(("self.fc(torch.flatten(x, 1))", "self.fc(x.sum(dim=2).mean(dim=2))"))
+    entry = case_of(Pair(source, declared={"expression": "x.sum(dim=2).mean"}))
+    for seed in range(9):
+        pair = program_pair(entry)
+        spelling.reductions(pair, seeded(seed))
+        assert "torch.mean" not in pair.texts()[0]
+        assert ").mean(dim=2)" in pair.texts()[0]
+
+
 def test_other_fix_sites_are_found_in_the_variant(real: Corpus, variants: list[Variant]) -> None:
     for each in variants:
         original, now = real.entries[each.id], each.entry

@@ -5,12 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.program_pair import (
-    EXPRESSION,
-    ProgramPair,
-    marks,
-    with_marks_of,
-)
+from broken_convnets.commands.variants.program_pair import ProgramPair, raises, with_marks_of
 from broken_convnets.commands.variants.syntax import dotted, expression, identifiers
 
 if TYPE_CHECKING:
@@ -50,7 +45,7 @@ class Calls(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Rewrite one call."""
         self.generic_visit(node)
-        new = None if EXPRESSION in marks(node) else self._rewrite(node)
+        new = None if raises(node) else self._rewrite(node)
         if new is None:
             return node
         self.count += 1

@@ -16,6 +16,7 @@ from broken_convnets.commands.variants.program_pair import (
     EXPRESSION,
     ProgramPair,
     marks,
+    raises,
     with_marks_of,
 )
 from broken_convnets.commands.variants.syntax import dotted, expression, simple_statements
@@ -114,7 +115,7 @@ class _Idioms(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if EXPRESSION in marks(node) or not node.args or _starred(node):
+        if raises(node) or not node.args or _starred(node):
             return node
         name, new = dotted(node.func), None
         if name in {"torch.randn", "torch.rand"} and self._chosen["data"] and len(node.args) > 1:

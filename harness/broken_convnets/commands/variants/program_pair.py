@@ -106,6 +106,11 @@ def mark(node: ast.AST, *names: str) -> None:
     setattr(node, MARKS, marks(node) | set(names))
 
 
+def raises(node: ast.Call) -> bool:
+    """Return whether a call, or the lookup of what it calls, is the expression that raises."""
+    return EXPRESSION in marks(node) | marks(node.func)
+
+
 def with_marks_of(new: Node, old: ast.AST) -> Node:
     """Return `new` with the marks and the position of the node that it replaces."""
     mark(new, *marks(old))

@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     modes.add_argument("--list", action="store_true", help="list the programs and their state")
     modes.add_argument("--report", action="store_true", help="print the progress as JSON")
     modes.add_argument(
-        "--reset", action="store_true", help="restore the broken program; back yours up"
+        "--reset", action="store_true", help="restore the broken program and back up yours"
     )
     parser.add_argument(
         "--timeout",

@@ -78,6 +78,11 @@ def echo(text: Text) -> Text:
     return text
 
 
+def echo_slowly(text: Text) -> Text:
+    time.sleep(0.05)
+    return text
+
+
 def hooks(_: Nothing) -> Text:
     return Text(" ".join(called))
 

@@ -31,8 +31,12 @@ def open_torch_runner(limits: Limits, python: str = sys.executable) -> Runner:
 
     Raises RunnerError if torch is missing there.
     """
-    with_torch = msgspec.structs.replace(limits, preload=[*PRELOAD, *limits.preload])
-    return open_runner(with_torch, python)
+    return open_runner(with_torch(limits), python)
+
+
+def with_torch(limits: Limits) -> Limits:
+    """Return limits under which a runner's processes have torch loaded."""
+    return msgspec.structs.replace(limits, preload=[*PRELOAD, *limits.preload])
 
 
 def runtime_of(runner: Runner) -> RuntimeInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.checkpoint import Checkpoint
-from broken_convnets.commands.score.executors import ExecutorRunner, load_executor
+from broken_convnets.commands.score.executors import load_executor
 from broken_convnets.commands.score.fix_check import fix_works
 from broken_convnets.commands.score.kinds import known_kinds
 from broken_convnets.commands.score.leaderboard import BASELINE
@@ -28,7 +28,8 @@ from broken_convnets.commands.score.sarif.reading import read_sarif
 from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
 from broken_convnets.corpus.entries import Case
 from broken_convnets.corpus.locations import results_to_read
-from broken_convnets.observe.runner import open_torch_runner, runtime_of
+from broken_convnets.observe.runner import open_torch_runner, runtime_of, with_torch
+from broken_convnets.sandbox.executor_runner import ExecutorRunner
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.code_hash import code_hash
@@ -161,7 +162,7 @@ def open_run(corpus: Corpus, options: argparse.Namespace) -> Iterator[ToolRun]:
     limits = Limits(seconds=options.timeout, memory_bytes=MEMORY_BYTES, workers=options.workers)
     with terminal.console(stderr=True).status("loading torch"):
         opened: Runner = (
-            ExecutorRunner(load_executor(options.executor), limits)
+            ExecutorRunner(load_executor(options.executor), with_torch(limits))
             if options.executor
             else open_torch_runner(limits)
         )

@@ -115,7 +115,7 @@ def elementwise(match: re.Match[str]) -> Fact:
     sentence = f"In dimension {dimension} ({where}), one tensor has size {a} and the other {b}."
     sort = {0: "in the batch", 1: "in the channels"}.get(dimension, "in the map")
     if dimension == 0 and {a, b} <= COLOURS:
-        sort = "in the colours"
+        sort = "in the colors"
     return Fact(sentence, (sort, _difference(a, b)))
 
 
@@ -181,7 +181,7 @@ def dimensions(match: re.Match[str]) -> Fact:
     sentence = f"The input has {len(shape)} dimensions: {shown(shape)}."
     if len(shape) == 5:  # noqa: PLR2004  (a batch of volumes, or of batches)
         colours = shape[2] in {1, 3} and shape[1] not in {1, 3}
-        sort = "a one" if 1 in shape[:2] else "colours third" if colours else "a volume"
+        sort = "a one" if 1 in shape[:2] else "colors third" if colours else "a volume"
         return Fact(sentence, (sort,))
     return Fact(sentence)
 

@@ -52,7 +52,7 @@ const READERS = {
   elementwise([, ...figures]) {
     const [a, b, dimension] = figures.map(Number);
     const colours = dimension === 0 && COLOURS.includes(a) && COLOURS.includes(b);
-    const where = colours ? "in the colours" : { 0: "in the batch", 1: "in the channels" }[dimension] ?? "in the map";
+    const where = colours ? "in the colors" : { 0: "in the batch", 1: "in the channels" }[dimension] ?? "in the map";
     return [where, difference(a, b)];
   },
   cat([, ...figures]) {
@@ -95,7 +95,7 @@ const READERS = {
     if (shape.length !== 5) return [];
     if (shape.slice(0, 2).includes(1)) return ["a one"];
     const colour = (size) => size === 1 || size === 3;
-    return [colour(shape[2]) && !colour(shape[1]) ? "colours third" : "a volume"];
+    return [colour(shape[2]) && !colour(shape[1]) ? "colors third" : "a volume"];
   },
   types([, one, other]) {
     return one.includes("cuda") !== other.includes("cuda") ? ["two devices"] : pairOf(one, other);

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.cli import COMMANDS, main
+from broken_convnets.cli import main
+from broken_convnets.commands.registry import COMMANDS
 from broken_convnets.corpus.entries import Case, Corpus, load
 from broken_convnets.errors import CorpusError
 from broken_convnets.vocabulary import Law

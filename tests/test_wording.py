@@ -12,7 +12,8 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from broken_convnets.cli import COMMANDS, main
+from broken_convnets.cli import main
+from broken_convnets.commands.registry import COMMANDS
 from documents import ROOT, documents
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.kinds import kinds
+
 from experiments.diagnose_programs import (
     ROOT,
     Cause,

@@ -1,4 +1,4 @@
-"""Say what a value is in one short line: `float32[4, 3, 8, 8]`, `None`, `(int64[4], None)`."""
+"""Describe a value in one short line: `float32[4, 3, 8, 8]`, `None`, `(int64[4], None)`."""
 
 from __future__ import annotations
 
@@ -6,67 +6,86 @@ import cmath
 import dataclasses
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from torch.utils import _device
 
 ITEMS = 64  # of one collection; the rest is counted
 DEPTH = 6  # of collections inside collections
 KEY_LENGTH = 60
 PLAIN = (torch.Tensor, torch.nn.Parameter)
+LITERALS = (int, float, bool, str)
 
 
 def default_device() -> str:
-    """Return the type of the device on which tensors are made here: `cpu`, `cuda`, `meta`."""
-    if hasattr(torch, "get_default_device"):
-        return str(torch.get_default_device().type)
-    return str(torch.empty(0).device.type)  # torch before 2.3
+    """Return the type of the device on which tensors are created here: `cpu`, `cuda`, `meta`.
+
+    `torch.get_default_device` creates a tensor to find out, which modes of the program would see.
+    """
+    device = _device.CURRENT_DEVICE
+    return "cpu" if device is None else str(device.type)
 
 
-def describe(value: object, device: str | None = None) -> str:
+def describe(value: object, device: str | None = None, *, literals: bool = False) -> str:
     """Return the structure, dtypes and shapes of `value`.
 
     A tensor on another device than `device`, by default the default one, is marked `@device`;
-    one that holds an infinity or a NaN `non-finite`. Values are looked at in plain tensors only.
+    one that holds an infinity or a NaN `non-finite`. Only the values of plain tensors are read.
+    With `literals`, numbers and short strings are shown as they are and not as their type.
     Never raises because of what `value` is.
     """
-    return _describe(value, default_device() if device is None else device, DEPTH)
+    return _Describer(default_device() if device is None else device, literals).text(value, DEPTH)
 
 
-def _describe(value: object, device: str, depth: int) -> str:
-    try:
-        if isinstance(value, torch.Tensor):
-            return _describe_tensor(value, device)
-        return _describe_collection(value, device, depth)
-    except Exception:  # noqa: BLE001  (a collection may be anyone's class)
-        return type(value).__name__
+class _Describer:
+    """Describes values, with the collections inside, for one default device."""
+
+    def __init__(self, device: str, literals: bool) -> None:  # noqa: FBT001  (both are always given)
+        self._device = device
+        self._literals = literals
+
+    def text(self, value: object, depth: int) -> str:
+        try:
+            if isinstance(value, torch.Tensor):
+                return _describe_tensor(value, self._device)
+            if self._literals and type(value) in LITERALS:
+                return _literal(value)
+            return self._collection(value, depth)
+        except Exception:  # noqa: BLE001  (a collection may be of anyone's class)
+            return type(value).__name__
+
+    def _collection(self, value: object, depth: int) -> str:
+        if isinstance(value, tuple | list | Mapping) and not depth:
+            return "…"
+        if isinstance(value, tuple):
+            return f"({self._items(value, depth)}{',' * (len(value) == 1)})"
+        if isinstance(value, list):
+            return f"[{self._items(value, depth)}]"
+        if isinstance(value, Mapping):
+            return "{" + self._pairs(value, ": ", depth) + "}"
+        if dataclasses.is_dataclass(value) and not isinstance(value, type) and depth:
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            return f"{type(value).__name__}({self._pairs(fields, '=', depth)})"
+        return "None" if value is None else type(value).__name__
+
+    def _items(self, items: tuple[object, ...] | list[object], depth: int) -> str:
+        texts = [self.text(item, depth - 1) for item in items[:ITEMS]]
+        return ", ".join(texts) + _rest(len(items))
+
+    def _pairs(self, items: Mapping[Any, object], sign: str, depth: int) -> str:
+        pairs = islice(items.items(), ITEMS)
+        texts = [f"{_key(key)}{sign}{self.text(value, depth - 1)}" for key, value in pairs]
+        return ", ".join(texts) + _rest(len(items))
 
 
-def _describe_collection(value: object, device: str, depth: int) -> str:
-    def inside(items: Iterable[object], size: int) -> str:
-        texts = [_describe(item, device, depth - 1) for item in islice(items, ITEMS)]
-        return ", ".join(texts) + (f", … {size - ITEMS} more" if size > ITEMS else "")
+def _rest(size: int) -> str:
+    return f", … {size - ITEMS} more" if size > ITEMS else ""
 
-    def named(items: Mapping[Any, object], sign: str) -> str:
-        pairs = list(zip(items.items(), range(ITEMS)))  # noqa: B905  (the shorter one counts)
-        texts = [f"{_key(k)}{sign}{_describe(v, device, depth - 1)}" for (k, v), _ in pairs]
-        return ", ".join(texts) + (f", … {len(items) - ITEMS} more" if len(items) > ITEMS else "")
 
-    if isinstance(value, tuple | list | Mapping) and not depth:
-        return "…"
-    if isinstance(value, tuple):
-        return f"({inside(value, len(value))}{',' * (len(value) == 1)})"
-    if isinstance(value, list):
-        return f"[{inside(value, len(value))}]"
-    if isinstance(value, Mapping):
-        return "{" + named(value, ": ") + "}"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type) and depth:
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return f"{type(value).__name__}({named(fields, '=')})"
-    return "None" if value is None else type(value).__name__
+def _literal(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= KEY_LENGTH else f"{text[:KEY_LENGTH]}…"
 
 
 def _key(key: object) -> str:
@@ -82,7 +101,7 @@ def _describe_tensor(tensor: torch.Tensor, device: str) -> str:
 
 
 def all_finite(tensor: torch.Tensor) -> bool | None:
-    """Return whether all numbers of `tensor` are finite; None where it is not to be looked at.
+    """Return whether all numbers of `tensor` are finite; None if they must not be read.
 
     One sum decides nearly always: an infinity or a NaN cannot leave it finite. A sum that is
     not finite may have overflowed, so then each number is looked at.
@@ -97,10 +116,10 @@ def all_finite(tensor: torch.Tensor) -> bool | None:
 
 
 def _has_values(tensor: torch.Tensor) -> bool:
-    """Return whether `tensor` holds numbers that can be read without changing what runs.
+    """Return whether the numbers of `tensor` can be read without changing what runs.
 
-    A tensor of another class may stand for values that do not exist, what is done to one
-    under `torch.jit.trace` or a CUDA graph is recorded, and reading ends such a recording.
+    A tensor of another class may have no values; `torch.jit.trace` and CUDA graphs record what is
+    done to a tensor, and reading its values ends the recording.
     """
     if type(tensor) not in PLAIN or tensor.layout is not torch.strided:
         return False

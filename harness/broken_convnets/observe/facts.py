@@ -52,16 +52,17 @@ class RuntimeInfo(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True):
-    """One module call of the last forward pass: what it took and what it gave."""
+    """One module call of a forward pass: its inputs and its output, described."""
 
     path: str  # as in named_modules(); empty for the network itself
     type: str
     inputs: str
-    output: str | None = None  # None where the call did not come back
+    output: str | None = None  # None if the call did not return
     failed: bool = False
-    kwargs: str = ""  # what it took by keyword
+    kwargs: str = ""
     depth: int = 0  # how many calls it was inside of
-    annotations: list[str] = []  # what first came in or out here: None, non-finite values
+    annotations: list[str] = []  # "returned None", "first non-finite value in the output"
+    attribute: str = ""  # of its caller, for a module that is not registered: "blocks[0]"
 
 
 class ExceptionInfo(Struct, frozen=True):
@@ -75,7 +76,7 @@ class ExceptionInfo(Struct, frozen=True):
 
 
 class CheckResult(Struct, frozen=True):
-    """What one law said of a network: held, broken, or not applicable (None)."""
+    """Whether a law holds for a network: yes, no, or not applicable (None)."""
 
     holds: bool | None
     note: str = ""

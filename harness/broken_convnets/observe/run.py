@@ -1,4 +1,4 @@
-"""Run one program here, in this process, and say what happened; nothing is judged."""
+"""Run one program in this process and report what happened, without judging it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from broken_convnets.observe.facts import (
 from broken_convnets.observe.failure import expression
 from broken_convnets.observe.forward_timing import forward_call, median_ns
 from broken_convnets.observe.laws import judge
-from broken_convnets.observe.layers import Trace, running_modules
 from broken_convnets.observe.op_counter import count_forward
 from broken_convnets.observe.program import FILE_NAME, Program, tensors
+from broken_convnets.observe.recorder import Options, Recorder
+from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.util.mask import mask, mask_error
 from broken_convnets.vocabulary import Law, Stage
 
@@ -57,21 +58,22 @@ def observe(request: RunRequest, synchronize: Callable[[], None] | None = None) 
 def observe_program(
     request: RunRequest, synchronize: Callable[[], None] | None = None
 ) -> tuple[Observation, Program | None]:
-    """Return the facts, and the program itself; None in its place where the plain run raised."""
+    """Return the facts, and the program itself, or None if its plain run raised."""
     file = Path.cwd() / FILE_NAME
-    with warnings.catch_warnings(record=True) as warned, Trace() as trace:
+    recorder = Recorder(Options(calls=True))
+    with warnings.catch_warnings(record=True) as warned, recorder:
         warnings.simplefilter("always")
         try:
             program, output = _run(request, synchronize or _synchronizer(request.device))
         except _Stopped as stop:
-            raised = _raised(stop, trace, failing_text(stop.error, file, request.source))
-            return Observation(raised=raised, layers=trace.layers(stop.error)), None
+            raised = _raised(stop, recorder, failing_text(stop.error, file, request.source))
+            return Observation(raised=raised, layers=recorder.record.layers(stop.error)), None
     with torch.device(request.device):
         text = describe(output)
     seen = Observation(
         output=text,
         given=_given(program),
-        layers=trace.layers(),
+        layers=recorder.record.layers(),
         laws={Law.NO_WARNINGS: _warnings(warned), **judge(program, structural=request.full)},
         forward_ns=_time(program) if request.full else None,
     )
@@ -85,7 +87,7 @@ def count(request: RunRequest) -> CostReport:
         net, inputs = program.net().eval(), program.inputs()
         with program.device, torch.no_grad():
             return CostReport(count_forward(net, inputs))
-    except BaseException as error:  # noqa: BLE001  (a program may run and have no plain forward pass)
+    except BaseException as error:  # noqa: BLE001  (a program may run without a plain forward pass)
         message = mask_error(error)
         return CostReport(raised=ExceptionInfo(Stage.FORWARD, type(error).__name__, message))
 
@@ -117,14 +119,14 @@ def _at(
     return result
 
 
-def _raised(stop: _Stopped, trace: Trace, at: str) -> ExceptionInfo:
-    modules = running_modules(stop.error)
+def _raised(stop: _Stopped, recorder: Recorder, at: str) -> ExceptionInfo:
+    modules, shown = running_modules(stop.error), recorder.record.last_pass
     return ExceptionInfo(
         stage=stop.stage,
         type=type(stop.error).__name__,
         message=mask_error(stop.error),
         expression=at,
-        layer=trace.path(modules[-1]) if modules else "",
+        layer=shown.path(modules[-1]) if modules and shown else "",
     )
 
 
@@ -178,7 +180,7 @@ def _time(program: Program) -> float | None:
         net, inputs = program.net(), program.inputs()
         with program.device:
             return median_ns(forward_call(net, inputs))
-    except Exception:  # noqa: BLE001  (a program may run and still have no plain forward pass)
+    except Exception:  # noqa: BLE001  (as above)
         return None
 
 

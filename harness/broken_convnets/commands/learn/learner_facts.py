@@ -9,23 +9,21 @@ from __future__ import annotations
 import io
 import warnings
 from collections import Counter
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from torch.nn.modules import module as hooks
 
 from broken_convnets.commands.learn.facts import LearnerFacts, LearnerObservation, LearnerRequest
 from broken_convnets.observe.facts import RunRequest, ScriptRequest, ScriptRun
 from broken_convnets.observe.laws.registry import all_close
 from broken_convnets.observe.program import map_tensors, seed_everything, tensors
+from broken_convnets.observe.recorder import Options, Recorder
 from broken_convnets.observe.run import observe_program
 from broken_convnets.observe.script import run_script
-from broken_convnets.observe.training_recorder import modal_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from broken_convnets.observe.program import Program
 
@@ -78,24 +76,11 @@ def _layers(program: Program) -> dict[str, int]:
     Only those with parameters of their own or with a train mode: any other layer, such as ReLU or
     Flatten, can also be written as a function.
     """
-    called: dict[int, nn.Module] = {}
-
-    def remember(module: nn.Module, *_: object) -> None:
-        own = any(True for _ in module.parameters(recurse=False))
-        if own or module in modal_layers(module):
-            called[id(module)] = module
-
-    with _removed(hooks.register_module_forward_hook(remember)):
+    with Recorder(Options(calls=True)) as recorder:
         program.run(program.net(), program.inputs(), program.targets())
-    return dict(sorted(Counter(type(module).__name__ for module in called.values()).items()))
-
-
-@contextmanager
-def _removed(handle: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        handle.remove()
+    called = recorder.record.called
+    names = [one.type for one in called if one.has_parameters or one.depends_on_mode]
+    return dict(sorted(Counter(names).items()))
 
 
 def _parameters(program: Program) -> list[str]:

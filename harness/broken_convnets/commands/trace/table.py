@@ -1,7 +1,8 @@
-"""Lay out what each layer took and gave as lines of text: nested, folded, marked."""
+"""Lay out the inputs and the output of each layer as lines of text: nested, folded, annotated."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from broken_convnets.observe.facts import Layer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Alike = Callable[["Node", "Node"], bool]  # whether two neighbors need only one line
 
 LINES = 40  # a longer table is folded
 CELL = 160  # characters of one cell
@@ -23,11 +25,12 @@ class NetworkTable(Struct, frozen=True):
     type: str
     passes: int  # how many began
     shown: int  # which of them this is, from 1
-    complete: bool  # whether it came back
+    complete: bool  # whether it returned
     layers: list[Layer]
-    thread: str = ""  # where it is not the main one
+    thread: str = ""  # its name, if it is not the main one
     omitted: int = 0  # calls in the middle that were not kept
     omitted_after: int = 0  # how many layers come before them
+    first_non_finite: bool = False  # shown instead of the last pass, for its non-finite value
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Node:
 
     @property
     def hot(self) -> bool:
-        """Whether something is to be seen here or inside."""
+        """Whether something here or inside failed or has an annotation."""
         layer = self.layer
         return layer.failed or bool(layer.annotations) or any(node.hot for node in self.inside)
 
@@ -50,16 +53,25 @@ class Node:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What is the same in calls that need not be shown one by one."""
+        """What is equal in repeated calls of one module."""
+        own = (self.layer.path, self.layer.attribute)
+        return (*own, *self.values, *(node.signature for node in self.inside))
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What is equal in calls of blocks that differ in nothing but their weights."""
+        return (*self.values, *(node.shape for node in self.inside))
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The type, the inputs and the output."""
         layer = self.layer
-        return (
-            layer.path,
-            layer.type,
-            layer.inputs,
-            layer.kwargs,
-            layer.output,
-            *(node.signature for node in self.inside),
-        )
+        return (layer.type, layer.inputs, layer.kwargs, layer.output)
+
+    @property
+    def name(self) -> str:
+        """The path and the class; an unregistered module has the attribute that holds it."""
+        return f"{self.layer.path or self.layer.attribute} {self.layer.type}".strip()
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,7 @@ class Line:
 
     @property
     def kept(self) -> bool:
-        """Whether it stays where a table is cut."""
+        """Whether it stays when a table is cut."""
         return bool(self.style)
 
 
@@ -80,6 +92,7 @@ def heading(network: NetworkTable) -> str:
     """Return the line above one network's table."""
     text = f"{printable(network.type)}, forward pass {network.shown} of {network.passes}"
     text += f", in thread {printable(network.thread)}" if network.thread else ""
+    text += ", the first with a non-finite value" if network.first_non_finite else ""
     return f"{text}; {network.omitted} calls were not kept" if network.omitted else text
 
 
@@ -89,18 +102,20 @@ def table(
     """Return the lines of one network's table.
 
     Layers more than `depth` calls inside the network are folded into a count, unless one of
-    them failed or is marked. By default as many levels are shown as fit into LINES.
+    them failed or has an annotation. By default equal blocks in a row are folded, and then as
+    many levels are shown as fit into LINES.
     """
     roots = tree(network.layers)
     if everything:
-        return _lines(roots, None, everything=True)
-    levels = [depth] if depth is not None else [*range(_depth(roots), 0, -1)]
-    lines: list[Line] = []
-    for level in levels:
-        lines = _lines(roots, level, everything=False)
+        return _lines(roots, None, _none_alike)
+    if depth is not None:
+        return _lines(roots, depth, _calls_alike)
+    lines = _lines(roots, None, _calls_alike)
+    for level in range(_depth(roots), 0, -1):
         if len(lines) <= LINES:
             return lines
-    return lines if depth is not None else _cut(lines)
+        lines = _lines(roots, level, _blocks_alike)
+    return lines if len(lines) <= LINES else _cut(lines)
 
 
 def tree(layers: list[Layer]) -> list[Node]:
@@ -120,56 +135,67 @@ def _depth(nodes: list[Node]) -> int:
     return max((1 + _depth(node.inside) for node in nodes), default=0)
 
 
-def _lines(roots: list[Node], level: int | None, *, everything: bool) -> list[Line]:
+def _lines(roots: list[Node], level: int | None, alike: Alike) -> list[Line]:
     def walk(nodes: list[Node], depth: int) -> Iterator[Line]:
-        for node, times in _repeats(nodes, everything=everything):
+        for run in _runs(nodes, alike):
+            node = run[0]
             folded = level is not None and depth >= level and bool(node.inside) and not node.hot
-            yield _line(node, depth, times, folded=folded)
+            yield _line(run, depth, folded=folded)
             if not folded:
                 yield from walk(node.inside, depth + 1)
 
     return list(walk(roots, 0))
 
 
-def _repeats(nodes: list[Node], *, everything: bool) -> Iterator[tuple[Node, int]]:
-    """Yield each node with how often it comes in a row."""
-    index = 0
-    while index < len(nodes):
-        node, times = nodes[index], 1
-        while (
-            not everything
-            and not node.hot
-            and index + times < len(nodes)
-            and not nodes[index + times].hot
-            and nodes[index + times].signature == node.signature
-        ):
-            times += 1
-        yield node, times
-        index += times
+def _runs(nodes: list[Node], alike: Alike) -> Iterator[list[Node]]:
+    """Yield the nodes in groups of neighbors that need one line."""
+    run: list[Node] = []
+    for node in nodes:
+        if run and not (alike(run[0], node) and not run[0].hot and not node.hot):
+            yield run
+            run = []
+        run.append(node)
+    if run:
+        yield run
 
 
-def _line(node: Node, depth: int, times: int, *, folded: bool) -> Line:
+def _none_alike(_: Node, __: Node) -> bool:
+    return False
+
+
+def _calls_alike(one: Node, other: Node) -> bool:
+    return one.signature == other.signature
+
+
+def _blocks_alike(one: Node, other: Node) -> bool:
+    return one.signature == other.signature or (bool(one.inside) and one.shape == other.shape)
+
+
+def _line(run: list[Node], depth: int, *, folded: bool) -> Line:
+    node, last = run[0], run[-1]
     layer = node.layer
-    gives = "✗" if layer.failed else "…" if layer.output is None else layer.output
-    takes = ", ".join(filter(None, (layer.inputs, layer.kwargs)))
-    notes = [f"({times} times)"] if times > 1 else []
-    notes += [f"({node.size} inside)"] if folded else []
+    output = "✗" if layer.failed else "…" if layer.output is None else layer.output
+    inputs = ", ".join(filter(None, (layer.inputs, layer.kwargs)))
+    notes = [f"({node.size} inside)"] if folded else []
+    if len(run) > 1:
+        same = last.signature == node.signature
+        notes.append(f"({len(run)} times)" if same else f"({len(run)} alike, to {last.name})")
+    notes += ["(not registered)"] if layer.attribute else []
     notes += ["◄ failed here"] if layer.failed else []
     notes += [f"◄ {words}" for words in layer.annotations]
-    name = f"{'  ' * depth}{printable(f'{layer.path} {layer.type}'.strip())}"
-    text = f"{printable(takes)} -> {printable(gives)}"
     style = "bold red" if layer.failed else "yellow" if layer.annotations else ""
-    return Line(name, "   ".join((text, *notes)), style)
+    text = "   ".join((f"{printable(inputs)} -> {printable(output)}", *map(printable, notes)))
+    return Line(f"{'  ' * depth}{printable(node.name)}", text, style)
 
 
 def _cut(lines: list[Line]) -> list[Line]:
-    """Keep the beginning, the end and what is marked of a table that is too long still."""
+    """Keep the beginning, the end and the styled lines of a table that is still too long."""
     half = LINES // 2
     shown = [i for i, line in enumerate(lines) if i < half or i >= len(lines) - half or line.kept]
     cut: list[Line] = []
     for before, index in zip([-1, *shown], shown, strict=False):
         if index - before > 1:
-            text = f"{index - before - 1} lines left out: --all shows them"
+            text = f"{index - before - 1} lines not shown: use --all to see them"
             cut.append(Line("…", text, "dim"))
         cut.append(lines[index])
     return cut

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import sys
 import threading
-import warnings
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 from torch import nn
 
-from broken_convnets.commands.trace.blame import suspect, where
+from broken_convnets.commands.trace.blame import (
+    FirstNonFinite,
+    first_non_finite,
+    origin,
+    suspect,
+    where,
+)
 from broken_convnets.commands.trace.table import NetworkTable, aligned, heading, printable, table
 from broken_convnets.observe.failure import Failure, failure
-from broken_convnets.observe.layers import Trace, running_modules
-from broken_convnets.observe.operators import Operators
+from broken_convnets.observe.recorder import Options, Recorder
+from broken_convnets.observe.recorder.passes import running_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from broken_convnets.observe.facts import Layer
-    from broken_convnets.observe.layers import Network
-    from broken_convnets.observe.passes import Pass
+    from broken_convnets.observe.recorder.passes import ForwardPass, Network
 
-CALL_LIMIT = 10_000  # calls that are kept of one pass
-NETWORKS = 8  # that are shown unless all are asked for
-# Modules whose inside runs where no hook is called.
+CALL_LIMIT = 10_000  # module calls that are kept of one pass
+OPERATOR_LIMIT = 1_000  # that are kept; the first non-finite value needs none of them
+NETWORKS = 8  # that are shown without --all
+# Modules whose layers run outside of Python.
 CLOSED = {
     "OptimizedModule": "torch.compile",
     "RecursiveScriptModule": "TorchScript",
@@ -39,15 +42,15 @@ def trace(net: nn.Module | None = None, /, *inputs: Any, **keywords: Any) -> Tra
     """Follow the values through `net`, layer by layer, until one fails.
 
     With inputs it runs one forward pass, `net(*inputs, **keywords)`, and returns the finished
-    tracing: what the network gave is its `output`, what it raised is its `error`, and nothing
+    tracing: what the network returned is its `output`, what it raised is its `error`, and nothing
     is raised. Without, it returns a context manager that follows `net`, or every network if
     there is none, in whatever runs inside; an exception passes through.
 
     `print` shows the table. Neither outputs nor random numbers change, and nothing is left
-    behind in the network. Raises TypeError where `net` is no module.
+    behind in the network. Raises TypeError if `net` is not a module.
     """
     if not isinstance(net, nn.Module) and (net is not None or inputs or keywords):
-        message = f"the first argument is a network, an nn.Module, not {type(net).__name__}"
+        message = f"the first argument must be a network, an nn.Module, not {type(net).__name__}"
         raise TypeError(message)
     tracing = Tracing(net)
     if net is not None and (inputs or keywords):
@@ -56,25 +59,36 @@ def trace(net: nn.Module | None = None, /, *inputs: Any, **keywords: Any) -> Tra
 
 
 class Tracing(AbstractContextManager["Tracing"]):
-    """What was seen of the networks that ran: a table each, and the failure.
+    """The networks that ran, with a table each, and the failure.
 
-    `step` chooses the pass that the tables show, counted from 1 for each network; by default
-    it is the last one.
+    `step` chooses the pass that the tables show, counted from 1 for each network; by default it
+    is the one that failed, else the first one with a non-finite value, else the last one.
     """
 
     def __init__(self, net: nn.Module | None = None, *, step: int | None = None) -> None:
-        """Start with nothing seen."""
+        """Start with nothing recorded."""
         self.output: Any = None
         self.error: BaseException | None = None
         self.failure: Failure | None = None
         self.caught: tuple[Failure, NetworkTable] | None = None
+        self.first_non_finite: FirstNonFinite | None = None
         self.networks: list[NetworkTable] = []
         self.notes: list[str] = []
-        self._trace = Trace(net, limit=CALL_LIMIT, step=step, on_raise=self._raised)
+        options = Options(
+            calls=True,
+            literals=True,
+            operators=True,
+            values=True,
+            steps=True,
+            step=step,
+            call_limit=CALL_LIMIT,
+            operator_limit=OPERATOR_LIMIT,
+        )
+        self._recorder = Recorder(options, net, self._raised)
+        self._record = self._recorder.record
         self._step = step
         self._compiled = 0
         self._caught_id = 0
-        self._active = ExitStack()
 
     @property
     def rows(self) -> list[Layer]:
@@ -89,40 +103,36 @@ class Tracing(AbstractContextManager["Tracing"]):
 
     @property
     def suspect(self) -> Layer | None:
-        """The layer to look at first: the one that gave what another could not take."""
+        """The layer to look at first: the one that returned what another could not take."""
         return suspect(self.failure, self.rows, self.failed)
 
     def run(self, net: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        """Run one forward pass, and keep what it gives or raises."""
-        with self._following():
-            try:
-                self.output = net(*inputs, **keywords)
-            except Exception as error:  # noqa: BLE001  (whatever the network raises is the answer)
-                self.error = error
-        self._conclude(self.error)
-
-    def _following(self) -> ExitStack:
+        """Run one forward pass, and keep what it returns or raises."""
         self._compiled = _compiled()
-        with ExitStack() as stack:
-            stack.enter_context(self._trace)
-            stack.enter_context(Operators())
-            stack.enter_context(_unwarned())
-            return stack.pop_all()
+        try:
+            with self._recorder:
+                self.output = net(*inputs, **keywords)
+        except Exception as error:  # noqa: BLE001  (whatever the network raises is the answer)
+            self.error = error
+        self._conclude(self.error)
 
     def __enter__(self) -> Self:
         """Begin to follow."""
-        self._active = self._following()
+        self._compiled = _compiled()
+        self._recorder.__enter__()
         return self
 
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         """Stop following, and make the tables."""
-        self._active.close()
+        self._recorder.__exit__(kind, error, trace)
         if isinstance(error, Exception):
             self.error = error
         self._conclude(error)
 
     def take_back(self) -> None:
-        """Forget the failure: it was of the tracing's own making."""
+        """Forget the failure: tracing itself caused it."""
         self.error = self.failure = None
         for network in self.networks:
             network.layers[:] = [replace(row, failed=False) for row in network.layers]
@@ -132,7 +142,7 @@ class Tracing(AbstractContextManager["Tracing"]):
         hidden = 0 if everything else max(0, len(self.networks) - NETWORKS)
         lines: list[tuple[str, str]] = []
         if hidden:
-            lines.append((f"{hidden} networks that ran earlier are left out", "dim"))
+            lines.append((f"{hidden} networks that ran earlier are not shown", "dim"))
         for network in self.networks[hidden:]:
             lines += [("", "")] if lines else []
             lines.append((heading(network), "bold"))
@@ -142,10 +152,11 @@ class Tracing(AbstractContextManager["Tracing"]):
         return lines + [(text, "red") for text in self.verdict()]
 
     def verdict(self) -> list[str]:
-        """Return what failed, in a few lines; nothing where nothing did."""
+        """Return what failed, in a few lines; empty if nothing did."""
+        lines = origin(self.first_non_finite) if self.first_non_finite else []
         if self.failure is None:
-            return []
-        lines = [where(self.failure, self.failed)]
+            return lines
+        lines.append(where(self.failure, self.failed))
         if self.suspect and self.suspect is not self.failed:
             name = printable(f"{self.suspect.path} {self.suspect.type}".strip())
             lines.append(f"look first at {name}: it returned {printable(str(self.suspect.output))}")
@@ -158,38 +169,54 @@ class Tracing(AbstractContextManager["Tracing"]):
             lines.append(f"{self.failure.type}: {self.failure.message}")
         return "\n".join(lines)
 
-    def _raised(self, ended: Pass, error: BaseException) -> None:
+    def _raised(self, ended: ForwardPass, error: BaseException) -> None:
         """Keep the first pass that raised: the program may catch what it raised."""
-        if self.caught is None:
-            running = running_modules(error)
-            found = failure(error, ended.path(running[-1]) if running else None, 0)
-            network = self._trace.network(ended)
-            if network:
-                shown = _table(network, ended, running[-1] if running else None)
-                self.caught, self._caught_id = (found, shown), id(error)
+        if self.caught is not None:
+            return
+        running = running_modules(error)
+        innermost = running[-1] if running else None
+        layer = ended.path(innermost) if innermost is not None else None
+        found = failure(error, layer, 0, self._record)
+        network = self._network_of(ended)
+        if network:
+            self.caught = (found, _table(network, ended, innermost))
+            self._caught_id = id(error)
+
+    def _network_of(self, shown: ForwardPass) -> Network | None:
+        networks = self._record.networks
+        return next((n for n in networks if n.module() is shown.network()), None)
 
     def _conclude(self, error: BaseException | None) -> None:
         running = running_modules(error) if error else []
         failing = running[-1] if running else None
-        failed = self._trace.holding(failing) if failing else None
-        for network in self._trace.networks:
-            shown = network.chosen if self._step else network.last
-            if shown:
-                self.networks.append(_table(network, shown, failing if shown is failed else None))
+        failed = self._pass_with(failing) if failing is not None else None
+        tables = [(n, p) for n in self._record.networks if (p := self._shown(n, failed))]
+        tables = _without_helpers(tables, failed)
+        self.networks = [_table(n, p, failing if p is failed else None) for n, p in tables]
         if error is not None and not isinstance(error, SystemExit | GeneratorExit):
-            layer = failed.path(failing) if failing and failed else None
-            places = [
-                i
-                for i, network in enumerate(self.networks)
-                if any(row.failed for row in network.layers)
-            ]
-            self.failure = failure(error, layer, places[-1] if places else None)
+            layer = failed.path(failing) if failing is not None and failed else None
+            index = next((i for i, (_, p) in enumerate(tables) if p is failed), None)
+            self.failure = failure(error, layer, index, self._record)
         if error is not None and id(error) == self._caught_id:
             self.caught = None
+        found = self._record.first_non_finite
+        self.first_non_finite = first_non_finite(found) if found else None
         self.notes = self._limits()
 
+    def _pass_with(self, module: nn.Module) -> ForwardPass | None:
+        """Return the pass, of the last one of each network, in which a module was called."""
+        passes = (network.last for network in reversed(self._record.networks))
+        return next((p for p in passes if p and p.calls_of(module)), None)
+
+    def _shown(self, network: Network, failed: ForwardPass | None) -> ForwardPass | None:
+        if self._step:
+            return network.chosen
+        if failed is None and network.first_non_finite:
+            return network.first_non_finite
+        return network.last
+
     def _limits(self) -> list[str]:
-        """Return, in a sentence each, what could not be seen."""
+        """Return, in a sentence each, what could not be traced."""
         notes = []
         seen = {row.type for network in self.networks for row in network.layers}
         by = {CLOSED[name] for name in seen & set(CLOSED)}
@@ -197,41 +224,38 @@ class Tracing(AbstractContextManager["Tracing"]):
             by.add("torch.compile")
         if "torch.compile" in by:
             notes.append(
-                "torch.compile has compiled code that ran: layers inside it are not seen; "
-                "TORCH_COMPILE_DISABLE=1 in the environment shows them"
+                "code compiled by torch.compile ran: layers inside it are not shown; "
+                "set TORCH_COMPILE_DISABLE=1 in the environment to see them"
             )
         if "TorchScript" in by:
-            notes.append("a module ran as TorchScript: layers inside it are not seen")
+            notes.append("a module ran as TorchScript: layers inside it are not shown")
         if self.failure and "DataLoader worker process" in self.failure.message:
             notes.append(
-                "it failed in a worker process of a DataLoader, which is not seen: "
-                "num_workers=0 brings it here"
+                "it failed in a worker process of a DataLoader, which is not traced: "
+                "run it with num_workers=0"
             )
-        missing = [n for n in self._trace.networks if self._step and n.chosen is None]
+        missing = [n for n in self._record.networks if self._step and n.chosen is None]
         notes += [
-            f"{printable(n.type)} was called {n.passes} times: there is no pass {self._step}"
+            f"{printable(n.type)} ran {n.passes} times: there is no pass {self._step}"
             for n in missing
         ]
-        if not self._trace.networks:
+        if not self._record.networks:
             notes.append("no network was called")
         return notes
 
 
-@contextmanager
-def _unwarned() -> Iterator[None]:
-    """Keep torch.compile from warning a program of hooks that are not its own."""
-    warnings.filterwarnings("ignore", message=r"Using `torch\.compile\(module\)` when there are")
-    ours = warnings.filters[0]
-    try:
-        yield
-    finally:
-        if ours in warnings.filters:
-            warnings.filters.remove(ours)  # type: ignore[attr-defined]  # a list, typed as a sequence
+def _without_helpers(
+    tables: list[tuple[Network, ForwardPass]], failed: ForwardPass | None
+) -> list[tuple[Network, ForwardPass]]:
+    """Leave out losses, metrics and transforms: modules without parameters beside networks."""
+    networks = [(n, p) for n, p in tables if n.has_state or p is failed]
+    return networks if any(n.has_state for n, _ in networks) else tables
 
 
 def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkTable:
     layers = shown.layers(failing)
     main = shown.thread is threading.main_thread()
+    first = network.first_non_finite
     return NetworkTable(
         type=network.type,
         passes=network.passes,
@@ -239,8 +263,9 @@ def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkT
         complete=shown.complete,
         layers=layers,
         thread="" if main else shown.thread.name,
-        omitted=shown.calls - len(layers),
-        omitted_after=shown.omitted_after,
+        omitted=shown.calls.omitted,
+        omitted_after=shown.calls.omitted_after,
+        first_non_finite=first is not None and shown is first and shown is not network.last,
     )
 
 

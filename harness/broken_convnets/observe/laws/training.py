@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from broken_convnets.observe.laws.registry import LawBrokenError, NotApplicableError, law
+from broken_convnets.observe.modes import is_frozen, modal_layers
 from broken_convnets.observe.program import Program, map_tensors, tensors
-from broken_convnets.observe.training_recorder import Call, Watch, is_frozen, modal_layers
+from broken_convnets.observe.training_recorder import TrainingRun, record_training
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from broken_convnets.observe.recorder.passes import ForwardPass
 
 LEARNING_STEPS = 500  # a last layer on random features can need more than 200
 
@@ -44,7 +47,7 @@ def _one_batch_can_be_learned(program: Program) -> None:
 
 @law(Law.LOSS_AVERAGES_OVER_SAMPLES)
 def _loss_averages_over_samples(program: Program) -> None:
-    if _watched(program).steps:
+    if _recorded(program).steps:
         message = "the run changes the network between its losses"
         raise NotApplicableError(message)
     inputs, targets = program.inputs(4), program.targets(4)
@@ -79,35 +82,34 @@ def _every_parameter_moves(program: Program) -> None:
 
 @law(Law.TRAINS_IN_TRAIN_MODE)
 def _trains_in_train_mode(program: Program) -> None:
-    watch = _stepping(program)
-    _need_modes(watch)
-    for number, step in enumerate(watch.steps, start=1):
-        if any(call.evaluating for call in step.calls if call.recorded):
+    run = _stepping(program)
+    _need_modes(run)
+    for number, step in enumerate(run.steps, start=1):
+        if any(False in one.modes for one in step.passes if one.grad_enabled):
             message = f"step {number} follows a forward pass in eval mode"
             raise LawBrokenError(message)
 
 
 @law(Law.INFERS_IN_EVAL_MODE)
 def _infers_in_eval_mode(program: Program) -> None:
-    watch = _watched(program)
-    _need_modes(watch)
-    calls = _inference(watch)
-    if not calls:
+    run = _recorded(program)
+    _need_modes(run)
+    passes = _inference(run)
+    if not passes:
         message = "every forward pass is followed by a backward"
         raise NotApplicableError(message)
-    if any(call.training for call in calls):
+    if any(True in one.modes for one in passes):
         message = "a forward pass that no backward follows is in train mode"
         raise LawBrokenError(message)
 
 
 @law(Law.INFERENCE_BUILDS_NO_GRAPH)
 def _inference_builds_no_graph(program: Program) -> None:
-    _need_run(program)
-    watch, result = _observed(program)
-    if watch.backwards:
+    run = _recorded(program)
+    if run.has_backward:
         message = "the run calls backward"
         raise NotApplicableError(message)
-    if any(tensor.requires_grad for tensor in tensors(result)):
+    if any(tensor.requires_grad for tensor in tensors(run.result)):
         message = "what the run gives requires gradients, though no backward follows"
         raise LawBrokenError(message)
 
@@ -133,7 +135,7 @@ def _statistics_stay(program: Program) -> None:
 
 @law(Law.MEMORY_FLAT)
 def _memory_flat(program: Program) -> None:
-    if not _watched(program).backwards:
+    if not _recorded(program).has_backward:
         message = "the run calls no backward"
         raise NotApplicableError(message)
     short, long = (
@@ -165,27 +167,29 @@ def _loss(
 
 
 @functools.cache  # seven laws read the same run
-def _observed(program: Program) -> tuple[Watch, object]:
-    with Watch(program.net()) as watch:
-        return watch, program.run(watch.net, program.inputs(), program.targets())
+def _record(program: Program) -> TrainingRun:
+    net = program.net()  # first: inputs and targets seed the run
+    inputs, targets = program.inputs(), program.targets()
+    return record_training(net, lambda net: program.run(net, inputs, targets))
 
 
-def _watched(program: Program) -> Watch:
+def _recorded(program: Program) -> TrainingRun:
     _need_run(program)
-    return _observed(program)[0]
+    return _record(program)
 
 
-def _stepping(program: Program) -> Watch:
-    watch = _watched(program)
-    if not watch.steps:
+def _stepping(program: Program) -> TrainingRun:
+    run = _recorded(program)
+    if not run.steps:
         message = "the run steps no optimizer"
         raise NotApplicableError(message)
-    return watch
+    return run
 
 
-def _inference(watch: Watch) -> list[Call]:
-    every = [call for step in watch.steps for call in step.calls] + watch.calls
-    return every if not watch.backwards else [call for call in every if not call.recorded]
+def _inference(run: TrainingRun) -> list[ForwardPass]:
+    if not run.has_backward:
+        return run.passes
+    return [one for one in run.passes if not one.grad_enabled]
 
 
 def _need_run(program: Program) -> None:
@@ -194,9 +198,9 @@ def _need_run(program: Program) -> None:
         raise NotApplicableError(message)
 
 
-def _need_modes(watch: Watch) -> None:
-    if not modal_layers(watch.net):
-        message = "no layer behaves otherwise in train mode"
+def _need_modes(run: TrainingRun) -> None:
+    if not modal_layers(run.net):
+        message = "no layer depends on train/eval mode"
         raise NotApplicableError(message)
 
 

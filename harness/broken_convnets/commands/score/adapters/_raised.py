@@ -69,7 +69,7 @@ def last_frame(
 
 def module_path(error: BaseException, net: Any = None) -> str | None:
     """Return the path of the innermost running module; None for the network itself."""
-    from broken_convnets.observe.layers import running_modules  # noqa: PLC0415  (imports torch)
+    from broken_convnets.observe.recorder.passes import running_modules  # noqa: PLC0415  (imports torch)
 
     running = running_modules(error)
     if not running:

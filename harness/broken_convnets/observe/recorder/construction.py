@@ -1,0 +1,89 @@
+"""Record which line of the user's constructs a module, an optimizer or a loader, and with what."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from torch.optim.optimizer import Optimizer
+from torch.utils.data import DataLoader
+
+from broken_convnets.observe.describe import describe
+from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.places import user_places
+from broken_convnets.observe.recorder.record import Construction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from broken_convnets.observe.recorder.patches import Patches
+    from broken_convnets.observe.recorder.record import Record
+
+KINDS = {"module": nn.Module, "optimizer": Optimizer, "loader": DataLoader}
+
+
+class Constructions:
+    """Stands in for the constructors that all modules, optimizers and loaders call."""
+
+    def __init__(self, record: Record) -> None:
+        """Start with nothing constructed."""
+        self._record = record
+
+    def patch(self, patches: Patches) -> None:
+        """Stand in for the constructors."""
+        for kind, owner in KINDS.items():
+            patches.replace(owner, "__init__", self._wrapping(kind))
+
+    def _wrapping(self, kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        def wrap(original: Callable[..., None]) -> Callable[..., None]:
+            def __init__(built: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  (tracebacks show the name)
+                original(built, *args, **kwargs)
+                if not is_compiling():
+                    self._note(kind, built, sys._getframe(1))  # noqa: SLF001  (there is no public one)
+
+            return __init__
+
+        return wrap
+
+    def _note(self, kind: str, built: object, caller: FrameType) -> None:
+        try:
+            outermost = _outermost_constructor(built, caller)
+            places = user_places(outermost.f_back if outermost else caller)
+            arguments = _arguments(outermost) if outermost else {}
+            found = Construction(kind, type(built).__name__, places, arguments, weakref.ref(built))
+            self._record.constructions.append(found)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+
+
+def _outermost_constructor(built: object, frame: FrameType | None) -> FrameType | None:
+    """Return the frame of the constructor that the program called, of those of `built`."""
+    found = None
+    while frame is not None and frame.f_code.co_name == "__init__":
+        names = frame.f_code.co_varnames
+        if not names or frame.f_locals.get(names[0]) is not built:
+            break
+        found, frame = frame, frame.f_back
+    return found
+
+
+def _arguments(frame: FrameType) -> dict[str, Any]:
+    code, values = frame.f_code, frame.f_locals
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    with unseen() as device:
+        return {
+            name: _kept(values[name], device)
+            for name in names
+            if name in values and not isinstance(values[name], nn.Module)
+        }
+
+
+def _kept(value: object, device: str) -> object:
+    """Return a literal as it is and anything else described, so that nothing is kept alive."""
+    items = value if isinstance(value, tuple) else (value,)
+    if all(item is None or type(item) in {int, float, bool, str} for item in items):
+        return value
+    return describe(value, device, literals=True)

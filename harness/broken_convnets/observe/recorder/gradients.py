@@ -1,0 +1,226 @@
+"""Record backward passes, which of them each gradient holds, and optimizer steps."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.places import user_places
+from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
+from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
+from broken_convnets.observe.recorder.values import tensors_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from broken_convnets.observe.recorder.patches import Patches
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.values import Values
+
+HOLDS = 16  # backward passes that are kept of one gradient
+State = tuple[int, int] | None  # a gradient's identity and how often it was written to
+
+
+@dataclass(eq=False)
+class _Known:
+    """A parameter that is followed, and the backward passes that its gradient holds."""
+
+    parameter: weakref.ref[torch.Tensor]
+    facts: Parameter
+    holds: list[int] = field(default_factory=list)
+    version: int = 0  # of the parameter when the step that is running began
+
+    def hold(self, backward_pass: int) -> None:
+        """Add a backward pass; of very many, the first and the last ones are kept."""
+        self.holds.append(backward_pass)
+        if len(self.holds) > HOLDS:
+            del self.holds[HOLDS // 2]
+
+
+class Gradients:
+    """Follows the gradients of all parameters of networks that run and of optimizers that step.
+
+    No hook is put on a parameter: what a backward pass has changed is seen by comparing the
+    identities and version counters of the gradients before and after.
+    """
+
+    def __init__(self, record: Record, values: Values) -> None:
+        """Start with no parameter known."""
+        self._record = record
+        self._values = values
+        self._follows = record.options.gradients
+        self._known: dict[int, _Known] = {}
+        self._running: list[OptimizerStep] = []
+        self._hooks = ExitStack()
+
+    def patch(self, patches: Patches) -> None:
+        """Stand in for `torch.autograd.backward` and `grad`; hook the steps of all optimizers."""
+        for kind in ("backward", "grad") if self._follows else ():
+            patches.replace(torch.autograd, kind, self._standing_in)
+        self._hooks.callback(register_optimizer_step_pre_hook(self._before_step).remove)
+        self._hooks.callback(register_optimizer_step_post_hook(self._after_step).remove)
+
+    def close(self) -> None:
+        """Remove the hooks."""
+        self._hooks.close()
+
+    def meet(self, named: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Follow the parameters of a network that is about to run."""
+        for name, parameter in named if self._follows else ():
+            facts = self._of(parameter).facts
+            facts.name, facts.requires_grad = name, parameter.requires_grad
+
+    def _of(self, parameter: torch.Tensor) -> _Known:
+        known = self._known.get(id(parameter))
+        if known is None or known.parameter() is not parameter:
+            number, shape = len(self._record.parameters), tuple(parameter.shape)
+            facts = Parameter(number, "", shape, parameter.requires_grad)
+            self._record.parameters.append(facts)
+            known = _Known(weakref.ref(parameter), facts)
+            self._known[id(parameter)] = known
+        return known
+
+    def _alive(self) -> list[tuple[_Known, torch.Tensor]]:
+        pairs = [(known, known.parameter()) for known in self._known.values()]
+        alive = [(known, parameter) for known, parameter in pairs if parameter is not None]
+        if len(alive) < len(pairs) // 2:
+            self._known = {id(parameter): known for known, parameter in alive}
+        return alive
+
+    def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        kind = original.__name__
+
+        def stand_in(*args: Any, **kwargs: Any) -> Any:
+            if is_compiling():
+                return original(*args, **kwargs)
+            begun = self._begin(kind, args, kwargs)
+            try:
+                return original(*args, **kwargs)
+            except BaseException as error:
+                leave_out_outermost(error)
+                if begun is not None:
+                    begun.backward_pass.raised = type(error).__name__
+                raise
+            finally:
+                if begun is not None:
+                    self._end(begun)
+
+        return stand_in
+
+    def _begin(self, kind: str, args: Any, kwargs: Any) -> _Begun | None:
+        try:
+            with unseen():
+                roots = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
+                backward_pass = BackwardPass(
+                    number=self._record.backward_passes.count,
+                    kind=kind,
+                    places=user_places(sys._getframe(2)),  # noqa: SLF001  (there is no public one)
+                    moment=self._record.moment,
+                    roots=tuple(self._values.of(root) for root in tensors_in(roots)),
+                )
+                self._record.backward_passes.append(backward_pass)
+                before = {}
+                for known, parameter in self._alive():
+                    self._check_contents(known, parameter.grad)
+                    before[known.facts.number] = _state(parameter.grad)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            return None
+        return _Begun(backward_pass, before)
+
+    def _end(self, begun: _Begun) -> None:
+        received = []
+        try:
+            with unseen():
+                for known, parameter in self._alive():
+                    number = known.facts.number
+                    state = _state(parameter.grad)
+                    if state is not None and state != begun.before.get(number):
+                        received.append(number)
+                        known.hold(begun.backward_pass.number)
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._record.problem(error)
+        begun.backward_pass.received = tuple(received)
+
+    def _check_contents(self, known: _Known, gradient: torch.Tensor | None) -> None:
+        """Forget what a gradient held once it is None or all zeros, however it became so."""
+        if known.holds and (gradient is None or _is_zero(gradient)):
+            known.holds = []
+
+    def _before_step(self, optimizer: Optimizer, *_: object) -> None:
+        try:
+            with unseen():
+                self._record_step(optimizer)
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._record.problem(error)
+
+    def _record_step(self, optimizer: Optimizer) -> None:
+        own = [p for group in optimizer.param_groups for p in group["params"]]
+        known = [self._of(parameter).facts.number for parameter in own] if self._follows else []
+        step = OptimizerStep(
+            number=self._record.optimizer_steps.count,
+            type=type(optimizer).__name__,
+            places=user_places(sys._getframe(3)),  # noqa: SLF001  (there is no public one)
+            moment=self._record.moment,
+            learning_rates=tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups),
+            parameters=tuple(known),
+            without_gradient=tuple(
+                number for number, p in zip(known, own, strict=False) if p.grad is None
+            ),
+            holds=self._holds(),
+        )
+        self._record.optimizer_steps.append(step)
+        self._running.append(step)
+
+    def _holds(self) -> dict[int, tuple[int, ...]]:
+        """Return the backward passes in each gradient; only old ones are looked at for zeros."""
+        holds: dict[int, tuple[int, ...]] = {}
+        latest = self._record.optimizer_steps.latest
+        fresh = latest.moment.backward_passes if latest else 0
+        for known, parameter in self._alive():
+            if known.holds and (parameter.grad is None or known.holds[0] < fresh):
+                self._check_contents(known, parameter.grad)
+            known.version = parameter._version  # noqa: SLF001  (there is no public one)
+            if known.holds:
+                holds[known.facts.number] = known.facts.holds = tuple(known.holds)
+        return holds
+
+    def _after_step(self, optimizer: Optimizer, *_: object) -> None:
+        if not self._running:
+            return
+        step = self._running.pop()
+        own = {id(p): p for group in optimizer.param_groups for p in group["params"]}
+        step.finished = True
+        with unseen():
+            step.changed = tuple(
+                known.facts.number
+                for key, parameter in own.items()
+                if (known := self._known.get(key)) and parameter._version != known.version  # noqa: SLF001  (as above)
+            )
+
+
+@dataclass
+class _Begun:
+    """A backward pass that is running, and the gradients before it."""
+
+    backward_pass: BackwardPass
+    before: dict[int, State]
+
+
+def _is_zero(gradient: torch.Tensor) -> bool:
+    return gradient.layout is torch.strided and not bool(gradient.any())
+
+
+def _state(gradient: torch.Tensor | None) -> State:
+    return None if gradient is None else (id(gradient), gradient._version)  # noqa: SLF001  (as above)

@@ -1,0 +1,223 @@
+"""Record module calls by standing in for `nn.Module.__call__`, in every thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections import OrderedDict
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from broken_convnets.observe.describe import describe
+from broken_convnets.observe.modes import depends_on_mode, modal_layers
+from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall, Network
+from broken_convnets.observe.recorder.places import user_places
+from broken_convnets.observe.recorder.record import CalledModule
+from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broken_convnets.observe.recorder.gradients import Gradients
+    from broken_convnets.observe.recorder.operators import OperatorMode
+    from broken_convnets.observe.recorder.patches import Patches
+    from broken_convnets.observe.recorder.record import Record
+
+NETWORK_LIMIT = 50
+
+
+class _Thread(threading.local):
+    """The calls that are running in one thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.running: list[ModuleCall] = []
+        self.current: ForwardPass | None = None
+
+
+class ModuleCalls:
+    """Records the calls of every network, or of `network` and its parts alone.
+
+    `on_raise` is called with each pass that an exception ended. `operators` and `gradients` are
+    the other parts of the recorder that follow forward passes, if they are switched on.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        network: nn.Module | None,
+        on_raise: Callable[[ForwardPass, Exception], None] | None,
+        operators: OperatorMode | None,
+        gradients: Gradients | None,
+    ) -> None:
+        """Start with no call running."""
+        self._record = record
+        self._options = record.options
+        self._network = network
+        self._on_raise = on_raise
+        self._operators = operators
+        self._gradients = gradients
+        self._thread = _Thread()
+        self._met: dict[int, weakref.ref[nn.Module]] = {}
+        self._networks: OrderedDict[int, Network] = OrderedDict()
+
+    def patch(self, patches: Patches) -> None:
+        """Stand in for `nn.Module.__call__`."""
+        patches.replace(nn.Module, "__call__", self._standing_in)
+
+    @property
+    def innermost(self) -> ModuleCall | None:
+        """The module call that is running in this thread."""
+        running = self._thread.running
+        return running[-1] if running else None
+
+    @property
+    def current(self) -> ForwardPass | None:
+        """The forward pass of this thread that runs, or else the one that ran last."""
+        return self._thread.current
+
+    def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807  (tracebacks show the name)
+            if is_compiling():
+                return original(module, *args, **kwargs)
+            running = self._thread.running
+            depth = len(running)
+            try:
+                call = self._begin(module, args, kwargs)
+                output = original(module, *args, **kwargs)
+                if call is not None:
+                    self._end(call, output)
+            except BaseException as error:
+                leave_out_outermost(error)
+                self._fail(error, depth)
+                raise
+            finally:
+                del running[depth:]
+            return output
+
+        return __call__
+
+    def _begin(self, module: nn.Module, args: Any, kwargs: Any) -> ModuleCall | None:
+        """Record that a call begins; None if its network is not followed."""
+        thread = self._thread
+        caller = thread.running[-1] if thread.running else None
+        root = None
+        if caller is None:
+            root = self._root(module)
+            if root is None:
+                return None
+        try:
+            inputs, named = self._describe_inputs(args, kwargs)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            inputs = named = ""
+        call = ModuleCall(module, inputs, named, caller)
+        if root is not None:
+            thread.current = self._begin_pass(root, call, (args, kwargs))
+        elif thread.current is not None:
+            thread.current.begin(call)
+        thread.running.append(call)
+        self._meet(module)
+        return call
+
+    def _meet(self, module: nn.Module) -> None:
+        """Note a module at its first call."""
+        known = self._met.get(id(module))
+        if known is not None and known() is module:
+            return
+        met = CalledModule(
+            type=type(module).__name__,
+            has_parameters=any(True for _ in module.parameters(recurse=False)),
+            depends_on_mode=depends_on_mode(module),
+            module=weakref.ref(module),
+        )
+        self._met[id(module)] = met.module
+        self._record.called.append(met)
+
+    def _end(self, call: ModuleCall, output: object) -> None:
+        current = self._thread.current
+        if current is None:
+            return
+        try:
+            with unseen() as device:
+                text = describe(output, device, literals=self._options.literals)
+                if call.caller is None:
+                    self._look_at_output(current, output)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            text = type(output).__name__
+        current.end(call, text)
+        if call.caller is None:
+            current.finish()
+
+    def _fail(self, error: BaseException, depth: int) -> None:
+        thread = self._thread
+        if len(thread.running) <= depth or thread.current is None:
+            return
+        thread.running[depth].raised = type(error).__name__
+        self._record.note_failed(error, "")
+        if depth == 0:
+            leave_out_recorder(error)
+            thread.current.finish()
+            if self._on_raise and isinstance(error, Exception):
+                self._on_raise(thread.current, error)
+
+    def _root(self, module: nn.Module) -> nn.Module | None:
+        """Return the network whose pass a call begins; None if it is not to be followed."""
+        if self._network is None:
+            return module
+        return self._network if any(m is module for m in self._network.modules()) else None
+
+    def _describe_inputs(self, args: Any, kwargs: Any) -> tuple[str, str]:
+        literals = self._options.literals
+        with unseen() as device:
+            texts = [describe(value, device, literals=literals) for value in args]
+            named = [f"{k}={describe(v, device, literals=literals)}" for k, v in kwargs.items()]
+        return ", ".join(texts), ", ".join(named)
+
+    def _begin_pass(self, root: nn.Module, call: ModuleCall, inputs: object) -> ForwardPass:
+        """Begin a pass with its first call; wherever Ctrl-C comes, there is one to show."""
+        network = self._networks.get(id(root))
+        if network is None or network.module() is not root:
+            network = Network(root)
+        begun = ForwardPass(root, network.passes + 1, self._options.call_limit, self._record.moment)
+        begun.begin(call)
+        begun.whole = call.module() is root
+        self._look_at_surroundings(begun, root, inputs)
+        network.add(begun, self._options.step)
+        self._record.last_pass = begun
+        self._record.passes.append(begun)
+        self._networks[id(root)] = network
+        with suppress(KeyError):  # other threads may have begun so many that it is gone again
+            self._networks.move_to_end(id(root))
+        self._drop_networks()
+        self._record.networks[:] = self._networks.values()
+        return begun
+
+    def _drop_networks(self) -> None:
+        """Keep NETWORK_LIMIT; losses and transforms, which have no parameters, go first."""
+        while len(self._networks) > NETWORK_LIMIT:
+            stateless = (key for key, found in self._networks.items() if not found.has_state)
+            key = next(stateless, next(iter(self._networks)))
+            self._networks.pop(key, None)
+
+    def _look_at_surroundings(self, begun: ForwardPass, root: nn.Module, inputs: object) -> None:
+        begun.grad_enabled = torch.is_grad_enabled()
+        begun.inference_mode = torch.is_inference_mode_enabled()
+        if self._options.modes:
+            begun.modes = frozenset(layer.training for layer in modal_layers(root))
+        if self._operators is not None:
+            begun.places = user_places(sys._getframe(3))  # noqa: SLF001  (there is no public one)
+            with unseen():
+                begun.received = self._operators.values_in(inputs)
+        if self._gradients is not None:
+            self._gradients.meet(root.named_parameters())
+
+    def _look_at_output(self, ended: ForwardPass, output: object) -> None:
+        ended.operators_at_end = self._record.operators.count
+        if self._operators is not None:
+            ended.returned = self._operators.values_in(output)

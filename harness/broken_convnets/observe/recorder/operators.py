@@ -1,0 +1,274 @@
+"""Record the torch functions that a program calls, each with the user's own place of the call."""
+
+from __future__ import annotations
+
+import math
+import sys
+from types import CodeType, FrameType, FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import overrides
+from torch.overrides import TorchFunctionMode
+
+from broken_convnets.observe.describe import describe
+from broken_convnets.observe.recorder.aside import is_compiling, is_tracing, unseen
+from broken_convnets.observe.recorder.patches import AS_CALLER, hidden
+from broken_convnets.observe.recorder.places import TORCH, user_places
+from broken_convnets.observe.recorder.record import NonFinite, Operator
+from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
+from broken_convnets.observe.recorder.values import look_at, tensors_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broken_convnets.observe.recorder.module_calls import ModuleCalls
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.values import Value, Values
+
+# What reads facts of a tensor, and computes nothing.
+QUERIES = frozenset(
+    "size dim numel stride is_contiguous is_floating_point is_complex get_device element_size "
+    "storage untyped_storage data_ptr __len__ __hash__ __repr__ __format__ __str__ register_hook "
+    "is_tensor is_same_size retain_grad register_post_accumulate_grad_hook is_inference "
+    "ndimension nelement storage_offset is_signed is_grad_enabled set_grad_enabled".split()
+)
+GETTERS_THAT_COMPUTE = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
+UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
+OPTIMIZERS = f"{TORCH}/optim/"
+SHORT = 16  # items of a literal tuple
+LONG = 80  # characters of a literal string
+LITERALS = (int, float, bool, str, type(None))
+DIRECT = 3  # the stack level, seen from inside softmax, of its caller
+DEEPER = 3  # frames of torch, and the caller once more, between our frame and the next one out
+
+
+class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not there for mypy
+    """Stands in the path of every torch function of the thread that enters it.
+
+    Each function is called from a frame that has the file, the line and the globals of the frame
+    that called it, so that torch and Python place warnings as they do without a recorder.
+    """
+
+    def __init__(self, record: Record, values: Values) -> None:
+        """Start with no operator recorded."""
+        super().__init__()
+        self._record = record
+        self._values = values
+        self._looks = record.options.values
+        self._callers: dict[tuple[int, int], tuple[CodeType, Callable[..., Any]]] = {}
+        self.calls: ModuleCalls | None = None  # of the same recorder
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call `func`, and record the call."""
+        kwargs = kwargs or {}
+        if is_compiling():
+            return func(*args, **kwargs)
+        caller = _caller(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+        if kwargs.get("_stacklevel", 0) > DIRECT:
+            kwargs = {**kwargs, "_stacklevel": kwargs["_stacklevel"] + DEEPER}
+        call = self._as_called_from(caller)
+        if not self._is_recorded(func, caller):
+            return call(func, args, kwargs)
+        begun = self._begin(func, args, kwargs, caller)
+        try:
+            output = call(func, args, kwargs)
+        except BaseException as error:
+            leave_out_outermost(error)
+            if begun is not None:
+                self._fail(begun, error, func, (args, kwargs))
+            raise
+        if begun is not None:
+            self._end(begun, output)
+        return output
+
+    def values_in(self, value: object) -> tuple[Value, ...]:
+        """Return the values of the tensors inside a collection."""
+        return tuple(self._values.of(tensor) for tensor in tensors_in(value))
+
+    def _is_recorded(self, func: Callable[..., Any], caller: FrameType) -> bool:
+        if is_tracing():
+            return False
+        name = getattr(func, "__name__", "")
+        if name == "__get__":
+            return _attribute(func) in GETTERS_THAT_COMPUTE
+        return name not in QUERIES and not caller.f_code.co_filename.startswith(OPTIMIZERS)
+
+    def _begin(
+        self, func: Callable[..., Any], args: Any, kwargs: Any, caller: FrameType
+    ) -> Begun | None:
+        try:
+            with unseen():
+                taken = tensors_in((args, kwargs))
+                versions = [_version(tensor) for tensor in taken]
+                operator = self._operator(func, args, kwargs, caller, taken)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            return None
+        return Begun(operator, taken, versions)
+
+    def _operator(
+        self,
+        func: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        caller: FrameType,
+        taken: list[torch.Tensor],
+    ) -> Operator:
+        layer = self.calls.innermost if self.calls else None
+        operator = Operator(
+            number=self._record.operators.count,
+            name=_name(func),
+            places=user_places(caller),
+            moment=self._record.moment,
+            inputs=tuple(map(self._values.of, taken)),
+            literals=_literals(args, kwargs),
+            grad_enabled=torch.is_grad_enabled(),
+            layer=layer.type if layer else "",
+        )
+        self._record.operators.append(operator)
+        return operator
+
+    def _end(self, begun: Begun, output: object) -> None:
+        try:
+            with unseen():
+                self._record_end(begun, output)
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._record.problem(error)
+
+    def _record_end(self, begun: Begun, output: object) -> None:
+        operator = begun.operator
+        written = [t for t, v in zip(begun.taken, begun.versions, strict=True) if _version(t) != v]
+        operator.changed = tuple(self._values.new(tensor, operator.number) for tensor in written)
+        results = tensors_in(output)
+        operator.outputs = tuple(self._output(tensor, operator) for tensor in results)
+        if self._looks and operator.name not in UNSET:
+            for tensor, value in zip(results, operator.outputs, strict=True):
+                look_at(value, tensor)
+            self._look_for_non_finite(operator, begun.taken)
+
+    def _fail(
+        self,
+        begun: Begun,
+        error: BaseException,
+        func: Callable[..., Any],
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    ) -> None:
+        begun.operator.raised = type(error).__name__
+        with unseen() as device:
+            texts = [describe(value, device, literals=True) for value in arguments[0]]
+            texts += [f"{k}={describe(v, device, literals=True)}" for k, v in arguments[1].items()]
+        self._record.note_failed(error, f"{_full_name(func)}({', '.join(texts)})")
+
+    def _output(self, tensor: torch.Tensor, operator: Operator) -> Value:
+        known = self._values.known(tensor)
+        if known is not None and (known in operator.changed or known in operator.inputs):
+            return known  # it wrote to its input, or returned it as it is
+        return self._values.new(tensor, operator.number)
+
+    def _look_for_non_finite(self, operator: Operator, taken: list[torch.Tensor]) -> None:
+        """Keep the first operator that returned a number that is not finite, unless asked to."""
+        if self._record.first_non_finite or _asks_for_non_finite(operator):
+            return
+        if all(value.finite is not False for value in operator.outputs):
+            return
+        for tensor, value in zip(taken, operator.inputs, strict=True):
+            if value.finite is None and self._values.known(tensor) is value:
+                look_at(value, tensor)
+        bad = [value for value in operator.inputs if value.finite is False]
+        entered = next((value for value in bad if value.operator is None), None)
+        if bad and entered is None:
+            return  # an operator returned it that was asked to
+        current = self.calls.current if self.calls else None
+        network = current.network() if current else None
+        self._record.first_non_finite = NonFinite(
+            operator,
+            entered,
+            network=type(network).__name__ if network is not None else "",
+            forward_pass=current.number if current else 0,
+            inside=bool(self.calls and self.calls.innermost),
+        )
+
+    def _as_called_from(self, caller: FrameType) -> Callable[..., Any]:
+        """Return a function that calls another one as if it were the frame `caller`."""
+        code, line = caller.f_code, caller.f_lineno
+        known = self._callers.get((id(code), line))
+        if known is None:
+            stand_in = _call.__code__.replace(
+                co_filename=code.co_filename, co_firstlineno=line - 1, co_name=AS_CALLER
+            )
+            known = (code, FunctionType(stand_in, caller.f_globals))
+            self._callers[id(code), line] = known
+        return known[1]
+
+
+class Begun(NamedTuple):
+    """An operator that is running, its input tensors, and how often each was written to before."""
+
+    operator: Operator
+    taken: list[torch.Tensor]
+    versions: list[int]
+
+
+def _call(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    return func(*args, **kwargs)  # on the line after the first: `_as_called_from` relies on it
+
+
+def _caller(frame: FrameType) -> FrameType:
+    """Return the frame that called a torch function, given the one that called the mode."""
+    if frame.f_code is overrides.handle_torch_function.__code__:
+        function = frame.f_back  # one that is written in Python, and will be called again
+        caller = function.f_back if function else None
+        return caller or frame
+    return frame
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """Return how often a tensor was written to; torch does not count it in inference mode."""
+    return 0 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001  (there is no public one)
+
+
+def _attribute(func: Callable[..., Any]) -> str:
+    """Return the name of the attribute that a getter or setter is of."""
+    return str(getattr(getattr(func, "__self__", None), "__name__", ""))
+
+
+def _name(func: Callable[..., Any]) -> str:
+    name = str(getattr(func, "__name__", type(func).__name__))
+    return f"{name} {_attribute(func)}" if name in {"__get__", "__set__"} else name
+
+
+def _full_name(func: Callable[..., Any]) -> str:
+    try:
+        return overrides.resolve_name(func) or _name(func)
+    except Exception:  # noqa: BLE001  (any callable may come here)
+        return _name(func)
+
+
+def _literals(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int | str, Any]:
+    pairs: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    return {key: value for key, value in pairs if _is_literal(value)}
+
+
+def _asks_for_non_finite(operator: Operator) -> bool:
+    """Return whether an infinity or a NaN is an argument, as masks have it, or all there is."""
+    numbers = [value for value in operator.literals.values() if type(value) is float]
+    if not all(map(math.isfinite, numbers)):
+        return True
+    return not operator.inputs and all(value.shape in {(), (1,)} for value in operator.outputs)
+
+
+def _is_literal(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return len(value) <= SHORT and all(type(item) in LITERALS for item in value)
+    return type(value) in LITERALS and (type(value) is not str or len(value) <= LONG)
+
+
+# A class body cannot hide its own method: the name of the mode is in its frames' code.
+OperatorMode.__torch_function__ = hidden(OperatorMode.__torch_function__)  # type: ignore[method-assign]

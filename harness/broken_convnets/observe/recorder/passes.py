@@ -1,0 +1,260 @@
+"""Forward passes: the module calls of each, their paths, and what is odd about their values."""
+
+from __future__ import annotations
+
+import operator
+import re
+import threading
+import traceback
+import weakref
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from broken_convnets.observe.facts import Layer
+from broken_convnets.observe.recorder.bounded import Bounded
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.record import Moment
+    from broken_convnets.observe.recorder.values import Value
+
+# What is odd in the description of an input or an output, and what to call it there.
+NON_FINITE = re.compile(r"\](@\S+)? non-finite")
+ANNOTATIONS = {
+    re.compile(r"^None(, |$)"): {"input": "input is None", "output": "returned None"},
+    NON_FINITE: {
+        "input": "first non-finite value in the inputs",
+        "output": "first non-finite value in the output",
+    },
+}
+
+
+class ModuleCall:
+    """One call of a module. Modules are not kept alive by being recorded.
+
+    `inputs`, `kwargs` and `output` are descriptions; `output` is None until the call returns.
+    """
+
+    __slots__ = (
+        "began",
+        "caller",
+        "inputs",
+        "kwargs",
+        "module",
+        "output",
+        "raised",
+        "returned",
+        "training",
+        "type",
+    )
+
+    def __init__(
+        self, module: nn.Module, inputs: str, kwargs: str, caller: ModuleCall | None
+    ) -> None:
+        """Record the beginning of a call by the module of `caller`."""
+        self.module = weakref.ref(module)
+        self.type = type(module).__name__
+        self.training = module.training
+        self.inputs = inputs
+        self.kwargs = kwargs
+        self.output: str | None = None
+        self.caller = caller
+        self.began = 0  # of the events of its pass, which one it was
+        self.returned: int | None = None
+        self.raised = ""  # type of the exception that ended it
+
+    @property
+    def depth(self) -> int:
+        """How many calls it is inside of."""
+        return 0 if self.caller is None else self.caller.depth + 1
+
+
+class ForwardPass:
+    """A call of a module that no other module called, and the calls inside.
+
+    `modes` are the modes, True for training, of those layers that depend on it; `received` and
+    `returned` are the tensors of its inputs and output where operators are recorded too.
+    """
+
+    def __init__(self, network: nn.Module, number: int, limit: int, moment: Moment) -> None:
+        """Begin the `number`th pass of `network`, counted from 1."""
+        self.network = weakref.ref(network)
+        self.number = number
+        self.moment = moment
+        self.thread = threading.current_thread()
+        self.places: tuple[Place, ...] = ()
+        self.whole = True  # whether the network itself was called, and not a part of it
+        self.grad_enabled = True
+        self.inference_mode = False
+        self.modes: frozenset[bool] = frozenset()
+        self.received: tuple[Value, ...] = ()
+        self.returned: tuple[Value, ...] = ()
+        self.operators_at_end: int | None = None
+        self.non_finite = False
+        self.calls: Bounded[ModuleCall] = Bounded(limit)
+        self._events = 0
+        self._paths: dict[ModuleCall, tuple[str, str]] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the call of the network returned."""
+        first = self.calls.find(0)
+        return first is not None and first.returned is not None
+
+    def begin(self, call: ModuleCall) -> None:
+        """Record that a call has begun."""
+        call.began = self._tick()
+        self.calls.append(call)
+        self.non_finite |= bool(NON_FINITE.search(call.inputs) or NON_FINITE.search(call.kwargs))
+
+    def end(self, call: ModuleCall, output: str) -> None:
+        """Record that a call has returned."""
+        call.output, call.returned = output, self._tick()
+        self.non_finite |= bool(NON_FINITE.search(output))
+
+    def finish(self) -> None:
+        """Name the calls now: afterwards the modules may be gone."""
+        self._paths = self._named()
+
+    def forget_calls(self) -> None:
+        """Drop the calls inside, whose number grows with every pass."""
+        self.calls, self._paths = Bounded(1), {}
+
+    def layers(self, failing: nn.Module | None = None) -> list[Layer]:
+        """Return the calls in the order in which they began, the last one of `failing` marked."""
+        calls = list(self.calls)
+        paths = self._paths or self._named()
+        odd = _odd_calls(calls)
+        failed = self.calls_of(failing)[-1:] if failing is not None else []
+        return [
+            Layer(
+                path=paths[call][0],
+                type=call.type,
+                inputs=call.inputs,
+                output=call.output,
+                kwargs=call.kwargs,
+                failed=call in failed,
+                depth=call.depth,
+                annotations=[words for words, where in odd.items() if where is call],
+                attribute=paths[call][1],
+            )
+            for call in calls
+        ]
+
+    def calls_of(self, module: nn.Module) -> list[ModuleCall]:
+        """Return the calls of one module."""
+        return [call for call in self.calls if call.module() is module]
+
+    def path(self, module: nn.Module) -> str:
+        """Return the name of `module` within the network; empty for the network itself."""
+        network = self.network()
+        return "" if network is None else _names(network).get(id(module), "")
+
+    def _named(self) -> dict[ModuleCall, tuple[str, str]]:
+        """Return for each call the path of its module, and the attribute of one without a path."""
+        paths: dict[ModuleCall, tuple[str, str]] = {}
+        known: dict[int, dict[int, str]] = {}
+        for call in self.calls:
+            path = self._path(call, paths, known)
+            module, caller = call.module(), call.caller.module() if call.caller else None
+            nameless = not path and module is not None and module is not self.network()
+            attribute = _attribute(caller, module) if nameless and caller is not None else ""
+            paths[call] = (path, attribute)
+        return paths
+
+    def _path(
+        self,
+        call: ModuleCall,
+        paths: dict[ModuleCall, tuple[str, str]],
+        known: dict[int, dict[int, str]],
+    ) -> str:
+        """Return the path of a call's module; one that is shared is named by its caller."""
+        module = call.module()
+        if module is None:
+            return ""
+        base = paths.get(call.caller, ("", ""))[0] if call.caller else ""
+        caller = call.caller.module() if call.caller and base else self.network()
+        for owner, prefix in ((caller, base), (self.network(), "")):
+            if owner is None:
+                continue
+            if id(owner) not in known:
+                known[id(owner)] = _names(owner)
+            name = known[id(owner)].get(id(module))
+            if name is not None:
+                return f"{prefix}.{name}" if prefix and name else prefix or name
+        return ""
+
+    def _tick(self) -> int:
+        self._events += 1
+        return self._events
+
+
+class Network:
+    """A module that no other module called, and those of its passes whose calls are kept."""
+
+    def __init__(self, module: nn.Module) -> None:
+        """Start without a pass."""
+        self.module = weakref.ref(module)
+        self.type = type(module).__name__
+        self.has_state = any(True for _ in module.parameters()) or any(
+            True for _ in module.buffers()
+        )
+        self.passes = 0
+        self.last: ForwardPass | None = None
+        self.chosen: ForwardPass | None = None  # the one that the options name
+        self.first_non_finite: ForwardPass | None = None
+
+    def add(self, begun: ForwardPass, step: int | None) -> None:
+        """Add a pass that begins; the calls of the last one are dropped where nobody asks."""
+        former = self.last
+        if former is not None and former.non_finite and self.first_non_finite is None:
+            self.first_non_finite = former
+        if former is not None and former not in {self.chosen, self.first_non_finite}:
+            former.forget_calls()
+        self.passes += 1
+        self.last = begun
+        if begun.number == step:
+            self.chosen = begun
+
+
+def running_modules(error: BaseException) -> list[nn.Module]:
+    """Return the modules whose calls `error` passed through, the innermost last."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    owners = (f.f_locals.get("self") for f in frames if f.f_code.co_name == "_call_impl")
+    return [owner for owner in owners if isinstance(owner, nn.Module)]
+
+
+def _names(root: nn.Module) -> dict[int, str]:
+    return {id(module): name for name, module in root.named_modules()}
+
+
+def _attribute(owner: nn.Module, module: nn.Module | None) -> str:
+    """Return the attribute of `owner`, maybe a list or a dict, in which a module is a plain value."""
+    for name, value in vars(owner).items():
+        if value is module:
+            return str(name)
+        if isinstance(value, list | tuple):
+            items = enumerate(value)
+        elif isinstance(value, dict) and not name.startswith("_"):
+            items = value.items()  # type: ignore[assignment]  # of any keys
+        else:
+            continue
+        for key, item in items:
+            if item is module:
+                return f"{name}[{key!r}]"
+    return ""
+
+
+def _odd_calls(calls: list[ModuleCall]) -> dict[str, ModuleCall]:
+    """Return the calls with the first None and the first non-finite value, by annotation."""
+    events = [(call.began, "input", f"{call.inputs}, {call.kwargs}", call) for call in calls]
+    events += [(c.returned, "output", c.output or "", c) for c in calls if c.returned]
+    events.sort(key=operator.itemgetter(0))
+    odd: dict[str, ModuleCall] = {}
+    for pattern, words in ANNOTATIONS.items():
+        found = ((where, call) for _, where, text, call in events if pattern.search(text))
+        first = next(found, None)
+        if first:
+            odd[words[first[0]]] = first[1]
+    return odd

@@ -1,0 +1,101 @@
+"""Where a program is: which files are the user's own, and the exact expression a frame runs."""
+
+from __future__ import annotations
+
+import linecache
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from broken_convnets.observe.recorder.patches import is_recorder_code
+from broken_convnets.util.environment import PACKAGE
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+PLACES = 6  # that are kept of one stack, the innermost first
+TORCH = str(Path(torch.__file__).parent)
+_PATHS = sysconfig.get_paths()
+STANDARD_LIBRARY = tuple(f"{_PATHS[name]}/" for name in ("stdlib", "platstdlib"))
+LIBRARIES = (f"{TORCH}/", f"{PACKAGE}/", *STANDARD_LIBRARY)
+INSTALLED = ("/site-packages/", "/dist-packages/")
+INTERACTIVE = ("<stdin>", "<ipython-input")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An expression in a file. Lines count from 1; columns are offsets in bytes, from 0."""
+
+    file: str
+    line: int
+    end_line: int
+    column: int
+    end_column: int
+    function: str
+
+    @property
+    def text(self) -> str:
+        """The source text of the expression on one line; empty if there is no such file."""
+        return source_text(self, linecache.getlines(self.file))
+
+
+def source_text(place: Place, lines: list[str]) -> str:
+    """Return the text of `place` in a file of these lines, its line breaks as spaces."""
+    chosen = [line.rstrip("\n").encode() for line in lines[place.line - 1 : place.end_line]]
+    if len(chosen) <= place.end_line - place.line:
+        return ""
+    chosen[-1] = chosen[-1][: place.end_column]
+    chosen[0] = chosen[0][place.column :]
+    return " ".join(b" ".join(chosen).decode(errors="replace").split())
+
+
+_is_users: dict[str, bool] = {}
+
+
+def is_user_file(name: str) -> bool:
+    """Return whether the file of a code object is the user's: no library's and not Python's."""
+    known = _is_users.get(name)
+    if known is None:
+        path = name.replace("\\", "/")
+        library = path.startswith(LIBRARIES) or any(part in path for part in INSTALLED)
+        known = name.startswith(INTERACTIVE) or not (library or name.startswith("<"))
+        _is_users[name] = known
+    return known
+
+
+def user_places(frame: FrameType | None, limit: int = PLACES) -> tuple[Place, ...]:
+    """Return the places of the user's own code on a stack, the innermost first."""
+    found: list[Place] = []
+    while frame is not None and len(found) < limit:
+        code = frame.f_code
+        if is_user_file(code.co_filename) and not is_recorder_code(code):
+            found.append(place_of(frame))
+        frame = frame.f_back
+    return tuple(found)
+
+
+_places: dict[tuple[int, int], tuple[CodeType, Place]] = {}  # the code keeps its id in use
+
+
+def place_of(frame: FrameType) -> Place:
+    """Return where a frame is; equal places are one object."""
+    code, instruction = frame.f_code, frame.f_lasti
+    known = _places.get((id(code), instruction))
+    if known is None:
+        known = (code, _place(code, instruction, frame.f_lineno))
+        _places[id(code), instruction] = known
+    return known[1]
+
+
+def _place(code: CodeType, instruction: int, line: int | None) -> Place:
+    positions = list(code.co_positions())
+    index = instruction // 2
+    found = positions[index] if 0 <= index < len(positions) else (None, None, None, None)
+    first, last, start, end = found
+    if first is None or last is None or start is None or end is None:
+        first = last = line or code.co_firstlineno
+        start = end = 0
+    return Place(code.co_filename, first, last, start, end, code.co_name)

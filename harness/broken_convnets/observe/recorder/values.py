@@ -1,0 +1,117 @@
+"""The tensors that operators exchange, by identity, without keeping any tensor alive."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from broken_convnets.observe.describe import all_finite
+
+DEPTH = 4  # of collections inside collections
+ITEMS = 64  # of one collection
+SWEEP = 4_096  # entries of the table before dead ones are dropped
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    """What one tensor was between two operators; an in-place operator makes a new value.
+
+    `operator` is the number of the one that returned it; None for a value that came from
+    elsewhere: a parameter, a batch. `finite` and `scalar` are None if they were not looked at.
+    """
+
+    number: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    requires_grad: bool
+    parameter: bool
+    operator: int | None = None
+    finite: bool | None = None
+    scalar: float | None = None
+
+    def __str__(self) -> str:
+        """Return dtype and shape, as tables show them."""
+        return f"{str(self.dtype).removeprefix('torch.')}{list(self.shape)}"
+
+
+class Values:
+    """A table from tensors that are alive to their latest values."""
+
+    def __init__(self) -> None:
+        """Start with no tensor known."""
+        self.count = 0
+        self._known: dict[int, tuple[weakref.ref[torch.Tensor], Value]] = {}
+        self._sweep_at = SWEEP
+
+    def known(self, tensor: torch.Tensor) -> Value | None:
+        """Return the value of a tensor that was met before."""
+        entry = self._known.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def of(self, tensor: torch.Tensor) -> Value:
+        """Return the value of a tensor; a new one if it was never met."""
+        return self.known(tensor) or self.new(tensor, None)
+
+    def new(self, tensor: torch.Tensor, operator: int | None) -> Value:
+        """Return a new value for a tensor that an operator has returned or changed."""
+        value = Value(
+            self.count,
+            tuple(tensor.shape),
+            tensor.dtype,
+            tensor.device,
+            tensor.requires_grad,
+            isinstance(tensor, torch.nn.Parameter),
+            operator,
+        )
+        self.count += 1
+        self._known[id(tensor)] = (weakref.ref(tensor), value)
+        if len(self._known) > self._sweep_at:
+            self._drop_dead()
+        return value
+
+    def _drop_dead(self) -> None:
+        self._known = {key: entry for key, entry in self._known.items() if entry[0]() is not None}
+        self._sweep_at = max(SWEEP, 2 * len(self._known))
+
+
+def look_at(value: Value, tensor: torch.Tensor) -> None:
+    """Fill in whether a tensor is finite, and its number if it is one on the CPU."""
+    value.finite = all_finite(tensor)
+    if value.finite is not None and tensor.numel() == 1 and tensor.device.type == "cpu":
+        number = tensor.detach().item()
+        value.scalar = number if isinstance(number, float) else None
+
+
+def tensors_in(value: object, depth: int = DEPTH) -> list[torch.Tensor]:
+    """Return the tensors in any nesting of tuples, lists, mappings and dataclasses, in order."""
+    found: list[torch.Tensor] = []
+    _collect(value, found, depth)
+    return found
+
+
+def _collect(value: object, found: list[torch.Tensor], depth: int) -> None:
+    if isinstance(value, torch.Tensor):
+        found.append(value)
+    elif depth and isinstance(value, tuple | list):
+        for item in value[:ITEMS]:
+            _collect(item, found, depth - 1)
+    elif depth and type(value) is dict:
+        for item in list(value.values())[:ITEMS]:
+            _collect(item, found, depth - 1)
+    elif depth and isinstance(value, Mapping):
+        _collect(_safely(value), found, depth - 1)
+    elif depth and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+        _collect(fields, found, depth - 1)
+
+
+def _safely(mapping: Mapping[object, object]) -> list[object]:
+    try:
+        return list(mapping.values())[:ITEMS]
+    except Exception:  # noqa: BLE001  (a mapping may be of anyone's class)
+        return []

@@ -248,7 +248,7 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) ->
     done = ran["loop"]
     assert done.code == 1
     assert "Sequential, forward pass 6 of 6" in done.err
-    assert "CrossEntropyLoss, forward pass 5 of 5" in done.err
+    assert "CrossEntropyLoss, forward pass" not in done.err  # it helps to train, and is no network
     assert "RuntimeError in 0 Linear, at `net(" in done.err
     traceback, _, explained = done.err.partition("\nRead: ")
     assert traceback.rstrip().endswith("cannot be multiplied (2x5 and 4x3)")
@@ -258,7 +258,7 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) ->
 def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
     assert "forward pass 2 of 3" in ran["chosen step"].err
     assert "float32[2, 4] -> float32[2, 3]" in ran["chosen step"].err
-    assert "Sequential was called 1 times: there is no pass 2" in ran["step that never comes"].err
+    assert "Sequential ran 1 times: there is no pass 2" in ran["step that never comes"].err
     document = ran["step before the failure"].document
     assert document["networks"][0]["shown"] == 1
     assert not any(row["failed"] for row in document["networks"][0]["layers"])
@@ -275,7 +275,7 @@ def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
         ("no network", 0, "no network was called"),
         ("pickles", 0, "Net, forward pass 1 of 1"),
         ("closes stdout", 0, "Sequential, forward pass 1 of 1"),
-        ("worker", 1, "num_workers=0 brings it here"),
+        ("worker", 1, "run it with num_workers=0"),
         ("thread", 0, "pass 1 of Sequential raised RuntimeError: mat1 and mat2"),
         ("torchvision", 1, "layer3.0.conv2 Conv2d"),
     ],
@@ -285,8 +285,8 @@ def test_a_program_ends_as_it_does_without_us(
 ) -> None:
     assert ran[name].code == code, ran[name].err
     assert says in ran[name].err
-    # What a worker process says of itself is text by the time it is here.
-    assert ("/harness/" in ran[name].err) == (name == "worker")
+    assert "/harness/" not in ran[name].err
+    assert "importlib" not in ran[name].err  # as frames of the recorder are called
 
 
 def test_the_traceback_is_the_one_of_python(ran: Mapping[str, Ran], tmp_path: Path) -> None:

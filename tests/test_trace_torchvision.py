@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 from broken_convnets.commands.trace import trace as tracing
-from broken_convnets.observe import layers
+from broken_convnets.observe.recorder import passes
 from torch import nn
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_all_of_them_failed_and_the_table_ends_in_the_failure(
 
 def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def outermost(error: BaseException) -> list[nn.Module]:
-        return layers.running_modules(error)[:1]
+        return passes.running_modules(error)[:1]
 
     monkeypatch.setattr(tracing, "running_modules", outermost)
     assert not any(named(broken_in_three_ways("resnet18")[:2]))

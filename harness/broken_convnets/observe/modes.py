@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
+
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def modal_layers(net: nn.Module) -> list[nn.Module]:

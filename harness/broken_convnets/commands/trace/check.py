@@ -61,7 +61,7 @@ def check(net: nn.Module, /, *inputs: Any, **keywords: Any) -> Check:
     Raises TypeError where `net` is no module.
     """
     if not isinstance(net, nn.Module):
-        message = f"the first argument is a network, an nn.Module, not {type(net).__name__}"
+        message = f"the first argument must be a network, an nn.Module, not {type(net).__name__}"
         raise TypeError(message)
     net = getattr(net, "_orig_mod", net)  # of torch.compile
     hazards = [*_devices(net), *_plain_tensors(net)]

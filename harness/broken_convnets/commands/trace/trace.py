@@ -252,7 +252,7 @@ def _without_helpers(
     return networks if any(n.has_state for n, _ in networks) else tables
 
 
-def _table(network: Network, shown: Pass, failing: nn.Module | None) -> NetworkTable:
+def _table(network: Network, shown: ForwardPass, failing: nn.Module | None) -> NetworkTable:
     layers = shown.layers(failing)
     main = shown.thread is threading.main_thread()
     first = network.first_non_finite

@@ -37,7 +37,7 @@ class unseen:  # noqa: N801  (used as a function is, and several times for every
         if self._tracing is not None:
             torch._C._set_tracing_state(None)  # noqa: SLF001  (as above)
         self._dispatch = torch._C._DisableTorchDispatch()  # noqa: SLF001  (there is no public one)
-        self._function = torch._C.DisableTorchFunction()
+        self._function = torch._C.DisableTorchFunction()  # noqa: SLF001  (as above)
         self._dispatch.__enter__()
         self._function.__enter__()
         return device

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -41,19 +43,27 @@ class Constructions:
         def wrap(original: Callable[..., None]) -> Callable[..., None]:
             def __init__(built: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  (tracebacks show the name)
                 original(built, *args, **kwargs)
-                if not is_compiling():
-                    self._note(kind, built, sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                if is_compiling():
+                    return
+                caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
+                self._note(kind, built, caller, partial(_bound, original, built, args, kwargs))
 
             return __init__
 
         return wrap
 
-    def _note(self, kind: str, built: object, caller: FrameType) -> None:
+    def _note(
+        self, kind: str, built: object, caller: FrameType, own: Callable[[], dict[str, Any]]
+    ) -> None:
         try:
             outermost = _outermost_constructor(built, caller)
-            places = user_places(outermost.f_back if outermost else caller)
-            arguments = _arguments(outermost) if outermost else {}
-            found = Construction(kind, type(built).__name__, places, arguments, weakref.ref(built))
+            found = Construction(
+                kind=kind,
+                type=type(built).__name__,
+                places=user_places(outermost.f_back if outermost else caller),
+                arguments=_arguments(outermost) if outermost else _described(own()),
+                object=weakref.ref(built),
+            )
             self._record.constructions.append(found)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
@@ -70,15 +80,23 @@ def _outermost_constructor(built: object, frame: FrameType | None) -> FrameType 
     return found
 
 
+def _bound(
+    constructor: Callable[..., None], built: object, args: Any, kwargs: Any
+) -> dict[str, Any]:
+    """Return the arguments of a constructor that was called directly, without `self`."""
+    bound = inspect.signature(constructor).bind(built, *args, **kwargs).arguments
+    return dict(list(bound.items())[1:])
+
+
 def _arguments(frame: FrameType) -> dict[str, Any]:
     code, values = frame.f_code, frame.f_locals
     names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    return _described({name: values[name] for name in names if name in values})
+
+
+def _described(arguments: dict[str, Any]) -> dict[str, Any]:
     with unseen() as device:
-        return {
-            name: _kept(values[name], device)
-            for name in names
-            if name in values and not isinstance(values[name], nn.Module)
-        }
+        return {name: _kept(value, device) for name, value in arguments.items()}
 
 
 def _kept(value: object, device: str) -> object:

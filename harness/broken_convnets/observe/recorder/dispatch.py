@@ -1,4 +1,4 @@
-"""Count the ATen operators below autograd, the bytes they return, and the storages they allocate."""
+"""Count the ATen operators below autograd, the bytes they return and the storages they make."""
 
 from __future__ import annotations
 

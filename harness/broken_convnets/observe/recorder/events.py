@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import is_compiling
 from broken_convnets.observe.recorder.places import user_places
@@ -63,20 +64,32 @@ class Loaders:
         """Start with no loader known."""
         self._record = record
         self._known: weakref.WeakKeyDictionary[Any, Loader] = weakref.WeakKeyDictionary()
+        self._reading: weakref.WeakKeyDictionary[Any, Epoch] = weakref.WeakKeyDictionary()
 
     def patch(self, patches: Patches) -> None:
-        """Stand in for `DataLoader.__iter__`."""
-        patches.replace(DataLoader, "__iter__", self._standing_in)
+        """Stand in for `DataLoader.__iter__`, and for the iterators' `__next__`."""
+        patches.replace(DataLoader, "__iter__", self._standing_in_for_iter)
+        patches.replace(_BaseDataLoaderIter, "__next__", self._standing_in_for_next)
 
-    def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _standing_in_for_next(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __next__(iterator: Any) -> Any:  # noqa: N807  (tracebacks show the name)
+            batch = original(iterator)
+            epoch = self._reading.get(iterator)
+            if epoch is not None:
+                epoch.batches += 1
+            return batch
+
+        return __next__
+
+    def _standing_in_for_iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __iter__(loader: Any) -> Iterator[Any]:  # noqa: N807  (tracebacks show the name)
             iterator: Iterator[Any] = original(loader)
-            self._note(loader)
+            self._note(loader, iterator)
             return iterator
 
         return __iter__
 
-    def _note(self, loader: Any) -> None:
+    def _note(self, loader: Any, iterator: Any) -> None:
         try:
             found = self._known.get(loader)
             if found is None:
@@ -89,7 +102,8 @@ class Loaders:
                 self._record.loaders.append(found)
             if len(found.epochs) < EPOCHS:
                 places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
-                found.epochs.append(Epoch(places, self._record.moment))
+                epoch = self._reading[iterator] = Epoch(places, self._record.moment)
+                found.epochs.append(epoch)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
 

@@ -26,12 +26,39 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.values import Value, Values
 
-# What reads facts of a tensor, and computes nothing.
+# Functions that read facts of a tensor and compute nothing.
 QUERIES = frozenset(
-    "size dim numel stride is_contiguous is_floating_point is_complex get_device element_size "
-    "storage untyped_storage data_ptr __len__ __hash__ __repr__ __format__ __str__ register_hook "
-    "is_tensor is_same_size retain_grad register_post_accumulate_grad_hook is_inference "
-    "ndimension nelement storage_offset is_signed is_grad_enabled set_grad_enabled".split()
+    {
+        "__format__",
+        "__hash__",
+        "__len__",
+        "__repr__",
+        "__str__",
+        "data_ptr",
+        "dim",
+        "element_size",
+        "get_device",
+        "is_complex",
+        "is_contiguous",
+        "is_floating_point",
+        "is_grad_enabled",
+        "is_inference",
+        "is_same_size",
+        "is_signed",
+        "is_tensor",
+        "ndimension",
+        "nelement",
+        "numel",
+        "register_hook",
+        "register_post_accumulate_grad_hook",
+        "retain_grad",
+        "set_grad_enabled",
+        "size",
+        "storage",
+        "storage_offset",
+        "stride",
+        "untyped_storage",
+    }
 )
 GETTERS_THAT_COMPUTE = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
 UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
@@ -98,7 +125,9 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return _attribute(func) in GETTERS_THAT_COMPUTE
-        return name not in QUERIES and not caller.f_code.co_filename.startswith(OPTIMIZERS)
+        if name in QUERIES or (name.startswith("_") and not name.startswith("__")):
+            return False
+        return not caller.f_code.co_filename.startswith(OPTIMIZERS)
 
     def _begin(
         self, func: Callable[..., Any], args: Any, kwargs: Any, caller: FrameType

@@ -206,16 +206,19 @@ class Network:
         self.first_non_finite: ForwardPass | None = None
 
     def add(self, begun: ForwardPass, step: int | None) -> None:
-        """Add a pass that begins; the calls of the last one are dropped where nobody asks."""
+        """Add a pass that begins; the calls of the last one are dropped if no one needs them.
+
+        Ctrl-C may come between any two lines: there is always a pass with its calls.
+        """
         former = self.last
         if former is not None and former.non_finite and self.first_non_finite is None:
             self.first_non_finite = former
-        if former is not None and former not in {self.chosen, self.first_non_finite}:
-            former.forget_calls()
-        self.passes += 1
-        self.last = begun
         if begun.number == step:
             self.chosen = begun
+        self.passes += 1
+        self.last = begun
+        if former is not None and former not in {self.chosen, self.first_non_finite}:
+            former.forget_calls()
 
 
 def running_modules(error: BaseException) -> list[nn.Module]:
@@ -230,7 +233,7 @@ def _names(root: nn.Module) -> dict[int, str]:
 
 
 def _attribute(owner: nn.Module, module: nn.Module | None) -> str:
-    """Return the attribute of `owner`, maybe a list or a dict, in which a module is a plain value."""
+    """Return the attribute of `owner`, or the item of one, that is an unregistered module."""
     for name, value in vars(owner).items():
         if value is module:
             return str(name)

@@ -24,7 +24,7 @@ def is_recorder_code(code: CodeType) -> bool:
 
 
 def hidden(function: Function) -> Function:
-    """Return a copy of a function whose frames warnings skip, and that we take out of tracebacks."""
+    """Return a copy of a function whose frames are skipped by warnings and left out of reports."""
     assert isinstance(function, FunctionType)  # noqa: S101  (for the type checker)
     code = function.__code__.replace(co_filename=HIDDEN)
     copy = FunctionType(code, function.__globals__, function.__name__, None, function.__closure__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ _PATHS = sysconfig.get_paths()
 STANDARD_LIBRARY = tuple(f"{_PATHS[name]}/" for name in ("stdlib", "platstdlib"))
 LIBRARIES = (f"{TORCH}/", f"{PACKAGE}/", *STANDARD_LIBRARY)
 INSTALLED = ("/site-packages/", "/dist-packages/")
+STATEMENT = re.compile(rb"(async +)?(for|with)\b")
 INTERACTIVE = ("<stdin>", "<ipython-input")
 
 
@@ -43,10 +45,15 @@ class Place:
 
 
 def source_text(place: Place, lines: list[str]) -> str:
-    """Return the text of `place` in a file of these lines, its line breaks as spaces."""
+    """Return the text of `place` in a file of these lines, its line breaks as spaces.
+
+    Python places the next item of a loop at the whole statement; its first line is enough.
+    """
     chosen = [line.rstrip("\n").encode() for line in lines[place.line - 1 : place.end_line]]
     if len(chosen) <= place.end_line - place.line:
         return ""
+    if len(chosen) > 1 and STATEMENT.match(chosen[0], place.column):
+        return chosen[0].decode(errors="replace").strip()
     chosen[-1] = chosen[-1][: place.end_column]
     chosen[0] = chosen[0][place.column :]
     return " ".join(b" ".join(chosen).decode(errors="replace").split())

@@ -39,7 +39,8 @@ class Operator:
 
     `places` are those of the user's own code, the innermost first. `literals` are arguments that
     are numbers, strings, None or tuples of these, by position or keyword. `changed` are the new
-    values of inputs that it wrote to. What a torch function calls inside is not recorded. `raised` is the type of the exception that ended it.
+    values of inputs that it wrote to. `raised` is the type of the exception that ended it. What a
+    torch function calls inside is not recorded.
     """
 
     number: int

@@ -388,13 +388,21 @@ def test_outputs_gradients_and_generators_are_bit_identical() -> None:
 
 def test_a_sick_tracer_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that draws a random number, and one that forgets a hook, fail the tests above."""
-    monkeypatch.setattr("broken_convnets.observe.recorder.module_calls.describe", lambda *_, **__: str(torch.rand(1)))
+    monkeypatch.setattr(
+        "broken_convnets.observe.recorder.module_calls.describe",
+        lambda *_, **__: str(torch.rand(1)),
+    )
     with pytest.raises(AssertionError):
         test_outputs_gradients_and_generators_are_bit_identical()
     monkeypatch.undo()
     monkeypatch.setattr(Recorder, "_end", lambda _: None)
     left: list[Recorder] = []
-    monkeypatch.setattr(Recorder, "__enter__", lambda self: left.append(self) or self._begin())
+
+    def enter(recorder: Recorder) -> None:
+        left.append(recorder)
+        recorder._begin()  # noqa: SLF001  (as `__enter__` does)
+
+    monkeypatch.setattr(Recorder, "__enter__", enter)
     with pytest.raises(AssertionError):
         test_nothing_is_left_behind(Own)
     monkeypatch.undo()

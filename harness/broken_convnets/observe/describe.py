@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cmath
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -27,33 +27,56 @@ def default_device() -> str:
     return "cpu" if device is None else str(device.type)
 
 
-def describe(value: object, device: str | None = None, *, literals: bool = False) -> str:
+def describe(
+    value: object,
+    device: str | None = None,
+    *,
+    literals: bool = False,
+    is_finite: Callable[[torch.Tensor], bool | None] | None = None,
+) -> str:
     """Return the structure, dtypes and shapes of `value`.
 
     A tensor on another device than `device`, by default the default one, is marked `@device`;
     one that holds an infinity or a NaN `non-finite`. Only the values of plain tensors are read.
     With `literals`, numbers and short strings are shown as they are and not as their type.
+    `is_finite` says of a tensor what `all_finite` would, for callers who know it already.
     Never raises because of what `value` is.
     """
-    return _Describer(default_device() if device is None else device, literals).text(value, DEPTH)
+    device = default_device() if device is None else device
+    return _Describer(device, literals, is_finite or all_finite).text(value, DEPTH)
 
 
 class _Describer:
     """Describes values, with the collections inside, for one default device."""
 
-    def __init__(self, device: str, literals: bool) -> None:  # noqa: FBT001  (both are always given)
+    __slots__ = ("_device", "_is_finite", "_literals")
+
+    def __init__(
+        self,
+        device: str,
+        literals: bool,  # noqa: FBT001  (always an argument)
+        is_finite: Callable[[torch.Tensor], bool | None],
+    ) -> None:
         self._device = device
         self._literals = literals
+        self._is_finite = is_finite
 
     def text(self, value: object, depth: int) -> str:
         try:
             if isinstance(value, torch.Tensor):
-                return _describe_tensor(value, self._device)
+                return self._tensor(value)
             if self._literals and type(value) in LITERALS:
                 return _literal(value)
             return self._collection(value, depth)
         except Exception:  # noqa: BLE001  (a collection may be of anyone's class)
             return type(value).__name__
+
+    def _tensor(self, tensor: torch.Tensor) -> str:
+        text = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+        device = tensor.device
+        if device.type != self._device:
+            text += f"@{device}" if device.index else f"@{device.type}"
+        return f"{text} non-finite" if self._is_finite(tensor) is False else text
 
     def _collection(self, value: object, depth: int) -> str:
         if isinstance(value, tuple | list | Mapping) and not depth:
@@ -93,13 +116,6 @@ def _key(key: object) -> str:
     return text if len(text) <= KEY_LENGTH else f"{text[:KEY_LENGTH]}…"
 
 
-def _describe_tensor(tensor: torch.Tensor, device: str) -> str:
-    text = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
-    if tensor.device.type != device:
-        text += f"@{tensor.device}" if tensor.device.index else f"@{tensor.device.type}"
-    return text if all_finite(tensor) is not False else f"{text} non-finite"
-
-
 def all_finite(tensor: torch.Tensor) -> bool | None:
     """Return whether all numbers of `tensor` are finite; None if they must not be read.
 
@@ -109,7 +125,8 @@ def all_finite(tensor: torch.Tensor) -> bool | None:
     if not _has_values(tensor):
         return None
     try:
-        total = tensor.detach().sum().item()
+        values = tensor.detach() if tensor.requires_grad else tensor
+        total = values.sum().item()
         return cmath.isfinite(total) or bool(torch.isfinite(tensor.detach()).all())
     except Exception:  # noqa: BLE001  (inside vmap, or a dtype without a sum)
         return None

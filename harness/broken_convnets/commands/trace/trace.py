@@ -24,7 +24,8 @@ from broken_convnets.observe.recorder.passes import running_modules
 
 if TYPE_CHECKING:
     from broken_convnets.observe.facts import Layer
-    from broken_convnets.observe.recorder.passes import ForwardPass, Network
+    from broken_convnets.observe.recorder.networks import Network
+    from broken_convnets.observe.recorder.passes import ForwardPass
 
 CALL_LIMIT = 10_000  # module calls that are kept of one pass
 OPERATOR_LIMIT = 1_000  # that are kept; the first non-finite value needs none of them

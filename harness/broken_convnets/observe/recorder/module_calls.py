@@ -15,7 +15,8 @@ from torch import nn
 from broken_convnets.observe.describe import describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
 from broken_convnets.observe.recorder.aside import is_compiling, unseen
-from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall, Network
+from broken_convnets.observe.recorder.networks import Network
+from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import CalledModule
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
@@ -117,9 +118,9 @@ class ModuleCalls:
             inputs = named = ""
         call = ModuleCall(module, inputs, named, caller)
         if root is not None:
-            thread.current = self._begin_pass(root, call, (args, kwargs))
+            thread.current = self._begin_pass(root, call, module, (args, kwargs))
         elif thread.current is not None:
-            thread.current.begin(call)
+            thread.current.begin(call, module)
         thread.running.append(call)
         self._meet(module)
         return call
@@ -144,15 +145,13 @@ class ModuleCalls:
             return
         try:
             with unseen() as device:
-                text = describe(output, device, literals=self._options.literals)
+                text = self._describe(output, device)
                 if call.caller is None:
                     self._look_at_output(current, output)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             text = type(output).__name__
         current.end(call, text)
-        if call.caller is None:
-            current.finish()
 
     def _fail(self, error: BaseException, depth: int) -> None:
         thread = self._thread
@@ -162,7 +161,6 @@ class ModuleCalls:
         self._record.note_failed(error, "")
         if depth == 0:
             leave_out_recorder(error)
-            thread.current.finish()
             if self._on_raise and isinstance(error, Exception):
                 self._on_raise(thread.current, error)
 
@@ -173,20 +171,25 @@ class ModuleCalls:
         return self._network if any(m is module for m in self._network.modules()) else None
 
     def _describe_inputs(self, args: Any, kwargs: Any) -> tuple[str, str]:
-        literals = self._options.literals
         with unseen() as device:
-            texts = [describe(value, device, literals=literals) for value in args]
-            named = [f"{k}={describe(v, device, literals=literals)}" for k, v in kwargs.items()]
+            texts = [self._describe(value, device) for value in args]
+            named = [f"{name}={self._describe(value, device)}" for name, value in kwargs.items()]
         return ", ".join(texts), ", ".join(named)
 
-    def _begin_pass(self, root: nn.Module, call: ModuleCall, inputs: object) -> ForwardPass:
+    def _describe(self, value: object, device: str) -> str:
+        known = self._operators.is_finite if self._operators is not None else None
+        return describe(value, device, literals=self._options.literals, is_finite=known)
+
+    def _begin_pass(
+        self, root: nn.Module, call: ModuleCall, module: nn.Module, inputs: object
+    ) -> ForwardPass:
         """Begin a pass with its first call; wherever Ctrl-C comes, there is one to show."""
         network = self._networks.get(id(root))
         if network is None or network.module() is not root:
             network = Network(root)
         begun = ForwardPass(root, network.passes + 1, self._options.call_limit, self._record.moment)
-        begun.begin(call)
-        begun.whole = call.module() is root
+        begun.begin(call, module)
+        begun.whole = module is root
         self._look_at_surroundings(begun, root, inputs)
         network.add(begun, self._options.step)
         self._record.last_pass = begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from enum import Enum, auto
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,6 +84,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._record = record
         self._values = values
         self._looks = record.options.values
+        self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers: dict[tuple[int, int], tuple[CodeType, Callable[..., Any]]] = {}
         self.calls: ModuleCalls | None = None  # of the same recorder
 
@@ -94,14 +96,17 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call `func`, and record the call."""
-        kwargs = kwargs or {}
         if is_compiling():
-            return func(*args, **kwargs)
+            return func(*args, **(kwargs or {}))
+        kind = self._kinds.get(func) or self._kind(func)
         caller = _caller(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+        kwargs = kwargs or {}
+        if kind is Kind.QUERY or caller.f_code.co_filename.startswith(OPTIMIZERS):
+            return func(*args, **kwargs)
+        call = self._as_called_from(caller)
         if kwargs.get("_stacklevel", 0) > DIRECT:
             kwargs = {**kwargs, "_stacklevel": kwargs["_stacklevel"] + DEEPER}
-        call = self._as_called_from(caller)
-        if not self._is_recorded(func, caller):
+        if kind is Kind.OTHER or is_tracing():
             return call(func, args, kwargs)
         begun = self._begin(func, args, kwargs, caller)
         try:
@@ -119,21 +124,19 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         """Return the values of the tensors inside a collection."""
         return tuple(self._values.of(tensor) for tensor in tensors_in(value))
 
-    def _is_recorded(self, func: Callable[..., Any], caller: FrameType) -> bool:
-        if is_tracing():
-            return False
-        name = getattr(func, "__name__", "")
-        if name == "__get__":
-            return _attribute(func) in GETTERS_THAT_COMPUTE
-        if name in QUERIES or (name.startswith("_") and not name.startswith("__")):
-            return False
-        return not caller.f_code.co_filename.startswith(OPTIMIZERS)
+    def is_finite(self, tensor: torch.Tensor) -> bool | None:
+        """Return whether a tensor is finite; what operators returned was looked at already."""
+        return self._values.is_finite(tensor)
+
+    def _kind(self, func: Callable[..., Any]) -> Kind:
+        kind = self._kinds[func] = _kind(func)
+        return kind
 
     def _begin(
         self, func: Callable[..., Any], args: Any, kwargs: Any, caller: FrameType
     ) -> Begun | None:
         try:
-            with unseen():
+            with torch._C.DisableTorchFunction():  # noqa: SLF001  (no operator runs inside)
                 taken = tensors_in((args, kwargs))
                 versions = [_version(tensor) for tensor in taken]
                 operator = self._operator(func, args, kwargs, caller, taken)
@@ -235,6 +238,27 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             known = (code, FunctionType(stand_in, caller.f_globals))
             self._callers[id(code), line] = known
         return known[1]
+
+
+class Kind(Enum):
+    """What becomes of a call of a torch function."""
+
+    QUERY = auto()  # reads a fact of a tensor, and never warns: called at once
+    OTHER = auto()  # computes nothing, and may warn
+    OPERATOR = auto()
+
+
+def _kind(func: Callable[..., Any]) -> Kind:
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        attribute = _attribute(func)
+        if attribute in GETTERS_THAT_COMPUTE:
+            return Kind.OPERATOR
+        return Kind.OTHER if attribute == "grad" else Kind.QUERY
+    if name in QUERIES:
+        return Kind.QUERY
+    internal = name.startswith("_") and not name.startswith("__")
+    return Kind.OTHER if internal else Kind.OPERATOR
 
 
 class Begun(NamedTuple):

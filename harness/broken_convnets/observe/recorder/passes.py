@@ -13,6 +13,7 @@ from torch import nn
 
 from broken_convnets.observe.facts import Layer
 from broken_convnets.observe.recorder.bounded import Bounded
+from broken_convnets.observe.recorder.networks import Paths
 
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
@@ -37,12 +38,14 @@ class ModuleCall:
     """
 
     __slots__ = (
+        "attribute",
         "began",
         "caller",
         "inputs",
         "kwargs",
         "module",
         "output",
+        "path",
         "raised",
         "returned",
         "training",
@@ -55,6 +58,8 @@ class ModuleCall:
         """Record the beginning of a call by the module of `caller`."""
         self.module = weakref.ref(module)
         self.type = type(module).__name__
+        self.path = ""  # in the network; empty for the network and for what is not registered
+        self.attribute = ""  # of the calling module, if it holds this one unregistered
         self.training = module.training
         self.inputs = inputs
         self.kwargs = kwargs
@@ -93,8 +98,8 @@ class ForwardPass:
         self.operators_at_end: int | None = None
         self.non_finite = False
         self.calls: Bounded[ModuleCall] = Bounded(limit)
+        self._paths = Paths(network)
         self._events = 0
-        self._paths: dict[ModuleCall, tuple[str, str]] | None = None
 
     @property
     def complete(self) -> bool:
@@ -102,8 +107,9 @@ class ForwardPass:
         first = self.calls.find(0)
         return first is not None and first.returned is not None
 
-    def begin(self, call: ModuleCall) -> None:
-        """Record that a call has begun."""
+    def begin(self, call: ModuleCall, module: nn.Module) -> None:
+        """Record that a call of `module` has begun."""
+        self._paths.name(call, module)
         call.began = self._tick()
         self.calls.append(call)
         self.non_finite |= bool(NON_FINITE.search(call.inputs) or NON_FINITE.search(call.kwargs))
@@ -113,23 +119,18 @@ class ForwardPass:
         call.output, call.returned = output, self._tick()
         self.non_finite |= bool(NON_FINITE.search(output))
 
-    def finish(self) -> None:
-        """Name the calls now: afterwards the modules may be gone."""
-        self._paths = self._named()
-
     def forget_calls(self) -> None:
         """Drop the calls inside, whose number grows with every pass."""
-        self.calls, self._paths = Bounded(1), {}
+        self.calls = Bounded(1)
 
     def layers(self, failing: nn.Module | None = None) -> list[Layer]:
         """Return the calls in the order in which they began, the last one of `failing` marked."""
         calls = list(self.calls)
-        paths = self._paths or self._named()
         odd = _odd_calls(calls)
         failed = self.calls_of(failing)[-1:] if failing is not None else []
         return [
             Layer(
-                path=paths[call][0],
+                path=call.path,
                 type=call.type,
                 inputs=call.inputs,
                 output=call.output,
@@ -137,7 +138,7 @@ class ForwardPass:
                 failed=call in failed,
                 depth=call.depth,
                 annotations=[words for words, where in odd.items() if where is call],
-                attribute=paths[call][1],
+                attribute=call.attribute,
             )
             for call in calls
         ]
@@ -149,76 +150,12 @@ class ForwardPass:
     def path(self, module: nn.Module) -> str:
         """Return the name of `module` within the network; empty for the network itself."""
         network = self.network()
-        return "" if network is None else _names(network).get(id(module), "")
-
-    def _named(self) -> dict[ModuleCall, tuple[str, str]]:
-        """Return for each call the path of its module, and the attribute of one without a path."""
-        paths: dict[ModuleCall, tuple[str, str]] = {}
-        known: dict[int, dict[int, str]] = {}
-        for call in self.calls:
-            path = self._path(call, paths, known)
-            module, caller = call.module(), call.caller.module() if call.caller else None
-            nameless = not path and module is not None and module is not self.network()
-            attribute = _attribute(caller, module) if nameless and caller is not None else ""
-            paths[call] = (path, attribute)
-        return paths
-
-    def _path(
-        self,
-        call: ModuleCall,
-        paths: dict[ModuleCall, tuple[str, str]],
-        known: dict[int, dict[int, str]],
-    ) -> str:
-        """Return the path of a call's module; one that is shared is named by its caller."""
-        module = call.module()
-        if module is None:
-            return ""
-        base = paths.get(call.caller, ("", ""))[0] if call.caller else ""
-        caller = call.caller.module() if call.caller and base else self.network()
-        for owner, prefix in ((caller, base), (self.network(), "")):
-            if owner is None:
-                continue
-            if id(owner) not in known:
-                known[id(owner)] = _names(owner)
-            name = known[id(owner)].get(id(module))
-            if name is not None:
-                return f"{prefix}.{name}" if prefix and name else prefix or name
-        return ""
+        names = {} if network is None else {id(m): name for name, m in network.named_modules()}
+        return str(names.get(id(module), ""))
 
     def _tick(self) -> int:
         self._events += 1
         return self._events
-
-
-class Network:
-    """A module that no other module called, and those of its passes whose calls are kept."""
-
-    def __init__(self, module: nn.Module) -> None:
-        """Start without a pass."""
-        self.module = weakref.ref(module)
-        self.type = type(module).__name__
-        self.has_state = any(True for _ in module.parameters()) or any(
-            True for _ in module.buffers()
-        )
-        self.passes = 0
-        self.last: ForwardPass | None = None
-        self.chosen: ForwardPass | None = None  # the one that the options name
-        self.first_non_finite: ForwardPass | None = None
-
-    def add(self, begun: ForwardPass, step: int | None) -> None:
-        """Add a pass that begins; the calls of the last one are dropped if no one needs them.
-
-        Ctrl-C may come between any two lines: there is always a pass with its calls.
-        """
-        former = self.last
-        if former is not None and former.non_finite and self.first_non_finite is None:
-            self.first_non_finite = former
-        if begun.number == step:
-            self.chosen = begun
-        self.passes += 1
-        self.last = begun
-        if former is not None and former not in {self.chosen, self.first_non_finite}:
-            former.forget_calls()
 
 
 def running_modules(error: BaseException) -> list[nn.Module]:
@@ -226,27 +163,6 @@ def running_modules(error: BaseException) -> list[nn.Module]:
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     owners = (f.f_locals.get("self") for f in frames if f.f_code.co_name == "_call_impl")
     return [owner for owner in owners if isinstance(owner, nn.Module)]
-
-
-def _names(root: nn.Module) -> dict[int, str]:
-    return {id(module): name for name, module in root.named_modules()}
-
-
-def _attribute(owner: nn.Module, module: nn.Module | None) -> str:
-    """Return the attribute of `owner`, or the item of one, that is an unregistered module."""
-    for name, value in vars(owner).items():
-        if value is module:
-            return str(name)
-        if isinstance(value, list | tuple):
-            items = enumerate(value)
-        elif isinstance(value, dict) and not name.startswith("_"):
-            items = value.items()  # type: ignore[assignment]  # of any keys
-        else:
-            continue
-        for key, item in items:
-            if item is module:
-                return f"{name}[{key!r}]"
-    return ""
 
 
 def _odd_calls(calls: list[ModuleCall]) -> dict[str, ModuleCall]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from broken_convnets.observe.facts import Layer
+    from broken_convnets.observe.recorder.networks import Network
     from broken_convnets.observe.recorder.options import Options
-    from broken_convnets.observe.recorder.passes import ForwardPass, Network
+    from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.values import Value
 

@@ -13,6 +13,7 @@ from broken_convnets.observe.describe import all_finite
 
 DEPTH = 4  # of collections inside collections
 ITEMS = 64  # of one collection
+LEAVES = {int, float, bool, str, type(None)}
 SWEEP = 4_096  # entries of the table before dead ones are dropped
 
 
@@ -65,7 +66,7 @@ class Values:
             tensor.dtype,
             tensor.device,
             tensor.requires_grad,
-            isinstance(tensor, torch.nn.Parameter),
+            type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter),
             operator,
         )
         self.count += 1
@@ -73,6 +74,13 @@ class Values:
         if len(self._known) > self._sweep_at:
             self._drop_dead()
         return value
+
+    def is_finite(self, tensor: torch.Tensor) -> bool | None:
+        """Return whether a tensor is finite, looking at its numbers only if no one has yet."""
+        value = self.known(tensor)
+        if value is None or value.finite is None:
+            return all_finite(tensor)
+        return value.finite
 
     def _drop_dead(self) -> None:
         self._known = {key: entry for key, entry in self._known.items() if entry[0]() is not None}
@@ -97,15 +105,17 @@ def tensors_in(value: object, depth: int = DEPTH) -> list[torch.Tensor]:
 def _collect(value: object, found: list[torch.Tensor], depth: int) -> None:
     if isinstance(value, torch.Tensor):
         found.append(value)
-    elif depth and isinstance(value, tuple | list):
+    elif type(value) in LEAVES or not depth:
+        return
+    elif isinstance(value, tuple | list):
         for item in value[:ITEMS]:
             _collect(item, found, depth - 1)
-    elif depth and type(value) is dict:
+    elif type(value) is dict:
         for item in list(value.values())[:ITEMS]:
             _collect(item, found, depth - 1)
-    elif depth and isinstance(value, Mapping):
+    elif isinstance(value, Mapping):
         _collect(_safely(value), found, depth - 1)
-    elif depth and dataclasses.is_dataclass(value) and not isinstance(value, type):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
         _collect(fields, found, depth - 1)
 

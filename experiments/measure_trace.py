@@ -1,7 +1,8 @@
 """Measure what recording adds to a program, and print the ratio to the plain program.
 
-Plain and recorded calls alternate (A B B A) in one process on one thread, so that whatever else
-the machine does falls on both. Times are processor time. It exits with 1 if a median ratio is above its bound.
+Plain and recorded calls alternate (A B B A) in one process on one thread, so that the load of the
+machine affects both. Times are processor time. It exits with 1 if a median ratio is above its
+bound.
 """
 
 from __future__ import annotations

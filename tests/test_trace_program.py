@@ -250,7 +250,7 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) ->
     assert "Sequential, forward pass 6 of 6" in done.err
     assert "CrossEntropyLoss, forward pass" not in done.err  # it helps to train, and is no network
     assert "RuntimeError in 0 Linear, at `net(" in done.err
-    traceback, _, explained = done.err.partition("\nRead: ")
+    traceback, _, explained = done.err.partition("\nMessage: ")
     assert traceback.rstrip().endswith("cannot be multiplied (2x5 and 4x3)")
     assert "broken-convnets show shape/" in explained
 
@@ -319,7 +319,7 @@ def test_a_failure_outside_of_the_networks_is_told_with_their_tables(
 def test_a_failure_is_explained_where_something_is_like_it(ran: Mapping[str, Ran]) -> None:
     matches = {match["id"]: match for match in ran["backward twice"].document["matches"]}
     assert matches["training/backward_twice"]["why"]
-    assert "Read: " not in ran["own error"].err
+    assert "Message: " not in ran["own error"].err
 
 
 def test_a_failure_that_a_program_catches_is_told(ran: Mapping[str, Ran]) -> None:

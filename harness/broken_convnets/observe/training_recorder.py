@@ -34,7 +34,7 @@ class TrainingRun:
     result: Any
     steps: list[Step]
     passes_after: list[ForwardPass]  # that no step has followed
-    has_backward: bool
+    has_backward: bool  # one that reached a parameter
 
     @property
     def passes(self) -> list[ForwardPass]:
@@ -59,4 +59,5 @@ def read_training(net: nn.Module, result: Any, record: Record) -> TrainingRun:
         steps.append(Step(between, [parameter.name for parameter in record.left_over(step)]))
         begin = end
     after = [one for one in passes if one.moment.forward_passes >= begin]
-    return TrainingRun(net, result, steps, after, bool(record.backward_passes.count))
+    trains = any(backward.received for backward in record.backward_passes)
+    return TrainingRun(net, result, steps, after, trains)

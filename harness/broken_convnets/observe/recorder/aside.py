@@ -23,10 +23,11 @@ _compiler: Any = getattr(torch, "compiler", None)
 is_compiling: Callable[[], bool] = getattr(_compiler, "is_compiling", _never)  # torch 2.0 has none
 
 
-def is_tracing() -> bool:
-    """Return whether torch.fx, AOT autograd or torch.jit.trace runs the code to record it."""
-    in_fx = getattr(fx, "_is_fx_tracing_flag", False)
-    return bool(in_fx) or TracingContext.try_get() is not None or torch.jit.is_tracing()
+def is_read_by_torch() -> bool:
+    """Return whether torch.compile, export, fx or jit.trace runs the code to translate it."""
+    if is_compiling() or getattr(fx, "_is_fx_tracing_flag", False):
+        return True
+    return TracingContext.try_get() is not None or torch.jit.is_tracing()
 
 
 def _has_dispatch_modes() -> bool:
@@ -35,16 +36,13 @@ def _has_dispatch_modes() -> bool:
 
 
 class unseen:  # noqa: N801  (used as a function is, and several times for every operator)
-    """Enter with the default device; no mode, subclass or tracer of the program sees the inside."""
+    """Enter with the default device; no mode or subclass of the program sees what runs inside."""
 
-    __slots__ = ("_dispatch", "_function", "_tracing")
+    __slots__ = ("_dispatch", "_function")
 
     def __enter__(self) -> str:
-        """Pause what would see the operators of the recorder."""
+        """Disable what would see the operators of the recorder."""
         device = default_device()
-        self._tracing = torch._C._get_tracing_state()  # noqa: SLF001  (torch.jit.trace has no public pause)
-        if self._tracing is not None:
-            torch._C._set_tracing_state(None)  # noqa: SLF001  (as above)
         self._dispatch = None
         if _has_dispatch_modes():
             self._dispatch = torch._C._DisableTorchDispatch()  # noqa: SLF001  (there is no public one)
@@ -54,9 +52,7 @@ class unseen:  # noqa: N801  (used as a function is, and several times for every
         return device
 
     def __exit__(self, *error: object) -> None:
-        """Let the program's modes see again."""
+        """Enable it again."""
         self._function.__exit__(*error)
         if self._dispatch is not None:
             self._dispatch.__exit__(*error)
-        if self._tracing is not None:
-            torch._C._set_tracing_state(self._tracing)  # noqa: SLF001  (as above)

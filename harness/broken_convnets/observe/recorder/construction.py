@@ -43,7 +43,7 @@ class Constructions:
         def wrap(original: Callable[..., None]) -> Callable[..., None]:
             def __init__(built: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  (tracebacks show the name)
                 original(built, *args, **kwargs)
-                if is_compiling():
+                if is_compiling() or not self._record.active:
                     return
                 caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
                 self._note(kind, built, caller, partial(_bound, original, built, args, kwargs))

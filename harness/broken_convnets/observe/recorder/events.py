@@ -39,7 +39,8 @@ class Modes:
 
     def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def train(module: nn.Module, mode: bool = True) -> Any:  # noqa: FBT001, FBT002  (as torch has it)
-            if is_compiling() or getattr(self._thread, "inside", False):
+            inside = getattr(self._thread, "inside", False)
+            if inside or is_compiling() or not self._record.active:
                 return original(module, mode)
             self._thread.inside = True
             try:
@@ -84,7 +85,8 @@ class Loaders:
     def _standing_in_for_iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __iter__(loader: Any) -> Iterator[Any]:  # noqa: N807  (tracebacks show the name)
             iterator: Iterator[Any] = original(loader)
-            self._note(loader, iterator)
+            if self._record.active:
+                self._note(loader, iterator)
             return iterator
 
         return __iter__
@@ -128,11 +130,11 @@ class Warnings:
             *rest: Any,
             **named: Any,
         ) -> None:
-            places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
-            warned = Warned(
-                category.__name__, str(message), filename, lineno, places, self._record.moment
-            )
-            self._record.warnings.append(warned)
+            if self._record.active:
+                places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                moment = self._record.moment
+                warned = Warned(category.__name__, str(message), filename, lineno, places, moment)
+                self._record.warnings.append(warned)
             original(message, category, filename, lineno, *rest, **named)
 
         return showwarning

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
 )
 
 from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
@@ -102,7 +103,9 @@ class Gradients:
         kind = original.__name__
 
         def stand_in(*args: Any, **kwargs: Any) -> Any:
-            if is_compiling():
+            caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
+            again = is_recorder_code(caller.f_code)  # `grad` is a torch function, as a mode sees it
+            if again or is_compiling() or not self._record.active:
                 return original(*args, **kwargs)
             begun = self._begin(kind, args, kwargs)
             try:
@@ -134,13 +137,20 @@ class Gradients:
                 for known, parameter in self._alive():
                     self._check_contents(known, parameter.grad)
                     before[known.facts.number] = _state(parameter.grad)
+                if kind == "grad":
+                    inputs = args[1] if len(args) > 1 else kwargs.get("inputs")
+                    backward_pass.received = tuple(self._numbers(tensors_in(inputs)))
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             return None
         return _Begun(backward_pass, before)
 
+    def _numbers(self, tensors: Iterable[torch.Tensor]) -> list[int]:
+        known = [(self._known.get(id(tensor)), tensor) for tensor in tensors]
+        return [k.facts.number for k, t in known if k is not None and k.parameter() is t]
+
     def _end(self, begun: _Begun) -> None:
-        received = []
+        received = list(begun.backward_pass.received)
         try:
             with unseen():
                 for known, parameter in self._alive():

@@ -14,7 +14,7 @@ from torch import nn
 
 from broken_convnets.observe.describe import describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
-from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.aside import is_read_by_torch, unseen
 from broken_convnets.observe.recorder.networks import Network
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
@@ -83,7 +83,7 @@ class ModuleCalls:
 
     def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807  (tracebacks show the name)
-            if is_compiling():
+            if is_read_by_torch() or not self._record.active:
                 return original(module, *args, **kwargs)
             running = self._thread.running
             depth = len(running)

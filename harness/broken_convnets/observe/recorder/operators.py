@@ -13,7 +13,7 @@ from torch import overrides
 from torch.overrides import TorchFunctionMode
 
 from broken_convnets.observe.describe import describe
-from broken_convnets.observe.recorder.aside import is_compiling, is_tracing, unseen
+from broken_convnets.observe.recorder.aside import is_compiling, is_read_by_torch, unseen
 from broken_convnets.observe.recorder.patches import AS_CALLER, hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.record import NonFinite, Operator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broken_convnets.observe.recorder.module_calls import ModuleCalls
+    from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.values import Value, Values
 
@@ -88,6 +89,22 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._callers: dict[tuple[int, int], tuple[CodeType, Callable[..., Any]]] = {}
         self.calls: ModuleCalls | None = None  # of the same recorder
 
+    def patch(self, patches: Patches) -> None:
+        """Leave the stack of modes while `torch.jit.trace` runs, which names values by frames."""
+        for name in ("trace", "trace_module"):
+            patches.replace(torch.jit, name, self._aside)
+
+    def _aside(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def stand_in(*args: Any, **kwargs: Any) -> Any:
+            was_on_stack = take_off_stack(self)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                if was_on_stack:
+                    self.__enter__()
+
+        return stand_in
+
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -106,7 +123,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         call = self._as_called_from(caller)
         if kwargs.get("_stacklevel", 0) > DIRECT:
             kwargs = {**kwargs, "_stacklevel": kwargs["_stacklevel"] + DEEPER}
-        if kind is Kind.OTHER or is_tracing():
+        if kind is Kind.OTHER or is_read_by_torch():
             return call(func, args, kwargs)
         begun = self._begin(func, args, kwargs, caller)
         try:
@@ -238,6 +255,19 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             known = (code, FunctionType(stand_in, caller.f_globals))
             self._callers[id(code), line] = known
         return known[1]
+
+
+def take_off_stack(mode: TorchFunctionMode) -> bool:
+    """Remove a mode from the stack of this thread; return whether it was there."""
+    stack = overrides._get_current_function_mode_stack()  # noqa: SLF001  (torch has no public way)
+    if not any(other is mode for other in stack):
+        return False
+    for _ in stack:
+        overrides._pop_mode()  # noqa: SLF001  (as above)
+    for other in stack:
+        if other is not mode:
+            overrides._push_mode(other)  # noqa: SLF001  (as above)
+    return True
 
 
 class Kind(Enum):

@@ -92,7 +92,8 @@ class Parameter:
 class BackwardPass:
     """A call of backward() or torch.autograd.grad(), and the outputs that it starts from.
 
-    `received` are the numbers of the parameters whose `.grad` it changed.
+    `received` are the numbers of the parameters whose `.grad` it changed, or, for grad(), that
+    are among the inputs it was called with.
     """
 
     number: int
@@ -197,6 +198,7 @@ class Record:
         """Start with nothing recorded."""
         limit = options.event_limit
         self.options = options
+        self.active = False  # whether events are being added
         self.networks: list[Network] = []  # by when their last passes began
         self.last_pass: ForwardPass | None = None
         self.passes: Bounded[ForwardPass] = Bounded(limit)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
-from torch import overrides
-
 from broken_convnets.observe.recorder.construction import Constructions
 from broken_convnets.observe.recorder.dispatch import DispatchCounts
 from broken_convnets.observe.recorder.events import Loaders, Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
 from broken_convnets.observe.recorder.module_calls import ModuleCalls
-from broken_convnets.observe.recorder.operators import OperatorMode
+from broken_convnets.observe.recorder.operators import OperatorMode, take_off_stack
 from broken_convnets.observe.recorder.patches import (
     Patches,
     record_in_forked_children,
@@ -48,7 +46,6 @@ class Recorder(AbstractContextManager["Recorder"]):
         """Start with an empty record."""
         self.record = Record(options)
         self.dispatch = DispatchCounts() if options.dispatch else None
-        self._active = False
         self._values = Values()
         self._patches = Patches()
         self._operators = OperatorMode(self.record, self._values) if options.operators else None
@@ -82,9 +79,9 @@ class Recorder(AbstractContextManager["Recorder"]):
         self._end()
 
     def _begin(self) -> None:
-        self._active = True
+        self.record.active = True
         options = self.record.options
-        parts: list[Any] = [self._calls, self._gradients]
+        parts: list[Any] = [self._calls, self._operators, self._gradients]
         parts += [Constructions(self.record)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []
         parts += [Loaders(self.record)] if options.loaders else []
@@ -98,26 +95,14 @@ class Recorder(AbstractContextManager["Recorder"]):
                 mode.__enter__()
 
     def _end(self) -> None:
-        if not self._active:
+        if not self.record.active:
             return
-        self._active = False
+        self.record.active = False
         record_in_forked_children(self)
         if self.dispatch is not None:
             self.dispatch.__exit__(None, None, None)
         if self._operators is not None:
-            _take_off_stack(self._operators)
+            take_off_stack(self._operators)
         self._patches.undo()
         if self._gradients is not None:
             self._gradients.close()
-
-
-def _take_off_stack(mode: overrides.TorchFunctionMode) -> None:
-    """Remove a mode, wherever it is on the stack of this thread; nothing if it is not there."""
-    stack = overrides._get_current_function_mode_stack()  # noqa: SLF001  (torch has no public way)
-    if not any(other is mode for other in stack):
-        return
-    for _ in stack:
-        overrides._pop_mode()  # noqa: SLF001  (as above)
-    for other in stack:
-        if other is not mode:
-            overrides._push_mode(other)  # noqa: SLF001  (as above)

@@ -275,6 +275,14 @@ def test_every_called_module_is_known() -> None:
     assert facts["Flatten"] == (False, False)
 
 
+def test_a_lazy_layer_runs_and_its_parameters_are_followed_once_they_have_a_shape() -> None:
+    with Recorder(Options.everything()) as recorder:
+        network = nn.Sequential(nn.LazyLinear(3))
+        network(torch.zeros(1, 2))
+        network(torch.zeros(1, 2)).sum().backward()
+    assert [one.shape for one in recorder.record.parameters] == [(3, 2), (3,)]
+
+
 def test_a_long_record_keeps_its_beginning_and_its_end() -> None:
     options = Options(operators=True, operator_limit=10)
     found = record(lambda: [torch.ones(1) * number for number in range(100)], options)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import (
     Optimizer,
     register_optimizer_step_post_hook,
@@ -77,8 +78,13 @@ class Gradients:
         self._hooks.close()
 
     def meet(self, named: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Follow the parameters of a network that is about to run."""
+        """Follow the parameters of a network that is about to run.
+
+        A parameter of a lazy layer has no shape before its first pass, and is met at the next one.
+        """
         for name, parameter in named if self._follows else ():
+            if is_lazy(parameter):
+                continue
             facts = self._of(parameter).facts
             facts.name, facts.requires_grad = name, parameter.requires_grad
 

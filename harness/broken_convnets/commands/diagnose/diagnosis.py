@@ -1,0 +1,44 @@
+"""The result of a diagnosis: findings, their fixes, and what was and was not checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.edits import diff
+from broken_convnets.commands.diagnose.findings import Severity
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.diagnose.findings import Finding, NotChecked
+    from broken_convnets.commands.diagnose.repair import Fix
+
+
+@dataclass
+class Diagnosis:
+    """What is wrong with a program. `program_exit_code` is what the program itself ended with."""
+
+    findings: list[Finding]
+    checked: list[str] = field(default_factory=list)
+    not_checked: list[NotChecked] = field(default_factory=list)
+    fixes: dict[tuple[str, str], list[Fix]] = field(default_factory=dict)
+    program_exit_code: int = 0
+    traceback: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """The program's own exit code if it failed; else 1 with an error, 0 without."""
+        if self.program_exit_code:
+            return self.program_exit_code
+        return int(any(finding.severity is Severity.ERROR for finding in self.findings))
+
+    def fixes_of(self, finding: Finding) -> list[Fix]:
+        """Return the fixes of a finding, verified ones first."""
+        return self.fixes.get(finding.identity, [])
+
+    def diff_of(self, fix: Fix) -> str:
+        """Return a fix as a unified diff against the files on disk."""
+        return "".join(
+            diff(path, Path(path).read_text(encoding="utf-8"), text)
+            for path, text in fix.patch.items()
+        )

@@ -1,0 +1,93 @@
+"""The JSON document of a diagnosis, and its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from broken_convnets.commands.diagnose.findings import Location, Severity
+from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.diagnose.diagnosis import Diagnosis
+    from broken_convnets.commands.diagnose.findings import Finding
+    from broken_convnets.commands.diagnose.repair import Fix
+
+SCHEMA = 1
+
+
+class FixDocument(Struct, frozen=True):
+    """A change as a unified diff; `verified` if the program was run with it and accepted."""
+
+    diff: str
+    verified: bool
+    note: str = ""
+
+
+class FindingDocument(Struct, frozen=True):
+    """One finding; see `findings.py` for the meaning of its fields."""
+
+    severity: Severity
+    kind: str
+    violates: list[Law]
+    message: str
+    evidence: str
+    cause: Location | None
+    symptom: Location | None
+    module: str
+    fixes: list[FixDocument]
+    cases: list[str]
+
+
+class NotCheckedDocument(Struct, frozen=True):
+    """A property that could not be checked, and why."""
+
+    what: str
+    why: str
+
+
+class DiagnosisDocument(Struct, frozen=True):
+    """The whole document. `exit_code` is that of the command."""
+
+    schema: int
+    exit_code: int
+    findings: list[FindingDocument]
+    checked: list[str]
+    not_checked: list[NotCheckedDocument]
+
+
+def document(diagnosis: Diagnosis) -> DiagnosisDocument:
+    """Return a diagnosis as a document."""
+    return DiagnosisDocument(
+        schema=SCHEMA,
+        exit_code=diagnosis.exit_code,
+        findings=[_finding(diagnosis, finding) for finding in diagnosis.findings],
+        checked=diagnosis.checked,
+        not_checked=[NotCheckedDocument(one.what, one.why) for one in diagnosis.not_checked],
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the document."""
+    return msgspec.json.schema(DiagnosisDocument)
+
+
+def _finding(diagnosis: Diagnosis, finding: Finding) -> FindingDocument:
+    return FindingDocument(
+        severity=finding.severity,
+        kind=finding.kind,
+        violates=list(finding.violates),
+        message=finding.message,
+        evidence=finding.evidence,
+        cause=finding.cause,
+        symptom=finding.symptom,
+        module=finding.module,
+        fixes=[_fix(diagnosis, fix) for fix in diagnosis.fixes_of(finding)],
+        cases=list(finding.cases),
+    )
+
+
+def _fix(diagnosis: Diagnosis, fix: Fix) -> FixDocument:
+    return FixDocument(diagnosis.diff_of(fix), fix.verified, fix.note)

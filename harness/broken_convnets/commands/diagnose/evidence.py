@@ -1,0 +1,31 @@
+"""What rules look at: the record of one run, how it ended, and the source of the user's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.source import Source
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.recorder import Record
+
+
+@dataclass
+class Evidence:
+    """One run of a program. `error` is what left it; None if it ended normally."""
+
+    record: Record
+    error: BaseException | None = None
+    texts: dict[str, str] = field(default_factory=dict)  # of files that were replaced in memory
+    _sources: dict[str, Source | None] = field(default_factory=dict)
+
+    def source(self, path: str) -> Source | None:
+        """Return the syntax of a file; None if it cannot be read or is not Python."""
+        if path not in self._sources:
+            try:
+                text = self.texts.get(path)
+                self._sources[path] = Source.read(path) if text is None else Source(path, text)
+            except (OSError, UnicodeDecodeError, SyntaxError):
+                self._sources[path] = None
+        return self._sources[path]

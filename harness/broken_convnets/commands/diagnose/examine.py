@@ -1,0 +1,56 @@
+"""Run a program once under the recorder, and apply every rule to what it did."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.evidence import Evidence
+from broken_convnets.commands.diagnose.overlay import overlaid
+from broken_convnets.commands.diagnose.registry import apply_rules
+from broken_convnets.commands.diagnose.user_program import exit_code
+from broken_convnets.observe.recorder import Options, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from broken_convnets.commands.diagnose.findings import Findings
+    from broken_convnets.commands.diagnose.user_program import UserProgram
+
+
+@dataclass(frozen=True)
+class ExaminedRun:
+    """One run: what was recorded, what the rules found, and how the program ended."""
+
+    evidence: Evidence
+    findings: Findings
+    exit_code: int
+    interrupted: bool = False
+
+    @property
+    def raised(self) -> str:
+        """The exception that left the program, in a line; empty if none did."""
+        error = self.evidence.error
+        return "" if error is None else f"{type(error).__name__}: {error}"
+
+
+def examine_run(program: UserProgram, texts: Mapping[str, str] | None = None) -> ExaminedRun:
+    """Run `program`, with the text of some files replaced, and judge what it did.
+
+    Nothing that the program raises leaves this function.
+    """
+    recorder = Recorder(Options.everything())
+    error: BaseException | None = None
+    code, interrupted = 0, False
+    try:
+        with overlaid(texts or {}), recorder:
+            program.run(texts)
+    except SystemExit as end:
+        code = exit_code(end)
+    except KeyboardInterrupt:
+        code, interrupted = 128 + signal.SIGINT, True
+    except BaseException as raised:  # noqa: BLE001  (it is the program's)
+        error, code = raised, 1
+    evidence = Evidence(recorder.record, error, dict(texts or {}))
+    return ExaminedRun(evidence, apply_rules(evidence), code, interrupted)

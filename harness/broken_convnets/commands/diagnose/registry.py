@@ -1,0 +1,72 @@
+"""Which rules there are, and how they are run: one that fails says so and breaks nothing."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import rules
+from broken_convnets.commands.diagnose.findings import Findings, NotChecked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Finding
+
+    Check = Callable[[Evidence], Iterable[Finding]]
+
+
+class NotApplicable(Exception):  # noqa: N818  (a fact about a run, not an error)
+    """A rule cannot judge this run; the message says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One property that a healthy program has. `stays_quiet` says when the rule does not judge."""
+
+    name: str
+    holds: str  # the property, as a sentence about a healthy program
+    stays_quiet: str
+    check: Check
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(holds: str, *, stays_quiet: str) -> Callable[[Check], Check]:
+    """Register a function as the check of a property; its name is the rule's name."""
+
+    def register(check: Check) -> Check:
+        name = check.__name__
+        RULES[name] = Rule(name, holds, stays_quiet, check)
+        return check
+
+    return register
+
+
+def load_rules() -> None:
+    """Import every module of `rules/`, which registers their rules."""
+    for module in pkgutil.iter_modules(rules.__path__):
+        importlib.import_module(f"{rules.__name__}.{module.name}")
+
+
+def apply_rules(evidence: Evidence) -> Findings:
+    """Return what all rules find. A rule that raises is listed as not checked."""
+    load_rules()
+    findings = Findings()
+    for one in RULES.values():
+        try:
+            found = list(one.check(evidence))
+        except NotApplicable as reason:
+            findings.not_checked.append(NotChecked(one.holds, str(reason)))
+        except Exception as error:  # noqa: BLE001  (one rule's fault must not cost the others)
+            reason = f"the check failed: {type(error).__name__}: {error}"
+            findings.not_checked.append(NotChecked(one.holds, reason))
+        else:
+            findings.found += found
+            if not found:
+                findings.checked.append(one.holds)
+    return findings

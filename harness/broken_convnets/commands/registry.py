@@ -21,6 +21,10 @@ class Command:
 
 GROUPS = {
     "Your own program": {
+        "diagnose": Command(
+            "run a program, and say what is wrong, which line causes it, and how to fix it",
+            ("torch",),
+        ),
         "explain": Command("find the mistake behind an error message or a traceback"),
         "trace": Command("run a program and show the inputs and output of every layer", ("torch",)),
     },

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits
 
 QUEUED_PER_WORKER = 8  # keeps every worker busy; all jobs at once could fill both sockets
+
+
+class ServerProcess(Protocol):
+    """What a runner asks of the process of its server, as `subprocess.Popen` has it."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status; raises subprocess.TimeoutExpired after `timeout` seconds."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """Kill it."""
 
 
 class ForkServer(Runner):
@@ -48,7 +61,7 @@ class ForkServer(Runner):
             raise
         self._wait_until_ready()
 
-    def _start(self, channel: socket.socket) -> subprocess.Popen[bytes]:
+    def _start(self, channel: socket.socket) -> ServerProcess:
         return self._interpreter.start(
             f"{__package__}.fork_server",
             str(channel.fileno()),

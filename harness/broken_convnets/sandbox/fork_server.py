@@ -137,10 +137,14 @@ def _kill(pids: set[int]) -> None:
 
 def main() -> None:
     """Serve the socket whose descriptor is the one argument."""
+    serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+def serve(channel: socket.socket) -> None:
+    """Read the limits from a socket, preload, and run jobs until it closes; then end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # While it imports modules it does not watch the socket.
     processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGTERM)
-    channel = socket.socket(fileno=int(sys.argv[1]))
     first = channel.makefile("rb", buffering=0).readline()
     if not first:  # whoever started it has gone
         return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.edits import diff
-from broken_convnets.commands.diagnose.findings import Severity
+from broken_convnets.commands.diagnose.edits import changed_lines, diff
+from broken_convnets.commands.diagnose.findings import Location, Severity
 
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Finding, NotChecked
@@ -31,6 +31,21 @@ class Diagnosis:
         if self.program_exit_code:
             return self.program_exit_code
         return int(any(finding.severity is Severity.ERROR for finding in self.findings))
+
+    def place_causes(self) -> None:
+        """Place each finding that has a verified fix at the first line which that fix changes."""
+        self.findings = [self._placed(finding) for finding in self.findings]
+
+    def _placed(self, finding: Finding) -> Finding:
+        best = next((fix for fix in self.fixes_of(finding) if fix.verified), None)
+        if best is None:
+            return finding
+        path, text = next(iter(best.patch.items()))
+        lines = changed_lines(Path(path).read_text(encoding="utf-8"), text)
+        cause = finding.cause
+        if not lines or (cause and cause.file == path and cause.line in lines):
+            return finding
+        return replace(finding, cause=Location(path, min(lines)))
 
     def fixes_of(self, finding: Finding) -> list[Fix]:
         """Return the fixes of a finding, verified ones first."""

@@ -11,7 +11,7 @@ from broken_convnets.commands.diagnose import rules
 from broken_convnets.commands.diagnose.findings import Findings, NotChecked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Finding
@@ -63,8 +63,8 @@ def apply_rules(evidence: Evidence) -> Findings:
         except NotApplicable as reason:
             findings.not_checked.append(NotChecked(one.holds, str(reason)))
         except Exception as error:  # noqa: BLE001  (one rule's fault must not cost the others)
-            reason = f"the check failed: {type(error).__name__}: {error}"
-            findings.not_checked.append(NotChecked(one.holds, reason))
+            why = f"the check failed: {type(error).__name__}: {error}"
+            findings.not_checked.append(NotChecked(one.holds, why))
         else:
             findings.found += found
             if not found:

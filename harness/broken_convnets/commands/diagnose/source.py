@@ -97,7 +97,8 @@ class Source:
 
     def function_of(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """Return the function whose body `node` is in, lambdas aside; None at module level."""
-        return self.enclosing(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        found = self.enclosing(node, FUNCTIONS[:2])
+        return found if isinstance(found, FUNCTIONS[:2]) else None
 
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         """Return the class whose body `node` is in."""

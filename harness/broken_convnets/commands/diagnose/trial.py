@@ -60,9 +60,9 @@ def run_trial(request: TrialRequest) -> TrialReport:
             for finding in run.findings.sorted()
         ],
         operators=record.operators.count,
-        forward_passes=record.forward_passes,
-        backward_passes=len(record.backward_passes),
-        optimizer_steps=len(record.optimizer_steps),
+        forward_passes=record.passes.count,
+        backward_passes=record.backward_passes.count,
+        optimizer_steps=record.optimizer_steps.count,
     )
 
 

@@ -77,8 +77,9 @@ def _run_file(path: Path, texts: Mapping[str, str]) -> None:
     sys.modules["__main__"] = module
     content = texts.get(str(path))
     try:
-        code = compile(path.read_bytes() if content is None else content, str(path), "exec",
-                       dont_inherit=True)
+        code = compile(
+            path.read_bytes() if content is None else content, str(path), "exec", dont_inherit=True
+        )
         exec(code, module.__dict__)  # noqa: S102  (it is the user's own program)
     finally:
         sys.modules["__main__"] = former

@@ -1,0 +1,65 @@
+"""Gradients at an optimizer step belong to the backward passes since the previous step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.edits import EditError
+from broken_convnets.commands.diagnose.findings import Candidate, Finding, Location
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.record import OptimizerStep
+
+
+@rule(
+    "at each optimizer step, gradients hold nothing from before the last step",
+    stays_quiet="about parameters that the stepping optimizer does not have, and gradients that "
+    "several backward passes since the last step have filled",
+)
+def stale_gradients(evidence: Evidence) -> Iterator[Finding]:
+    """Find the optimizers whose steps use gradients that an earlier step has used."""
+    record = evidence.record
+    stale = {step.number: found for step in record.optimizer_steps if (found := record.stale(step))}
+    if not stale:
+        return
+    number = min(stale)
+    step = next(s for s in record.optimizer_steps if s.number == number)
+    place = step.places[0] if step.places else None
+    parameter = stale[number][0]
+    yield Finding(
+        rule="stale_gradients",
+        kind="training/missing_zero_grad",
+        message="the optimizer steps with gradients of earlier steps",
+        evidence=f"at step {number + 1}, {parameter.name or 'a parameter'} still holds the gradient "
+        f"of the backward pass before the last step ({len(stale)} of "
+        f"{record.optimizer_steps.count} steps)",
+        violates=(Law.GRADIENTS_ARE_FRESH,),
+        cause=Location(place.file, place.line) if place else None,
+        subject=place.text if place else "",
+        cases=("training/missing_zero_grad",),
+        candidates=tuple(_candidates(evidence, step)),
+        confidence=9,
+    )
+
+
+def _candidates(evidence: Evidence, step: OptimizerStep) -> Iterator[Candidate]:
+    """Yield calls of zero_grad() before the backward pass and after the step."""
+    place = step.places[0] if step.places else None
+    source = evidence.source(place.file) if place else None
+    if place is None or source is None:
+        return
+    call = source.call_at(place)
+    statement = source.statement_of(call) if call else None
+    if call is None or statement is None or not source.text_of(call).endswith(".step()"):
+        return
+    zero = source.text_of(call).removesuffix(".step()") + ".zero_grad()"
+    try:
+        yield Candidate(edits.insert_after(source, statement, zero), rank=0)
+    except EditError:
+        return

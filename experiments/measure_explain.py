@@ -191,9 +191,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("reports", type=Path, nargs="?", default=HELD_OUT)
     parser.add_argument("--probes", type=Path, help="messages measured on other releases, JSONL")
-    parser.add_argument(
-        "--misses", action="store_true", help="print each miss of `whole`"
-    )
+    parser.add_argument("--misses", action="store_true", help="print each miss of `whole`")
     options = parser.parse_args()
     corpus = load(ROOT)
     cases = {name: entry for name, entry in corpus.entries.items() if isinstance(entry, Case)}

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 import time
-from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from broken_convnets.commands.diagnose.diagnosis import Diagnosis
-from broken_convnets.commands.diagnose.document import document, json_schema
-from broken_convnets.commands.diagnose.examine import examine_run
-from broken_convnets.commands.diagnose.findings import NotChecked
-from broken_convnets.commands.diagnose.repair import Repair
-from broken_convnets.commands.diagnose.report import report_lines
-from broken_convnets.commands.diagnose.user_program import UserProgram
+from broken_convnets.commands.diagnose.report import report_lines, rule_lines
 from broken_convnets.errors import UsageError
-from broken_convnets.observe.failure import printed
-from broken_convnets.observe.runner import open_torch_runner
-from broken_convnets.sandbox.forked_server import ForkedServer
-from broken_convnets.sandbox.job import Limits
-from broken_convnets.util import files, terminal
-from broken_convnets.util.argument_types import cpu_count, seconds
-from broken_convnets.util.json_output import as_json, print_json
+from broken_convnets.observe.user_program import UserProgram
+from broken_convnets.util import terminal
+from broken_convnets.util.argument_types import seconds
+from broken_convnets.util.json_output import as_json
+from broken_convnets.util.streams import own_stdout
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.diagnose.examine import ExaminedRun
-    from broken_convnets.sandbox.runner import Runner
+    from collections.abc import Iterable
 
-LEAST_BUDGET = 10.0  # seconds
-BUDGET_FACTOR = 3.0  # times the program's own time
-PRELOAD = "broken_convnets.commands.diagnose.preload"
-TRIAL_SECONDS = 60.0  # of processor time, of one run of the changed program
+    from broken_convnets.commands.diagnose.diagnosis import Diagnosis
+    from broken_convnets.commands.diagnose.report import Line
+
+SCHEMA = Path(__file__).with_name("diagnosis.schema.json")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,15 +42,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--apply",
         action="store_true",
-        help="write the best verified fix to the files; the old ones are kept as FILE.orig",
+        help="write the best verified fix to the files, and keep the previous ones as FILE.orig",
+    )
+    parser.add_argument(
+        "--traceback", action="store_true", help="show the frames of libraries in the traceback"
     )
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON document to stdout; what the program prints goes to stderr",
+        help="print one JSON document to stdout, and the output of the program to stderr",
     )
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema and exit")
-    parser.add_argument("program", nargs="?", help="the file to run, or with -m the module")
+    parser.add_argument("--rules", action="store_true", help="list what is checked, and exit")
+    parser.add_argument("program", nargs="?", help="script to run, or with -m a module")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, help="arguments passed on to the program"
     )
@@ -74,33 +67,25 @@ def run(options: argparse.Namespace) -> int:
     has stdout to itself. Raises UsageError if there is no such program.
     """
     if options.schema:
-        print_json(json_schema())
+        print(SCHEMA.read_text(encoding="utf-8"), end="")
         return 0
+    if options.rules:
+        return _list_rules()
     program = _program(options)
-    stdout = _own_stdout() if options.json else None
-    with ExitStack() as stack:
-        runner = None if options.no_fix else stack.enter_context(_runner())
-        started = time.monotonic()
-        examined = examine_run(program)
-        took = time.monotonic() - started
-        _flush()
-        diagnosis = diagnosed(examined)
-        if runner is not None and not examined.interrupted:
-            budget = options.budget or max(LEAST_BUDGET, BUDGET_FACTOR * took)
-            _repair(diagnosis, Repair(runner, program, str(Path.cwd()), budget), took)
-    if stdout is not None:
-        stdout.write(as_json(document(diagnosis)).encode() + b"\n")
-        stdout.close()
-    else:
-        _print(diagnosis)
-    if options.apply:
-        _apply(diagnosis)
-    return diagnosis.exit_code
+    from broken_convnets.commands.diagnose.session import Session  # noqa: PLC0415  (imports torch)
+
+    stdout = own_stdout() if options.json else None
+    report = _Report(options, program, stdout, started=time.time())
+    session = Session(program, not options.no_fix, options.budget, on_os_exit=report)
+    return report(session.diagnose())
 
 
 def _program(options: argparse.Namespace) -> UserProgram:
+    if options.apply and options.no_fix:
+        message = "--apply writes a verified fix, and --no-fix verifies none: omit one of them"
+        raise UsageError(message)
     if options.program is None:
-        message = "name the program to diagnose: a file, or a module with -m"
+        message = "name the program to diagnose: a script, or a module with -m"
         raise UsageError(message)
     arguments = options.arguments
     arguments = arguments[1:] if arguments[:1] == ["--"] else arguments
@@ -109,70 +94,49 @@ def _program(options: argparse.Namespace) -> UserProgram:
     return program
 
 
-def _runner() -> Runner:
-    """Return a runner for trials; where forks are possible it forks this process, so do it early."""
-    limits = Limits(seconds=TRIAL_SECONDS, workers=cpu_count(), preload=[PRELOAD])
-    return ForkedServer(limits) if hasattr(os, "pidfd_open") else open_torch_runner(limits)
+@dataclass(frozen=True)
+class _Report:
+    """Prints a diagnosis as the options ask, and returns the exit code of the command."""
+
+    options: argparse.Namespace
+    program: UserProgram
+    stdout: BinaryIO | None  # for the JSON document
+    started: float  # seconds since the epoch
+
+    def __call__(self, diagnosis: Diagnosis) -> int:
+        if self.stdout is not None:
+            self._write_document(diagnosis, self.stdout)
+        else:
+            _print(report_lines(diagnosis, whole_traceback=self.options.traceback), stderr=True)
+        if self.options.apply:
+            from broken_convnets.commands.diagnose.apply import apply_best_fix  # noqa: PLC0415  (rarely needed)
+
+            for sentence in apply_best_fix(diagnosis, self.started):
+                print(sentence, file=sys.stderr)
+        sys.stderr.flush()
+        return diagnosis.exit_code
+
+    def _write_document(self, diagnosis: Diagnosis, stdout: BinaryIO) -> None:
+        from broken_convnets.commands.diagnose.document import document  # noqa: PLC0415  (for JSON)
+
+        if diagnosis.failure:
+            print(diagnosis.failure.traceback, end="", file=sys.stderr)  # as Python does
+        stdout.write(as_json(document(diagnosis, self.program.command)).encode() + b"\n")
+        stdout.close()
 
 
-def diagnosed(examined: ExaminedRun) -> Diagnosis:
-    """Return what a run showed, still without fixes."""
-    error = examined.evidence.error
-    return Diagnosis(
-        findings=examined.findings.sorted(),
-        checked=examined.findings.checked,
-        not_checked=examined.findings.not_checked,
-        program_exit_code=examined.exit_code,
-        traceback=printed(error) if error else "",
+def _list_rules() -> int:
+    from broken_convnets.commands.diagnose.registry import (  # noqa: PLC0415  (imports torch)
+        RULES,
+        load_rules,
     )
 
-
-def _repair(diagnosis: Diagnosis, repair: Repair, took: float) -> None:
-    """Try the candidates, and place each finding where its best verified fix is."""
-    if not any(finding.candidates for finding in diagnosis.findings):
-        return
-    if took > repair.seconds:
-        reason = f"the program ran for {took:.0f} s, and the budget is {repair.seconds:.0f} s"
-        diagnosis.not_checked.append(NotChecked("whether a fix works", reason))
-        return
-    print(
-        "running the program again, changed, to verify fixes (--no-fix skips this)", file=sys.stderr
-    )  # what it does to files and networks it does again
-    diagnosis.fixes = repair.fixes(diagnosis.findings)
-    diagnosis.place_causes()
+    load_rules()
+    _print(rule_lines(RULES.values()), stderr=False)
+    return 0
 
 
-def _own_stdout() -> BinaryIO:
-    """Return the real stdout for the document, and send everyone else's to stderr."""
-    sys.stdout.flush()
-    ours = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return ours
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # the program may have closed or replaced it
-            stream.flush()
-
-
-def _print(diagnosis: Diagnosis) -> None:
-    console = terminal.console(stderr=True)
-    if diagnosis.traceback:
-        console.print(diagnosis.traceback, markup=False, soft_wrap=True)
-    for text, style in report_lines(diagnosis):
+def _print(lines: Iterable[Line], *, stderr: bool) -> None:
+    console = terminal.console(stderr=stderr)
+    for text, style in lines:
         console.print(text, style=style or None, markup=False, soft_wrap=True)
-
-
-def _apply(diagnosis: Diagnosis) -> None:
-    """Write the first verified fix; the old text of each file stays beside it."""
-    fixes = [fix for found in diagnosis.findings for fix in diagnosis.fixes_of(found)]
-    best = next((fix for fix in fixes if fix.verified), None)
-    if best is None:
-        print("nothing applied: there is no verified fix", file=sys.stderr)
-        return
-    for name, text in best.patch.items():
-        backup = Path(f"{name}.orig")
-        shutil.copy2(name, backup)
-        files.write(Path(name), text)
-        print(f"changed {name}; the old text is in {backup}", file=sys.stderr)

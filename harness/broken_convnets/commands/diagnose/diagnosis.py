@@ -12,18 +12,23 @@ from broken_convnets.commands.diagnose.findings import Location, Severity
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Finding, NotChecked
     from broken_convnets.commands.diagnose.repair import Fix
+    from broken_convnets.observe.failure import Failure
 
 
 @dataclass
 class Diagnosis:
-    """What is wrong with a program. `program_exit_code` is what the program itself ended with."""
+    """What is wrong with a program.
+
+    `program_exit_code` is the program's own, or 130 or 143 if a signal stopped it or this command.
+    `failure` is the exception that ended the program; None if there was none.
+    """
 
     findings: list[Finding]
     checked: list[str] = field(default_factory=list)
     not_checked: list[NotChecked] = field(default_factory=list)
     fixes: dict[tuple[str, str], list[Fix]] = field(default_factory=dict)
     program_exit_code: int = 0
-    traceback: str = ""
+    failure: Failure | None = None
 
     @property
     def exit_code(self) -> int:
@@ -51,9 +56,9 @@ class Diagnosis:
         """Return the fixes of a finding, verified ones first."""
         return self.fixes.get(finding.identity, [])
 
-    def diff_of(self, fix: Fix) -> str:
+    def diff_of(self, fix: Fix, context: int = 3) -> str:
         """Return a fix as a unified diff against the files on disk."""
         return "".join(
-            diff(path, Path(path).read_text(encoding="utf-8"), text)
+            diff(path, Path(path).read_text(encoding="utf-8"), text, context)
             for path, text in fix.patch.items()
         )

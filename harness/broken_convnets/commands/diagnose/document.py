@@ -8,12 +8,16 @@ import msgspec
 from msgspec import Struct
 
 from broken_convnets.commands.diagnose.findings import Location, Severity
+from broken_convnets.commands.diagnose.shown import shown_path
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from broken_convnets.commands.diagnose.diagnosis import Diagnosis
     from broken_convnets.commands.diagnose.findings import Finding
     from broken_convnets.commands.diagnose.repair import Fix
+    from broken_convnets.observe.failure import Failure
 
 SCHEMA = 1
 
@@ -23,7 +27,7 @@ class FixDocument(Struct, frozen=True):
 
     diff: str
     verified: bool
-    note: str = ""
+    note: str
 
 
 class FindingDocument(Struct, frozen=True):
@@ -48,21 +52,39 @@ class NotCheckedDocument(Struct, frozen=True):
     why: str
 
 
+class ErrorDocument(Struct, frozen=True):
+    """The exception that ended the program, and the innermost line of the user's own code."""
+
+    type: str
+    message: str
+    location: Location | None
+    expression: str
+    traceback: str
+
+
 class DiagnosisDocument(Struct, frozen=True):
-    """The whole document. `exit_code` is that of the command."""
+    """The whole document. `exit_code` is that of the command.
+
+    `error` is null if the program raised nothing.
+    Paths are relative to the working directory if the file is inside it.
+    """
 
     schema: int
+    command: list[str]
     exit_code: int
+    error: ErrorDocument | None
     findings: list[FindingDocument]
     checked: list[str]
     not_checked: list[NotCheckedDocument]
 
 
-def document(diagnosis: Diagnosis) -> DiagnosisDocument:
-    """Return a diagnosis as a document."""
+def document(diagnosis: Diagnosis, command: Sequence[str]) -> DiagnosisDocument:
+    """Return the diagnosis of the program of a command line as a document."""
     return DiagnosisDocument(
         schema=SCHEMA,
+        command=list(command),
         exit_code=diagnosis.exit_code,
+        error=_error(diagnosis.failure) if diagnosis.failure else None,
         findings=[_finding(diagnosis, finding) for finding in diagnosis.findings],
         checked=diagnosis.checked,
         not_checked=[NotCheckedDocument(one.what, one.why) for one in diagnosis.not_checked],
@@ -81,12 +103,27 @@ def _finding(diagnosis: Diagnosis, finding: Finding) -> FindingDocument:
         violates=list(finding.violates),
         message=finding.message,
         evidence=finding.evidence,
-        cause=finding.cause,
-        symptom=finding.symptom,
+        cause=_shown(finding.cause),
+        symptom=_shown(finding.symptom),
         module=finding.module,
         fixes=[_fix(diagnosis, fix) for fix in diagnosis.fixes_of(finding)],
         cases=list(finding.cases),
     )
+
+
+def _error(failure: Failure) -> ErrorDocument:
+    at = Location(failure.file, failure.line) if failure.file and failure.line else None
+    return ErrorDocument(
+        type=failure.type,
+        message=failure.message,
+        location=_shown(at),
+        expression=failure.expression,
+        traceback=failure.traceback,
+    )
+
+
+def _shown(location: Location | None) -> Location | None:
+    return Location(shown_path(location.file), location.line) if location else None
 
 
 def _fix(diagnosis: Diagnosis, fix: Fix) -> FixDocument:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import difflib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.shown import shown_path
 from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
@@ -123,13 +123,22 @@ def changed_lines(old: str, new: str) -> list[int]:
     return found
 
 
-def diff(path: str, old: str, new: str) -> str:
-    """Return a unified diff of one file, whose paths `patch -p1` and `git apply` accept."""
-    name = Path(path).name
+def diff(path: str, old: str, new: str, context: int = 3) -> str:
+    """Return a unified diff of one file, with `context` unchanged lines around each change.
+
+    `patch -p1` and `git apply` accept it in the working directory.
+    """
+    name = shown_path(path).lstrip("/")
     lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
+        old.splitlines(keepends=True),
+        new.splitlines(keepends=True),
+        f"a/{name}",
+        f"b/{name}",
+        n=context,
     )
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
 
 
 def _inserted(source: Source, at: int, new: Sequence[str]) -> Patch:

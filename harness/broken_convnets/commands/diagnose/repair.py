@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.findings import Candidate, Severity
+from broken_convnets.commands.diagnose.findings import Candidate, NotChecked, Severity
 from broken_convnets.commands.diagnose.trial import TRIAL, TrialReport, TrialRequest
 from broken_convnets.sandbox.job import Job
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.findings import Finding
-    from broken_convnets.commands.diagnose.user_program import UserProgram
+    from broken_convnets.observe.user_program import UserProgram
     from broken_convnets.sandbox.runner import Runner
 
+FIXES = "whether the fixes work"  # as an entry of what was not checked
 FINDINGS = 3  # for which fixes are tried
 ALTERNATIVES = 3  # accepted fixes of one finding that are shown
 SECOND_STEPS = 12  # candidates for a second mistake that a first change uncovers
@@ -46,6 +47,7 @@ class Repair:
     directory: str
     seconds: float
     trials: int = field(default=0, init=False)
+    not_checked: list[NotChecked] = field(default_factory=list, init=False)
     _started: float = field(default_factory=time.monotonic, init=False)
 
     def fixes(self, findings: Iterable[Finding]) -> dict[tuple[str, str], list[Fix]]:
@@ -57,6 +59,8 @@ class Repair:
         if not wanted:
             return {}
         (baseline,) = self._run([{}])
+        if baseline is None:
+            self._cannot_verify("run again, unchanged, the program was stopped before its end")
         found: dict[tuple[str, str], list[Fix]] = {}
         for finding in wanted:
             accepted = self._accepted(finding, baseline) if baseline else []
@@ -65,6 +69,7 @@ class Repair:
 
     def _accepted(self, finding: Finding, baseline: TrialReport) -> list[Fix]:
         if not _shows(baseline, finding):
+            self._cannot_verify(f"run again, unchanged, the program does not show {finding.rule}")
             return []
         accepted: list[Fix] = []
         uncovered: list[Patch] = []
@@ -90,6 +95,9 @@ class Repair:
             for patch, report in zip(patches, reports, strict=True)
             if report and accepts(baseline, report, finding)
         ]
+
+    def _cannot_verify(self, why: str) -> None:
+        self.not_checked.append(NotChecked(FIXES, why))
 
     @property
     def _time_is_up(self) -> bool:

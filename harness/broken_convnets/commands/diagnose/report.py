@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.shown import folded, shown_path
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from broken_convnets.commands.diagnose.diagnosis import Diagnosis
     from broken_convnets.commands.diagnose.findings import Finding, Location
+    from broken_convnets.commands.diagnose.registry import Rule
     from broken_convnets.commands.diagnose.repair import Fix
+    from broken_convnets.observe.failure import Failure
 
 SHOWN_CHECKS = 8  # properties that hold, before "and n more"
+COLORS = {"+": "green", "-": "red"}  # of the lines of a diff
 
 Line = tuple[str, str]  # a text and its style
 
 
-def report_lines(diagnosis: Diagnosis) -> Iterator[Line]:
+def report_lines(diagnosis: Diagnosis, *, whole_traceback: bool = False) -> Iterator[Line]:
     """Yield the lines of the whole report, each with its style."""
+    if diagnosis.failure:
+        yield from _failure_lines(diagnosis.failure)
     for number, finding in enumerate(diagnosis.findings):
-        if number:
+        if number or diagnosis.failure:
             yield "", ""
         yield from finding_lines(diagnosis, finding)
     if not diagnosis.findings:
-        yield "nothing found", "bold green"
+        yield from _nothing_found(diagnosis)
+    if diagnosis.failure:
+        text = diagnosis.failure.traceback
+        yield "", ""
+        yield (text if whole_traceback else folded(text)).rstrip(), ""
     yield from _checked_lines(diagnosis)
 
 
@@ -37,27 +47,53 @@ def finding_lines(diagnosis: Diagnosis, finding: Finding) -> Iterator[Line]:
     yield f"{where}{finding.severity}: {finding.message}{laws}", style
     yield f"  {finding.evidence}", ""
     if finding.symptom and finding.symptom != place:
-        yield f"  it shows at {_shown(finding.symptom)}", ""
+        yield f"  the failure shows at {_shown(finding.symptom)}", ""
     fixes = diagnosis.fixes_of(finding)
+    if len(fixes) > 1:
+        yield f"  {len(fixes)} different fixes, the most likely one first:", ""
     for fix in fixes:
-        yield from _fix_lines(diagnosis, fix, alone=len(fixes) == 1)
+        yield from _fix_lines(diagnosis, fix, known=place.file if place else "")
     if finding.cases:
         yield f"  read on: broken-convnets show {finding.cases[0].rpartition('/')[2]}", "cyan"
 
 
-def _fix_lines(diagnosis: Diagnosis, fix: Fix, *, alone: bool) -> Iterator[Line]:
-    name = "fix" if alone else "one fix"
+def rule_lines(rules: Iterable[Rule]) -> Iterator[Line]:
+    """Yield what each rule checks, and what it does not judge."""
+    for rule in sorted(rules, key=lambda one: one.name):
+        yield rule.name, "bold"
+        yield f"  checks: {rule.holds}", ""
+        yield f"  does not report: {rule.stays_quiet.removeprefix('about ')}", ""
+
+
+def _failure_lines(failure: Failure) -> Iterator[Line]:
+    place = f"{shown_path(failure.file)}:{failure.line}  " if failure.file and failure.line else ""
+    first = failure.message.splitlines()[0] if failure.message else ""
+    yield f"{place}{failure.type}{': ' if first else ''}{first}", "bold red"
+    if failure.expression:
+        yield f"  at `{failure.expression}`", ""
+
+
+def _nothing_found(diagnosis: Diagnosis) -> Iterator[Line]:
+    if diagnosis.failure:
+        yield "  no rule recognizes the cause; `broken-convnets trace` with the same program", ""
+        yield "  shows the inputs and output of each layer, and similar cases", ""
+    else:
+        yield "nothing found", "bold green"
+
+
+def _fix_lines(diagnosis: Diagnosis, fix: Fix, known: str) -> Iterator[Line]:
+    """Yield a fix as a diff; the name of a file is left out if it is the `known` one alone."""
     note = f": {fix.note}" if fix.note else ""
     if fix.verified:
         how = "verified: with it the program runs, this finding is gone, and nothing new appears"
-        yield f"  {name}{note} ({how})", "green"
+        yield f"  fix{note} ({how})", "green"
     else:
-        yield f"  {name}{note} (not verified)", "yellow"
-    for line in diagnosis.diff_of(fix).splitlines():
-        if line.startswith(("---", "+++")):
-            continue
-        style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
-        yield f"    {line}", style
+        yield f"  fix{note} (not verified)", "yellow"
+    for line in diagnosis.diff_of(fix, context=1).splitlines():
+        if line.startswith("+++ b/") and list(fix.patch) != [known]:
+            yield f"    {line.removeprefix('+++ b/')}", "bold"
+        elif not line.startswith(("---", "+++", "@@", "\\")):
+            yield f"    {line}".rstrip(), COLORS.get(line[:1], "")
 
 
 def _checked_lines(diagnosis: Diagnosis) -> Iterator[Line]:
@@ -65,7 +101,7 @@ def _checked_lines(diagnosis: Diagnosis) -> Iterator[Line]:
         shown = diagnosis.checked[:SHOWN_CHECKS]
         more = len(diagnosis.checked) - len(shown)
         yield "", ""
-        yield "checked, and found in order:", "dim"
+        yield "checked, no violation found:", "dim"
         for text in shown:
             yield f"  {text}", "dim"
         if more:
@@ -77,8 +113,4 @@ def _checked_lines(diagnosis: Diagnosis) -> Iterator[Line]:
 
 
 def _shown(location: Location) -> str:
-    """Return a location with a path from the working directory, if the file is inside it."""
-    path = Path(location.file)
-    here = Path.cwd()
-    shown = path.relative_to(here) if path.is_relative_to(here) else path
-    return f"{shown}:{location.line}"
+    return f"{shown_path(location.file)}:{location.line}"

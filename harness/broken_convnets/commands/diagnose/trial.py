@@ -1,4 +1,4 @@
-"""Run a changed program in a process of its own, under the same recorder, and report what it did."""
+"""Run a changed program in a process of its own, under the recorder, and report what it did."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from broken_convnets.commands.diagnose.examine import examine_run
 from broken_convnets.commands.diagnose.findings import Severity
-from broken_convnets.commands.diagnose.user_program import UserProgram
+from broken_convnets.observe.user_program import UserProgram
 
 TRIAL = "broken_convnets.commands.diagnose.trial:run_trial"  # TrialRequest -> TrialReport
 

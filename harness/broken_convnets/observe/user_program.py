@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class UserProgram(Struct, frozen=True):
-    """A file, a folder or zip with a `__main__.py`, or with `module` a module; and its arguments."""
+    """A file, a folder or zip with a `__main__.py`, or with `module` a module."""
 
     name: str
     arguments: list[str] = []

@@ -133,8 +133,5 @@ def test_frames_of_libraries_are_folded() -> None:
 
 
 def test_a_traceback_of_the_users_own_code_is_not_changed() -> None:
-    own = (
-        "Traceback (most recent call last):\n"
-        + '  File "a.py", line 1, in f\n    g()\nKeyError: 1\n'
-    )
+    own = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\nKeyError: 1\n'
     assert folded(own) == own

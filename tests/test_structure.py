@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "harness/broken_convnets"
 CORE = {"util", "corpus", "sandbox", "observe", "verdicts", "vocabulary", "errors", "version"}
 ENTRY_POINTS = {"__init__", "__main__", "cli", "pytest_plugin"}  # they offer the commands
-FOLDED = ("observe",)  # each is one node together with the folders inside it
+FOLDED = ("observe", "commands/diagnose")  # each is one node with the folders inside it
 
 
 def folders_named(text: str) -> set[str]:

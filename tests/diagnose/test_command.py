@@ -122,8 +122,10 @@ class Ran:
 # Loads torch once, then runs each command line in a fork, with files as its streams.
 FORKS = """
 import json, os, sys
+import rich.console, rich.text, torch._dynamo  # the first optimizer imports the last one
 from broken_convnets import cli
-from broken_convnets.commands.diagnose import session
+from broken_convnets.commands.diagnose import document, preload, registry, session
+registry.load_rules()
 for folder, arguments, environment in json.load(sys.stdin):
     pid = os.fork()
     if pid == 0:

@@ -154,7 +154,9 @@ def test_the_quick_commands_never_import_torch(tmp_path: Path) -> None:
         ),
     ]
     commands = [[*command, "--corpus", str(tmp_path)] for command in commands]
-    questions = json.dumps([*commands, ["--help"], ["reproduce", "--help"], ["trace", "--help"]])
+    questions = json.dumps(
+        [*commands, ["--help"], *([name, "--help"] for name in ("reproduce", "diagnose", "trace"))]
+    )
     done = subprocess.run(
         [sys.executable, "-c", QUICK, questions], capture_output=True, text=True, check=False
     )

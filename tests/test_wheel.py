@@ -138,7 +138,9 @@ def test_lint_works_without_torch(torchless: Path) -> None:
     assert " entries, 0 problems" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["reproduce", "trace", "score", "learn", "variants", "cost"])
+@pytest.mark.parametrize(
+    "command", ["reproduce", "diagnose", "trace", "score", "learn", "variants", "cost"]
+)
 def test_a_command_that_runs_networks_says_what_to_install(command: str, torchless: Path) -> None:
     program = ["train.py"] if command == "trace" else []
     done = _run_torchless(torchless, "-m", "broken_convnets", command, *program)

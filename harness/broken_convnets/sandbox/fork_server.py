@@ -141,7 +141,7 @@ def main() -> None:
 
 
 def serve(channel: socket.socket) -> None:
-    """Read the limits from a socket, preload, and run jobs until it closes; then end the process."""
+    """Read the limits from a socket, preload, run jobs until it closes; then end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # While it imports modules it does not watch the socket.
     processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -15,10 +15,13 @@ from broken_convnets.sandbox.fork_client import ForkServer, ServerProcess
 if TYPE_CHECKING:
     import socket
 
+NAME = "fork server"  # in messages
+
 
 class ForkedServer(ForkServer):
-    """Forks this process, which must not have started a thread: torch starts some at its first
-    backward pass. So open it before anything runs.
+    """Forks this process, which must not have started a thread.
+
+    torch starts some at its first backward pass, so open it before anything runs.
     """
 
     def _start(self, channel: socket.socket) -> ServerProcess:
@@ -57,7 +60,7 @@ class ForkedProcess:
             if ended:
                 self._status = os.waitstatus_to_exitcode(status)
             elif deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("fork server", timeout or 0.0)
+                raise subprocess.TimeoutExpired(cmd=NAME, timeout=timeout or 0.0)
             else:
                 time.sleep(0.01)
         return self._status

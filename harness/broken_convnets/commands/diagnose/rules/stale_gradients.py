@@ -36,8 +36,8 @@ def stale_gradients(evidence: Evidence) -> Iterator[Finding]:
         rule="stale_gradients",
         kind="training/missing_zero_grad",
         message="the optimizer steps with gradients of earlier steps",
-        evidence=f"at step {number + 1}, {parameter.name or 'a parameter'} still holds the gradient "
-        f"of the backward pass before the last step ({len(stale)} of "
+        evidence=f"at step {number + 1}, {parameter.name or 'a parameter'} still holds the "
+        f"gradient of the backward pass before the last step ({len(stale)} of "
         f"{record.optimizer_steps.count} steps)",
         violates=(Law.GRADIENTS_ARE_FRESH,),
         cause=Location(place.file, place.line) if place else None,

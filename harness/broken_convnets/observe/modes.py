@@ -17,10 +17,13 @@ def modal_layers(net: nn.Module) -> list[nn.Module]:
 
 
 def depends_on_mode(layer: nn.Module) -> bool:
-    """Return whether train mode changes what a layer does; not if it is a frozen normalization."""
+    """Return whether train mode changes what a layer does; not if it is a frozen normalization.
+
+    Nor if it is dropout with a probability of 0, or normalization without running statistics.
+    """
     if isinstance(layer, _DropoutNd):
-        return True
-    return isinstance(layer, _NormBase) and not is_frozen(layer)
+        return bool(layer.p > 0)
+    return isinstance(layer, _NormBase) and bool(layer.track_running_stats) and not is_frozen(layer)
 
 
 def is_frozen(layer: nn.Module) -> bool:

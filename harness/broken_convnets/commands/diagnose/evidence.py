@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.dataflow import Dataflow
 from broken_convnets.commands.diagnose.source import Source
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ class Evidence:
     error: BaseException | None = None
     texts: dict[str, str] = field(default_factory=dict)  # of files that were replaced in memory
     _sources: dict[str, Source | None] = field(default_factory=dict)
+
+    @cached_property
+    def flow(self) -> Dataflow:
+        """Which values lead to which, through the recorded operators."""
+        return Dataflow(self.record)
 
     def source(self, path: str) -> Source | None:
         """Return the syntax of a file; None if it cannot be read or is not Python."""

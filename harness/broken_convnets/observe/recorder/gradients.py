@@ -17,6 +17,7 @@ from torch.optim.optimizer import (
 )
 
 from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
@@ -64,6 +65,7 @@ class Gradients:
         self._follows = record.options.gradients
         self._known: dict[int, _Known] = {}
         self._running: list[OptimizerStep] = []
+        self._kept = KeptGraphs(record)
         self._hooks = ExitStack()
 
     def patch(self, patches: Patches) -> None:
@@ -77,16 +79,28 @@ class Gradients:
         """Remove the hooks."""
         self._hooks.close()
 
-    def meet(self, named: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Follow the parameters of a network that is about to run.
+    def meet(self, named: Iterable[tuple[str, torch.Tensor]]) -> tuple[int, ...]:
+        """Follow the parameters of a network that is about to run; return their numbers.
 
         A parameter of a lazy layer has no shape before its first pass, and is met at the next one.
         """
+        numbers = []
         for name, parameter in named if self._follows else ():
             if is_lazy(parameter):
                 continue
             facts = self._of(parameter).facts
             facts.name, facts.requires_grad = name, parameter.requires_grad
+            facts.ever_required_grad |= parameter.requires_grad
+            value = self._values.of(parameter)
+            if value not in facts.values and len(facts.values) < HOLDS:
+                facts.values.append(value)
+            numbers.append(facts.number)
+        return tuple(numbers)
+
+    def numbers_of(self, parameters: Iterable[torch.Tensor]) -> tuple[int, ...]:
+        """Follow the parameters of an optimizer; return their numbers."""
+        known = (p for p in parameters if not is_lazy(p)) if self._follows else ()
+        return tuple(self._of(parameter).facts.number for parameter in known)
 
     def _of(self, parameter: torch.Tensor) -> _Known:
         known = self._known.get(id(parameter))
@@ -130,13 +144,15 @@ class Gradients:
     def _begin(self, kind: str, args: Any, kwargs: Any) -> _Begun | None:
         try:
             with unseen():
-                roots = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
+                starts = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
+                roots = tensors_in(starts)
+                self._kept.begin(roots)
                 backward_pass = BackwardPass(
                     number=self._record.backward_passes.count,
                     kind=kind,
                     places=user_places(sys._getframe(2)),  # noqa: SLF001  (there is no public one)
                     moment=self._record.moment,
-                    roots=tuple(self._values.of(root) for root in tensors_in(roots)),
+                    roots=tuple(map(self._values.of, roots)),
                 )
                 self._record.backward_passes.append(backward_pass)
                 before = {}

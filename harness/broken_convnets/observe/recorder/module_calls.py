@@ -19,6 +19,7 @@ from broken_convnets.observe.recorder.networks import Network
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import CalledModule
+from broken_convnets.observe.recorder.structure import structure_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
 
 if TYPE_CHECKING:
@@ -218,7 +219,9 @@ class ModuleCalls:
             with unseen():
                 begun.received = self._operators.values_in(inputs)
         if self._gradients is not None:
-            self._gradients.meet(root.named_parameters())
+            begun.parameters = self._gradients.meet(root.named_parameters())
+            if begun.number == 1 and self._options.gradients:
+                self._record.structures.append(structure_of(root))
 
     def _look_at_output(self, ended: ForwardPass, output: object) -> None:
         ended.operators_at_end = self._record.operators.count

@@ -90,6 +90,8 @@ class ForwardPass:
         self.thread = threading.current_thread()
         self.places: tuple[Place, ...] = ()
         self.whole = True  # whether the network itself was called, and not a part of it
+        self.training = network.training
+        self.parameters: tuple[int, ...] = ()  # numbers of the network's parameters
         self.grad_enabled = True
         self.inference_mode = False
         self.modes: frozenset[bool] = frozenset()

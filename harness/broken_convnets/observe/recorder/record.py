@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.networks import Network
+    from broken_convnets.observe.recorder.optimization import (
+        BuiltOptimizer,
+        BuiltScheduler,
+        Clipping,
+    )
     from broken_convnets.observe.recorder.options import Options
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.state_dicts import StateLoad
+    from broken_convnets.observe.recorder.structure import Structure
     from broken_convnets.observe.recorder.values import Value
 
 
@@ -86,6 +93,8 @@ class Parameter:
     shape: tuple[int, ...]
     requires_grad: bool
     holds: tuple[int, ...] = ()  # numbers of backward passes, the earliest first
+    ever_required_grad: bool = False  # at a forward pass of its network
+    values: list[Value] = field(default_factory=list)  # that it had at forward passes
 
 
 @dataclass(slots=True, eq=False)
@@ -208,6 +217,12 @@ class Record:
         self.backward_passes: Bounded[BackwardPass] = Bounded(limit)
         self.optimizer_steps: Bounded[OptimizerStep] = Bounded(limit)
         self.constructions: Bounded[Construction] = Bounded(options.operator_limit)
+        self.built_optimizers: Bounded[BuiltOptimizer] = Bounded(limit)
+        self.built_schedulers: Bounded[BuiltScheduler] = Bounded(limit)
+        self.clippings: Bounded[Clipping] = Bounded(limit)
+        self.state_loads: Bounded[StateLoad] = Bounded(limit)
+        self.structures: list[Structure] = []
+        self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
         self.warnings: Bounded[Warned] = Bounded(limit)

@@ -11,12 +11,14 @@ from broken_convnets.observe.recorder.events import Loaders, Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
 from broken_convnets.observe.recorder.module_calls import ModuleCalls
 from broken_convnets.observe.recorder.operators import OperatorMode, take_off_stack
+from broken_convnets.observe.recorder.optimization import Optimization
 from broken_convnets.observe.recorder.patches import (
     Patches,
     record_in_forked_children,
     stop_in_forked_children,
 )
 from broken_convnets.observe.recorder.record import Record
+from broken_convnets.observe.recorder.state_dicts import StateDicts
 from broken_convnets.observe.recorder.tracebacks import leave_out_recorder
 from broken_convnets.observe.recorder.values import Values
 
@@ -82,6 +84,8 @@ class Recorder(AbstractContextManager["Recorder"]):
         self.record.active = True
         options = self.record.options
         parts: list[Any] = [self._calls, self._operators, self._gradients]
+        if options.gradients and self._gradients is not None:
+            parts += [Optimization(self.record, self._gradients), StateDicts(self.record)]
         parts += [Constructions(self.record)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []
         parts += [Loaders(self.record)] if options.loaders else []

@@ -1,0 +1,193 @@
+"""What is frozen is frozen on purpose, and completely."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import (
+    candidates,
+    location,
+    location_in,
+    require_success,
+    site_of,
+    user_sources,
+)
+from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.passes import ForwardPass
+    from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.record import Operator, Parameter
+
+TRAINING = 5  # position of `training` among the arguments of batch_norm
+WITH_STATISTICS = 5  # tensors: the input, the running mean and variance, the weight and the bias
+
+
+@rule(
+    "requires_grad is set on parameters, not on modules",
+    stays_quiet="if no module has an attribute of this name",
+)
+def requires_grad_on_module(evidence: Evidence) -> Iterator[Finding]:
+    """Find `module.requires_grad = False`, which freezes nothing."""
+    frozen = {
+        module.path: module
+        for structure in evidence.record.structures
+        for module in structure.modules
+        if module.frozen_attribute
+    }
+    if not frozen:
+        return
+    path = next(iter(frozen))
+    found = _assignment(evidence, path)
+    cause = location_in(*found) if found else None
+    yield Finding(
+        rule="requires_grad_on_module",
+        kind="training/frozen_layers",
+        message=f"requires_grad is set on the module {path or 'itself'}, which has no effect",
+        evidence=f"{frozen[path].type} has an attribute requires_grad that PyTorch does not read; "
+        "requires_grad_() sets it for every parameter",
+        violates=(Law.PARAMETERS_AS_DECLARED,),
+        cause=cause,
+        subject=path,
+        module=path,
+        cases=("training/requires_grad_on_module",),
+        candidates=_on_parameters(*found) if found else (),
+        confidence=9,
+    )
+
+
+def _assignment(evidence: Evidence, path: str) -> tuple[Source, ast.Assign] | None:
+    """Return the assignment to the module's attribute: by its name, or the only one there is."""
+    every = [
+        (source, node)
+        for source in user_sources(evidence)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Assign) and _target(node) is not None
+    ]
+    last = path.rpartition(".")[2]
+    named = [one for one in every if _owner_name(one[1]) == last]
+    chosen = named or every
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _target(node: ast.Assign) -> ast.Attribute | None:
+    target = node.targets[0]
+    is_it = isinstance(target, ast.Attribute) and target.attr == "requires_grad"
+    return target if is_it and isinstance(target, ast.Attribute) else None
+
+
+def _owner_name(node: ast.Assign) -> str:
+    target = _target(node)
+    owner = target.value if target else None
+    return owner.attr if isinstance(owner, ast.Attribute) else ""
+
+
+def _on_parameters(source: Source, node: ast.Assign) -> tuple[Candidate, ...]:
+    target = _target(node)
+    if target is None:
+        return ()
+    owner, value = source.text_of(target.value), source.text_of(node.value)
+    return candidates(
+        (0, lambda: edits.replace(source, [(node, f"{owner}.requires_grad_({value})")]))
+    )
+
+
+@rule(
+    "the running statistics of frozen layers do not change",
+    stays_quiet="about layers that were ever trained, run without gradients, or are in networks "
+    "that train nothing",
+)
+def frozen_statistics_change(evidence: Evidence) -> Iterator[Finding]:
+    """Find frozen batch normalization in train mode inside of a network that trains."""
+    require_success(evidence)
+    for forward in {id(p.network): p for p in evidence.record.passes if p.whole}.values():
+        if not evidence.flow.is_in_loss(forward) or not _learns(evidence, forward):
+            continue
+        frozen = [p for p in _frozen(evidence, forward) if _normalizes(evidence, p)]
+        if not frozen:
+            continue
+        path = frozen[0].name.rpartition(".")[0]
+        change = _train_call(evidence, forward)
+        yield Finding(
+            rule="frozen_statistics_change",
+            kind="training/bn_stats_update_when_frozen",
+            message=f"{path} is frozen, but its running statistics change",
+            evidence=f"{path} is in train mode and none of its parameters requires gradients; "
+            "each forward pass updates running_mean and running_var",
+            violates=(Law.STATISTICS_STAY,),
+            cause=location(change or forward.places),
+            subject=path,
+            module=path,
+            cases=("training/frozen_batchnorm_statistics_update",),
+            candidates=_to_eval(evidence, forward, change, _frozen_part(evidence, forward, path)),
+            confidence=7,
+        )
+        return
+
+
+def _learns(evidence: Evidence, forward: ForwardPass) -> bool:
+    own = set(forward.parameters)
+    return any(own & set(b.received) for b in evidence.record.backward_passes)
+
+
+def _frozen(evidence: Evidence, forward: ForwardPass) -> list[Parameter]:
+    parameters = [evidence.record.parameters[number] for number in forward.parameters]
+    return [p for p in parameters if not p.ever_required_grad]
+
+
+def _normalizes(evidence: Evidence, parameter: Parameter) -> bool:
+    """Return whether a parameter is the weight of batch normalization that uses the batch."""
+    uses = (o for value in parameter.values for o in evidence.flow.consumers(value))
+    return any(
+        o.name == "batch_norm"
+        and o.grad_enabled
+        and len(o.inputs) == WITH_STATISTICS
+        and _in_training(o)
+        for o in uses
+    )
+
+
+def _in_training(operator: Operator) -> bool:
+    return bool(operator.literals.get("training", operator.literals.get(TRAINING, False)))
+
+
+def _frozen_part(evidence: Evidence, forward: ForwardPass, path: str) -> str:
+    """Return the largest module around `path` that is frozen as a whole."""
+    named = [evidence.record.parameters[number] for number in forward.parameters]
+    parts = path.split(".")
+    for length in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:length])
+        inside = [p for p in named if p.name.startswith(f"{prefix}.")]
+        if inside and not any(p.ever_required_grad for p in inside):
+            return prefix
+    return path
+
+
+def _train_call(evidence: Evidence, forward: ForwardPass) -> tuple[Place, ...]:
+    changes = evidence.record.mode_changes
+    found = [c.places for c in changes if c.training and c.module is forward.network]
+    return found[0] if found else ()
+
+
+def _to_eval(
+    evidence: Evidence, forward: ForwardPass, change: Sequence[Place], part: str
+) -> tuple[Candidate, ...]:
+    steps = "".join(f"[{x}]" if x.isdigit() else f".{x}" for x in part.split("."))
+    call, trains = site_of(evidence, forward.places), site_of(evidence, change)
+    attempts = []
+    if trains is not None and trains.receiver:
+        text = f"{trains.receiver}{steps}.eval()"
+        attempts.append((0, lambda: edits.insert_after(trains.source, trains.statement, text)))
+    if call is not None:
+        own = f"{call.called}{steps}.eval()"
+        attempts.append((1, lambda: edits.insert_before(call.source, call.outermost, own)))
+    return candidates(*attempts)

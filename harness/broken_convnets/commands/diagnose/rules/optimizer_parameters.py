@@ -1,0 +1,190 @@
+"""The optimizer has the parameters of the network that it trains."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import (
+    Site,
+    assignments,
+    candidates,
+    location,
+    location_in,
+    require_success,
+    site_of,
+)
+from broken_convnets.commands.diagnose.source import argument
+from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from broken_convnets.commands.diagnose.edits import Patch
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.observe.recorder.optimization import BuiltOptimizer
+    from broken_convnets.observe.recorder.passes import ForwardPass
+    from broken_convnets.observe.recorder.record import Parameter
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Parameters of a network that receive gradients and that no optimizer has.
+
+    `stray` is whether the optimizer has parameters that no network has.
+    """
+
+    forward: ForwardPass
+    optimizer: BuiltOptimizer
+    parameters: list[Parameter]
+    stray: bool
+
+
+@rule(
+    "the optimizer has every trained parameter of its network",
+    stays_quiet="about layers that run before all layers that the optimizer has, single tensors of "
+    "a layer, and networks of which no optimizer has a parameter, unless an optimizer has "
+    "parameters that no network has",
+)
+def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
+    """Find layers that learn nothing because the optimizer was constructed without them."""
+    require_success(evidence)
+    for missed in _missed(evidence):
+        names = [p.name for p in missed.parameters]
+        site = site_of(evidence, missed.optimizer.places)
+        listed = _parameter_list(site) if site else None
+        old = "old parameters that no network has, and not " if missed.stray else "not "
+        yield Finding(
+            rule="optimizer_misses_parameters",
+            kind="training/frozen_and_wrong_optimizer",
+            message=f"the optimizer has {old}{_listed(names)}",
+            evidence=f"{len(names)} parameters receive gradients, and no optimizer has them; "
+            f"{missed.optimizer.type} has {len(missed.optimizer.parameters)} parameters",
+            violates=(Law.GRADIENTS_ARE_FRESH if missed.stray else Law.EVERY_PARAMETER_MOVES,),
+            cause=location_in(site.source, listed)
+            if site and listed
+            else location(missed.optimizer.places),
+            subject=names[0],
+            module=names[0].rpartition(".")[0],
+            cases=(
+                "training/optimizer_keeps_old_head"
+                if missed.stray
+                else "training/head_not_in_optimizer",
+            ),
+            candidates=_fixes(evidence, missed, site) if site else (),
+            confidence=8,
+        )
+
+
+def _missed(evidence: Evidence) -> Iterator[Missed]:
+    record = evidence.record
+    stepped = {number for step in record.optimizer_steps for number in step.parameters}
+    built = [o for o in record.built_optimizers if set(o.parameters) & stepped]
+    held = stepped | {number for o in record.built_optimizers for number in o.parameters}
+    received = {number for b in record.backward_passes for number in b.received}
+    last = {id(one.network): one for one in record.passes if one.whole}
+    living = {number for one in last.values() for number in one.parameters}
+    for forward in last.values():
+        own = set(forward.parameters)
+        missing = [record.parameters[n] for n in sorted((own & received) - held)]
+        if not missing:
+            continue
+        strays = [o for o in built if set(o.parameters) - living - received]
+        mine = [o for o in built if own & set(o.parameters)]
+        if strays:
+            yield Missed(forward, strays[-1], missing, stray=True)
+        elif mine and _is_mistake(evidence, missing, own & held):
+            yield Missed(forward, mine[-1], missing, stray=False)
+
+
+def _is_mistake(evidence: Evidence, missing: list[Parameter], held: set[int]) -> bool:
+    """Return whether the missing layers can not have been left out on purpose.
+
+    Who trains only the last layers, or only the biases, constructs the optimizer so.
+    """
+    parameters = evidence.record.parameters
+    layers = {parameters[number].name.rpartition(".")[0] for number in held}
+    if any(p.name.rpartition(".")[0] in layers for p in missing) or len(missing) > len(held):
+        return False
+    first_held = min((_first_use(evidence, parameters[number]) for number in held), default=0)
+    return all(_first_use(evidence, p) > first_held for p in missing)
+
+
+def _first_use(evidence: Evidence, parameter: Parameter) -> int:
+    uses = [o.number for value in parameter.values for o in evidence.flow.consumers(value)]
+    return min(uses, default=-1)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""  # noqa: PLR2004  (two are shown)
+    return ", ".join(names[:2]) + more
+
+
+def _parameter_list(site: Site) -> ast.stmt | None:
+    """Return the assignment of the list of parameters, if the optimizer receives a name."""
+    given = argument(site.call, "params", 0)
+    function = site.source.function_of(site.call) or site.source.tree
+    if not isinstance(given, ast.Name):
+        return None
+    found = [a for a in assignments(site.source, given.id, function) if a.lineno < site.call.lineno]
+    return found[0] if len(found) == 1 else None
+
+
+def _fixes(evidence: Evidence, missed: Missed, site: Site) -> tuple[Candidate, ...]:
+    """Return the moves after the new layer, or the replacements by all parameters."""
+    if missed.stray:
+        target = _new_layer(evidence, site)
+        if target is not None:
+            return candidates(
+                (0, lambda: edits.move(site.source, site.statement, target, after=True))
+            )
+    value = _value(site)
+    if value is None:
+        return ()
+    names = [*_owners(site, value), *_network_names(evidence, missed.forward)]
+    return candidates(
+        *((rank, _replacing(site, value, name)) for rank, name in enumerate(dict.fromkeys(names)))
+    )
+
+
+def _value(site: Site) -> ast.expr | None:
+    listed = _parameter_list(site)
+    return listed.value if isinstance(listed, ast.Assign) else argument(site.call, "params", 0)
+
+
+def _replacing(site: Site, value: ast.expr, name: str) -> Callable[[], Patch]:
+    all_of_it = f"{name}.parameters()"
+    is_argument = value is argument(site.call, "params", 0)
+    text = all_of_it if is_argument else f"list({all_of_it})"
+    return lambda: edits.replace(site.source, [(value, text)])
+
+
+def _owners(site: Site, value: ast.expr) -> Iterator[str]:
+    """Yield what owns the layers whose parameters are listed: `net` for `net.conv.parameters()`."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            while isinstance(owner, ast.Attribute | ast.Subscript):
+                owner = owner.value
+                yield site.source.text_of(owner)
+
+
+def _network_names(evidence: Evidence, forward: ForwardPass) -> Iterator[str]:
+    called = site_of(evidence, forward.places)
+    if called is not None and called.called.replace(".", "").isidentifier():
+        yield called.called
+
+
+def _new_layer(evidence: Evidence, site: Site) -> ast.stmt | None:
+    """Return the statement after the optimizer that constructs a layer, in its own block."""
+    block = site.source.block_of(site.statement)
+    later = block[block.index(site.statement) + 1 :]
+    built = [c for c in evidence.record.constructions if c.kind == "module"]
+    lines = {place.line for c in built for place in c.places if place.file == site.source.path}
+    found = [s for s in later if any(s.lineno <= n <= (s.end_lineno or n) for n in lines)]
+    return found[-1] if found else None

@@ -1,0 +1,119 @@
+"""Record where a program constructs optimizers and schedulers, and where it clips gradients."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch.nn import utils
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer
+
+from broken_convnets.observe.recorder.aside import is_compiling
+from broken_convnets.observe.recorder.places import user_places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broken_convnets.observe.recorder.gradients import Gradients
+    from broken_convnets.observe.recorder.patches import Patches
+    from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.record import Moment, Record
+
+CLIPPING = ("clip_grad_norm_", "clip_grad_value_")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltOptimizer:
+    """An optimizer as it was constructed; `parameters` are numbers of `Record.parameters`."""
+
+    type: str
+    places: tuple[Place, ...]
+    moment: Moment
+    parameters: tuple[int, ...]
+    learning_rates: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltScheduler:
+    """A learning rate scheduler as it was constructed."""
+
+    type: str
+    places: tuple[Place, ...]
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """A call that clips gradients; `empty` if it received no parameter."""
+
+    places: tuple[Place, ...]
+    moment: Moment
+    empty: bool
+
+
+class Optimization:
+    """Stands in for the constructors of optimizers and schedulers, and for gradient clipping."""
+
+    def __init__(self, record: Record, gradients: Gradients) -> None:
+        """Start with nothing constructed."""
+        self._record = record
+        self._gradients = gradients
+
+    def patch(self, patches: Patches) -> None:
+        """Stand in for the constructors and functions."""
+        patches.replace(Optimizer, "__init__", self._wrapping(self._note_optimizer))
+        patches.replace(LRScheduler, "__init__", self._wrapping(self._note_scheduler))
+        for name in CLIPPING:
+            patches.replace(utils, name, self._clipping)
+
+    def _wrapping(self, note: Callable[[Any, Any], None]) -> Callable[[Any], Callable[..., None]]:
+        def wrap(original: Callable[..., None]) -> Callable[..., None]:
+            def __init__(built: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  (tracebacks show the name)
+                original(built, *args, **kwargs)
+                if is_compiling():
+                    return
+                try:
+                    note(built, sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+                    self._record.problem(error)
+
+            return __init__
+
+        return wrap
+
+    def _note_optimizer(self, built: Any, caller: Any) -> None:
+        parameters = [p for group in built.param_groups for p in group["params"]]
+        self._record.built_optimizers.append(
+            BuiltOptimizer(
+                type(built).__name__,
+                user_places(caller),
+                self._record.moment,
+                self._gradients.numbers_of(parameters),
+                tuple(float(group.get("lr", 0.0)) for group in built.param_groups),
+            )
+        )
+
+    def _note_scheduler(self, built: Any, caller: Any) -> None:
+        found = BuiltScheduler(type(built).__name__, user_places(caller), self._record.moment)
+        self._record.built_schedulers.append(found)
+
+    def _clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._record.active and not is_compiling():
+                places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                empty = _is_empty(parameters)
+                self._record.clippings.append(Clipping(places, self._record.moment, empty))
+            return original(parameters, *args, **kwargs)
+
+        return clip
+
+
+def _is_empty(parameters: object) -> bool:
+    """Return whether there is no item, without reading an item of a generator."""
+    if isinstance(parameters, Generator):
+        return inspect.getgeneratorstate(parameters) == inspect.GEN_CLOSED
+    return isinstance(parameters, list | tuple) and not parameters

@@ -1,0 +1,301 @@
+"""Rules about train mode and eval mode, cut graphs, kept graphs and frozen layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import CAUSE, Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = {
+    "trains_in_eval_mode": "training/forgot_train_after_val",
+    "infers_in_train_mode": "training/forgot_eval",
+    "train_override_skips_layers": "training/overrides_train_method",
+    "backward_from_new_tensor": "training/graph_detached",
+    "term_without_gradient": "training/no_grad_in_forward",
+    "sum_keeps_graphs": "memory/loss_accumulation",
+    "kept_losses": "memory/loss_accumulation",
+    "inference_keeps_graphs": "memory/missing_no_grad",
+    "requires_grad_on_module": "training/frozen_layers",
+    "frozen_statistics_change": "training/bn_stats_update_when_frozen",
+}
+TRAIN = """
+def fit(net, optimizer, steps=3):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+"""
+# Each program has one mistake, in the line that is marked.
+BROKEN = {
+    "trains_in_eval_mode": """
+@torch.no_grad()
+def validate(model):
+    model.eval()
+    return (model(images).argmax(1) == labels).float().mean().item()
+
+def epoch(model, optimizer):
+    for x, y in zip(images.split(8), labels.split(8)):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()  # cause
+        optimizer.step()
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(2):
+    epoch(model, optimizer)
+    print(validate(model))
+""",
+    "infers_in_train_mode": f"""{TRAIN}
+def accuracy(model):
+    hits = 0
+    with torch.no_grad():
+        for x, y in zip(images.split(8), labels.split(8)):
+            hits += (model(x).argmax(1) == y).sum().item()  # cause
+    return hits / len(images)
+
+fit(net, optimizer)
+print(accuracy(net))
+""",
+    "train_override_skips_layers": """
+class Frozen(Net):
+    def train(self, mode=True):  # cause
+        self.norm.eval()
+        return self
+
+net = Frozen()
+net.eval()
+with torch.no_grad():
+    print(net(images).sum())
+""",
+    "backward_from_new_tensor": """
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    value = F.cross_entropy(net(images), labels).detach()  # cause
+    loss = torch.tensor(value.item(), requires_grad=True)
+    loss.backward()
+    optimizer.step()
+""",
+    "term_without_gradient": """
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3, 1, 1))
+        self.net = Net()
+
+    def forward(self, x):
+        with torch.no_grad():
+            scale = self.scale * 2  # cause
+        return self.net(x * scale)
+
+net = Scaled()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+""",
+    "sum_keeps_graphs": """
+class Meter:
+    def __init__(self):
+        self.total = 0.0
+
+    def update(self, loss):
+        self.total = self.total + loss  # cause
+
+net, meter = Net(), Meter()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(4):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    optimizer.step()
+    meter.update(loss)
+print(float(meter.total))
+""",
+    "kept_losses": """
+net, history = Net(), []
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(7):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    optimizer.step()
+    history.append(loss)  # cause
+print(len(history))
+""",
+    "inference_keeps_graphs": """
+def embed(net):
+    net.eval()
+    found = []
+    for x in images.split(4):
+        found.append(net(x))  # cause
+    return torch.cat(found)
+
+print(embed(Net()).shape)
+""",
+    "requires_grad_on_module": f"""{TRAIN}
+net.conv.requires_grad = False  # cause
+fit(net, optimizer)
+""",
+    "frozen_statistics_change": """
+class Tuned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())
+        for parameter in self.body.parameters():
+            parameter.requires_grad = False
+        self.head = nn.Linear(5 * 4 * 4, 4)
+
+    def forward(self, x):
+        return self.head(self.body(x).flatten(1))
+
+net = Tuned()
+optimizer = torch.optim.SGD(net.head.parameters(), lr=0.1)
+net.train()  # cause
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+""",
+}
+HEALTHY = {
+    "alternates_modes": f"""{TRAIN}
+for _ in range(2):
+    net.train()
+    fit(net, optimizer)
+    net.eval()
+    with torch.no_grad():
+        print((net(images).argmax(1) == labels).sum())
+""",
+    "attacks_in_eval_mode": f"""{TRAIN}
+for _ in range(2):
+    net.eval()
+    attacked = images.clone().requires_grad_(True)
+    F.cross_entropy(net(attacked), labels).backward()
+    attacked = (images + 0.1 * attacked.grad.sign()).detach()
+    net.train()
+    optimizer.zero_grad()
+    F.cross_entropy(net(attacked), labels).backward()
+    optimizer.step()
+""",
+    "samples_dropout": f"""{TRAIN}
+fit(net, optimizer)
+net.norm.eval()
+with torch.no_grad():
+    print(torch.stack([net(images[:2]).softmax(1) for _ in range(5)]).std(0))
+""",
+    "teacher_in_train_mode": """
+student, teacher = Net(), Net()
+optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+for _ in range(2):
+    with torch.no_grad():
+        wanted = teacher(images)
+    optimizer.zero_grad()
+    F.mse_loss(student(images), wanted).backward()
+    optimizer.step()
+""",
+    "probes_the_shape": """
+class Sized(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
+        with torch.no_grad():
+            width = self.body(torch.zeros(2, 3, 6, 6)).flatten(1).shape[1]
+        self.head = nn.Linear(width, 4)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.body.eval()
+        return self
+
+    def forward(self, x):
+        return self.head(self.body(x).flatten(1))
+
+print(Sized().eval()(images).shape)
+""",
+    "frozen_backbone_under_no_grad": """
+class Tuned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU())
+        self.head = nn.Linear(5 * 4 * 4, 4)
+
+    def forward(self, x):
+        with torch.no_grad():
+            features = self.body(x)
+        return self.head(features.flatten(1))
+
+net = Tuned()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+""",
+    "loss_of_several_parts": """
+net, history, total = Net(), [], 0.0
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(6):
+    optimizer.zero_grad()
+    loss = 0
+    for x, y in zip(images.split(8), labels.split(8)):
+        loss = loss + F.cross_entropy(net(x), y)
+    loss.backward()
+    optimizer.step()
+    total += loss.item()
+    history.append(loss.detach())
+print(total, torch.stack(history))
+""",
+    "adversaries_freeze_each_other": """
+maker = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3))
+critic = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 1))
+one, two = (torch.optim.SGD(n.parameters(), lr=0.01) for n in (maker, critic))
+for _ in range(3):
+    two.zero_grad()
+    (critic(maker(images).detach()).mean() - critic(images).mean()).backward()
+    two.step()
+    critic.requires_grad_(False)
+    one.zero_grad()
+    (-critic(maker(images)).mean()).backward()
+    one.step()
+    critic.requires_grad_(True)
+with torch.no_grad():
+    print(maker(images[:4]).clamp(0, 1).mean())
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_mistake_is_found_at_its_line_and_the_fix_works(
+    rule: str, judged: Mapping[str, Judged]
+) -> None:
+    found = judged[rule]
+    assert not found.raised
+    assert not found.failed
+    assert found.kinds == {rule: KINDS[rule]}
+    assert CAUSE in found.rules[rule]
+    assert found.fixed == [rule]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    found = judged[name]
+    assert not found.raised
+    assert not found.failed
+    assert found.rules == {}

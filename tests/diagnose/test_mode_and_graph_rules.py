@@ -167,7 +167,29 @@ for _ in range(2):
     optimizer.step()
 """,
 }
+VALIDATES_WITH_GRAPH = f"""{TRAIN}
+def validate(net):
+    net.eval()
+    return sum(F.cross_entropy(net(x), y).item()  # cause
+               for x, y in zip(images.split(4), labels.split(4)))
+
+fit(net, optimizer)
+print(validate(net))
+"""
 HEALTHY = {
+    "attacks_with_gradients_of_inputs": f"""{TRAIN}
+def attack(net, x):
+    net.eval()
+    delta = torch.zeros_like(x, requires_grad=True)
+    (gradient,) = torch.autograd.grad(F.cross_entropy(net(x + delta), labels), delta)
+    net.train()
+    return (delta + 0.1 * gradient.sign()).detach()
+
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images + attack(net, images)), labels).backward()
+    optimizer.step()
+""",
     "alternates_modes": f"""{TRAIN}
 for _ in range(2):
     net.train()
@@ -276,7 +298,10 @@ with torch.no_grad():
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
+    return judge(
+        tmp_path_factory.mktemp("programs"),
+        {**BROKEN, **HEALTHY, "validates": VALIDATES_WITH_GRAPH},
+    )
 
 
 @pytest.mark.parametrize("rule", BROKEN)
@@ -289,6 +314,12 @@ def test_a_mistake_is_found_at_its_line_and_the_fix_works(
     assert found.kinds == {rule: KINDS[rule]}
     assert CAUSE in found.rules[rule]
     assert found.fixed == [rule]
+
+
+def test_a_validation_with_a_graph_is_found(judged: Mapping[str, Judged]) -> None:
+    found = judged["validates"]
+    assert CAUSE in found.rules["inference_keeps_graphs"]
+    assert found.fixed == ["inference_keeps_graphs"]
 
 
 @pytest.mark.parametrize("name", HEALTHY)

@@ -117,6 +117,19 @@ for _ in range(3):
     F.cross_entropy(net(images), labels).backward()
     optimizer.step()
 """
+OPTIMIZER_OF_A_COPY = """
+import copy
+net = Net()
+average = copy.deepcopy(net)
+optimizer = torch.optim.SGD(average.parameters(), lr=0.1)  # cause
+for _ in range(3):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+average.eval()
+with torch.no_grad():
+    print(average(images).argmax(1))
+"""
 HEALTHY = {
     "accumulates": """
 net = Net()
@@ -193,7 +206,7 @@ for _ in range(3):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {**BROKEN, **HEALTHY, "replaced_head": REPLACED_HEAD}
+    programs = {**BROKEN, **HEALTHY, "replaced_head": REPLACED_HEAD, "copy": OPTIMIZER_OF_A_COPY}
     return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
@@ -213,6 +226,12 @@ def test_an_optimizer_of_a_replaced_head_moves_after_the_new_one(
     judged: Mapping[str, Judged],
 ) -> None:
     found = judged["replaced_head"]
+    assert CAUSE in found.rules["optimizer_misses_parameters"]
+    assert found.fixed == ["optimizer_misses_parameters"]
+
+
+def test_an_optimizer_of_a_copy_is_found(judged: Mapping[str, Judged]) -> None:
+    found = judged["copy"]
     assert CAUSE in found.rules["optimizer_misses_parameters"]
     assert found.fixed == ["optimizer_misses_parameters"]
 

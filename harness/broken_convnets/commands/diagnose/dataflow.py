@@ -52,8 +52,8 @@ class Dataflow:
         return any(value in self.reaching_backward for value in forward.returned)
 
     def backward_passes_from(self, values: Iterable[Value]) -> list[BackwardPass]:
-        """Return the backward passes whose roots were computed from `values`."""
-        found = self.descendants(values)
+        """Return the backward passes that go back through the graph to `values`."""
+        found = _closure(values, self._in_graph)
         return [b for b in self._record.backward_passes if any(r in found for r in b.roots)]
 
     def _inputs(self, value: Value) -> Iterator[Value]:
@@ -65,6 +65,11 @@ class Dataflow:
         for operator in self.consumers(value):
             yield from operator.outputs
             yield from operator.changed
+
+    def _in_graph(self, value: Value) -> Iterator[Value]:
+        for operator in self.consumers(value):
+            if not is_cut(operator) and operator.name != "grad":
+                yield from (v for v in (*operator.outputs, *operator.changed) if v.requires_grad)
 
 
 def is_cut(operator: Operator) -> bool:

@@ -22,17 +22,16 @@ from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
-from broken_convnets.observe.recorder.values import tensors_in
+from broken_convnets.observe.recorder.values import is_zero, state_of, tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
-    from broken_convnets.observe.recorder.values import Values
+    from broken_convnets.observe.recorder.values import State, Values
 
 HOLDS = 16  # backward passes that are kept of one gradient
-State = tuple[int, int] | None  # a gradient's identity and how often it was written to
 
 
 @dataclass(eq=False)
@@ -158,7 +157,7 @@ class Gradients:
                 before = {}
                 for known, parameter in self._alive():
                     self._check_contents(known, parameter.grad)
-                    before[known.facts.number] = _state(parameter.grad)
+                    before[known.facts.number] = state_of(parameter.grad)
                 if kind == "grad":
                     inputs = args[1] if len(args) > 1 else kwargs.get("inputs")
                     backward_pass.received = tuple(self._numbers(tensors_in(inputs)))
@@ -177,7 +176,7 @@ class Gradients:
             with unseen():
                 for known, parameter in self._alive():
                     number = known.facts.number
-                    state = _state(parameter.grad)
+                    state = state_of(parameter.grad)
                     if state is not None and state != begun.before.get(number):
                         received.append(number)
                         known.hold(begun.backward_pass.number)
@@ -187,7 +186,7 @@ class Gradients:
 
     def _check_contents(self, known: _Known, gradient: torch.Tensor | None) -> None:
         """Forget what a gradient held once it is None or all zeros, however it became so."""
-        if known.holds and (gradient is None or _is_zero(gradient)):
+        if known.holds and (gradient is None or is_zero(gradient)):
             known.holds = []
 
     def _before_step(self, optimizer: Optimizer, *_: object) -> None:
@@ -248,11 +247,3 @@ class _Begun:
 
     backward_pass: BackwardPass
     before: dict[int, State]
-
-
-def _is_zero(gradient: torch.Tensor) -> bool:
-    return gradient.layout is torch.strided and not bool(gradient.any())
-
-
-def _state(gradient: torch.Tensor | None) -> State:
-    return None if gradient is None else (id(gradient), gradient._version)  # noqa: SLF001  (as above)

@@ -14,6 +14,7 @@ from broken_convnets.observe.describe import all_finite
 DEPTH = 4  # of collections inside collections
 ITEMS = 64  # of one collection
 LEAVES = {int, float, bool, str, type(None)}
+State = tuple[int, int] | None  # a tensor's identity and how often it was written to
 SWEEP = 4_096  # entries of the table before dead ones are dropped
 
 
@@ -93,6 +94,16 @@ def look_at(value: Value, tensor: torch.Tensor) -> None:
     if value.finite is not None and tensor.numel() == 1 and tensor.device.type == "cpu":
         number = tensor.detach().item()
         value.scalar = number if isinstance(number, float) else None
+
+
+def is_zero(tensor: torch.Tensor) -> bool:
+    """Return whether a dense tensor has no element but 0."""
+    return tensor.layout is torch.strided and not bool(tensor.any())
+
+
+def state_of(tensor: torch.Tensor | None) -> State:
+    """Return what changes when a tensor is replaced or written to."""
+    return None if tensor is None else (id(tensor), tensor._version)  # noqa: SLF001  (there is no public one)
 
 
 def tensors_in(value: object, depth: int = DEPTH) -> list[torch.Tensor]:

@@ -154,9 +154,9 @@ def _appends_numbers(source: Source, kept: ast.expr) -> tuple[Candidate, ...]:
 
 
 @rule(
-    "predictions that are collected in eval mode have no graph",
+    "forward passes in eval mode that no backward pass follows build no graph",
     stays_quiet="about outputs that a backward pass depends on, programs that compute gradients of "
-    "inputs, and outputs that are not joined",
+    "inputs, and single passes; in programs that do not train, about outputs that are not joined",
 )
 def inference_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
     """Find evaluations that join outputs with their graphs: no_grad() is missing."""
@@ -167,18 +167,19 @@ def inference_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
     passes = [p for p in record.passes if not p.training and p.grad_enabled and p.parameters]
     passes = [p for p in passes if p.whole and not evidence.flow.is_in_loss(p)]
     joined = _joined(evidence, passes)
-    if joined is None:
+    repeated = joined.places if joined else _validation(evidence, passes)
+    if not repeated:
         return
     site = site_of(evidence, passes[0].places)
     yield Finding(
         rule="inference_keeps_graphs",
         kind="memory/missing_no_grad",
         message="inference builds a graph: it does not run under torch.no_grad()",
-        evidence=f"{joined.name} joins the outputs of several forward passes in eval mode, which "
-        "require gradients, and no backward pass uses them",
+        evidence=f"outputs of {len(passes)} forward passes in eval mode require gradients, and no "
+        "backward pass uses them",
         violates=(Law.INFERENCE_BUILDS_NO_GRAPH,),
         cause=location(passes[0].places),
-        symptom=location(joined.places),
+        symptom=location(repeated),
         subject=passes[0].places[0].text if passes[0].places else "",
         cases=("memory/missing_no_grad_at_inference",),
         candidates=_without_grad(site) if site else (),
@@ -197,6 +198,21 @@ def _joined(evidence: Evidence, passes: list[ForwardPass]) -> Operator | None:
         if len(sources) > 1 and len(places) == 1 and any(v.requires_grad for v in operator.outputs):
             return operator
     return None
+
+
+def _validation(evidence: Evidence, passes: list[ForwardPass]) -> tuple[Place, ...]:
+    """Return where a network that trains is called repeatedly after eval(), with a graph."""
+    steps = {number for step in evidence.record.optimizer_steps for number in step.parameters}
+    evals = [c.module for c in evidence.record.mode_changes if not c.training]
+    by_place: dict[Place, int] = {}
+    for one in passes:
+        evaluated = any(module is one.network for module in evals)
+        graph = any(value.requires_grad for value in one.returned)
+        if evaluated and graph and one.places and steps & set(one.parameters):
+            by_place[one.places[0]] = by_place.get(one.places[0], 0) + 1
+            if by_place[one.places[0]] > 1:
+                return one.places
+    return ()
 
 
 def _without_grad(site: Site) -> tuple[Candidate, ...]:

@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.record import Parameter
 
+MANY = 4  # times the parameters that the optimizer has: a few are tuned on purpose
+
 
 @dataclass(frozen=True)
 class Missed:
     """Parameters of a network that receive gradients and that no optimizer has.
 
-    `stray` is whether the optimizer has parameters that no network has.
+    `stray` is whether the optimizer has parameters that never receive a gradient instead.
     """
 
     forward: ForwardPass
@@ -49,7 +51,7 @@ class Missed:
     "the optimizer has every trained parameter of its network",
     stays_quiet="about layers that run before all layers that the optimizer has, single tensors of "
     "a layer, and networks of which no optimizer has a parameter, unless an optimizer has "
-    "parameters that no network has",
+    "parameters that receive no gradient",
 )
 def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
     """Find layers that learn nothing because the optimizer was constructed without them."""
@@ -58,11 +60,11 @@ def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
         names = [p.name for p in missed.parameters]
         site = site_of(evidence, missed.optimizer.places)
         listed = _parameter_list(site) if site else None
-        old = "old parameters that no network has, and not " if missed.stray else "not "
+        other = "parameters that receive no gradient, and not " if missed.stray else "not "
         yield Finding(
             rule="optimizer_misses_parameters",
             kind="training/frozen_and_wrong_optimizer",
-            message=f"the optimizer has {old}{_listed(names)}",
+            message=f"the optimizer has {other}{_listed(names)}",
             evidence=f"{len(names)} parameters receive gradients, and no optimizer has them; "
             f"{missed.optimizer.type} has {len(missed.optimizer.parameters)} parameters",
             violates=(Law.GRADIENTS_ARE_FRESH if missed.stray else Law.EVERY_PARAMETER_MOVES,),
@@ -94,12 +96,23 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
         missing = [record.parameters[n] for n in sorted((own & received) - held)]
         if not missing:
             continue
-        strays = [o for o in built if set(o.parameters) - living - received]
+        strays = [
+            o
+            for o in built
+            if set(o.parameters) - living - received or _never_has_gradient(evidence, o)
+        ]
         mine = [o for o in built if own & set(o.parameters)]
         if strays:
             yield Missed(forward, strays[-1], missing, stray=True)
         elif mine and _is_mistake(evidence, missing, own & held):
             yield Missed(forward, mine[-1], missing, stray=False)
+
+
+def _never_has_gradient(evidence: Evidence, optimizer: BuiltOptimizer) -> bool:
+    """Return whether an optimizer steps, and always without a gradient of any parameter."""
+    own = set(optimizer.parameters)
+    steps = [step for step in evidence.record.optimizer_steps if own & set(step.parameters)]
+    return bool(steps) and all(own <= set(step.without_gradient) for step in steps)
 
 
 def _is_mistake(evidence: Evidence, missing: list[Parameter], held: set[int]) -> bool:
@@ -109,7 +122,7 @@ def _is_mistake(evidence: Evidence, missing: list[Parameter], held: set[int]) ->
     """
     parameters = evidence.record.parameters
     layers = {parameters[number].name.rpartition(".")[0] for number in held}
-    if any(p.name.rpartition(".")[0] in layers for p in missing) or len(missing) > len(held):
+    if any(p.name.rpartition(".")[0] in layers for p in missing) or len(missing) > MANY * len(held):
         return False
     first_held = min((_first_use(evidence, parameters[number]) for number in held), default=0)
     return all(_first_use(evidence, p) > first_held for p in missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from contextlib import nullcontext
@@ -24,6 +25,9 @@ from kit import Pair, Remembering, Solo, corpus_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# On a busy machine, threads that wait for each other at every operator burn processor time.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

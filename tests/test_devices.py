@@ -1,11 +1,8 @@
-"""A device that was asked for is there or refused, and its late errors find their stage."""
+"""A requested device is available or rejected, and its late errors find their stage."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,9 +10,11 @@ from broken_convnets.errors import DeviceError
 from broken_convnets.observe.facts import RuntimeInfo
 from broken_convnets.observe.program import seed_everything
 from broken_convnets.observe.runner import runtime_of
+from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.collect import choose_devices
 from broken_convnets.vocabulary import Verdict
 from kit import HEALTHY, TRAINED, Pair, Remembering, Solo, corpus_of, doing, outcome
+from torch_jobs import LateError, Synchronized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.fork_client import ForkServer
 
 
-def _hello(why_no_cuda: str) -> RuntimeInfo:
+def _runtime(why_no_cuda: str) -> RuntimeInfo:
     return RuntimeInfo("3.11", "2.14.1", "0.29.1", {"cpu": "", "cuda": why_no_cuda})
 
 
-WITH, WITHOUT = _hello(""), _hello("no CUDA device")
+WITH, WITHOUT = _runtime(""), _runtime("no CUDA device")
 
 
 @pytest.mark.parametrize(
@@ -50,45 +49,17 @@ def test_devices_are_chosen(
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "cpu,cuda"])
-def test_a_device_asked_for_and_not_there_is_refused_by_name(wanted: str) -> None:
+def test_a_device_that_is_unavailable_is_rejected_by_name(wanted: str) -> None:
     with pytest.raises(DeviceError, match=r"^--device cuda .*no CUDA device$"):
         choose_devices(wanted, WITHOUT)
 
 
 @pytest.mark.parametrize("wanted", ["tpu", "cpu,tpu", "", "CPU"])
-def test_an_unknown_device_is_refused_with_the_known_ones(wanted: str) -> None:
+def test_an_unknown_device_is_rejected_with_the_known_ones(wanted: str) -> None:
     with pytest.raises(DeviceError, match=r"is unknown: choose from auto, cpu, cuda$"):
         choose_devices(wanted, WITH)
 
 
-# Forks a child per question, as the server does, since a program is imported once per process.
-ASK = """
-import json, os, sys, tempfile
-from broken_convnets.observe import preload
-preload.configure()
-from broken_convnets.observe.facts import RunRequest
-from broken_convnets.observe.run import observe
-
-def ask(source, bad):
-    calls = []
-    def synchronize():
-        calls.append(1)
-        if len(calls) == bad:
-            raise RuntimeError("late")
-    seen = observe(RunRequest(source, full=False), synchronize).raised
-    return [len(calls), seen.stage if seen else None, seen.message if seen else None]
-
-answers = []
-for source, bad in json.load(sys.stdin):
-    read, write = os.pipe()
-    if os.fork() == 0:
-        os.chdir(tempfile.mkdtemp(dir="."))
-        os.write(write, json.dumps(ask(source, bad)).encode())
-        os._exit(0)
-    os.wait()
-    answers.append(json.loads(os.read(read, 9999)))
-print(json.dumps(answers))
-"""
 LATE = [
     (HEALTHY, 1, "import"),
     (HEALTHY, 2, "build"),
@@ -101,36 +72,39 @@ NEVER = 0
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Any]:
-    questions = [(HEALTHY, NEVER), (TRAINED, NEVER), *((source, bad) for source, bad, _ in LATE)]
-    done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        cwd=tmp_path_factory.mktemp("ask"),
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return dict(zip(questions, json.loads(done.stdout), strict=True))
+def synchronized(server: ForkServer) -> dict[tuple[str, int], Synchronized]:
+    requests = [(HEALTHY, NEVER), (TRAINED, NEVER), *((source, bad) for source, bad, _ in LATE)]
+    jobs = [
+        Job(number, "torch_jobs:observe_late_error", LateError(*request))
+        for number, request in enumerate(requests)
+    ]
+    results = server.run(jobs, Synchronized)
+    return {requests[result.job]: result.answer for result in results if result.answer}
 
 
 @pytest.mark.parametrize("source", [HEALTHY, TRAINED], ids=["forward", "training"])
-def test_the_device_is_waited_for_after_every_stage(
-    source: str, answers: dict[tuple[str, int], Any]
+def test_the_device_is_synchronized_after_every_stage(
+    source: str, synchronized: dict[tuple[str, int], Synchronized]
 ) -> None:
+    found = synchronized[source, NEVER]
     import_build_inputs_targets_run = 5
-    assert answers[source, NEVER] == [import_build_inputs_targets_run, None, None]
+    assert (found.times, found.observation.raised) == (import_build_inputs_targets_run, None)
 
 
 @pytest.mark.parametrize(("source", "bad", "stage"), LATE, ids=[f"{b}-{s}" for _, b, s in LATE])
 def test_a_late_error_counts_for_the_stage_that_caused_it(
-    source: str, bad: int, stage: str, answers: dict[tuple[str, int], Any]
+    source: str, bad: int, stage: str, synchronized: dict[tuple[str, int], Synchronized]
 ) -> None:
-    assert answers[source, bad] == [bad, stage, "late"]
+    found = synchronized[source, bad]
+    assert found.observation.raised
+    assert (found.times, found.observation.raised.stage) == (bad, stage)
+    assert found.observation.raised.message == "late"
 
 
 @pytest.mark.cuda
-def test_a_poisoned_cuda_context_is_one_programs_own(server: ForkServer, tmp_path: Path) -> None:
+def test_a_poisoned_cuda_context_affects_no_other_program(
+    server: ForkServer, tmp_path: Path
+) -> None:
     reason = runtime_of(server).devices["cuda"]
     if reason:
         pytest.skip(reason)
@@ -151,7 +125,7 @@ def test_a_poisoned_cuda_context_is_one_programs_own(server: ForkServer, tmp_pat
     }
 
 
-def test_the_cpu_is_seeded_as_torch_does_it() -> None:
+def test_the_cpu_is_seeded_as_by_manual_seed() -> None:
     torch.manual_seed(7)
     wanted = torch.rand(3)
     seed_everything(7)

@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.observe.facts import Observation, RunRequest
-from broken_convnets.observe.runner import OBSERVE, PRELOAD, runtime_of
+from broken_convnets.observe.facts import RunRequest
+from broken_convnets.observe.runner import PRELOAD
 from broken_convnets.sandbox import choice, subprocess_runner
 from broken_convnets.sandbox.job import Job, JobStatus, Limits
 from broken_convnets.sandbox.subprocess_runner import SubprocessRunner
 from kit import HEALTHY
 from sandbox_jobs import Amount, Nothing, Text
+from torch_jobs import ObservedThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,18 +37,17 @@ def _job(function: str, payload: msgspec.Struct | None = None, number: int = 0) 
     return Job(number, f"sandbox_jobs:{function}", payload or Nothing())
 
 
-def test_it_runs_programs_with_the_results_of_a_fork(runner: Remembering) -> None:
-    """Compare the runtime, and what is observed of one program, in one interpreter each."""
-    request = Job(0, OBSERVE, RunRequest(HEALTHY))
-    (forked,) = runner.run([request], Observation)
-    with SubprocessRunner(Limits(seconds=90, workers=2, preload=PRELOAD)) as interpreters:
-        (observed,) = interpreters.run([request], Observation)
-        here, there = runtime_of(interpreters), runtime_of(runner)
+def test_a_program_has_the_observation_and_runtime_of_a_fork(runner: Remembering) -> None:
+    job = Job(0, "torch_jobs:observe_there", RunRequest(HEALTHY))
+    limits = Limits(seconds=90, preload=PRELOAD)
+    (forked,) = runner.run([job], ObservedThere)
+    with SubprocessRunner(limits) as interpreters:
+        (result,) = interpreters.run([job], ObservedThere)
     assert forked.answer
-    assert observed.answer
-    assert observed.answer.repeatable == forked.answer.repeatable
-    assert observed.answer.laws == forked.answer.laws
-    assert (here.torch, here.python, here.devices) == (there.torch, there.python, there.devices)
+    assert result.answer
+    assert result.answer.observation.repeatable == forked.answer.observation.repeatable
+    assert result.answer.observation.laws == forked.answer.observation.laws
+    assert result.answer.runtime == forked.answer.runtime
 
 
 def test_each_job_is_answered_once(interpreters: SubprocessRunner) -> None:

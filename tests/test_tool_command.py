@@ -14,12 +14,12 @@ from broken_convnets.commands.score.checkpoint import Checkpoint
 from broken_convnets.commands.score.metrics.intervals import rate
 from broken_convnets.commands.score.metrics.robustness import Robustness
 from broken_convnets.commands.score.record import RecordedRobustness, read_record, write_record
-from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.util import cache
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from broken_convnets.sandbox.fork_client import ForkServer
     from conftest import Command
 
 
@@ -151,9 +151,6 @@ def test_an_interrupted_run_resumes(
 
     keeps = Checkpoint.add
     monkeypatch.setattr(Checkpoint, "add", stops)
-    monkeypatch.setattr(
-        "broken_convnets.commands.score.run.open_torch_runner", ForkServer
-    )  # it can be abandoned
     first = score(*_answering(tool, "clean"))
     assert first.code == 130
     assert "run the same command again to resume" in first.err
@@ -192,9 +189,6 @@ def test_an_interruption_in_the_second_tool_keeps_the_results_of_the_first(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Checkpoint, "add", stops)
-    monkeypatch.setattr(
-        "broken_convnets.commands.score.run.open_torch_runner", ForkServer
-    )  # it can be abandoned
     assert score("score", "traceback", "anomaly").code == 130
     second = score("score", "traceback", "anomaly")
     assert "traceback: resuming, 3 of 3 programs are done" in second.err

@@ -222,16 +222,33 @@ def run(jobs: list[tuple[Path, list[str]]]) -> list[Ran]:
     ]
 
 
+# Commands that run no file: their arguments.
+MODULE = ["-m", "package.train", "--lr", "1"]
+MISTAKES: dict[str, list[str]] = {
+    "no program": [],
+    "no such file": ["nowhere.py"],
+    "no such module": ["-m", "nowhere"],
+    "step 0": ["--step", "0", "x"],
+    "depth x": ["--depth", "x", "x"],
+}
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ran]:
-    jobs = []
-    for body, options in PROGRAMS.values():
+    """Run all programs and commands of this module after one import of torch."""
+    jobs = {}
+    for name, (body, options) in PROGRAMS.items():
         folder = tmp_path_factory.mktemp("program")
         put(folder / "below" / "program.py", source(body))
         put(folder / "below" / "helper.py", "NAME = 'found beside the program'")
         arguments = ["below/program.py", "--", "--lr", "0.1", "--", "--json"]
-        jobs.append((folder, [*options, *arguments]))
-    return dict(zip(PROGRAMS, run(jobs), strict=True))
+        jobs[name] = (folder, [*options, *arguments])
+    folder = tmp_path_factory.mktemp("module")
+    put(folder / "package" / "train.py", source("print(sys.argv[1:], __package__)"))
+    jobs["module"] = (folder, MODULE)
+    for name, arguments in MISTAKES.items():
+        jobs[name] = (tmp_path_factory.mktemp("mistake"), arguments)
+    return dict(zip(jobs, run(list(jobs.values())), strict=True))
 
 
 def test_a_program_finds_all_as_python_gives_it(ran: Mapping[str, Ran]) -> None:
@@ -352,20 +369,15 @@ def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ran]) -> None:
     assert done.document["command"] == ["below/program.py", "--lr", "0.1", "--", "--json"]
 
 
-def test_a_module_is_run_by_its_name(tmp_path: Path) -> None:
-    put(tmp_path / "package" / "train.py", source("print(sys.argv[1:], __package__)"))
-    (done,) = run([(tmp_path, ["-m", "package.train", "--lr", "1"])])
+def test_a_module_is_run_by_its_name(ran: Mapping[str, Ran]) -> None:
+    done = ran["module"]
     assert (done.code, done.out) == (0, "['--lr', '1'] package\n"), done.err
 
 
-def test_a_mistaken_command_exits_2(tmp_path: Path) -> None:
-    mistakes = [[], ["nowhere.py"], ["-m", "nowhere"], ["--step", "0", "x"], ["--depth", "x", "x"]]
-    folders = [tmp_path / str(number) for number in range(len(mistakes))]
-    for folder in folders:
-        folder.mkdir()
-    for done in run(list(zip(folders, mistakes, strict=True))):
-        assert (done.code, done.out) == (2, "")
-        assert "error: " in done.err
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistaken_command_exits_2(name: str, ran: Mapping[str, Ran]) -> None:
+    assert (ran[name].code, ran[name].out) == (2, "")
+    assert "error: " in ran[name].err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

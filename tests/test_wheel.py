@@ -120,7 +120,6 @@ def test_the_environment_without_torch_has_none(torchless: Path) -> None:
         (["explain", "TypeError: conv2d() got NoneType"], "none/"),
         (["list", "none"], "none/missing_return"),
         (["show", "none/missing_return"], "must be Tensor, not NoneType"),
-        (["site", "--out", "pages"], "pages/index.html"),
         (["coverage"], "0 problems"),
     ],
 )
@@ -130,6 +129,15 @@ def test_a_command_that_runs_no_network_works_without_torch(
     done = _run_torchless(torchless, "-m", "broken_convnets", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert expected in done.stdout
+
+
+def test_the_site_is_written_without_torch(torchless: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    done = _run_torchless(torchless, "-m", "broken_convnets", "site", "--out", str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(folder / "index.html") in done.stdout
+    for name in ("index.html", "none/missing_return.html", "why-none.html", "static/site.css"):
+        assert (folder / name).is_file(), name
 
 
 def test_lint_works_without_torch(torchless: Path) -> None:
@@ -169,23 +177,41 @@ class Updated:
     before: dict[str, str]  # the files of the package
     after: dict[str, str]
     document: dict[str, Any]  # of `reproduce --json`
+    score: dict[str, Any]  # of `score --json`
 
 
 @pytest.fixture(scope="module")
 def updated(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     """Run every command that records something, once."""
     before, data = _contents(installed), tmp_path_factory.mktemp("data")
+
+    def document(*arguments: str) -> Any:
+        return json.loads(_run(installed, *arguments, "--json", XDG_DATA_HOME=str(data)))
+
     chosen = ["none/missing_return", "--device", "cpu", "--update"]
-    reproduced = _run(installed, "reproduce", *chosen, "--json", XDG_DATA_HOME=str(data))
+    reproduced = document("reproduce", *chosen)
+    tool = _tool(tmp_path_factory.mktemp("tool") / "tool.py")
+    only = ["--name", "mine", "--only", "none/missing_return", "--update"]
+    scored = document("score", "--exec", f"{sys.executable} {tool}", *only)
     for command in (
         ["cost", *chosen],
-        ["score", "traceback", "--only", "none/missing_return", "--update"],
         ["bench", "none/missing_return", "--broken", "--save", "--processes", "1"],
         ["coverage", "--write"],
         ["new", "none/my_mistake"],
     ):
         _run(installed, *command, XDG_DATA_HOME=str(data))
-    return Updated(data, before, _contents(installed), json.loads(reproduced))
+    return Updated(data, before, _contents(installed), reproduced, scored)
+
+
+def _tool(path: Path) -> Path:
+    """Write a tool that flags every program whose `forward` has no `return`."""
+    path.write_text(
+        "import json, sys\n"
+        "broken = 'return' not in json.load(sys.stdin)['source'].split('def forward')[1]\n"
+        "findings = [{'message': 'returns nothing'}] if broken else []\n"
+        "print(json.dumps({'status': 'flagged' if broken else 'clean', 'findings': findings}))\n"
+    )
+    return path
 
 
 def test_the_installed_command_reproduces(updated: Updated) -> None:
@@ -203,7 +229,7 @@ def test_what_the_installed_package_records_is_in_the_users_data_folder(updated:
         f"results/{release}/cpu.toml",
         f"results/{release}/cost/cpu.toml",
         "results/timing/broken-cpu.toml",
-        "results/tools/traceback.toml",
+        "results/tools/mine.toml",
         "results/README.md",
         "cases/none/my_mistake.toml",
         "docs/coverage.md",
@@ -253,13 +279,6 @@ def test_the_installed_package_traces(installed: Path) -> None:
     assert done.stdout == "Linear False\n"
 
 
-def test_the_installed_command_writes_the_site(installed: Path, tmp_path: Path) -> None:
-    _run(installed, "site", "--out", str(tmp_path / "site"))
-    assert (tmp_path / "site/none/missing_return.html").is_file()
-    assert (tmp_path / "site/why-none.html").is_file()
-    assert (tmp_path / "site/static/site.css").is_file()
-
-
 def test_the_installed_command_teaches(installed: Path) -> None:
     result = json.loads(_run(installed, "learn", "none/missing_return", "--report"))
     assert [case["state"] for case in result] == ["new"]
@@ -284,18 +303,8 @@ def test_the_installed_package_provides_pytest_fixtures(installed: Path, tmp_pat
     assert "1 passed" in done.stdout
 
 
-def test_the_installed_command_scores_a_tool(installed: Path, tmp_path: Path) -> None:
-    tool = tmp_path / "tool.py"
-    tool.write_text(
-        "import json, sys\n"
-        "broken = 'return' not in json.load(sys.stdin)['source'].split('def forward')[1]\n"
-        "findings = [{'message': 'returns nothing'}] if broken else []\n"
-        "print(json.dumps({'status': 'flagged' if broken else 'clean', 'findings': findings}))\n"
-    )
-    command = ["score", "--exec", f"{sys.executable} {tool}", "--only", "none/missing_return"]
-    report = json.loads(
-        _run(installed, *command, "--recorded", str(tmp_path / "book.toml"), "--json")
-    )
-    assert report["programs"]["none/missing_return"]["broken"]["status"] == "flagged"
-    assert report["programs"]["none/missing_return"]["fixed"]["status"] == "clean"
-    assert report["score"]["youden_j"]["value"] == 1
+def test_the_installed_command_scores_a_tool(updated: Updated) -> None:
+    programs = updated.score["programs"]["none/missing_return"]
+    assert programs["broken"]["status"] == "flagged"
+    assert programs["fixed"]["status"] == "clean"
+    assert updated.score["score"]["youden_j"]["value"] == 1

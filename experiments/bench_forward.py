@@ -19,8 +19,9 @@ from broken_convnets.corpus import entries as corpora
 from broken_convnets.observe import preload
 from broken_convnets.observe.facts import RuntimeRequest
 from broken_convnets.observe.forward_timing import forward_call
-from broken_convnets.observe.program import FILE_NAME, Program, tensors
+from broken_convnets.observe.program import FILE_NAME, Program
 from broken_convnets.observe.runtime import runtime
+from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
     import torch

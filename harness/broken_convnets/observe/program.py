@@ -1,4 +1,4 @@
-"""Load a program of the corpus and call its parts: network, inputs, targets, run."""
+"""A program of the corpus: its network, inputs, targets and run, as a subject of the laws."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils import _pytree as pytree
+
+from broken_convnets.observe.local_network import LocalNetwork
+from broken_convnets.observe.subject import NotApplicableError
+from broken_convnets.observe.trees import map_tensors, move
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +25,8 @@ FILE_NAME = "program.py"
 class Program:
     """A program under one seed and device.
 
-    Networks are made and run under `torch.device(device)`; inputs and targets are made
-    on the CPU, as a data loader makes them, and then moved.
+    Networks are built and run under `torch.device(device)`; inputs and targets are created on the
+    CPU, as a data loader creates them, and then moved.
     """
 
     def __init__(self, module: ModuleType, seed: int, device: str) -> None:
@@ -31,8 +34,8 @@ class Program:
         self._module = module
         self.seed = seed
         self.device = torch.device(device)
-        self.has_run = self.has("run")
-        self.has_targets = self.has("example_targets")
+        self.has_run = hasattr(module, "run")
+        self.has_targets = hasattr(module, "example_targets")
 
     @classmethod
     def load(cls, source: str, seed: int, device: str) -> Program:
@@ -56,6 +59,11 @@ class Program:
             net: torch.nn.Module = self._module.Net()
         return net
 
+    def build(self, seed: int | None = None) -> LocalNetwork:
+        """Return a new network as the laws see it, the same for the same seed."""
+        run = self._run if self.has_run else None
+        return LocalNetwork(self.net(seed), lambda net, inputs: net(*inputs), run, self.device)
+
     def inputs(self, batch_size: int | None = None) -> tuple[Any, ...]:
         """Return the network's example inputs."""
         return self._make("example_inputs", batch_size)
@@ -65,25 +73,49 @@ class Program:
         return self._make("example_targets", batch_size) if self.has_targets else ()
 
     def run(self, net: torch.nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]) -> Any:
-        """Do what the program is for: its `run`, or one forward pass where it has none."""
+        """Do what the program is for: its `run`, or one forward pass if it has none."""
         with self.device:
-            if self.has_run:
-                return self._module.run(net, *inputs, *targets)
-            return net(*inputs)
-
-    def has(self, name: str) -> bool:
-        """Return whether the program defines `name`."""
-        return hasattr(self._module, name)
-
-    def call(self, name: str, *arguments: object) -> Any:
-        """Call a function of the program by its name, seeded."""
-        seed_everything(self.seed + 2, self.device)
-        return getattr(self._module, name)(*arguments)
+            return self._run(net, inputs, targets) if self.has_run else net(*inputs)
 
     def forward(self, net: torch.nn.Module, *inputs: object) -> Any:
         """Run one forward pass."""
         with self.device:
             return net(*inputs)
+
+    def require_run(self) -> None:
+        """Raise NotApplicableError if the program has no `run`."""
+        self._require(self.has_run, "run")
+
+    def require_targets(self) -> None:
+        """Raise NotApplicableError if the program has no `example_targets`."""
+        self._require(self.has_targets, "targets")
+
+    def require_score(self) -> None:
+        """Raise NotApplicableError if the program has no `score`."""
+        self._require(hasattr(self._module, "score"), "score")
+
+    def epochs(self, number: int) -> list[list[Any]]:
+        """Return the batches of so many epochs of `example_loader()`."""
+        self._require(hasattr(self._module, "example_loader"), "loader")
+        loader = self._call("example_loader")
+        return [[map_tensors(batch, torch.clone) for batch in loader] for _ in range(number)]
+
+    def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> float:
+        """Return what the program's `score` says of outputs."""
+        return float(self._call("score", outputs, targets))
+
+    def _require(self, there: bool, what: str) -> None:  # noqa: FBT001  (it reads like a sentence)
+        if not there:
+            message = f"the program has no {what}"
+            raise NotApplicableError(message)
+
+    def _call(self, name: str, *arguments: object) -> Any:
+        """Call a function of the program by its name, seeded."""
+        seed_everything(self.seed + 2, self.device)
+        return getattr(self._module, name)(*arguments)
+
+    def _run(self, net: torch.nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]) -> Any:
+        return self._module.run(net, *inputs, *targets)
 
     def _make(self, name: str, batch_size: int | None) -> tuple[Any, ...]:
         seed_everything(self.seed + 1, self.device)
@@ -92,30 +124,12 @@ class Program:
         return tuple(move(values, self.device))
 
 
-def move(values: Any, device: torch.device) -> Any:
-    """Return `values` with every tensor inside on `device`."""
-    return map_tensors(values, lambda tensor: tensor.to(device))
-
-
-def map_tensors(values: Any, change: Callable[[torch.Tensor], Any]) -> Any:
-    """Return `values` with `change` applied to every tensor inside."""
-    return pytree.tree_map(
-        lambda value: change(value) if isinstance(value, torch.Tensor) else value, values
-    )
-
-
-def tensors(values: object) -> list[torch.Tensor]:
-    """Return the tensors inside any nesting of tuples, lists and dicts, in order."""
-    leaves, _ = pytree.tree_flatten(values)
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-
-
 def seed_everything(seed: int, device: torch.device | str = "cpu") -> None:
     """Seed the generators of torch, NumPy and the standard library.
 
-    That of an accelerator only for a program that runs there: `torch.manual_seed` asks each to
-    be seeded once it is there, and formats the stack for every such request, which takes a
-    small network longer than a layer does.
+    The generator of an accelerator is seeded only for a program that runs there:
+    `torch.manual_seed` formats the stack for each accelerator, which takes longer than a layer of
+    a small network does.
     """
     on_cpu = torch.device(device).type == "cpu"
     (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(seed)

@@ -22,9 +22,10 @@ from broken_convnets.observe.failure import expression
 from broken_convnets.observe.forward_timing import forward_call, median_ns
 from broken_convnets.observe.laws import judge
 from broken_convnets.observe.op_counter import count_forward
-from broken_convnets.observe.program import FILE_NAME, Program, tensors
+from broken_convnets.observe.program import FILE_NAME, Program
 from broken_convnets.observe.recorder import Options, Recorder
 from broken_convnets.observe.recorder.passes import running_modules
+from broken_convnets.observe.trees import tensors
 from broken_convnets.util.mask import mask, mask_error
 from broken_convnets.vocabulary import Law, Stage
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from broken_convnets.observe.modes import modal_layers
 from broken_convnets.observe.recorder import Options, Recorder
+from broken_convnets.observe.subject import PassFacts, StepFacts, TrainingFacts
+from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,46 +22,37 @@ if TYPE_CHECKING:
 RECORDED = Options(calls=True, modes=True, gradients=True)
 
 
-@dataclass(frozen=True)
-class Step:
-    """An optimizer step: the forward passes since the last one, and stale gradients by name."""
-
-    passes: list[ForwardPass]
-    stale: list[str]
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """The passes, backward passes and optimizer steps of one run of a network."""
-
-    net: nn.Module
-    result: Any
-    steps: list[Step]
-    passes_after: list[ForwardPass]  # that no step has followed
-    has_backward: bool  # one that reached a parameter
-
-    @property
-    def passes(self) -> list[ForwardPass]:
-        """All forward passes."""
-        return [one for step in self.steps for one in step.passes] + self.passes_after
-
-
-def record_training(net: nn.Module, run: Callable[[nn.Module], Any]) -> TrainingRun:
-    """Return what `run(net)` does; raises whatever it raises."""
+def record_training(net: nn.Module, run: Callable[[], Any]) -> TrainingFacts:
+    """Return what `run()` does with `net`; raises whatever it raises."""
+    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     with Recorder(RECORDED, net) as recorder:
-        result = run(net)
-    return read_training(net, result, recorder.record)
+        result = run()
+    steps, passes_after = read_steps(net, recorder.record)
+    return TrainingFacts(
+        modal=bool(modal_layers(net)),
+        steps=steps,
+        passes_after=passes_after,
+        has_backward=any(one.received for one in recorder.record.backward_passes),
+        result_requires_grad=any(tensor.requires_grad for tensor in tensors(result)),
+        unchanged=[
+            name
+            for name, parameter in net.named_parameters()
+            if name in before and torch.equal(before[name], parameter)
+        ],
+    )
 
 
-def read_training(net: nn.Module, result: Any, record: Record) -> TrainingRun:
-    """Return what a record says of the training of `net`."""
+def read_steps(net: nn.Module, record: Record) -> tuple[list[StepFacts], list[PassFacts]]:
+    """Return the optimizer steps of a record, and the passes of `net` after the last one."""
     passes = [one for one in record.passes if one.network() is net and one.whole]
     steps, begin = [], 0
     for step in record.optimizer_steps:
         end = step.moment.forward_passes
-        between = [one for one in passes if begin <= one.moment.forward_passes < end]
-        steps.append(Step(between, [parameter.name for parameter in record.left_over(step)]))
+        between = [_facts(one) for one in passes if begin <= one.moment.forward_passes < end]
+        steps.append(StepFacts(between, [parameter.name for parameter in record.left_over(step)]))
         begin = end
-    after = [one for one in passes if one.moment.forward_passes >= begin]
-    trains = any(backward.received for backward in record.backward_passes)
-    return TrainingRun(net, result, steps, after, trains)
+    return steps, [_facts(one) for one in passes if one.moment.forward_passes >= begin]
+
+
+def _facts(one: ForwardPass) -> PassFacts:
+    return PassFacts(one.modes, one.grad_enabled)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from broken_convnets.observe.program import map_tensors, tensors
+from broken_convnets.observe.trees import map_tensors, tensors
 
 if TYPE_CHECKING:
     from broken_convnets.observe.program import Program

@@ -17,10 +17,11 @@ import torch
 from broken_convnets.commands.learn.facts import LearnerFacts, LearnerObservation, LearnerRequest
 from broken_convnets.observe.facts import RunRequest, ScriptRequest, ScriptRun
 from broken_convnets.observe.laws.registry import all_close
-from broken_convnets.observe.program import map_tensors, seed_everything, tensors
+from broken_convnets.observe.program import seed_everything
 from broken_convnets.observe.recorder import Options, Recorder
 from broken_convnets.observe.run import observe_program
 from broken_convnets.observe.script import run_script
+from broken_convnets.observe.trees import map_tensors, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

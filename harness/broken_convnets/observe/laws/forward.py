@@ -1,90 +1,92 @@
-"""Laws of a forward pass: what a network gives, and for whom."""
+"""Laws of a forward pass: what its output depends on, and what it leaves alone."""
 
 from __future__ import annotations
 
-import copy
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from broken_convnets.observe.laws.registry import (
     TOLERANCE,
     LawBrokenError,
-    NotApplicableError,
     all_close,
     close,
     law,
     outputs,
 )
-from broken_convnets.observe.program import Program, map_tensors, tensors
+from broken_convnets.observe.subject import NotApplicableError
+from broken_convnets.observe.trees import map_tensors, tensors
 from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.subject import Subject
 
 ROUNDING = 1e-6  # of float32, relative to the size of a value
 
 
 @law(Law.ANY_BATCH_SIZE)
-def _any_batch_size(program: Program) -> None:
-    net = program.net().eval()
+def _any_batch_size(subject: Subject) -> None:
+    net = subject.build().eval()
     for size in (1, 3, 7):
-        for output in outputs(program, net, program.inputs(size)):
+        for output in outputs(net, subject.inputs(size)):
             if not output.ndim or output.shape[0] != size:
-                message = f"a batch of {size} gives {list(output.shape)}"
+                message = f"a batch of {size} returns {list(output.shape)}"
                 raise LawBrokenError(message)
 
 
 @law(Law.SAMPLES_INDEPENDENT)
-def _samples_independent(program: Program) -> None:
-    net = program.net().eval()
-    inputs = program.inputs(4)
-    together = outputs(program, net, inputs)
+def _samples_independent(subject: Subject) -> None:
+    net = subject.build().eval()
+    inputs = subject.inputs(4)
+    together = outputs(net, inputs)
     for index in range(4):
         one_sample = operator.itemgetter(slice(index, index + 1))
-        alone = outputs(program, net, map_tensors(inputs, one_sample))
+        alone = outputs(net, map_tensors(inputs, one_sample))
         for one, batch in zip(alone, together, strict=True):
             if not close(one, batch[index : index + 1]):
-                message = f"sample {index} gives another output alone than in a batch of 4"
+                message = f"sample {index} has another output alone than in a batch of 4"
                 raise LawBrokenError(message)
 
 
 @law(Law.DETERMINISTIC_IN_EVAL)
-def _deterministic_in_eval(program: Program) -> None:
-    net = program.net().eval()
-    inputs = program.inputs()
-    first, second = (outputs(program, net, inputs) for _ in range(2))
+def _deterministic_in_eval(subject: Subject) -> None:
+    net = subject.build().eval()
+    inputs = subject.inputs()
+    first, second = (outputs(net, inputs) for _ in range(2))
     if not all_close(first, second):
         message = "two passes over one input differ"
         raise LawBrokenError(message)
 
 
 @law(Law.INPUTS_UNTOUCHED)
-def _inputs_untouched(program: Program) -> None:
-    inputs = program.inputs()
-    before = copy.deepcopy(inputs)
-    program.run(program.net(), inputs, program.targets())
-    if not all(torch.equal(a, b) for a, b in zip(tensors(before), tensors(inputs), strict=True)):
-        message = "an input holds other values after the run than before"
+def _inputs_untouched(subject: Subject) -> None:
+    inputs = subject.inputs()
+    before = map_tensors(inputs, torch.clone)
+    after = subject.build().run(inputs, subject.targets()).inputs
+    if not all(map(torch.equal, tensors(before), tensors(after))):
+        message = "the run modified an input in place"
         raise LawBrokenError(message)
 
 
 @law(Law.NONLINEAR)
-def _nonlinear(program: Program) -> None:
+def _nonlinear(subject: Subject) -> None:
     """Compare f(a) + f(b) - f(0) with f(a + b): for an affine f they are equal.
 
     `b` is random and as large as `a`: two images, never negative and much alike, can leave each
     ReLU on one side.
     """
-    net, first = program.net().eval(), program.inputs()
+    net, first = subject.build().eval(), subject.inputs()
     if not all(tensor.is_floating_point() for tensor in tensors(first)):
         message = "the inputs are not floating point"
         raise NotApplicableError(message)
     a, b, zero, both = (
-        outputs(program, net, inputs)
+        outputs(net, inputs)
         for inputs in (
             first,
-            _strewn(first, share=0),
+            _with_noise(first, share=0),
             map_tensors(first, torch.zeros_like),
-            _strewn(first, share=1),
+            _with_noise(first, share=1),
         )
     )
     if all(map(_affine, a, b, zero, both)):
@@ -92,15 +94,15 @@ def _nonlinear(program: Program) -> None:
         raise LawBrokenError(message)
 
 
-def _strewn(inputs: tuple[Any, ...], share: int) -> Any:
+def _with_noise(inputs: tuple[Any, ...], share: int) -> Any:
     """Return `share` of each tensor plus random values as large as its own, always the same."""
     generator = torch.Generator().manual_seed(0)
 
-    def strewn(tensor: torch.Tensor) -> torch.Tensor:
+    def add_noise(tensor: torch.Tensor) -> torch.Tensor:
         noise = torch.randn(tensor.shape, generator=generator).to(tensor)
         return share * tensor + noise * tensor.abs().max()
 
-    return map_tensors(inputs, strewn)
+    return map_tensors(inputs, add_noise)
 
 
 def _affine(a: torch.Tensor, b: torch.Tensor, zero: torch.Tensor, both: torch.Tensor) -> bool:
@@ -113,16 +115,12 @@ def _affine(a: torch.Tensor, b: torch.Tensor, zero: torch.Tensor, both: torch.Te
 
 
 @law(Law.EVERY_PARAMETER_LEARNS)
-def _every_parameter_learns(program: Program) -> None:
-    net = program.net()
-    if not list(net.parameters()):
+def _every_parameter_learns(subject: Subject) -> None:
+    net = subject.build()
+    if not net.parameters():
         message = "the network has no parameter"
         raise NotApplicableError(message)
-    given = outputs(program, net, program.inputs())
-    # A random direction, since some outputs (softmax) have a sum that never changes.
-    torch.autograd.backward([(output * torch.randn_like(output)).sum() for output in given])
-    for name, parameter in net.named_parameters():
-        gradient = parameter.grad
+    for name, gradient in net.gradients(subject.inputs()).items():
         if gradient is None or not gradient.isfinite().all() or not gradient.any():
             state = "none" if gradient is None else "zero or not finite"
             message = f"the gradient of {name} is {state}"

@@ -1,62 +1,61 @@
-"""Which function checks which law, and what its return or exception means."""
+"""Which function checks which law, and what it means that it returns or raises."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
 from broken_convnets.observe.facts import CheckResult
-from broken_convnets.observe.program import Program, tensors
+from broken_convnets.observe.subject import NotApplicableError
+from broken_convnets.observe.trees import tensors
 from broken_convnets.util.mask import mask_error
 from broken_convnets.vocabulary import STRUCTURAL, Law
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from broken_convnets.observe.subject import Network, Subject, Values
 
-Check = Any  # Callable[[Program], None]; spelled out where it is made
+Check = Callable[["Subject"], None]
 CHECKS: dict[Law, Check] = {}
 
 TOLERANCE = 1e-4  # float32 rounding is near 1e-6, what the laws look for near 1e-2
 
 
 class LawBrokenError(Exception):
-    """The law does not hold; the message says what was seen."""
+    """A subject violates a law; the message says what was seen."""
 
 
-class NotApplicableError(Exception):
-    """The law says nothing about this program; the message says why."""
-
-
-def law(subject: Law) -> Callable[[Check], Check]:
-    """Make a function the check of a law."""
+def law(name: Law) -> Callable[[Check], Check]:
+    """Register a function as the check of a law: it returns if the law holds, else raises."""
 
     def register(check: Check) -> Check:
-        CHECKS[subject] = check
+        CHECKS[name] = check
         return check
 
     return register
 
 
-def judge(program: Program, *, structural: bool = True) -> dict[Law, CheckResult]:
-    """Return what each law says of `program`; those of structure only where wanted.
+def judge(subject: Subject, *, structural: bool = True) -> dict[Law, CheckResult]:
+    """Return for each law whether `subject` obeys it; those of structure only if wanted.
 
-    A law under which the program itself raises is broken. A few laws are judged elsewhere,
-    from the facts of the plain run: those "as declared", and no-warnings.
+    A law under which the subject itself raises is broken. A few laws are judged elsewhere, from
+    the facts of the plain run: those "as declared", and no-warnings.
     """
     return {
-        law: _judge_one(check, program)
+        law: judge_one(check, subject)
         for law, check in CHECKS.items()
         if structural or law not in STRUCTURAL
     }
 
 
-def _judge_one(check: Check, program: Program) -> CheckResult:
+def judge_one(check: Check, subject: Subject) -> CheckResult:
+    """Return whether `subject` obeys the law of one check."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            check(program)
+            check(subject)
         except NotApplicableError as reason:
             return CheckResult(None, str(reason))
         except LawBrokenError as reason:
@@ -66,11 +65,11 @@ def _judge_one(check: Check, program: Program) -> CheckResult:
     return CheckResult(holds=True)
 
 
-def outputs(program: Program, net: torch.nn.Module, inputs: tuple[Any, ...]) -> list[torch.Tensor]:
-    """Return the tensors that a forward pass gives; a network that gives none breaks the law."""
-    found = tensors(program.forward(net, *inputs))
+def outputs(net: Network, inputs: Values) -> list[torch.Tensor]:
+    """Return the tensors that a forward pass returns; returning none violates the law."""
+    found = tensors(net.forward(inputs))
     if not found:
-        message = "the network gives no tensor"
+        message = "the network returns no tensor"
         raise LawBrokenError(message)
     return found
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from broken_convnets.observe.facts import Cost
-from broken_convnets.observe.program import tensors
+from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

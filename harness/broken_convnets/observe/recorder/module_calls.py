@@ -21,6 +21,7 @@ from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import CalledModule
 from broken_convnets.observe.recorder.structure import structure_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
+from broken_convnets.observe.trees import detached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +192,10 @@ class ModuleCalls:
         begun = ForwardPass(root, network.passes + 1, self._options.call_limit, self._record.moment)
         begun.begin(call, module)
         begun.whole = module is root
-        self._look_at_surroundings(begun, root, inputs)
+        try:
+            self._look_at_surroundings(begun, root, inputs)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
         network.add(begun, self._options.step)
         self._record.last_pass = begun
         self._record.passes.append(begun)
@@ -212,6 +216,9 @@ class ModuleCalls:
     def _look_at_surroundings(self, begun: ForwardPass, root: nn.Module, inputs: object) -> None:
         begun.grad_enabled = torch.is_grad_enabled()
         begun.inference_mode = torch.is_inference_mode_enabled()
+        if self._options.captures and begun.number == 1 and begun.whole:
+            with unseen():
+                begun.captured = detached(inputs)
         if self._options.modes:
             begun.modes = frozenset(layer.training for layer in modal_layers(root))
         if self._operators is not None:

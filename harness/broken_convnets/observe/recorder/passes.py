@@ -7,7 +7,7 @@ import re
 import threading
 import traceback
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -97,6 +97,7 @@ class ForwardPass:
         self.modes: frozenset[bool] = frozenset()
         self.received: tuple[Value, ...] = ()
         self.returned: tuple[Value, ...] = ()
+        self.captured: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # copies of the inputs
         self.operators_at_end: int | None = None
         self.non_finite = False
         self.calls: Bounded[ModuleCall] = Bounded(limit)

@@ -21,7 +21,7 @@ class Fake(ModelTool):
         """Create the network and run it on fake tensors."""
         from torch._subclasses import FakeTensorMode  # noqa: PLC0415  (imports torch)
 
-        from broken_convnets.observe.program import map_tensors  # noqa: PLC0415  (only when the tool runs)
+        from broken_convnets.observe.trees import map_tensors  # noqa: PLC0415  (only when the tool runs)
 
         logging.getLogger("torch._subclasses.fake_tensor").disabled = True
         try:

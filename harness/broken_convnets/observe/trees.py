@@ -1,0 +1,34 @@
+"""Tensors inside any nesting of tuples, lists and dicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def move(values: Any, device: torch.device) -> Any:
+    """Return `values` with every tensor inside on `device`."""
+    return map_tensors(values, lambda tensor: tensor.to(device))
+
+
+def map_tensors(values: Any, change: Callable[[torch.Tensor], Any]) -> Any:
+    """Return `values` with `change` applied to every tensor inside."""
+    return pytree.tree_map(
+        lambda value: change(value) if isinstance(value, torch.Tensor) else value, values
+    )
+
+
+def detached(values: Any) -> Any:
+    """Return `values` with a detached copy of every tensor inside."""
+    return map_tensors(values, lambda tensor: tensor.detach().clone())
+
+
+def tensors(values: object) -> list[torch.Tensor]:
+    """Return the tensors inside `values`, in order."""
+    leaves, _ = pytree.tree_flatten(values)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]

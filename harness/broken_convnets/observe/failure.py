@@ -11,9 +11,8 @@ from msgspec import Struct
 
 from broken_convnets.observe.recorder.patches import AS_CALLER, HIDDEN
 from broken_convnets.observe.recorder.places import (
-    STANDARD_LIBRARY,
-    TORCH,
     Place,
+    is_library_file,
     is_user_file,
     source_text,
 )
@@ -87,7 +86,7 @@ def library_frame(error: BaseException) -> traceback.FrameSummary | None:
     for frame in reversed(_frames(error)):
         if is_user_file(frame.filename):
             return None
-        if not frame.filename.startswith((*STANDARD_LIBRARY, f"{TORCH}/", "<")):
+        if is_library_file(frame.filename):
             return frame
     return None
 

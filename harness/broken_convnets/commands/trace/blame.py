@@ -25,7 +25,8 @@ class FirstNonFinite(Struct, frozen=True):
     """The operator that returned the first infinity or NaN of a run, and when.
 
     `entered` describes the parameter or the batch that had one already; empty if all inputs of
-    the operator were finite. `step` counts optimizer steps from 1: the one that would come next.
+    the operator were finite. `training_step` counts from 1 and ends with an optimizer step; it is
+    None if the program takes none.
     """
 
     operator: str
@@ -35,12 +36,12 @@ class FirstNonFinite(Struct, frozen=True):
     network: str
     forward_pass: int
     inside: bool  # whether that forward pass was still running
-    step: int
+    training_step: int | None
     layer: str  # type of the module that called the operator; empty if none did
     entered: str = ""
 
 
-def first_non_finite(found: NonFinite) -> FirstNonFinite:
+def first_non_finite(found: NonFinite, *, trains: bool) -> FirstNonFinite:
     """Return where the first value that is not finite came from, as plain data."""
     place = found.operator.place
     entered = found.entered
@@ -52,7 +53,7 @@ def first_non_finite(found: NonFinite) -> FirstNonFinite:
         network=found.network,
         forward_pass=found.forward_pass,
         inside=found.inside,
-        step=found.operator.moment.optimizer_steps + 1,
+        training_step=found.operator.moment.optimizer_steps + 1 if trains else None,
         layer=found.operator.layer,
         entered=f"{'parameter' if entered.parameter else 'input'} {entered}" if entered else "",
     )
@@ -68,8 +69,9 @@ def origin(found: FirstNonFinite) -> list[str]:
     if not found.forward_pass:
         return [text, "  before any forward pass"]
     when = "in" if found.inside else "after"
-    name = printable(found.network)
-    return [text, f"  {when} forward pass {found.forward_pass} of {name}, step {found.step}"]
+    text_of_pass = f"  {when} forward pass {found.forward_pass} of {printable(found.network)}"
+    step = f", in training step {found.training_step}" if found.training_step else ""
+    return [text, text_of_pass + step]
 
 
 def where(failure: Failure, failed: Layer | None) -> str:

@@ -1,4 +1,4 @@
-"""Run a person's own program as Python would, and show what its networks did."""
+"""Run a user's program as Python would, and show the inputs and output of each layer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.explain.answer import answer
 from broken_convnets.commands.explain.matching import explain
+from broken_convnets.commands.explain.reading import ErrorFacts
 from broken_convnets.corpus.contents import contents_of
 from broken_convnets.observe.user_program import UserProgram, exit_code
 from broken_convnets.util import terminal
@@ -19,8 +20,9 @@ from broken_convnets.util.streams import Streams, own_stdout
 if TYPE_CHECKING:
     from broken_convnets.commands.explain.matching import Match
     from broken_convnets.commands.trace.trace import Tracing
+    from broken_convnets.observe.failure import Failure
 
-SCHEMA = 1  # of the JSON document; docs/trace.md says what is in it
+SCHEMA = 2  # of the JSON document; docs/trace.md says what is in it
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--step",
         type=positive,
         metavar="N",
-        help="show the Nth forward pass of each network instead of the last",
+        help="show the Nth forward pass of each network (default: the one that failed, else the "
+        "first with a non-finite value, else the last)",
     )
     parser.add_argument(
         "--depth",
@@ -54,10 +57,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run and trace a program; return its exit code, 1 for an exception.
 
-    What the program prints is left alone. The report goes to stderr, where Python puts a
-    traceback; with `--json` the document has stdout to itself, and what the program prints
-    there goes to stderr. The cases of `corpus` that are like the failure come last.
-    Raises UsageError where there is no such program.
+    The output of the program passes through. The report goes to stderr, where Python prints a
+    traceback; with `--json` the document goes to stdout, and all output of the program to stderr.
+    The cases of the corpus that are similar to the failure come last. Raises UsageError if the
+    program or the module does not exist.
     """
     contents_of(options.corpus)  # raises CorpusError before the program runs
     program = _program(options)
@@ -73,12 +76,12 @@ def run(options: argparse.Namespace) -> int:
     except SystemExit as end:
         code = exit_code(end)
     except KeyboardInterrupt:
-        code, ending = 128 + signal.SIGINT, "interrupted: this is what was seen so far"
+        code, ending = 128 + signal.SIGINT, "interrupted: this is what happened so far"
     except BaseException:  # noqa: BLE001  (it is the program's, and shown below)
         code = 1
     streams.restore()
     failed = tracing.failure if ending is None else None
-    matches = explain(failed.traceback, corpus=options.corpus) if failed else []
+    matches = explain(_error(tracing, failed), corpus=options.corpus) if failed else []
     if document is not None:
         facts = _facts(tracing, program.command, code, matches)
         document.write(as_json(facts).encode() + b"\n")
@@ -90,8 +93,17 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _error(tracing: Tracing, failed: Failure) -> str | ErrorFacts:
+    """Return the error as data; the one of a worker process has a traceback in its message."""
+    if "DataLoader worker process" in failed.message:
+        return failed.traceback
+    layer = tracing.failed.type if tracing.failed else ""
+    operator = failed.operator.partition("(")[0].rpartition(".")[2]
+    return ErrorFacts(failed.type, failed.message, failed.expression, layer, operator)
+
+
 def _program(options: argparse.Namespace) -> UserProgram:
-    """Return the program and its arguments; one `--` between them is ours."""
+    """Return the program and its arguments, without a `--` between them."""
     rest = options.arguments
     rest = rest[1:] if rest[:1] == ["--"] else rest
     program = UserProgram(options.program, rest, module=options.m)
@@ -127,6 +139,7 @@ def _facts(tracing: Tracing, command: list[str], code: int, matches: list[Match]
         "command": command,
         "exit_code": code,
         "failure": tracing.failure,
+        "first_non_finite": tracing.first_non_finite,
         "failed": tracing.failed,
         "suspect": tracing.suspect,
         "caught": {"failure": caught[0], "network": caught[1]} if caught else None,

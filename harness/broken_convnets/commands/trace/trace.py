@@ -201,7 +201,8 @@ class Tracing(AbstractContextManager["Tracing"]):
         if error is not None and id(error) == self._caught_id:
             self.caught = None
         found = self._record.first_non_finite
-        self.first_non_finite = first_non_finite(found) if found else None
+        trains = bool(self._record.optimizer_steps.count)
+        self.first_non_finite = first_non_finite(found, trains=trains) if found else None
         self.notes = self._limits()
 
     def _pass_with(self, module: nn.Module) -> ForwardPass | None:

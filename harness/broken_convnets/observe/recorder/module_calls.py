@@ -39,7 +39,8 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.running: list[ModuleCall] = []
-        self.current: ForwardPass | None = None
+        self.current: ForwardPass | None = None  # or the one that ran last
+        self.network: ForwardPass | None = None  # the last one of a network with state
 
 
 class ModuleCalls:
@@ -79,9 +80,13 @@ class ModuleCalls:
         return running[-1] if running else None
 
     @property
-    def current(self) -> ForwardPass | None:
-        """The forward pass of this thread that runs, or else the one that ran last."""
-        return self._thread.current
+    def latest(self) -> ForwardPass | None:
+        """The forward pass that runs in this thread, else the last one of a network with state.
+
+        Losses and metrics, which run after a network, have no parameters and no buffers.
+        """
+        thread = self._thread
+        return thread.current if thread.running else thread.network or thread.current
 
     def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807  (tracebacks show the name)
@@ -198,6 +203,8 @@ class ModuleCalls:
             self._record.problem(error)
         network.add(begun, self._options.step)
         self._record.last_pass = begun
+        if network.has_state:
+            self._thread.network = begun
         self._record.passes.append(begun)
         self._networks[id(root)] = network
         with suppress(KeyError):  # other threads may have begun so many that it is gone again

@@ -234,13 +234,13 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         entered = next((value for value in bad if value.operator is None), None)
         if bad and entered is None:
             return  # an operator returned it that was asked to
-        current = self.calls.current if self.calls else None
-        network = current.network() if current else None
+        latest = self.calls.latest if self.calls else None
+        network = latest.network() if latest else None
         self._record.first_non_finite = NonFinite(
             operator,
             entered,
             network=type(network).__name__ if network is not None else "",
-            forward_pass=current.number if current else 0,
+            forward_pass=latest.number if latest else 0,
             inside=bool(self.calls and self.calls.innermost),
         )
 

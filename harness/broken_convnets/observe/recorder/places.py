@@ -59,6 +59,12 @@ def source_text(place: Place, lines: list[str]) -> str:
     return " ".join(b" ".join(chosen).decode(errors="replace").split())
 
 
+def is_library_file(name: str) -> bool:
+    """Return whether the file of a code object is of an installed library other than torch."""
+    path = name.replace("\\", "/")
+    return any(part in path for part in INSTALLED) and not path.startswith(f"{TORCH}/")
+
+
 _is_users: dict[str, bool] = {}
 
 

@@ -43,7 +43,8 @@ def test_a_healthy_network_passes_and_its_plain_tensor_is_a_hazard() -> None:
     assert found.ok
     assert found.unknown == []
     assert found.hazards == [
-        "mean is a plain tensor: .to() and state_dict() leave it out; register_buffer() does not"
+        "mean is a plain tensor: .to() and state_dict() leave it out; "
+        "register it with register_buffer()"
     ]
     assert found.tracing.rows[-1].output == "float32[2, 5]"
 
@@ -61,14 +62,14 @@ def broken(**layers: nn.Module) -> Net:
         (broken(conv=nn.Conv2d(4, 4, 3)), IMAGES, "conv", "to have 4 channels, but got 3"),
         (broken(fc=nn.Linear(100, 5)), IMAGES, "fc", "[2, 144]"),
         (broken(norm=nn.BatchNorm2d(5)), IMAGES, "norm", "running_mean should contain 4"),
-        (broken(fc=nn.Linear(144, 5).double()), IMAGES, "fc", "given float64 and float32"),
-        (broken(fc=nn.Linear(144, 5).half()), IMAGES, "fc", "given float16 and float32"),
-        (broken(norm=nn.BatchNorm2d(4).half()), IMAGES, "norm", "given float32 and float16"),
+        (broken(fc=nn.Linear(144, 5).double()), IMAGES, "fc", "got float64 and float32"),
+        (broken(fc=nn.Linear(144, 5).half()), IMAGES, "fc", "got float16 and float32"),
+        (broken(norm=nn.BatchNorm2d(4).half()), IMAGES, "norm", "got float32 and float16"),
         (
             broken(conv=nn.Conv2d(3, 4, 3, bias=False)),
             IMAGES.double(),
             "conv",
-            "given float64 and float32",
+            "got float64 and float32",
         ),
         (Net(), IMAGES.byte(), "conv", None),
         (broken(fc=nn.Linear(144, 5, device="meta")), IMAGES, "fc", "meta"),
@@ -90,7 +91,7 @@ def test_a_disagreement_names_its_layer(
     assert says is None or says in str(found)
     assert real.failed
     assert real.failed.path == layer  # a real run fails there too
-    assert "the check found a failure" in str(found)
+    assert "the network fails" in str(found)
 
 
 def test_parameters_on_two_devices_are_a_hazard() -> None:
@@ -154,8 +155,8 @@ def test_what_depends_on_values_is_said_to_be_unknown(look: Any) -> None:
     found = broken_convnets.check(Looking(look), IMAGES)
     assert found.ok
     assert len(found.unknown) == 1
-    assert "looks at values at `" in found.unknown[0]
-    assert "as far as it could look" in str(found)
+    assert "reads values at `" in found.unknown[0]
+    assert "in what could be checked" in str(found)
     assert "✗" not in str(found)
 
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 from broken_convnets.observe.recorder import Options, Record, Recorder
 from broken_convnets.observe.recorder.bounded import Bounded
+from broken_convnets.observe.recorder.callers import Callers
 from broken_convnets.observe.recorder.places import is_user_file
 from torch import nn
 from torch.utils.data import DataLoader
@@ -599,3 +600,18 @@ def test_a_copy_and_a_pickle_of_a_network_are_what_they_are_without_a_recorder()
     assert vars(twin).keys() == vars(net()).keys()
     assert not any(vars(one)["_forward_hooks"] for one in twin.modules())
     assert textwrap.dedent(str(twin)) == str(net())
+
+
+def test_a_recorder_that_calls_functions_from_its_own_frame_would_be_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def call(func: Any, args: Any, kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    monkeypatch.setattr(Callers, "like", lambda *_: call)
+    with pytest.raises(AssertionError):
+        test_two_warnings_on_two_lines_are_two_under_the_default_filter()
+    with pytest.raises(AssertionError):
+        test_a_warning_is_placed_where_it_is_without_a_recorder(
+            lambda: nn.functional.mse_loss(torch.ones(3, 1), torch.ones(3))
+        )

@@ -18,6 +18,7 @@ import broken_convnets
 import numpy as np
 import pytest
 import torch
+import torchvision
 from broken_convnets.observe import recorder
 from broken_convnets.observe.describe import all_finite, describe
 from broken_convnets.observe.recorder import Recorder
@@ -353,6 +354,8 @@ def interrupted_at(line: int) -> tuple[Tracing, bool]:
         return tracing, True
     finally:
         sys.settrace(before)
+        # A line event comes where Ctrl-C cannot: before a `with` block is left.
+        torch._C._set_torch_function_state(torch._C._TorchFunctionState.ENABLED)  # noqa: SLF001  (there is no public one)
     return tracing, False
 
 
@@ -522,6 +525,100 @@ def test_a_long_table_is_folded_and_what_failed_is_not() -> None:
     assert any("0 Sequential" in line and "(13 alike, to 12 Sequential)" in line for line in shown)
     assert sum("Tanh" in text for text, _ in t.lines(everything=True)) == 13
     assert sum("Sequential" in text for text, _ in t.lines(depth=1)) == 17  # with the heading
+
+
+def test_equal_blocks_in_a_row_take_the_lines_of_one() -> None:
+    class Block(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.body(x)
+
+    t = broken_convnets.trace(nn.Sequential(nn.Tanh(), *(Block() for _ in range(40))), IMAGES)
+    shown = [text for text, _ in t.lines()]
+    assert len(shown) == 7
+    assert any("1 Block" in line and "(40 alike, to 40 Block)" in line for line in shown)
+    assert len(t.lines(everything=True)) == 1 + 2 + 4 * 40
+
+
+def test_a_layer_in_a_plain_list_has_its_attribute_and_is_marked() -> None:
+    net = Calling(lambda net, x: net.kept[1](net.kept[0](x)))
+    net.kept = [nn.Linear(8, 8), nn.Linear(8, 8)]
+    t = broken_convnets.trace(net, IMAGES)
+    assert [(row.path, row.attribute) for row in t.rows[1:]] == [("", "kept[0]"), ("", "kept[1]")]
+    assert "kept[1] Linear" in str(t)
+    assert str(t).count("(not registered)") == 2
+
+
+def test_losses_metrics_and_transforms_are_no_networks_beside_one() -> None:
+    net, flip = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), nn.Identity()
+    losses = [nn.L1Loss(), nn.MSELoss(), nn.HuberLoss(), nn.SmoothL1Loss()] * 3
+    with broken_convnets.trace() as t:
+        scores = net(flip(IMAGES))
+        for loss in losses:
+            loss(scores, scores)
+    assert [network.type for network in t.networks] == ["Sequential"]
+    assert t.rows[-1].path == "1"
+    with pytest.raises(ValueError, match="batch_size"), broken_convnets.trace() as t:
+        nn.CrossEntropyLoss()(net(IMAGES), torch.tensor([1]))
+    assert [network.type for network in t.networks] == ["Sequential", "CrossEntropyLoss"]
+    assert t.failed
+    assert t.failed.type == "CrossEntropyLoss"
+    with broken_convnets.trace() as t:
+        nn.MSELoss()(IMAGES, IMAGES)
+    assert [network.type for network in t.networks] == ["MSELoss"]  # all there is
+
+
+def test_the_first_non_finite_value_of_a_training_run_is_named() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with broken_convnets.trace() as t:
+        for _ in range(3):
+            out = net(IMAGES)
+            loss = torch.log(out - out).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    first = t.first_non_finite
+    assert first
+    assert (first.expression, first.operator) == ("torch.log(out - out)", "log")
+    assert (first.file, first.forward_pass, first.training_step) == (__file__, 1, 1)
+    assert not first.inside
+    assert t.networks[0].shown == 2  # the first pass with a non-finite value, not the last one
+    assert "Sequential, forward pass 2 of 3, the first with a non-finite value" in str(t)
+    assert "after forward pass 1 of Sequential, in training step 1" in str(t)
+
+
+def test_a_non_finite_value_inside_of_a_pass_or_of_the_data_is_named() -> None:
+    net = nn.Sequential(nn.ReLU(), Calling(lambda _, x: x / 0), nn.Flatten())
+    first = broken_convnets.trace(net, IMAGES).first_non_finite
+    assert first
+    assert (first.expression, first.layer, first.inside) == ("x / 0", "Calling", True)
+    assert (first.training_step, first.entered) == (None, "")
+    first = broken_convnets.trace(chain(), IMAGES / 0).first_non_finite
+    assert first
+    assert first.entered == "input float32[2, 3, 8, 8]"
+    assert broken_convnets.trace(chain(), IMAGES).first_non_finite is None
+
+
+def test_the_users_line_is_named_and_then_that_of_the_library() -> None:
+    model = torchvision.models.resnet18(weights=None)
+    model.fc = nn.Linear(2048, 10)
+    with pytest.raises(RuntimeError, match="multiplied"), broken_convnets.trace() as t:
+        model(torch.zeros(1, 3, 64, 64))
+    failure = t.failure
+    assert failure
+    assert (failure.file, failure.expression) == (__file__, "model(torch.zeros(1, 3, 64, 64))")
+    assert failure.library_file.endswith("torchvision/models/resnet.py")
+    assert failure.library_expression == "self.fc(x)"
+    assert f"(torchvision/models/resnet.py:{failure.library_line})" in str(t)
+    t = broken_convnets.trace(model, torch.zeros(1, 3, 64, 64))
+    assert t.failure
+    assert t.failure.expression == "self.fc(x)"  # no code of the user's was running
+    assert t.failure.library_file == ""
 
 
 def test_text_from_a_network_cannot_move_the_cursor() -> None:

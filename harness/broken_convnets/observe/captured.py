@@ -71,7 +71,7 @@ class CapturedNetwork:
             return LocalNetwork(self._rebuild(), self._forward)
 
     def inputs(self, batch_size: int | None = None) -> Values:
-        """Return copies of the captured inputs, with another number of samples if asked for."""
+        """Return copies of the captured inputs, or of `batch_size` samples."""
         if batch_size is None:
             copied: Values = detached(self._inputs)
             return copied

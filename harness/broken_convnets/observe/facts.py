@@ -101,7 +101,7 @@ class Cost(Struct, frozen=True, forbid_unknown_fields=True):
 
     flops: int  # of convolutions and matrix products, by torch's own formulas
     output_bytes: int  # of all that operators return, views included
-    allocations: int  # storages made
+    allocations: int  # storages that operators allocate
     peak_bytes: int  # most bytes in such storages at one time
     operators: list[str]  # how often, which, with what dtypes, in the order of first use
 

@@ -43,5 +43,5 @@ def median_ns(call: Callable[[], object]) -> float:
 
 
 def _on_cuda(net: torch.nn.Module, inputs: tuple[object, ...]) -> bool:
-    held = [*net.parameters(), *(value for value in inputs if isinstance(value, torch.Tensor))]
-    return any(tensor.is_cuda for tensor in held)
+    tensors = [*net.parameters(), *(value for value in inputs if isinstance(value, torch.Tensor))]
+    return any(tensor.is_cuda for tensor in tensors)

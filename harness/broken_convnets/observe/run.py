@@ -147,7 +147,7 @@ def failing_text(error: BaseException, file: Path, source: str) -> str:
 
 
 def _given(program: Program) -> InputSummary:
-    """Return what the program is run with; made anew, since a run may change it."""
+    """Return a summary of the inputs, which are created again: the run may have changed them."""
     net, inputs = program.net(), program.inputs()
     numbers = [
         torch.nan_to_num(tensor.detach().double(), NOT_FINITE, NOT_FINITE, -NOT_FINITE)
@@ -176,7 +176,7 @@ def _warnings(warned: list[warnings.WarningMessage]) -> CheckResult:
 
 
 def _time(program: Program) -> float | None:
-    """Return the median time of a forward pass; None where the network gives no plain one."""
+    """Return the median time of a forward pass; None if there is no plain one."""
     try:
         net, inputs = program.net(), program.inputs()
         with program.device:

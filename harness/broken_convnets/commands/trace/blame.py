@@ -26,7 +26,7 @@ class FirstNonFinite(Struct, frozen=True):
 
     `entered` describes the parameter or the batch that had one already; empty if all inputs of
     the operator were finite. `training_step` counts from 1 and ends with an optimizer step; it is
-    None if the program takes none.
+    None if the program never steps an optimizer.
     """
 
     operator: str

@@ -1,4 +1,4 @@
-"""Check a network before any real work: a pass over tensors that have a shape and no values."""
+"""Check a network before any real work: one pass over fake tensors, which have no values."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
 
 
 class Check:
-    """What a check found. `ok` is whether the pretended pass went through to its end.
+    """The result of a check. `ok` is whether the pass over fake tensors ran to its end.
 
-    `tracing` holds the table and the failure. `hazards` are facts about the network that
-    fail sooner or later, `unknown` what the check could not tell.
+    `tracing` has the table and the failure. `hazards` are facts about the network that will fail
+    on another device or with a saved state, `unknown` is what could not be checked.
     """
 
     def __init__(self, tracing: Tracing, hazards: list[str], unknown: list[str]) -> None:
-        """Keep what was found."""
+        """Start from the result."""
         self.tracing = tracing
         self.hazards = hazards
         self.unknown = unknown
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed, as far as could be told."""
+        """Whether nothing failed that could be checked."""
         return self.tracing.error is None
 
     def __str__(self) -> str:
-        """Return the table, the failure, the hazards and what is not known."""
-        verdict = "the check found no disagreement" if self.ok else "the check found a failure"
+        """Return the table, the failure, the hazards and what was not checked."""
+        verdict = "no problem found" if self.ok else "the network fails"
         if self.ok and self.unknown:
-            verdict += ", as far as it could look"
+            verdict += " in what could be checked"
         lines = [str(self.tracing), verdict]
         lines += [f"hazard: {text}" for text in self.hazards]
-        lines += [f"not known: {text}" for text in self.unknown]
+        lines += [f"not checked: {text}" for text in self.unknown]
         return "\n".join(line for line in lines if line)
 
 
 def check(net: nn.Module, /, *inputs: Any, **keywords: Any) -> Check:
-    """Run one pretended forward pass: dtypes, shapes and devices are real, values are not.
+    """Run one forward pass on fake tensors: dtypes, shapes and devices are real, values are not.
 
-    The pass runs on a copy whose tensors take no memory, on any device, also one that is not
+    The pass runs on a copy whose tensors need no memory, on any device, whether or not it exists
     here. The network, its inputs and the random generators stay as they are. Nothing that the
-    network raises is raised. What depends on values is not checked, and said to be unknown.
-    Raises TypeError where `net` is no module.
+    network raises is raised. What depends on values is not checked, and listed as unknown.
+    Raises TypeError if `net` is not a module.
     """
     if not isinstance(net, nn.Module):
         message = f"the first argument must be a network, an nn.Module, not {type(net).__name__}"
@@ -68,17 +68,17 @@ def check(net: nn.Module, /, *inputs: Any, **keywords: Any) -> Check:
     tracing = Tracing()
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     try:
-        pretended, (values, named) = _pretend(net, (inputs, keywords), mode)
-    except Exception as error:  # noqa: BLE001  (what a module does when copied is its own affair)
+        copied, (values, named) = _fake_copy(net, (inputs, keywords), mode)
+    except Exception as error:  # noqa: BLE001  (a module may define how it is copied)
         why = printable(f"{type(error).__name__}: {error}")
         return Check(tracing, hazards, [f"the network cannot be copied ({why})"])
     with _undisturbed(), mode, OneDtype():
-        tracing.run(pretended, values, named)
+        tracing.run(copied, values, named)
     return Check(tracing, hazards, _unknown(tracing))
 
 
-def _pretend(net: nn.Module, values: Any, mode: FakeTensorMode) -> tuple[nn.Module, Any]:
-    """Return a copy of a network and of its inputs in which every tensor is a pretended one."""
+def _fake_copy(net: nn.Module, values: Any, mode: FakeTensorMode) -> tuple[nn.Module, Any]:
+    """Return a copy of a network and of its inputs in which every tensor is a fake one."""
     script = next((m for m in net.modules() if isinstance(m, torch.jit.ScriptModule)), None)
     if script is not None:
         message = f"{type(script).__name__} runs as TorchScript"
@@ -88,21 +88,21 @@ def _pretend(net: nn.Module, values: Any, mode: FakeTensorMode) -> tuple[nn.Modu
     def fake(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in memo:
             memo[id(tensor)] = _fake(tensor, mode)
-        made: torch.Tensor = memo[id(tensor)]
-        return made
+        found: torch.Tensor = memo[id(tensor)]
+        return found
 
-    given = pytree.tree_map(lambda v: fake(v) if isinstance(v, torch.Tensor) else v, values)
+    values = pytree.tree_map(lambda v: fake(v) if isinstance(v, torch.Tensor) else v, values)
     for owner in net.modules():
         for tensor in _tensors_of(owner):
             fake(tensor)
-    return copy.deepcopy(net, memo), given
+    return copy.deepcopy(net, memo), values
 
 
 def _fake(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
-    made: torch.Tensor = mode.from_tensor(tensor.detach())
+    faked: torch.Tensor = mode.from_tensor(tensor.detach())
     if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(made, requires_grad=tensor.requires_grad)
-    return made.requires_grad_(tensor.requires_grad)
+        return nn.Parameter(faked, requires_grad=tensor.requires_grad)
+    return faked.requires_grad_(tensor.requires_grad)
 
 
 def _tensors_of(owner: nn.Module) -> list[torch.Tensor]:
@@ -112,7 +112,7 @@ def _tensors_of(owner: nn.Module) -> list[torch.Tensor]:
 
 
 def _attributes(owner: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """Return the tensors that a module holds without having registered them, with their names."""
+    """Return the tensors of a module that are plain attributes, with their names."""
     return [
         (name, leaf)
         for name, value in vars(owner).items()
@@ -123,7 +123,7 @@ def _attributes(owner: nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 
 def _devices(net: nn.Module) -> list[str]:
-    """Return a sentence where parameters and buffers are on several devices."""
+    """Return a sentence if parameters and buffers are on several devices."""
     places: dict[str, list[str]] = {}
     for name, tensor in (*net.named_parameters(), *net.named_buffers()):
         places.setdefault(str(tensor.device), []).append(name)
@@ -139,10 +139,10 @@ def _some(names: list[str]) -> str:
 
 
 def _plain_tensors(net: nn.Module) -> list[str]:
-    """Return a sentence for each tensor that `.to()` and `state_dict()` would leave out."""
+    """Return a sentence for each tensor that `.to()` and `state_dict()` leave out."""
     return [
         f"{printable(f'{path}.{name}' if path else name)} is a plain tensor: .to() and "
-        "state_dict() leave it out; register_buffer() does not"
+        "state_dict() leave it out; register it with register_buffer()"
         for path, owner in net.named_modules()
         for name, tensor in _attributes(owner)
         if not isinstance(tensor, nn.Parameter)
@@ -150,7 +150,7 @@ def _plain_tensors(net: nn.Module) -> list[str]:
 
 
 def _unknown(tracing: Tracing) -> list[str]:
-    """Return what the pass could not tell; a failure that is only that is taken back."""
+    """Return what could not be checked; a failure for want of values is taken back."""
     error = tracing.error
     if error is None:
         return []
@@ -163,12 +163,12 @@ def _unknown(tracing: Tracing) -> list[str]:
         else ""
     )
     tracing.take_back()
-    return [f"the network looks at values{at}; what comes after that was not checked"]
+    return [f"the network reads values{at}; nothing after that was checked"]
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep the random generators as they are, and torch's log silent."""
+    """Restore the random generators afterwards, and silence the log of fake tensors."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     former, numbers, state = log.disabled, np.random.get_state(), random.getstate()  # noqa: NPY002  (the global generator)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Refuse pretended tensors whose dtypes disagree, as operators refuse real ones."""
+"""Reject fake tensors whose dtypes disagree, as operators reject real ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# All tensors that these take have one dtype. The operators without values do not look.
+# All tensor arguments of these have one dtype. Kernels for fake tensors do not check it.
 ONE_DTYPE = frozenset(
     {
         "addbmm",
@@ -44,11 +44,11 @@ SHORT = {torch.float16, torch.bfloat16}
 
 
 class DtypeDisagreementError(RuntimeError):
-    """Tensors of different dtypes where PyTorch takes one."""
+    """An operator was called with tensors of different dtypes."""
 
 
 class OneDtype(TorchDispatchMode):  # type: ignore[misc]  # torch is not there for mypy
-    """Look at the dtypes that operators are given, after autocast has had its say."""
+    """Checks the dtypes of operators' arguments, after autocast has converted them."""
 
     def __torch_dispatch__(
         self,
@@ -57,7 +57,7 @@ class OneDtype(TorchDispatchMode):  # type: ignore[misc]  # torch is not there f
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call `func` where the dtypes agree; raises DtypeDisagreementError elsewhere."""
+        """Call `func` if the dtypes agree; raises DtypeDisagreementError if not."""
         name = func._schema.name.partition("::")[2]  # noqa: SLF001  (the name has no public way)
         given = [value.dtype for value in args if isinstance(value, torch.Tensor)]
         if name in ONE_DTYPE:
@@ -70,7 +70,7 @@ class OneDtype(TorchDispatchMode):  # type: ignore[misc]  # torch is not there f
             texts = " and ".join(
                 str(dtype).removeprefix("torch.") for dtype in dict.fromkeys(given)
             )
-            message = f"{name}() takes one dtype, and was given {texts}"
+            message = f"{name}() requires tensors of one dtype, but got {texts}"
             raise DtypeDisagreementError(message)
         return func(*args, **(kwargs or {}))
 

@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 from torch.utils.data import DataLoader
 
-from broken_convnets.observe.describe import describe
-from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.describe import default_device, describe
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import Construction
 
@@ -95,7 +95,8 @@ def _arguments(frame: FrameType) -> dict[str, Any]:
 
 
 def _described(arguments: dict[str, Any]) -> dict[str, Any]:
-    with unseen() as device:
+    device = default_device()
+    with NoDispatch(), NoFunction():
         return {name: _kept(value, device) for name, value in arguments.items()}
 
 

@@ -16,7 +16,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
@@ -142,7 +142,7 @@ class Gradients:
 
     def _begin(self, kind: str, args: Any, kwargs: Any) -> _Begun | None:
         try:
-            with unseen():
+            with NoDispatch(), NoFunction():
                 starts = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
                 roots = tensors_in(starts)
                 self._kept.begin(roots)
@@ -173,7 +173,7 @@ class Gradients:
     def _end(self, begun: _Begun) -> None:
         received = list(begun.backward_pass.received)
         try:
-            with unseen():
+            with NoDispatch(), NoFunction():
                 for known, parameter in self._alive():
                     number = known.facts.number
                     state = state_of(parameter.grad)
@@ -191,7 +191,7 @@ class Gradients:
 
     def _before_step(self, optimizer: Optimizer, *_: object) -> None:
         try:
-            with unseen():
+            with NoDispatch(), NoFunction():
                 self._record_step(optimizer)
         except Exception as error:  # noqa: BLE001  (as above)
             self._record.problem(error)
@@ -233,7 +233,7 @@ class Gradients:
         step = self._running.pop()
         own = {id(p): p for group in optimizer.param_groups for p in group["params"]}
         step.finished = True
-        with unseen():
+        with NoDispatch(), NoFunction():
             step.changed = tuple(
                 known.facts.number
                 for key, parameter in own.items()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from broken_convnets.observe.describe import describe
+from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
-from broken_convnets.observe.recorder.aside import is_read_by_torch, unseen
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
 from broken_convnets.observe.recorder.networks import Network
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
@@ -151,7 +151,8 @@ class ModuleCalls:
         if current is None:
             return
         try:
-            with unseen() as device:
+            device = default_device()
+            with NoDispatch(), NoFunction():
                 text = self._describe(output, device)
                 if call.caller is None:
                     self._look_at_output(current, output)
@@ -178,7 +179,8 @@ class ModuleCalls:
         return self._network if any(m is module for m in self._network.modules()) else None
 
     def _describe_inputs(self, args: Any, kwargs: Any) -> tuple[str, str]:
-        with unseen() as device:
+        device = default_device()
+        with NoDispatch(), NoFunction():
             texts = [self._describe(value, device) for value in args]
             named = [f"{name}={self._describe(value, device)}" for name, value in kwargs.items()]
         return ", ".join(texts), ", ".join(named)
@@ -224,13 +226,13 @@ class ModuleCalls:
         begun.grad_enabled = torch.is_grad_enabled()
         begun.inference_mode = torch.is_inference_mode_enabled()
         if self._options.captures and begun.number == 1 and begun.whole:
-            with unseen():
+            with NoDispatch(), NoFunction():
                 begun.captured = detached(inputs)
         if self._options.modes:
             begun.modes = frozenset(layer.training for layer in modal_layers(root))
         if self._operators is not None:
             begun.places = user_places(sys._getframe(3))  # noqa: SLF001  (there is no public one)
-            with unseen():
+            with NoDispatch(), NoFunction():
                 begun.received = self._operators.values_in(inputs)
         if self._gradients is not None:
             begun.parameters = self._gradients.meet(root.named_parameters())

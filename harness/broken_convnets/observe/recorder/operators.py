@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 import sys
-from enum import Enum, auto
-from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import overrides
 from torch.overrides import TorchFunctionMode
 
-from broken_convnets.observe.describe import describe
-from broken_convnets.observe.recorder.aside import is_compiling, is_read_by_torch, unseen
-from broken_convnets.observe.recorder.patches import AS_CALLER, hidden
+from broken_convnets.observe.describe import default_device, describe
+from broken_convnets.observe.recorder.aside import (
+    NoDispatch,
+    NoFunction,
+    is_compiling,
+    is_read_by_torch,
+)
+from broken_convnets.observe.recorder.callers import Callers, caller_of
+from broken_convnets.observe.recorder.functions import (
+    Kind,
+    full_name,
+    kind_of,
+    literals_of,
+    name_of,
+)
+from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.record import NonFinite, Operator
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
@@ -22,52 +33,15 @@ from broken_convnets.observe.recorder.values import look_at, tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from broken_convnets.observe.recorder.module_calls import ModuleCalls
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.values import Value, Values
 
-# Functions that read facts of a tensor and compute nothing.
-QUERIES = frozenset(
-    {
-        "__format__",
-        "__hash__",
-        "__len__",
-        "__repr__",
-        "__str__",
-        "data_ptr",
-        "dim",
-        "element_size",
-        "get_device",
-        "is_complex",
-        "is_contiguous",
-        "is_floating_point",
-        "is_grad_enabled",
-        "is_inference",
-        "is_same_size",
-        "is_signed",
-        "is_tensor",
-        "ndimension",
-        "nelement",
-        "numel",
-        "register_hook",
-        "register_post_accumulate_grad_hook",
-        "retain_grad",
-        "set_grad_enabled",
-        "size",
-        "storage",
-        "storage_offset",
-        "stride",
-        "untyped_storage",
-    }
-)
-GETTERS_THAT_COMPUTE = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
 UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
 OPTIMIZERS = f"{TORCH}/optim/"
-SHORT = 16  # items of a literal tuple
-LONG = 80  # characters of a literal string
-LITERALS = (int, float, bool, str, type(None))
 DIRECT = 3  # the stack level, seen from inside softmax, of its caller
 DEEPER = 3  # frames of torch, and the caller once more, between our frame and the next one out
 
@@ -86,7 +60,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._values = values
         self._looks = record.options.values
         self._kinds: dict[Callable[..., Any], Kind] = {}
-        self._callers: dict[tuple[int, int], tuple[CodeType, Callable[..., Any]]] = {}
+        self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
 
     def patch(self, patches: Patches) -> None:
@@ -116,11 +90,11 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         if is_compiling():
             return func(*args, **(kwargs or {}))
         kind = self._kinds.get(func) or self._kind(func)
-        caller = _caller(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+        caller = caller_of(sys._getframe(1))  # noqa: SLF001  (there is no public one)
         kwargs = kwargs or {}
         if kind is Kind.QUERY or caller.f_code.co_filename.startswith(OPTIMIZERS):
             return func(*args, **kwargs)
-        call = self._as_called_from(caller)
+        call = self._callers.like(caller)
         if kwargs.get("_stacklevel", 0) > DIRECT:
             kwargs = {**kwargs, "_stacklevel": kwargs["_stacklevel"] + DEEPER}
         if kind is Kind.OTHER or is_read_by_torch():
@@ -146,14 +120,14 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         return self._values.is_finite(tensor)
 
     def _kind(self, func: Callable[..., Any]) -> Kind:
-        kind = self._kinds[func] = _kind(func)
+        kind = self._kinds[func] = kind_of(func)
         return kind
 
     def _begin(
         self, func: Callable[..., Any], args: Any, kwargs: Any, caller: FrameType
     ) -> Begun | None:
         try:
-            with torch._C.DisableTorchFunction():  # noqa: SLF001  (no operator runs inside)
+            with NoFunction():  # no operator runs inside
                 taken = tensors_in((args, kwargs))
                 versions = [_version(tensor) for tensor in taken]
                 operator = self._operator(func, args, kwargs, caller, taken)
@@ -173,11 +147,11 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         layer = self.calls.innermost if self.calls else None
         operator = Operator(
             number=self._record.operators.count,
-            name=_name(func),
+            name=name_of(func),
             places=user_places(caller),
             moment=self._record.moment,
             inputs=tuple(map(self._values.of, taken)),
-            literals=_literals(args, kwargs),
+            literals=literals_of(args, kwargs),
             grad_enabled=torch.is_grad_enabled(),
             layer=layer.type if layer else "",
         )
@@ -186,7 +160,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
 
     def _end(self, begun: Begun, output: object) -> None:
         try:
-            with unseen():
+            with NoDispatch(), NoFunction():
                 self._record_end(begun, output)
         except Exception as error:  # noqa: BLE001  (as above)
             self._record.problem(error)
@@ -210,10 +184,11 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> None:
         begun.operator.raised = type(error).__name__
-        with unseen() as device:
+        device = default_device()
+        with NoDispatch(), NoFunction():
             texts = [describe(value, device, literals=True) for value in arguments[0]]
             texts += [f"{k}={describe(v, device, literals=True)}" for k, v in arguments[1].items()]
-        self._record.note_failed(error, f"{_full_name(func)}({', '.join(texts)})")
+        self._record.note_failed(error, f"{full_name(func)}({', '.join(texts)})")
 
     def _output(self, tensor: torch.Tensor, operator: Operator) -> Value:
         known = self._values.known(tensor)
@@ -244,18 +219,6 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             inside=bool(self.calls and self.calls.innermost),
         )
 
-    def _as_called_from(self, caller: FrameType) -> Callable[..., Any]:
-        """Return a function that calls another one as if it were the frame `caller`."""
-        code, line = caller.f_code, caller.f_lineno
-        known = self._callers.get((id(code), line))
-        if known is None:
-            stand_in = _call.__code__.replace(
-                co_filename=code.co_filename, co_firstlineno=line - 1, co_name=AS_CALLER
-            )
-            known = (code, FunctionType(stand_in, caller.f_globals))
-            self._callers[id(code), line] = known
-        return known[1]
-
 
 def take_off_stack(mode: TorchFunctionMode) -> bool:
     """Remove a mode from the stack of this thread; return whether it was there."""
@@ -270,27 +233,6 @@ def take_off_stack(mode: TorchFunctionMode) -> bool:
     return True
 
 
-class Kind(Enum):
-    """What becomes of a call of a torch function."""
-
-    QUERY = auto()  # reads a fact of a tensor, and never warns: called at once
-    OTHER = auto()  # computes nothing, and may warn
-    OPERATOR = auto()
-
-
-def _kind(func: Callable[..., Any]) -> Kind:
-    name = getattr(func, "__name__", "")
-    if name == "__get__":
-        attribute = _attribute(func)
-        if attribute in GETTERS_THAT_COMPUTE:
-            return Kind.OPERATOR
-        return Kind.OTHER if attribute == "grad" else Kind.QUERY
-    if name in QUERIES:
-        return Kind.QUERY
-    internal = name.startswith("_") and not name.startswith("__")
-    return Kind.OTHER if internal else Kind.OPERATOR
-
-
 class Begun(NamedTuple):
     """An operator that is running, its input tensors, and how often each was written to before."""
 
@@ -299,44 +241,9 @@ class Begun(NamedTuple):
     versions: list[int]
 
 
-def _call(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    return func(*args, **kwargs)  # on the line after the first: `_as_called_from` relies on it
-
-
-def _caller(frame: FrameType) -> FrameType:
-    """Return the frame that called a torch function, given the one that called the mode."""
-    if frame.f_code is overrides.handle_torch_function.__code__:
-        function = frame.f_back  # one that is written in Python, and will be called again
-        caller = function.f_back if function else None
-        return caller or frame
-    return frame
-
-
 def _version(tensor: torch.Tensor) -> int:
     """Return how often a tensor was written to; torch does not count it in inference mode."""
     return 0 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001  (there is no public one)
-
-
-def _attribute(func: Callable[..., Any]) -> str:
-    """Return the name of the attribute that a getter or setter is of."""
-    return str(getattr(getattr(func, "__self__", None), "__name__", ""))
-
-
-def _name(func: Callable[..., Any]) -> str:
-    name = str(getattr(func, "__name__", type(func).__name__))
-    return f"{name} {_attribute(func)}" if name in {"__get__", "__set__"} else name
-
-
-def _full_name(func: Callable[..., Any]) -> str:
-    try:
-        return overrides.resolve_name(func) or _name(func)
-    except Exception:  # noqa: BLE001  (any callable may come here)
-        return _name(func)
-
-
-def _literals(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int | str, Any]:
-    pairs: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
-    return {key: value for key, value in pairs if _is_literal(value)}
 
 
 def _asks_for_non_finite(operator: Operator) -> bool:
@@ -345,12 +252,6 @@ def _asks_for_non_finite(operator: Operator) -> bool:
     if not all(map(math.isfinite, numbers)):
         return True
     return not operator.inputs and all(value.shape in {(), (1,)} for value in operator.outputs)
-
-
-def _is_literal(value: object) -> bool:
-    if isinstance(value, tuple | list):
-        return len(value) <= SHORT and all(type(item) in LITERALS for item in value)
-    return type(value) in LITERALS and (type(value) is not str or len(value) <= LONG)
 
 
 # A class body cannot hide its own method: the name of the mode is in its frames' code.

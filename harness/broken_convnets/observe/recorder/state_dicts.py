@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from broken_convnets.observe.recorder.aside import is_compiling, unseen
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.places import user_places
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class StateDicts:
 
 def _shares(module: nn.Module, state: Mapping[str, Any] | Any) -> bool:
     """Return whether every parameter of `module` has its own storage in `state`."""
-    with unseen():
+    with NoDispatch(), NoFunction():
         own = dict(module.named_parameters())
         pointers = {name: parameter.data_ptr() for name, parameter in own.items()}
         return bool(own) and all(

@@ -106,7 +106,7 @@ def test_what_does_not_repeat_or_does_not_run_has_no_counts(server: ForkServer) 
     assert len(compare(None, counted, set())) == len(sick)
 
 
-def test_a_difference_is_told_operator_by_operator() -> None:
+def test_a_difference_is_listed_operator_by_operator() -> None:
     here = Cost(85_760, 31_108, 8, 9_344, ["2 aten.relu.default float32 -> float32"])
     assert difference_lines(WHOLE, here) == [
         "output bytes: recorded 31,008, here 31,108",

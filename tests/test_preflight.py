@@ -1,4 +1,4 @@
-"""`harness.check`: what is found before any real work, what is not, and that nothing is touched."""
+"""`check`: what it finds before any real work, what it cannot find, what it leaves alone."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ def test_a_healthy_network_passes_and_its_plain_tensor_is_a_hazard() -> None:
     assert found.ok
     assert found.unknown == []
     assert found.hazards == [
-        "mean is a plain tensor: .to() and state_dict() leave it out; "
-        "register it with register_buffer()"
+        (
+            "mean is a plain tensor: .to() and state_dict() leave it out; "
+            "register it with register_buffer()"
+        )
     ]
     assert found.tracing.rows[-1].output == "float32[2, 5]"
 
@@ -103,7 +105,7 @@ def test_parameters_on_two_devices_are_a_hazard() -> None:
     )
 
 
-def test_nothing_is_touched_and_no_number_drawn() -> None:
+def test_nothing_changes_and_no_random_number_is_drawn() -> None:
     net, images = Net(), torch.randn(2, 3, 8, 8)
     before = copy.deepcopy(net.state_dict()), images.clone()
     random.seed(0)
@@ -123,7 +125,7 @@ def test_nothing_is_touched_and_no_number_drawn() -> None:
     assert np.random.get_state()[1].tolist() == state[2]  # noqa: NPY002  (the global generator is what is tested)
 
 
-def test_no_real_work_is_done() -> None:
+def test_a_check_needs_neither_memory_nor_values() -> None:
     huge = nn.Sequential(*(nn.Linear(2**20, 2**20, device="meta") for _ in range(3)))
     assert broken_convnets.check(huge, torch.empty(2**20, 2**20, device="meta")).ok
     images = torch.zeros(1).expand(2**20, 2**20)  # 4 TB, had they been there
@@ -151,7 +153,7 @@ class Looking(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
         lambda x: x.tolist(),
     ],
 )
-def test_what_depends_on_values_is_said_to_be_unknown(look: Any) -> None:
+def test_what_depends_on_values_is_listed_as_unknown(look: Any) -> None:
     found = broken_convnets.check(Looking(look), IMAGES)
     assert found.ok
     assert len(found.unknown) == 1
@@ -161,7 +163,7 @@ def test_what_depends_on_values_is_said_to_be_unknown(look: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
-def test_what_cannot_be_copied_is_said_to_be_unknown() -> None:
+def test_what_cannot_be_copied_is_listed_as_unknown() -> None:
     class Locked(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
         def __deepcopy__(self, memo: object) -> None:
             raise TypeError("locked")  # noqa: EM101  (as people write it)
@@ -172,13 +174,13 @@ def test_what_cannot_be_copied_is_said_to_be_unknown() -> None:
     assert "runs as TorchScript" in found.unknown[0]
 
 
-def test_autocast_has_its_say_first() -> None:
+def test_dtypes_are_checked_after_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert broken_convnets.check(Net(), IMAGES).ok
         assert broken_convnets.trace(Net(), IMAGES).error is None
 
 
-def test_a_network_compiled_is_checked_as_it_was_written() -> None:
+def test_a_compiled_network_is_checked_as_written() -> None:
     compiled = torch.compile(broken(fc=nn.Linear(100, 5)), backend="eager")
     found = broken_convnets.check(compiled, IMAGES)
     assert found.tracing.failed

@@ -1,4 +1,4 @@
-"""`harness.trace` as a function and as a context manager: what it shows, what it leaves alone."""
+"""`trace` as a function and as a context manager: what it shows, what it leaves alone."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_code_between_the_layers_is_named_by_its_operator_and_its_text() -> None
     assert t.failure.file == __file__
 
 
-def test_what_is_not_python_of_a_network_has_no_operator() -> None:
+def test_an_error_outside_of_torch_has_no_operator() -> None:
     t = broken_convnets.trace(Calling(lambda *_: KEYS["key"]), IMAGES)
     assert t.failure
     assert (t.failure.type, t.failure.operator, t.failure.expression) == (
@@ -128,7 +128,7 @@ def test_what_is_not_python_of_a_network_has_no_operator() -> None:
     )
 
 
-def test_none_is_marked_where_it_comes_first_and_its_giver_is_the_suspect() -> None:
+def test_the_layer_that_returned_the_first_none_is_the_suspect() -> None:
     gives_none = Calling(lambda *_: None)
     inner = nn.Sequential(nn.ReLU(), gives_none)
     t = broken_convnets.trace(nn.Sequential(inner, nn.Linear(2, 2)), IMAGES)
@@ -139,7 +139,7 @@ def test_none_is_marked_where_it_comes_first_and_its_giver_is_the_suspect() -> N
     assert "look first at 0.1 Calling: it returned None" in str(t)
 
 
-def test_none_that_comes_from_between_the_layers_is_marked_where_it_goes_in() -> None:
+def test_none_from_between_the_layers_is_marked_at_the_input() -> None:
     t = broken_convnets.trace(Calling(lambda net, _: net.fc(None), fc=nn.Linear(2, 2)), IMAGES)
     assert [row.path for row in t.rows if "input is None" in row.annotations] == ["fc"]
 
@@ -153,7 +153,9 @@ def test_an_optional_none_is_not_marked() -> None:
 
 
 @pytest.mark.parametrize(("value", "begins"), [((IMAGES,), "("), ([IMAGES], "["), ({}, "{")])
-def test_the_giver_of_another_wrong_type_is_the_suspect(value: object, begins: str) -> None:
+def test_the_layer_that_returned_another_wrong_type_is_the_suspect(
+    value: object, begins: str
+) -> None:
     net = nn.Sequential(Calling(lambda *_: value), nn.Conv2d(3, 3, 1))
     t = broken_convnets.trace(net, IMAGES)
     assert t.suspect
@@ -161,7 +163,7 @@ def test_the_giver_of_another_wrong_type_is_the_suspect(value: object, begins: s
     assert (t.suspect.output or "").startswith(begins)
 
 
-def test_non_finite_values_are_marked_where_they_come_first() -> None:
+def test_the_first_non_finite_value_of_a_pass_is_marked() -> None:
     net = nn.Sequential(nn.ReLU(), Calling(lambda _, x: x / 0), nn.Flatten())
     t = broken_convnets.trace(net, IMAGES)
     assert [
@@ -184,13 +186,13 @@ def test_one_bad_number_among_many_is_found(dtype: torch.dtype, bad: float) -> N
     assert all_finite(both) is False
 
 
-def test_a_sum_that_overflows_is_no_infinity() -> None:
+def test_a_sum_that_overflows_is_not_an_infinity() -> None:
     assert all_finite(torch.full((100,), 3e38))
     assert all_finite(torch.full((100,), 6e4, dtype=torch.float16))
     assert all_finite(torch.empty(0))
 
 
-def test_values_are_looked_at_in_plain_tensors_only() -> None:
+def test_only_values_of_plain_tensors_are_read() -> None:
     class Other(torch.Tensor):  # type: ignore[misc]  # torch is not there for mypy
         pass
 
@@ -647,7 +649,7 @@ def test_the_traceback_has_no_frame_of_ours() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
-def test_compiled_and_scripted_networks_are_said_to_be_closed() -> None:
+def test_a_note_says_that_layers_inside_compiled_and_scripted_networks_are_not_shown() -> None:
     scripted = torch.jit.trace(chain().eval(), IMAGES)
     t = broken_convnets.trace(scripted, IMAGES)
     assert t.error is None
@@ -676,13 +678,13 @@ def test_what_is_traced_or_transformed_by_torch_is_not_disturbed() -> None:
 
 
 @pytest.mark.parametrize("mistake", [(IMAGES,), (None, IMAGES), (nn.ReLU, IMAGES)])
-def test_what_is_no_network_is_refused(mistake: tuple[Any, ...]) -> None:
+def test_an_argument_that_is_not_a_network_is_rejected(mistake: tuple[Any, ...]) -> None:
     for function in (broken_convnets.trace, broken_convnets.check):
         with pytest.raises(TypeError, match="the first argument must be a network"):
             function(*mistake)
 
 
-def test_the_package_gives_its_functions_and_no_others() -> None:
+def test_the_package_has_its_functions_and_no_others() -> None:
     assert callable(broken_convnets.trace)
     assert callable(broken_convnets.check)
     with pytest.raises(AttributeError, match="no attribute 'guess'"):

@@ -251,7 +251,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ran]:
     return dict(zip(jobs, run(list(jobs.values())), strict=True))
 
 
-def test_a_program_finds_all_as_python_gives_it(ran: Mapping[str, Ran]) -> None:
+def test_a_program_has_the_surroundings_that_python_provides(ran: Mapping[str, Ran]) -> None:
     done = ran["arguments"]
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
@@ -297,7 +297,7 @@ def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
         ("torchvision", 1, "layer3.0.conv2 Conv2d"),
     ],
 )
-def test_a_program_ends_as_it_does_without_us(
+def test_a_program_ends_as_it_does_without_trace(
     name: str, code: int, says: str, ran: Mapping[str, Ran]
 ) -> None:
     assert ran[name].code == code, ran[name].err
@@ -320,7 +320,7 @@ def test_the_traceback_is_the_one_of_python(ran: Mapping[str, Ran], tmp_path: Pa
     assert 'program.py", line ' in ran["own error"].err
 
 
-def test_a_failure_outside_of_the_networks_is_told_with_their_tables(
+def test_a_failure_outside_of_the_networks_comes_with_their_tables(
     ran: Mapping[str, Ran],
 ) -> None:
     document = ran["loss of None"].document
@@ -339,24 +339,25 @@ def test_a_failure_is_explained_where_something_is_like_it(ran: Mapping[str, Ran
     assert "Message: " not in ran["own error"].err
 
 
-def test_a_failure_that_a_program_catches_is_told(ran: Mapping[str, Ran]) -> None:
+def test_a_failure_that_a_program_catches_is_reported(ran: Mapping[str, Ran]) -> None:
     document = ran["caught"].document
     assert (document["exit_code"], document["failure"]) == (0, None)
     assert document["caught"]["network"]["shown"] == 2
     assert [row["failed"] for row in document["caught"]["network"]["layers"]] == [False, True]
 
 
-def test_workers_that_are_well_are_left_alone(ran: Mapping[str, Ran]) -> None:
+def test_healthy_workers_run_as_usual(ran: Mapping[str, Ran]) -> None:
     assert (ran["worker that is well"].code, ran["worker that is well"].out) == (0, "done\n")
 
 
-def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ran]) -> None:
+def test_only_the_document_goes_to_stdout(ran: Mapping[str, Ran]) -> None:
     done = ran["prints"]
     assert set(done.document) == {
         "schema",
         "command",
         "exit_code",
         "failure",
+        "first_non_finite",
         "failed",
         "suspect",
         "caught",
@@ -366,6 +367,7 @@ def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ran]) -> None:
     }
     for text in ("to stdout", "from a child", "to stderr"):
         assert f"{text}\n" in done.err
+    assert done.document["schema"] == 2
     assert done.document["command"] == ["below/program.py", "--lr", "0.1", "--", "--json"]
 
 
@@ -375,7 +377,7 @@ def test_a_module_is_run_by_its_name(ran: Mapping[str, Ran]) -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistaken_command_exits_2(name: str, ran: Mapping[str, Ran]) -> None:
+def test_a_wrong_command_line_exits_2(name: str, ran: Mapping[str, Ran]) -> None:
     assert (ran[name].code, ran[name].out) == (2, "")
     assert "error: " in ran[name].err
 

@@ -573,6 +573,24 @@ def test_losses_metrics_and_transforms_are_no_networks_beside_one() -> None:
     assert [network.type for network in t.networks] == ["MSELoss"]  # all there is
 
 
+def test_a_part_of_a_module_that_is_never_called_keeps_its_name() -> None:
+    class Lit(nn.Module):  # type: ignore[misc]  # torch is not there for mypy
+        """Trains its part as a module of Lightning does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = nn.ModuleDict({"backbone": nn.Linear(8, 2)})
+
+        def training_step(self, x: torch.Tensor) -> torch.Tensor:
+            return self.parts["backbone"](x)
+
+    with broken_convnets.trace() as t:
+        Lit().training_step(IMAGES)
+        chain()(IMAGES)
+    assert [network.owner for network in t.networks] == ["Lit.parts.backbone", ""]
+    assert "Lit.parts.backbone Linear, forward pass 1 of 1" in str(t)
+
+
 def test_the_first_non_finite_value_of_a_training_run_is_named() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 1))

@@ -30,6 +30,7 @@ class NetworkTable(Struct, frozen=True):
     thread: str = ""  # its name, if it is not the main one
     omitted: int = 0  # calls in the middle that were not kept
     omitted_after: int = 0  # how many layers come before them
+    owner: str = ""  # its path in a module that was not called: "LitModel.backbone"
     first_non_finite: bool = False  # shown instead of the last pass, for its non-finite value
 
 
@@ -90,7 +91,8 @@ class Line:
 
 def heading(network: NetworkTable) -> str:
     """Return the line above one network's table."""
-    text = f"{printable(network.type)}, forward pass {network.shown} of {network.passes}"
+    name = f"{network.owner} {network.type}".strip()
+    text = f"{printable(name)}, forward pass {network.shown} of {network.passes}"
     text += f", in thread {printable(network.thread)}" if network.thread else ""
     text += ", the first with a non-finite value" if network.first_non_finite else ""
     return f"{text}; {network.omitted} calls were not kept" if network.omitted else text

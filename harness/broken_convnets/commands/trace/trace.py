@@ -81,6 +81,7 @@ class Tracing(AbstractContextManager["Tracing"]):
             operators=True,
             values=True,
             steps=True,
+            constructions=True,
             step=step,
             call_limit=CALL_LIMIT,
             operator_limit=OPERATOR_LIMIT,
@@ -267,6 +268,7 @@ def _table(network: Network, shown: ForwardPass, failing: nn.Module | None) -> N
         thread="" if main else shown.thread.name,
         omitted=shown.calls.omitted,
         omitted_after=shown.calls.omitted_after,
+        owner=network.owner,
         first_non_finite=first is not None and shown is first and shown is not network.last,
     )
 

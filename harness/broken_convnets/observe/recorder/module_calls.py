@@ -15,7 +15,7 @@ from torch import nn
 from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
-from broken_convnets.observe.recorder.networks import Network
+from broken_convnets.observe.recorder.networks import Network, owner_of
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import CalledModule
@@ -195,7 +195,7 @@ class ModuleCalls:
         """Begin a pass with its first call; wherever Ctrl-C comes, there is one to show."""
         network = self._networks.get(id(root))
         if network is None or network.module() is not root:
-            network = Network(root)
+            network = Network(root, owner_of(root, self._record.constructed_modules()))
         begun = ForwardPass(root, network.passes + 1, self._options.call_limit, self._record.moment)
         begun.begin(call, module)
         begun.whole = module is root

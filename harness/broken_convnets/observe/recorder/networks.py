@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 
+DEPTH = 20  # of modules inside modules, in case two contain each other
 SHARED = 4  # paths that are kept of a module that is registered several times
 
 
@@ -63,8 +64,9 @@ def _paths(root: nn.Module) -> dict[int, list[str]]:
 class Network:
     """A module that no other module called, and those of its passes whose calls are kept."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, owner: str = "") -> None:
         """Start without a pass."""
+        self.owner = owner  # its path in a module that was not called: "LitModel.backbone"
         self.module = weakref.ref(module)
         self.type = type(module).__name__
         self.has_state = any(True for _ in module.parameters()) or any(
@@ -89,6 +91,25 @@ class Network:
         self.last = begun
         if former is not None and former not in {self.chosen, self.first_non_finite}:
             former.forget_calls()
+
+
+def owner_of(module: nn.Module, constructed: list[nn.Module]) -> str:
+    """Return the path of `module` in the outermost of the modules that contain it, from its class.
+
+    Empty if none does. A module of Lightning, for one, is never called, but its parts are.
+    """
+    path: list[str] = []
+    inner = module
+    while len(path) < DEPTH:
+        above = (
+            (m, name) for m in constructed for name, part in m.named_children() if part is inner
+        )
+        found = next(above, None)
+        if found is None:
+            break
+        inner, name = found
+        path.append(name)
+    return ".".join([type(inner).__name__, *reversed(path)]) if path else ""
 
 
 def _attribute(owner: nn.Module, module: nn.Module) -> str:

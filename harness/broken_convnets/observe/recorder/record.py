@@ -271,6 +271,11 @@ class Record:
         own = (s for s in reversed(earlier) if key in s.parameters)
         return next((s.moment.backward_passes for s in own), 0)
 
+    def constructed_modules(self) -> list[nn.Module]:
+        """Return the modules that were constructed and are still alive."""
+        found = (one.object() for one in self.constructions if one.kind == "module")
+        return [module for module in found if module is not None]
+
     def construction(self, subject: object) -> Construction | None:
         """Return where an object that is still alive was constructed."""
         return next((found for found in self.constructions if found.object() is subject), None)

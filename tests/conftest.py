@@ -1,4 +1,4 @@
-"""What tests share: runners, since loading torch takes seconds, and a command line on them."""
+"""Fixtures that all tests share: runners with torch, which start once, and a command line."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 # On a busy machine, threads that wait for each other at every operator burn processor time.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+# A process that a shell starts in the background ignores Ctrl-C, and so do its descendants.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leave the user's cache alone."""
+    """Use another cache than the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -80,8 +80,8 @@ class Command:
             code = main([*arguments, "--corpus", str(self.root)])
         except SystemExit as end:
             code = int(end.code or 0)
-        said = self._capture.readouterr()
-        return Finished(code, said.out, said.err)
+        output = self._capture.readouterr()
+        return Finished(code, output.out, output.err)
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self(*arguments, "--json").out)
@@ -94,7 +94,7 @@ def harness(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Command]:
-    """Give the command line on a corpus of a pair and a control, on a machine without CUDA."""
+    """Return the command line on a corpus of a pair and a control, on a machine without CUDA."""
     no_cuda = msgspec.structs.replace(
         runtime_of(runner), devices={"cpu": "", "cuda": "no CUDA device"}
     )

@@ -98,7 +98,7 @@ layers = [
 
 
 def patched(*changes: tuple[str, str], source: str = HEALTHY) -> str:
-    """Return `source` with each old text, which must be there, replaced once."""
+    """Return `source` with each old text replaced once; fails if one is missing."""
     for old, new in changes:
         assert old in source, f"{old!r} is not in the source"
         source = source.replace(old, new, 1)
@@ -110,14 +110,14 @@ TRAINED = patched(("if __name__", TRAINING))
 
 
 def doing(*lines: str, needs: str = "", source: str = HEALTHY) -> str:
-    """Return `source` with lines put first into `forward`, and modules imported."""
+    """Return `source` with lines at the beginning of `forward`, and modules imported."""
     body = "".join(f"        {line}\n" for line in lines)
     source = patched(("(self, x):\n", f"(self, x):\n{body}"), source=source)
     return importing(needs, source=source) if needs else source
 
 
 def importing(modules: str, *lines: str, source: str = HEALTHY) -> str:
-    """Return `source` with modules imported, and lines that run on import."""
+    """Return `source` with more imports, and lines that run on import."""
     body = "".join(f"\n{line}\n" for line in lines)
     tail = f"import torch\nfrom torch import nn\n{body}"
     return patched(
@@ -127,13 +127,11 @@ def importing(modules: str, *lines: str, source: str = HEALTHY) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """A case and its fix, sound unless told otherwise."""
+    """A case and its fix; by default, it reproduces."""
 
     broken: str = BROKEN
     fixed: str = HEALTHY
-    declared: dict[str, Any] = field(
-        default_factory=dict
-    )  # on top of DECLARED; None takes a key out
+    declared: dict[str, Any] = field(default_factory=dict)  # on top of DECLARED; None removes a key
     silent: tuple[str, ...] = ()  # the laws violated, instead of DECLARED
     output: str = OUTPUT
     waive: dict[str, str] = field(default_factory=dict)
@@ -155,7 +153,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Solo:
-    """A control, sound unless told otherwise."""
+    """A control; by default, it works."""
 
     source: str = HEALTHY
     output: str = OUTPUT
@@ -202,38 +200,38 @@ def corpus_of(root: Path, entries: dict[str, Pair | Solo]) -> Corpus:
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file, and the folders above it."""
+    """Write a file, and create the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
 def case_of(pair: Pair, name: str = "shape/pair") -> Case:
-    """Return a case without a disk."""
+    """Return a case that is in no file."""
     return Case(name, msgspec.convert(pair.spec(), CaseSpec), pair.broken, pair.fixed)
 
 
 def control_of(solo: Solo, name: str = "shape/solo") -> Control:
-    """Return a control without a disk."""
+    """Return a control that is in no file."""
     return Control(name, msgspec.convert(solo.spec(), ControlSpec), solo.source)
 
 
 class Remembering(Runner):
-    """A runner that runs each program once per seed and device; a second time it remembers."""
+    """A runner that runs each job once, and returns the cached result from then on."""
 
     def __init__(self, runner: Runner) -> None:
         """Wrap a runner that is open."""
         self._runner = runner
         self.isolation = runner.isolation
-        self._known: dict[Job, JobResult[Any]] = {}
+        self._cached: dict[Job, JobResult[Any]] = {}
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
-        """Yield an ending for each job, of the new ones first."""
-        new = list(dict.fromkeys(job for job in map(_plain, jobs) if job not in self._known))
+        """Yield a result for each job, in their order, after all new ones have run."""
+        new = list(dict.fromkeys(job for job in map(_plain, jobs) if job not in self._cached))
         numbered = [msgspec.structs.replace(job, number=i) for i, job in enumerate(new)]
-        for ending in self._runner.run(numbered, schema):
-            self._known[new[ending.job]] = ending
+        for result in self._runner.run(numbered, schema):
+            self._cached[new[result.job]] = result
         for job in jobs:
-            yield msgspec.structs.replace(self._known[_plain(job)], job=job.number)
+            yield msgspec.structs.replace(self._cached[_plain(job)], job=job.number)
 
     def close(self) -> None:
         """Stay open: the session closes the runner."""
@@ -244,7 +242,7 @@ def _plain(job: Job) -> Job:
 
 
 def outcome(runner: Runner, corpus: Corpus, name: str, device: str = "cpu") -> Outcome:
-    """Run one entry of a corpus, as far as the runner does not remember it, and judge it."""
+    """Run one entry of a corpus, unless its results are cached, and judge it."""
     results = Results(plan(corpus, [name], [device]))
     results.collect(runner)
     return results.outcomes([], runtime_of(runner))[0]
@@ -265,14 +263,14 @@ def observations(
         for number, source in enumerate(sources.values())
     ]
     names, seen = list(sources), {}
-    for ending in runner.run(jobs, Observation):
-        assert ending.answer is not None, f"{names[ending.job]}: {ending.detail}"
-        seen[names[ending.job]] = ending.answer
+    for result in runner.run(jobs, Observation):
+        assert result.answer is not None, f"{names[result.job]}: {result.detail}"
+        seen[names[result.job]] = result.answer
     return seen
 
 
 def servers() -> set[psutil.Process]:
-    """Return the fork servers that this process has started and that still run."""
+    """Return the fork servers that this process started and that still run."""
     return {
         p
         for p in psutil.Process().children()
@@ -288,7 +286,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def wait_for(true: Callable[[], bool], seconds: float) -> bool:
-    """Return whether something comes true within a time."""
+    """Return whether a condition becomes true within a number of seconds."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

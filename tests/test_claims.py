@@ -1,4 +1,4 @@
-"""What the pages say about PyTorch beyond their own case is true here too."""
+"""Each statement about PyTorch on the pages, beyond what a case itself shows, is true."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGE = torch.zeros(3, 8, 8)
 WHITE = Image.fromarray(np.full((2, 2, 3), 255, dtype=np.uint8))
 MAP = torch.zeros(4, 8, 6, 6)
 
-REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
+EXCEPTIONS: dict[str, tuple[Callable[[], object], str]] = {
     "none/dataset_returns_none: not the first of its batch": (
         lambda: default_collate([IMAGE, None]),
         "expected Tensor as element 1 in argument 0, but got NoneType",
@@ -51,9 +51,9 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("claim", REFUSALS)
-def test_pytorch_refuses(claim: str) -> None:
-    call, message = REFUSALS[claim]
+@pytest.mark.parametrize("claim", EXCEPTIONS)
+def test_pytorch_raises(claim: str) -> None:
+    call, message = EXCEPTIONS[claim]
     with pytest.raises(Exception, match=message):
         call()
 
@@ -75,7 +75,7 @@ FACTS: dict[str, Callable[[], bool]] = {
     "batch/batchnorm_single_value: eval mode takes one value": lambda: (
         nn.BatchNorm1d(8).eval()(torch.zeros(1, 8)).shape == (1, 8)
     ),
-    "batch/softmax_over_batch: one image gets 1.0 for every class": lambda: bool(
+    "batch/softmax_over_batch: one image has 1.0 for every class": lambda: bool(
         (torch.softmax(torch.randn(1, 10), dim=0) == 1).all()
     ),
     "shape/residual_channel_mismatch: one channel broadcasts": lambda: (
@@ -97,7 +97,7 @@ FACTS: dict[str, Callable[[], bool]] = {
 
 
 @pytest.mark.parametrize("claim", FACTS)
-def test_pytorch_does(claim: str) -> None:
+def test_a_fact_is_true(claim: str) -> None:
     assert FACTS[claim]()
 
 
@@ -115,7 +115,7 @@ CLAIMS = _claims()
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_claim_holds(name: str) -> None:
+def test_a_claim_is_true(name: str) -> None:
     torch.manual_seed(0)
     claim = CLAIMS[name]
     if not isinstance(claim, tuple):
@@ -128,5 +128,5 @@ def test_a_claim_holds(name: str) -> None:
 
 def test_a_claim_is_about_an_entry_of_the_corpus() -> None:
     ids = load(default_root()).ids
-    names = [name.partition(":")[0] for name in (*CLAIMS, *FACTS, *REFUSALS)]
+    names = [name.partition(":")[0] for name in (*CLAIMS, *FACTS, *EXCEPTIONS)]
     assert [name for name in names if name not in ids] == []

@@ -1,4 +1,4 @@
-"""Programs that hang, die, hoard, flood and tamper: a verdict each, and no trace of them after."""
+"""Hostile programs: each has its verdict, and harms no other program."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from kit import (
     run_all,
     servers,
 )
+from sandbox_jobs import LONG_NAP
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
     from broken_convnets.sandbox.fork_client import ForkServer
-
-LONG_NAP = 86_413  # seconds; also the mark by which a test finds the process
 
 
 def _then_raises(*lines: str, needs: str) -> Pair:
@@ -43,17 +42,18 @@ def _raises(expression: str, needs: str = "os") -> Pair:
 MUTE = "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})"
 
 
-def _spoilt(source: str) -> Pair:
+def _with_fix(source: str) -> Pair:
+    """Return a pair whose fixed side is hostile."""
     return Pair(fixed=source)
 
 
 ALONE = "if len(x) == 1:"  # a law runs the network on one sample; the plain run does not
 
-# What the sandbox alone decides (limits, crashes, processes left behind) is in test_sandbox.py;
-# here is what becomes of it in a verdict, and what a program can do to the code that observes it.
+# test_sandbox.py tests limits, crashes and processes left behind. Here are the verdicts that
+# follow from them, and programs that attack the code that observes them.
 HOSTILE = {
     "fix_spins_in_a_law": (
-        _spoilt(doing(ALONE, "    while True:", "        pass")),
+        _with_fix(doing(ALONE, "    while True:", "        pass")),
         Verdict.TIMEOUT,
     ),
     "floods_then_raises": (
@@ -65,9 +65,9 @@ HOSTILE = {
         _then_raises("print('passed', flush=True)", "os._exit(0)", needs="os"),
         Verdict.CRASHED,
     ),
-    "fix_exits_at_once": (_spoilt(doing("os._exit(0)", needs="os")), Verdict.CRASHED),
+    "fix_exits_at_once": (_with_fix(doing("os._exit(0)", needs="os")), Verdict.CRASHED),
     "hoards": (
-        # Twice the limit, and then a nap: more would only try the patience of the machine.
+        # Twice the limit, and then a nap until it is killed.
         _then_raises(
             "self.hoard = [torch.ones(1 << 22) for _ in range(32)]",
             f"time.sleep({LONG_NAP})",
@@ -82,36 +82,45 @@ HOSTILE = {
         Verdict.REPRODUCED,
     ),
     "leaves_its_folder": (_then_raises("os.chdir('/')", needs="os"), Verdict.REPRODUCED),
-    "exits_politely": (_raises("SystemExit(0)"), Verdict.WRONG_SYMPTOM),
-    "exits_politely_on_import": (
+    "exits_with_system_exit": (_raises("SystemExit(0)"), Verdict.WRONG_SYMPTOM),
+    "exits_with_system_exit_on_import": (
         Pair(importing("sys", "sys.exit(0)", source=BROKEN)),
         Verdict.WRONG_SYMPTOM,
     ),
-    "fix_exits_politely": (_spoilt(doing("sys.exit(0)", needs="sys")), Verdict.FIX_FAILED),
-    "fix_exits_politely_in_a_law": (
-        _spoilt(doing(ALONE, "    sys.exit(0)", needs="sys")),
+    "fix_exits_with_system_exit": (
+        _with_fix(doing("sys.exit(0)", needs="sys")),
+        Verdict.FIX_FAILED,
+    ),
+    "fix_exits_with_system_exit_in_a_law": (
+        _with_fix(doing(ALONE, "    sys.exit(0)", needs="sys")),
         Verdict.FIX_FAILED,
     ),
     "interrupts": (_raises("KeyboardInterrupt"), Verdict.WRONG_SYMPTOM),
     "fix_interrupts_in_a_law": (
-        _spoilt(doing(ALONE, "    raise KeyboardInterrupt")),
+        _with_fix(doing(ALONE, "    raise KeyboardInterrupt")),
         Verdict.FIX_FAILED,
     ),
-    "raises_what_has_no_message": (_raises(MUTE.removeprefix("raise ")), Verdict.WRONG_SYMPTOM),
-    "fix_raises_what_has_no_message_in_a_law": (
-        _spoilt(doing(ALONE, f"    {MUTE}")),
+    "raises_an_exception_without_str": (
+        _raises(MUTE.removeprefix("raise ")),
+        Verdict.WRONG_SYMPTOM,
+    ),
+    "fix_raises_an_exception_without_str_in_a_law": (
+        _with_fix(doing(ALONE, f"    {MUTE}")),
         Verdict.FIX_FAILED,
     ),
-    "says_ten_megabytes": (
+    "message_of_ten_megabytes": (
         _raises(f"RuntimeError('{SAYS}' + 'x' * 9_999_999)"),
         Verdict.REPRODUCED,
     ),
-    "says_a_deep_path": (_raises(f"RuntimeError('{SAYS}' + '/a' * 40)"), Verdict.REPRODUCED),
-    "says_where_it_works": (
+    "message_with_a_deep_path": (
+        _raises(f"RuntimeError('{SAYS}' + '/a' * 40)"),
+        Verdict.REPRODUCED,
+    ),
+    "message_with_its_folder": (
         _raises(f"RuntimeError(f'{SAYS} {{os.getcwd()}}/x')"),
         Verdict.REPRODUCED,
     ),
-    "says_what_is_no_text": (_raises(f"RuntimeError('{SAYS} \\ud800')"), Verdict.REPRODUCED),
+    "message_with_a_surrogate": (_raises(f"RuntimeError('{SAYS} \\ud800')"), Verdict.REPRODUCED),
     "recurses": (
         Pair(
             doing("return self.forward(x)", source=BROKEN),
@@ -137,11 +146,13 @@ HOSTILE = {
         Verdict.REPRODUCED,
     ),
     "leaves_a_thread": (
-        _spoilt(importing("threading", "threading.Thread(target=threading.Event().wait).start()")),
+        _with_fix(
+            importing("threading", "threading.Thread(target=threading.Event().wait).start()")
+        ),
         Verdict.REPRODUCED,
     ),
     "leaves_a_process": (
-        _spoilt(
+        _with_fix(
             importing(
                 "subprocess",
                 f"NAP = subprocess.Popen(['sleep', '{LONG_NAP}'], start_new_session=True)",
@@ -155,8 +166,8 @@ HOSTILE = {
         ),
         Verdict.REPRODUCED,
     ),
-    "ends_a_worker": (
-        _spoilt(
+    "terminates_a_worker": (
+        _with_fix(
             importing(
                 "multiprocessing, time",
                 f"worker = multiprocessing.Process(target=time.sleep, args=({LONG_NAP},))\n"
@@ -174,32 +185,32 @@ def strict(strict_runner: ForkServer) -> Remembering:
 
 
 @pytest.fixture(scope="module")
-def zoo(strict: Remembering, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def corpus(strict: Remembering, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     entries = {f"hostile/{name}": pair for name, (pair, _) in HOSTILE.items()}
-    corpus = corpus_of(tmp_path_factory.mktemp("zoo"), {**entries, "healthy/pair": Pair()})
-    return run_all(strict, corpus)
+    written = corpus_of(tmp_path_factory.mktemp("hostile"), {**entries, "healthy/pair": Pair()})
+    return run_all(strict, written)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_verdict_is_exactly(name: str, zoo: Corpus, strict: Remembering) -> None:
-    judgement = outcome(strict, zoo, f"hostile/{name}").judgement
+def test_the_verdict_of(name: str, corpus: Corpus, strict: Remembering) -> None:
+    judgement = outcome(strict, corpus, f"hostile/{name}").judgement
     assert judgement.verdict is HOSTILE[name][1], judgement.mismatches
 
 
-def test_a_healthy_pair_among_the_hostile_is_unharmed(zoo: Corpus, strict: Remembering) -> None:
-    assert outcome(strict, zoo, "healthy/pair").verdict is Verdict.REPRODUCED
+def test_a_healthy_pair_beside_them_reproduces(corpus: Corpus, strict: Remembering) -> None:
+    assert outcome(strict, corpus, "healthy/pair").verdict is Verdict.REPRODUCED
 
 
-@pytest.mark.usefixtures("zoo")
-def test_a_healthy_pair_after_the_hostile_is_unharmed(
+@pytest.mark.usefixtures("corpus")
+def test_a_healthy_pair_after_them_reproduces(
     strict_runner: ForkServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    corpus = corpus_of(tmp_path_factory.mktemp("after"), {"healthy/pair": Pair()})
-    assert outcome(strict_runner, corpus, "healthy/pair").verdict is Verdict.REPRODUCED
+    later = corpus_of(tmp_path_factory.mktemp("after"), {"healthy/pair": Pair()})
+    assert outcome(strict_runner, later, "healthy/pair").verdict is Verdict.REPRODUCED
 
 
-@pytest.mark.usefixtures("zoo")
-def test_no_process_of_a_program_is_left() -> None:
+@pytest.mark.usefixtures("corpus")
+def test_no_process_of_a_program_remains() -> None:
     assert servers()
     assert [child for server in servers() for child in server.children(recursive=True)] == []
     assert [
@@ -207,11 +218,11 @@ def test_no_process_of_a_program_is_left() -> None:
     ] == []
 
 
-def test_a_crash_quotes_the_last_words(zoo: Corpus, strict: Remembering) -> None:
-    found = outcome(strict, zoo, "hostile/prints_that_it_passed_and_exits")
+def test_a_crash_quotes_the_last_output(corpus: Corpus, strict: Remembering) -> None:
+    found = outcome(strict, corpus, "hostile/prints_that_it_passed_and_exits")
     assert found.judgement.mismatches[0].happened.endswith("(exit status 0): passed")
 
 
-def test_a_segfault_is_called_by_its_name(zoo: Corpus, strict: Remembering) -> None:
-    found = outcome(strict, zoo, "hostile/segfaults")
+def test_a_segmentation_fault_is_named(corpus: Corpus, strict: Remembering) -> None:
+    found = outcome(strict, corpus, "hostile/segfaults")
     assert "Segmentation fault" in found.judgement.mismatches[0].happened

@@ -54,25 +54,25 @@ SIZES = [
 ]
 
 
-def _what_comes_back(layer: nn.Module, dtype: torch.dtype, size: tuple[int, ...]) -> str:
+def _outcome(layer: nn.Module, dtype: torch.dtype, size: tuple[int, ...]) -> str:
     tensor = torch.zeros(size, dtype=dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             output = layer(tensor)
-        except Exception as error:  # noqa: BLE001  (any refusal will do, as long as it is one)
+        except Exception as error:  # noqa: BLE001  (any exception will do)
             return type(error).__name__
     return type(output).__name__
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
-def test_a_layer_gives_a_tensor_or_raises(layer: nn.Module) -> None:
-    seen = Counter(_what_comes_back(layer, dtype, size) for dtype in DTYPES for size in SIZES)
-    refused = {name for name in seen if name.endswith(("Error", "Exception"))}
-    assert set(seen) - refused == {"Tensor"}, seen
+def test_a_layer_returns_a_tensor_or_raises(layer: nn.Module) -> None:
+    found = Counter(_outcome(layer, dtype, size) for dtype in DTYPES for size in SIZES)
+    raised = {name for name in found if name.endswith(("Error", "Exception"))}
+    assert set(found) - raised == {"Tensor"}, found
 
 
-def test_a_layer_that_gives_none_would_be_noticed() -> None:
+def test_a_layer_that_returns_none_would_be_noticed() -> None:
     forgetful = nn.ReLU()
     forgetful.forward = lambda _: None
-    assert _what_comes_back(forgetful, torch.float32, (3,)) == "NoneType"
+    assert _outcome(forgetful, torch.float32, (3,)) == "NoneType"

@@ -1,4 +1,4 @@
-"""The corpus as it is: every entry as declared, and an oracle that would notice if not."""
+"""The corpus of this repository: every entry is as declared, and the verdict notices if not."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ PARTIAL_FIXES = {
     if len(hunks(case.broken, case.fixed)) > 1
 }
 
-Endings = dict[str, Run]  # by source text
+Runs = dict[str, Run]  # by source text
 
 
 @pytest.fixture(scope="module")
-def endings(runner: Remembering) -> Endings:
-    """Run every program once, the partial fixes among them; all tests judge these runs.
+def observed(runner: Remembering) -> Runs:
+    """Run every program once, including the partial fixes; all tests judge these runs.
 
-    The laws of structure take as long as all others: they are judged where a case breaks them,
-    and for every entry by `reproduce`.
+    The laws of structure take most of the time: they are checked only for a case that violates
+    one; `reproduce` checks them for every entry.
     """
     whole = {source for entry in CORPUS.entries.values() for source in entry.programs().values()}
     sources = sorted(whole | {source for _, source in PARTIAL_FIXES.values()})
@@ -56,7 +56,7 @@ def endings(runner: Remembering) -> Endings:
         Job(number, OBSERVE, RunRequest(source, full=source in structural))
         for number, source in enumerate(sources)
     ]
-    return {sources[ending.job]: ending for ending in runner.run(jobs, Observation)}
+    return {sources[result.job]: result for result in runner.run(jobs, Observation)}
 
 
 def _verdict(case: Case, broken: Run, fixed: Run) -> Verdict:
@@ -64,42 +64,42 @@ def _verdict(case: Case, broken: Run, fixed: Run) -> Verdict:
 
 
 @pytest.mark.parametrize("name", CORPUS.ids)
-def test_an_entry_is_as_declared(name: str, endings: Endings) -> None:
+def test_an_entry_is_as_declared(name: str, observed: Runs) -> None:
     problems = [str(problem) for problem in CORPUS.problems if problem.id == name]
     assert problems == []
     entry = CORPUS.entries[name]
-    runs = {side: [endings[source]] for side, source in entry.programs().items()}
+    runs = {side: [observed[source]] for side, source in entry.programs().items()}
     judgement = judge(entry, runs, "cpu", RELEASE)
     assert judgement.verdict.as_declared, judgement.mismatches
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_no_exchange_of_the_sides_goes_unnoticed(name: str, endings: Endings) -> None:
+def test_a_pair_with_swapped_or_equal_sides_does_not_reproduce(name: str, observed: Runs) -> None:
     case = CASES[name]
-    broken, fixed = endings[case.broken], endings[case.fixed]
+    broken, fixed = observed[case.broken], observed[case.fixed]
     assert _verdict(case, fixed, broken) is not Verdict.REPRODUCED
     assert _verdict(case, fixed, fixed) is Verdict.NOT_REPRODUCED
     assert _verdict(case, broken, broken) is Verdict.FIX_FAILED
 
 
 @pytest.mark.parametrize("what", PARTIAL_FIXES)
-def test_a_fix_without_one_of_its_hunks_does_not_work(what: str, endings: Endings) -> None:
+def test_a_fix_without_one_of_its_hunks_does_not_work(what: str, observed: Runs) -> None:
     case, partial = PARTIAL_FIXES[what]
     verdict = _verdict(
-        dataclasses.replace(case, fixed=partial), endings[case.broken], endings[partial]
+        dataclasses.replace(case, fixed=partial), observed[case.broken], observed[partial]
     )
     assert verdict is not Verdict.REPRODUCED
 
 
 @pytest.mark.parametrize("law", Law)
-def test_every_law_is_broken_by_a_case(law: Law) -> None:
+def test_every_law_is_violated_by_a_case(law: Law) -> None:
     assert any(law in case.spec.broken.violates for case in CASES.values())
 
 
 @pytest.mark.parametrize(
     "baseline", BASELINES, ids=lambda baseline: f"{baseline.torch}-{baseline.device}"
 )
-def test_what_is_recorded_is_as_declared_for_its_release(baseline: Baseline) -> None:
+def test_the_records_are_as_declared_for_their_release(baseline: Baseline) -> None:
     assert sorted(set(baseline.entries) - set(CORPUS.ids)) == []
     for name, record in baseline.entries.items():
         assert record.verdict.as_declared, name
@@ -110,10 +110,10 @@ def test_what_is_recorded_is_as_declared_for_its_release(baseline: Baseline) -> 
             assert (declared.message or "") in record.broken.message, name
 
 
-def test_the_programs_keep_to_the_contract() -> None:
+def test_the_corpus_has_no_problem_of_lint() -> None:
     assert [str(problem) for problem in lint(CORPUS)] == []
 
 
-def test_every_id_is_unique_whatever_the_topic() -> None:
+def test_every_id_is_unique_across_topics() -> None:
     names = [name.rpartition("/")[2] for name in CORPUS.ids]
     assert sorted(set(names)) == sorted(names)

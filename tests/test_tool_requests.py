@@ -81,7 +81,6 @@ def _answering(answer: str) -> str:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        pytest.param("import time\ntime.sleep(86_400)", "timeout: still running", id="hangs"),
         pytest.param("import os\nos.abort()", "exit status -6", id="crashes"),
         pytest.param("print('y' * (5 << 20))", "more than 4 MiB of output", id="floods"),
         pytest.param(
@@ -110,6 +109,15 @@ def test_an_invalid_answer_becomes_an_error_with_the_reason(
     for diagnosis in _diagnoses(runner, pair, tmp_path, text):
         assert diagnosis.status is Status.ERROR
         assert reason in diagnosis.reason
+
+
+def test_a_tool_that_never_answers_becomes_an_error(
+    pair: list[CorpusProgram], tmp_path: Path
+) -> None:
+    with ForkServer(Limits(seconds=1, wall_factor=2, workers=2)) as runner:
+        found = _diagnoses(runner, pair, tmp_path, "import time\ntime.sleep(86_400)")
+    assert [diagnosis.status for diagnosis in found] == [Status.ERROR, Status.ERROR]
+    assert all("timeout: still running after 2 s" in diagnosis.reason for diagnosis in found)
 
 
 @pytest.mark.parametrize("batch", [1, 2])

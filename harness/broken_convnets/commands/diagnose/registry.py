@@ -48,9 +48,9 @@ def rule(holds: str, *, stays_quiet: str) -> Callable[[Check], Check]:
 
 
 def load_rules() -> None:
-    """Import every module of `rules/`, which registers their rules."""
-    for module in pkgutil.iter_modules(rules.__path__):
-        importlib.import_module(f"{rules.__name__}.{module.name}")
+    """Import every module below `rules/`, which registers their rules."""
+    for module in pkgutil.walk_packages(rules.__path__, f"{rules.__name__}."):
+        importlib.import_module(module.name)
 
 
 def apply_rules(evidence: Evidence) -> Findings:

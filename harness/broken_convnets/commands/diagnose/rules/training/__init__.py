@@ -1,0 +1,1 @@
+"""Rules about training loops: gradients, optimizer steps, modes, and graphs."""

@@ -25,6 +25,7 @@ from broken_convnets.commands.score.programs.annotate import (
     AnnotationError,
     annotate,
 )
+from broken_convnets.commands.score.programs.patch import apply_patch
 from broken_convnets.commands.score.protocol.messages import (
     LocationRole,
     ProgramNames,
@@ -54,7 +55,20 @@ BRANCHES = doing("if x.sum() > 0:", "    x = x + 1")
 READS = doing("x = x * x.sum().item()")
 BREAKS = doing("torch._dynamo.graph_break()")
 NAN = doing("x = torch.sqrt(x * 0 * torch.ones(1, requires_grad=True))", source=TRAINED)
-PLAIN = patched(("super().__init__()\n", "super().__init__()\n        self.mean = torch.ones(1)\n"))
+STALE = patched(
+    (
+        "    loss = nn.functional.cross_entropy(net(x), labels)\n    loss.backward()\n",
+        (
+            "    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+            "    for _ in range(3):\n"
+            "        loss = nn.functional.cross_entropy(net(x), labels)\n"
+            "        loss.backward()\n"
+            "        optimizer.step()\n"
+        ),
+    ),
+    ("Net()(*example_inputs())", "run(Net(), *example_inputs(), *example_targets())"),
+    source=TRAINED,
+)
 PASTED = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x64 and 16x10)"
 
 QUESTIONS = {
@@ -79,9 +93,9 @@ QUESTIONS = {
     "explain pasted": ("explain", BROKEN, PASTED),
     "explain foreign": ("explain", BROKEN, "SomeError: unheard of"),
     "explain nothing": ("explain", HEALTHY, ""),
-    "trace broken": ("trace", BROKEN, None),
-    "trace healthy": ("trace", HEALTHY, None),
-    "trace plain": ("trace", PLAIN, None),
+    "diagnose broken": ("diagnose", BROKEN, None),
+    "diagnose healthy": ("diagnose", HEALTHY, None),
+    "diagnose stale": ("diagnose", STALE, None),
 }
 
 
@@ -111,7 +125,7 @@ def test_a_healthy_program_is_clean(name: str) -> None:
     assert not answers()[name]["findings"]
 
 
-@pytest.mark.parametrize("tool", ["traceback", "shapeprop", "fake", "trace"])
+@pytest.mark.parametrize("tool", ["traceback", "shapeprop", "fake", "diagnose"])
 def test_the_line_the_layer_and_the_kind_of_a_failure(tool: str) -> None:
     diagnosis = answers()[f"{tool} broken"]
     assert diagnosis["status"] == "flagged", diagnosis
@@ -171,10 +185,14 @@ def test_explain_recognizes_a_message_or_reports_kind_other() -> None:
     assert answers()["explain nothing"]["status"] == "clean"
 
 
-def test_an_unregistered_tensor_is_a_warning() -> None:
-    diagnosis = answers()["trace plain"]
-    assert diagnosis["status"] == "clean"
-    assert [found["severity"] for found in diagnosis["findings"]] == ["warning"]
+def test_diagnose_reports_a_silent_mistake_with_its_cause_and_a_fix() -> None:
+    diagnosis = answers()["diagnose stale"]
+    assert diagnosis["status"] == "flagged", diagnosis
+    found = diagnosis["findings"][0]
+    assert (found["kind"], found["location"]["role"]) == ("training/missing_zero_grad", "cause")
+    fixed = apply_patch(found["fix"], STALE)
+    assert "optimizer.zero_grad()" in fixed
+    assert "optimizer.zero_grad()" not in STALE
 
 
 def test_opening_every_tool_does_not_import_torch() -> None:

@@ -57,6 +57,7 @@ PROGRAMS = {
     "exit": Program("train(3)\nsys.exit(7)"),
     "exit with a sentence": Program("sys.exit('no data')"),
     "raises": Program("net(torch.ones(2, 5))"),
+    "raises its own": Program("net(torch.ones(2, 4))\nraise LookupError('no data')", ("--table",)),
     "raises, whole traceback": Program("net(torch.ones(2, 5))", ("--traceback",)),
     "raises, as a document": Program("net(torch.ones(2, 5))", ("--json",)),
     "syntax": Program("def broken(:"),
@@ -209,6 +210,17 @@ def test_apply_writes_the_fix_that_the_document_shows(ran: Mapping[str, Ran]) ->
     assert (done.folder / "patched/below/program.py").read_text() == program.read_text()
 
 
+def test_the_table_shows_the_layers_before_the_report(ran: Mapping[str, Ran]) -> None:
+    table, report = ran["raises its own"].err.split("\n\n", 1)
+    assert table.startswith("Linear, forward pass 1 of 1\n  Linear  float32[2, 4] -> float32[2, 3]")
+    assert report.startswith("below/program.py:")
+    assert "forward pass" not in ran["raises"].err
+
+
+def test_properties_with_one_reason_are_counted(ran: Mapping[str, Ran]) -> None:
+    assert re.search(r"\n  \d+ properties \(the program failed before", ran["raises its own"].err)
+
+
 @pytest.mark.parametrize("name", ["stale, as a document", "raises, as a document", "terminated"])
 def test_every_document_follows_the_schema(name: str, ran: Mapping[str, Ran]) -> None:
     validator = Draft202012Validator(json.loads(ran["schema"].out))
@@ -233,7 +245,7 @@ def test_the_rules_are_listed(ran: Mapping[str, Ran]) -> None:
         ("healthy", 0, "nothing found\n"),
         ("exit", 7, "at step 2, weight"),
         ("exit with a sentence", 1, "no data\n"),
-        ("raises", 1, "no rule recognizes the cause"),
+        ("raises its own", 1, "no rule recognizes the cause"),
         ("syntax", 1, "SyntaxError: "),
         ("closes its streams", 1, "at step 2, weight"),
         ("replaces its streams", 1, "at step 2, weight"),

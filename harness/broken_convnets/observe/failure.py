@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.patches import AS_CALLER, HIDDEN
 from broken_convnets.observe.recorder.places import (
     Place,
@@ -42,6 +43,7 @@ class Failure(Struct, frozen=True):
     library_line: int | None = None
     operator: str = ""  # the torch function that raised, with its arguments
     layer: str | None = None  # path of the innermost module that was running
+    layer_type: str = ""  # its class
     network: int | None = None  # index of the network that the layer belongs to
 
 
@@ -51,6 +53,7 @@ def failure(
     """Return the facts of `error`, which `layer` of a network raised."""
     users, library = user_frame(error), library_frame(error)
     shown, inside = (users, library) if users else (library, None)
+    running = running_modules(error)
     return Failure(
         type=type(error).__name__,
         message=_message(error),
@@ -63,6 +66,7 @@ def failure(
         library_line=inside.lineno if inside else None,
         operator=record.failed_operator(error) if record else "",
         layer=layer,
+        layer_type=type(running[-1]).__name__ if running else "",
         network=network,
     )
 

@@ -18,7 +18,8 @@ def configure() -> None:
     A process that has run an operator on two threads makes its forked children hang.
     """
     torch.set_num_threads(1)
-    torch.set_num_interop_threads(1)
+    if torch.get_num_interop_threads() != 1:  # torch refuses to set it twice
+        torch.set_num_interop_threads(1)
     torch.set_warn_always(True)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_reset_thread_pool)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from broken_convnets.commands.diagnose.report import report_lines, rule_lines
+from broken_convnets.commands.diagnose.similar import add_similar_cases
+from broken_convnets.corpus.contents import contents_of
 from broken_convnets.errors import UsageError
 from broken_convnets.observe.user_program import UserProgram
 from broken_convnets.util import terminal
@@ -45,6 +47,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="write the best verified fix to the files, and keep the previous ones as FILE.orig",
     )
     parser.add_argument(
+        "--table",
+        action="store_true",
+        help="show the inputs and output of each layer first, as `trace` does",
+    )
+    parser.add_argument(
         "--traceback", action="store_true", help="show the frames of libraries in the traceback"
     )
     parser.add_argument(
@@ -72,11 +79,14 @@ def run(options: argparse.Namespace) -> int:
     if options.rules:
         return _list_rules()
     program = _program(options)
+    contents_of(options.corpus)  # raises CorpusError before the program runs
     from broken_convnets.commands.diagnose.session import Session  # noqa: PLC0415  (imports torch)
 
     stdout = own_stdout() if options.json else None
     report = _Report(options, program, stdout, started=time.time())
-    session = Session(program, not options.no_fix, options.budget, on_os_exit=report)
+    session = Session(
+        program, not options.no_fix, options.budget, on_os_exit=report, table=options.table
+    )
     return report(session.diagnose())
 
 
@@ -104,6 +114,7 @@ class _Report:
     started: float  # seconds since the epoch
 
     def __call__(self, diagnosis: Diagnosis) -> int:
+        add_similar_cases(diagnosis, self.options.corpus)
         if self.stdout is not None:
             self._write_document(diagnosis, self.stdout)
         else:

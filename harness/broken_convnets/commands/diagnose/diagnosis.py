@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.findings import Location, Severity
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Finding, NotChecked
     from broken_convnets.commands.diagnose.repair import Fix
+    from broken_convnets.commands.explain.matching import Match
     from broken_convnets.observe.failure import Failure
 
 
@@ -20,7 +21,8 @@ class Diagnosis:
     """What is wrong with a program.
 
     `program_exit_code` is the program's own, or 130 or 143 if a signal stopped it or this command.
-    `failure` is the exception that ended the program; None if there was none.
+    `failure` is the exception that ended the program; None if there was none. `similar` are the
+    cases that are like it, if no rule recognizes it.
     """
 
     findings: list[Finding]
@@ -29,6 +31,8 @@ class Diagnosis:
     fixes: dict[tuple[str, str], list[Fix]] = field(default_factory=dict)
     program_exit_code: int = 0
     failure: Failure | None = None
+    similar: list[Match] = field(default_factory=list)
+    table: list[tuple[str, str]] = field(default_factory=list)  # lines, each with its style
 
     @property
     def exit_code(self) -> int:

@@ -62,10 +62,19 @@ class ErrorDocument(Struct, frozen=True):
     traceback: str
 
 
+class SimilarDocument(Struct, frozen=True):
+    """A case whose recorded message is like the one of the exception; `score` is 0 to 1."""
+
+    id: str
+    title: str
+    score: float
+
+
 class DiagnosisDocument(Struct, frozen=True):
     """The whole document. `exit_code` is that of the command.
 
-    `error` is null if the program raised nothing.
+    `error` is null if the program raised nothing. `similar` are cases that are like it, if there
+    is no finding.
     Paths are relative to the working directory if the file is inside it.
     """
 
@@ -76,6 +85,7 @@ class DiagnosisDocument(Struct, frozen=True):
     findings: list[FindingDocument]
     checked: list[str]
     not_checked: list[NotCheckedDocument]
+    similar: list[SimilarDocument]
 
 
 def document(diagnosis: Diagnosis, command: Sequence[str]) -> DiagnosisDocument:
@@ -88,6 +98,7 @@ def document(diagnosis: Diagnosis, command: Sequence[str]) -> DiagnosisDocument:
         findings=[_finding(diagnosis, finding) for finding in diagnosis.findings],
         checked=diagnosis.checked,
         not_checked=[NotCheckedDocument(one.what, one.why) for one in diagnosis.not_checked],
+        similar=[SimilarDocument(one.id, one.title, one.score) for one in diagnosis.similar],
     )
 
 

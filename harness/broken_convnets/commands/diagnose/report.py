@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from broken_convnets.commands.diagnose.diagnosis import Diagnosis
-    from broken_convnets.commands.diagnose.findings import Finding, Location
+    from broken_convnets.commands.diagnose.findings import Finding, Location, NotChecked
     from broken_convnets.commands.diagnose.registry import Rule
     from broken_convnets.commands.diagnose.repair import Fix
     from broken_convnets.observe.failure import Failure
 
 SHOWN_CHECKS = 8  # properties that hold, before "and n more"
+SHOWN_UNCHECKED = 3  # properties with the same reason, before their number alone
 COLORS = {"+": "green", "-": "red"}  # of the lines of a diff
 
 Line = tuple[str, str]  # a text and its style
@@ -23,6 +24,9 @@ Line = tuple[str, str]  # a text and its style
 
 def report_lines(diagnosis: Diagnosis, *, whole_traceback: bool = False) -> Iterator[Line]:
     """Yield the lines of the whole report, each with its style."""
+    if diagnosis.table:
+        yield from diagnosis.table
+        yield "", ""
     if diagnosis.failure:
         yield from _failure_lines(diagnosis.failure)
     for number, finding in enumerate(diagnosis.findings):
@@ -75,8 +79,15 @@ def _failure_lines(failure: Failure) -> Iterator[Line]:
 
 def _nothing_found(diagnosis: Diagnosis) -> Iterator[Line]:
     if diagnosis.failure:
-        yield "  no rule recognizes the cause; `broken-convnets trace` with the same program", ""
-        yield "  shows the inputs and output of each layer, and similar cases", ""
+        yield (
+            "  no rule recognizes the cause; --table shows the inputs and output of each layer",
+            "",
+        )
+        if diagnosis.similar:
+            yield "  similar cases:", ""
+        for match in diagnosis.similar:
+            name = match.id.rpartition("/")[2]
+            yield f"    {match.title}: broken-convnets show {name}", "cyan"
     else:
         yield "nothing found", "bold green"
 
@@ -108,8 +119,17 @@ def _checked_lines(diagnosis: Diagnosis) -> Iterator[Line]:
             yield f"  and {more} more (--json lists them)", "dim"
     if diagnosis.not_checked:
         yield "not checked:", "dim"
-        for one in diagnosis.not_checked:
-            yield f"  {one.what} ({one.why})", "dim"
+        for why, properties in _by_reason(diagnosis.not_checked).items():
+            many = len(properties) > SHOWN_UNCHECKED
+            for what in [f"{len(properties)} properties"] if many else properties:
+                yield f"  {what} ({why})", "dim"
+
+
+def _by_reason(not_checked: Iterable[NotChecked]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for one in not_checked:
+        reasons.setdefault(one.why, []).append(one.what)
+    return reasons
 
 
 def _shown(location: Location) -> str:

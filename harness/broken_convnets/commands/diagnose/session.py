@@ -15,6 +15,7 @@ from broken_convnets.commands.diagnose.findings import NotChecked, Severity
 from broken_convnets.commands.diagnose.repair import FIXES, Repair
 from broken_convnets.commands.diagnose.standard_input import StandardInput
 from broken_convnets.observe.failure import failure
+from broken_convnets.observe.recorder.passes import module_path
 from broken_convnets.observe.runner import open_torch_runner
 from broken_convnets.sandbox.forked_server import ForkedServer
 from broken_convnets.sandbox.job import Limits
@@ -48,6 +49,7 @@ class Session:
     verify: bool
     budget: float | None
     on_os_exit: Callable[[Diagnosis], int]
+    table: bool = False  # whether the diagnosis has the lines of the layer table
     _directory: str = field(default_factory=os.getcwd, init=False)
     _streams: Streams = field(default_factory=Streams, init=False)
     _stdin: StandardInput = field(default_factory=StandardInput, init=False)
@@ -63,17 +65,26 @@ class Session:
                 examined = examine_run(self.program, on_os_exit=self._finish)
             took = time.monotonic() - started
             self._restore()
-            diagnosis = diagnosed(examined)
+            diagnosis = self._diagnosed(examined)
             if runner is not None and _has_candidates(diagnosis):
                 self._verify(diagnosis, runner, took, interrupted=examined.interrupted)
         return diagnosis
 
     def _finish(self, examined: ExaminedRun) -> int:
         self._restore()
-        diagnosis = diagnosed(examined)
+        diagnosis = self._diagnosed(examined)
         if _has_candidates(diagnosis):
             diagnosis.not_checked.append(NotChecked(FIXES, "the program ends with os._exit"))
         return self.on_os_exit(diagnosis)
+
+    def _diagnosed(self, examined: ExaminedRun) -> Diagnosis:
+        diagnosis = diagnosed(examined)
+        if self.table:
+            from broken_convnets.commands.trace.trace import Tracing  # noqa: PLC0415  (if wanted)
+
+            tracing = Tracing.of(examined.evidence.record, examined.evidence.error)
+            diagnosis.table = tracing.lines()
+        return diagnosis
 
     def _restore(self) -> None:
         self._streams.restore()
@@ -116,7 +127,7 @@ def diagnosed(examined: ExaminedRun) -> Diagnosis:
         checked=examined.findings.checked,
         not_checked=examined.findings.not_checked,
         program_exit_code=examined.exit_code,
-        failure=None if error is None else failure(error, None, None, record),
+        failure=failure(error, module_path(error), None, record) if error else None,
     )
     if examined.interrupted:
         why = "the program was interrupted: this is what was seen so far"

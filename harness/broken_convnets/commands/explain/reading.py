@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+    from broken_convnets.observe.failure import Failure
+
 LIMIT = 200_000  # characters that are read, from the end
 LINES = 5_000  # of them, from the end
 WIDTH = 2_000  # characters of a line
@@ -86,6 +88,16 @@ class ErrorFacts(Struct, frozen=True):
     expression: str = ""  # source text of the failing expression
     layer: str = ""  # class of the innermost layer that failed
     operator: str = ""  # the torch function that raised: "conv2d", or "aten::conv2d"
+
+
+def facts_of(failure: Failure) -> str | ErrorFacts:
+    """Return an exception as data; the one of a worker process has a traceback in its message."""
+    if "DataLoader worker process" in failure.message:
+        return failure.traceback
+    operator = failure.operator.partition("(")[0].rpartition(".")[2]
+    return ErrorFacts(
+        failure.type, failure.message, failure.expression, failure.layer_type, operator
+    )
 
 
 def from_facts(error: ErrorFacts) -> Reading:

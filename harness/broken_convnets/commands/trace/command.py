@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.explain.answer import answer
 from broken_convnets.commands.explain.matching import explain
-from broken_convnets.commands.explain.reading import ErrorFacts
+from broken_convnets.commands.explain.reading import facts_of
 from broken_convnets.corpus.contents import contents_of
 from broken_convnets.observe.user_program import UserProgram, exit_code
 from broken_convnets.util import terminal
@@ -20,7 +20,6 @@ from broken_convnets.util.streams import Streams, own_stdout
 if TYPE_CHECKING:
     from broken_convnets.commands.explain.matching import Match
     from broken_convnets.commands.trace.trace import Tracing
-    from broken_convnets.observe.failure import Failure
 
 SCHEMA = 2  # of the JSON document; docs/trace.md says what is in it
 
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         code = 1
     streams.restore()
     failed = tracing.failure if ending is None else None
-    matches = explain(_error(tracing, failed), corpus=options.corpus) if failed else []
+    matches = explain(facts_of(failed), corpus=options.corpus) if failed else []
     if document is not None:
         facts = _facts(tracing, program.command, code, matches)
         document.write(as_json(facts).encode() + b"\n")
@@ -91,15 +90,6 @@ def run(options: argparse.Namespace) -> int:
         if matches:
             terminal.print_pieces(partial(answer, matches, options.corpus), stderr=True)
     return code
-
-
-def _error(tracing: Tracing, failed: Failure) -> str | ErrorFacts:
-    """Return the error as data; the one of a worker process has a traceback in its message."""
-    if "DataLoader worker process" in failed.message:
-        return failed.traceback
-    layer = tracing.failed.type if tracing.failed else ""
-    operator = failed.operator.partition("(")[0].rpartition(".")[2]
-    return ErrorFacts(failed.type, failed.message, failed.expression, layer, operator)
 
 
 def _program(options: argparse.Namespace) -> UserProgram:

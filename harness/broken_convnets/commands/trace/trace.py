@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.networks import Network
     from broken_convnets.observe.recorder.passes import ForwardPass
+    from broken_convnets.observe.recorder.record import Record
 
 CALL_LIMIT = 10_000  # module calls that are kept of one pass
 OPERATOR_LIMIT = 1_000  # that are kept; the first non-finite value needs none of them
@@ -91,6 +92,14 @@ class Tracing(AbstractContextManager["Tracing"]):
         self._step = step
         self._compiled = 0
         self._caught_id = 0
+
+    @classmethod
+    def of(cls, record: Record, error: BaseException | None) -> Self:
+        """Return the tables of a run that a recorder with module calls has recorded."""
+        tracing = cls()
+        tracing.error, tracing._record = error, record
+        tracing._conclude(error)
+        return tracing
 
     @property
     def rows(self) -> list[Layer]:

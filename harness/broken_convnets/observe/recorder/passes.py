@@ -168,6 +168,19 @@ def running_modules(error: BaseException) -> list[nn.Module]:
     return [owner for owner in owners if isinstance(owner, nn.Module)]
 
 
+def module_path(error: BaseException, net: nn.Module | None = None) -> str | None:
+    """Return the path of the innermost running module; None for the network itself.
+
+    It is relative to `net`, if that was running, else to the outermost running module.
+    """
+    running = running_modules(error)
+    if not running:
+        return None
+    root = net if net is not None and any(one is net for one in running) else running[0]
+    paths = root.named_modules(remove_duplicate=False)
+    return next((path for path, part in paths if part is running[-1]), None) or None
+
+
 def _odd_calls(calls: list[ModuleCall]) -> dict[str, ModuleCall]:
     """Return the calls with the first None and the first non-finite value, by annotation."""
     events = [(call.began, "input", f"{call.inputs}, {call.kwargs}", call) for call in calls]

@@ -32,6 +32,8 @@ def exception_finding(error: BaseException, request: Request, net: Any = None) -
 
     The path of the module is relative to `net`, by default to the outermost running module.
     """
+    from broken_convnets.observe.recorder.passes import module_path  # noqa: PLC0415  (imports torch)
+
     message = mask_error(error)
     return Finding(
         message=brief(message) or type(error).__name__,
@@ -65,18 +67,6 @@ def last_frame(
     frame = ours[-1]
     column = None if frame.colno is None else frame.colno + 1
     return Location(frame.lineno or 1, role, frame.end_lineno, column)
-
-
-def module_path(error: BaseException, net: Any = None) -> str | None:
-    """Return the path of the innermost running module; None for the network itself."""
-    from broken_convnets.observe.recorder.passes import running_modules  # noqa: PLC0415  (imports torch)
-
-    running = running_modules(error)
-    if not running:
-        return None
-    root = next((module for module in running if module is net), running[0])
-    paths = root.named_modules(remove_duplicate=False)
-    return next((path for path, part in paths if part is running[-1]), None) or None
 
 
 def unsupported_diagnosis(error: BaseException) -> Diagnosis:

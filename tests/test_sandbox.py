@@ -14,6 +14,7 @@ import pytest
 import sandbox_jobs
 from broken_convnets.errors import RunnerError
 from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.sandbox.forked_server import ForkedProcess, ForkedServer
 from broken_convnets.sandbox.job import Job, JobStatus, Limits
 from kit import servers, wait_for
 from sandbox_jobs import Amount, Nothing, Process, Text
@@ -83,6 +84,17 @@ def test_an_abandoned_run_leaves_no_result_to_the_next(sandbox: ForkServer) -> N
     abandoned.close()  # type: ignore[attr-defined]  # a generator
     results = list(sandbox.run([_job("echo", Text("new"), 7) for _ in range(3)], Text))
     assert [(result.job, result.answer) for result in results] == [(7, Text("new"))] * 3
+
+
+def test_a_server_forked_from_this_process_runs_jobs_and_ends_when_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    killed = []
+    kill = ForkedProcess.kill
+    monkeypatch.setattr(ForkedProcess, "kill", lambda self: killed.append(self.pid) or kill(self))
+    with ForkedServer(PATIENT) as runner:
+        assert _run(runner, "echo", Text("here"), Text).answer == Text("here")
+    assert killed == []
 
 
 def test_jobs_share_what_their_module_prepares_in_the_server() -> None:

@@ -33,7 +33,7 @@ class ForkedServer(ForkServer):
         status = 1
         try:
             os.setsid()  # Ctrl-C in the terminal is for the parent alone
-            self._channel.close()
+            self._disconnect()  # else the parent's end stays open here, and no close is seen
             with open(os.devnull, "rb") as null:  # noqa: PTH123  (a descriptor is what is wanted)
                 os.dup2(null.fileno(), 0)
             fork_server.serve(channel)

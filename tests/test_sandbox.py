@@ -91,7 +91,12 @@ def test_a_server_forked_from_this_process_runs_jobs_and_ends_when_it_is_closed(
 ) -> None:
     killed = []
     kill = ForkedProcess.kill
-    monkeypatch.setattr(ForkedProcess, "kill", lambda self: killed.append(self.pid) or kill(self))
+
+    def recorded_kill(process: ForkedProcess) -> None:
+        killed.append(process.pid)
+        kill(process)
+
+    monkeypatch.setattr(ForkedProcess, "kill", recorded_kill)
     with ForkedServer(PATIENT) as runner:
         assert _run(runner, "echo", Text("here"), Text).answer == Text("here")
     assert killed == []

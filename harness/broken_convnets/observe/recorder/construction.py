@@ -63,6 +63,7 @@ class Constructions:
                 places=user_places(outermost.f_back if outermost else caller),
                 arguments=_arguments(outermost) if outermost else _described(own()),
                 object=weakref.ref(built),
+                identity=id(built),
             )
             self._record.constructions.append(found)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
@@ -62,6 +63,7 @@ class Gradients:
         self._record = record
         self._values = values
         self._follows = record.options.gradients
+        self._looks = record.options.values
         self._known: dict[int, _Known] = {}
         self._running: list[OptimizerStep] = []
         self._kept = KeptGraphs(record)
@@ -171,7 +173,7 @@ class Gradients:
         return [k.facts.number for k, t in known if k is not None and k.parameter() is t]
 
     def _end(self, begun: _Begun) -> None:
-        received = list(begun.backward_pass.received)
+        received, bad = list(begun.backward_pass.received), []
         try:
             with NoDispatch(), NoFunction():
                 for known, parameter in self._alive():
@@ -180,9 +182,12 @@ class Gradients:
                     if state is not None and state != begun.before.get(number):
                         received.append(number)
                         known.hold(begun.backward_pass.number)
+                        if self._looks and not _is_finite(parameter.grad):
+                            bad.append(number)
         except Exception as error:  # noqa: BLE001  (as above)
             self._record.problem(error)
         begun.backward_pass.received = tuple(received)
+        begun.backward_pass.non_finite = tuple(bad)
 
     def _check_contents(self, known: _Known, gradient: torch.Tensor | None) -> None:
         """Forget what a gradient held once it is None or all zeros, however it became so."""
@@ -239,6 +244,10 @@ class Gradients:
                 for key, parameter in own.items()
                 if (known := self._known.get(key)) and parameter._version != known.version  # noqa: SLF001  (as above)
             )
+
+
+def _is_finite(gradient: torch.Tensor | None) -> bool:
+    return gradient is None or all_finite(gradient) is not False
 
 
 @dataclass

@@ -25,6 +25,7 @@ from broken_convnets.observe.recorder.functions import (
     literals_of,
     name_of,
 )
+from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.record import NonFinite, Operator
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.values import Value, Values
 
-UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
 OPTIMIZERS = f"{TORCH}/optim/"
 DIRECT = 3  # the stack level, seen from inside softmax, of its caller
 DEEPER = 3  # frames of torch, and the caller once more, between our frame and the next one out
@@ -59,6 +59,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._record = record
         self._values = values
         self._looks = record.options.values
+        self._losses = Losses(record) if record.options.losses else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -100,6 +101,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         if kind is Kind.OTHER or is_read_by_torch():
             return call(func, args, kwargs)
         begun = self._begin(func, args, kwargs, caller)
+        if begun is not None and self._losses is not None:
+            self._losses.look(begun.operator, begun.taken, args, kwargs)
         try:
             output = call(func, args, kwargs)
         except BaseException as error:
@@ -154,6 +157,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             literals=literals_of(args, kwargs),
             grad_enabled=torch.is_grad_enabled(),
             layer=layer.type if layer else "",
+            module=id(layer.module()) if layer else 0,
         )
         self._record.operators.append(operator)
         return operator

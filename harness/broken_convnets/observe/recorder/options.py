@@ -23,6 +23,7 @@ class Options:
     modes: bool = False  # train() and eval(), and the modes of the layers at each forward pass
     operators: bool = False  # torch functions, and the user's place of each
     values: bool = False  # whether an operator's outputs are finite, and the value of scalars
+    losses: bool = False  # what loss functions, and operators with poles, receive
     steps: bool = False  # optimizer steps, without a look at any parameter
     gradients: bool = False  # backward passes, contents of .grad, and what steps do with it
     constructions: bool = False  # where modules, optimizers and loaders are constructed
@@ -44,6 +45,7 @@ class Options:
             modes=True,
             operators=True,
             values=True,
+            losses=True,
             gradients=True,
             constructions=True,
             loaders=True,

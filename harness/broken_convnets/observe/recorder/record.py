@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from broken_convnets.observe.facts import Layer
+    from broken_convnets.observe.recorder.contents import Contents
+    from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.networks import Network
     from broken_convnets.observe.recorder.optimization import (
         BuiltOptimizer,
@@ -59,6 +61,7 @@ class Operator:
     literals: dict[int | str, Any]
     grad_enabled: bool
     layer: str = ""  # type of the module whose forward calls it
+    module: int = 0  # identity of that module; 0 if there is none
     outputs: tuple[Value, ...] = ()
     changed: tuple[Value, ...] = ()
     raised: str = ""
@@ -111,6 +114,7 @@ class BackwardPass:
     moment: Moment
     roots: tuple[Value, ...]
     received: tuple[int, ...] = ()
+    non_finite: tuple[int, ...] = ()  # of those, whose gradient has an infinity or a NaN after it
     raised: str = ""
 
 
@@ -156,6 +160,7 @@ class Construction:
     places: tuple[Place, ...]
     arguments: dict[str, Any]
     object: weakref.ref[Any]
+    identity: int = 0  # of the object, which may be dead by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,8 @@ class Record:
         self.passes: Bounded[ForwardPass] = Bounded(limit)
         self.called: Bounded[CalledModule] = Bounded(options.operator_limit)
         self.operators: Bounded[Operator] = Bounded(options.operator_limit)
+        self.losses: Bounded[LossCall] = Bounded(limit)
+        self.pole_inputs: dict[int, Contents] = {}  # by number of operator: log, sqrt, div
         self.parameters: list[Parameter] = []
         self.backward_passes: Bounded[BackwardPass] = Bounded(limit)
         self.optimizer_steps: Bounded[OptimizerStep] = Bounded(limit)
@@ -279,6 +286,11 @@ class Record:
     def construction(self, subject: object) -> Construction | None:
         """Return where an object that is still alive was constructed."""
         return next((found for found in self.constructions if found.object() is subject), None)
+
+    def construction_of(self, operator: Operator) -> Construction | None:
+        """Return where the module whose forward calls an operator was constructed."""
+        found = (c for c in reversed(list(self.constructions)) if c.identity == operator.module)
+        return next((c for c in found if c.type == operator.layer), None)
 
     def failed_operator(self, error: BaseException) -> str:
         """Return the operator that raised `error`, with its arguments described; empty if none.

@@ -34,6 +34,7 @@ class Value:
     parameter: bool
     operator: int | None = None
     finite: bool | None = None
+    nan: bool = False  # whether it has a NaN, if it was looked at
     scalar: float | None = None
 
     def __str__(self) -> str:
@@ -91,6 +92,8 @@ class Values:
 def look_at(value: Value, tensor: torch.Tensor) -> None:
     """Fill in whether a tensor is finite, and its number if it is one on the CPU."""
     value.finite = all_finite(tensor)
+    if value.finite is False:
+        value.nan = bool(torch.isnan(tensor.detach()).any())
     if value.finite is not None and tensor.numel() == 1 and tensor.device.type == "cpu":
         number = tensor.detach().item()
         value.scalar = number if isinstance(number, float) else None

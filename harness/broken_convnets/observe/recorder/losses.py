@@ -1,0 +1,123 @@
+"""Record what loss functions receive, and what operators with poles receive: log, sqrt, div."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from broken_convnets.observe.describe import all_finite
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.contents import Contents, contents_of
+from broken_convnets.observe.recorder.values import look_at
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.record import Operator, Record
+    from broken_convnets.observe.recorder.values import Value
+
+# Loss functions of torch.nn.functional whose first arguments are an input and a target.
+LOSSES = frozenset(
+    {"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"}
+    | {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "ctc_loss"}
+    | {"soft_margin_loss", "hinge_embedding_loss", "poisson_nll_loss", "gaussian_nll_loss"}
+    | {"multilabel_soft_margin_loss", "multi_margin_loss"}
+)
+# Loss functions with two inputs and a target.
+PAIRS = frozenset({"cosine_embedding_loss", "margin_ranking_loss"})
+# Operators that are not finite, or have no finite slope, for some inputs, and which argument.
+POLES = {
+    **dict.fromkeys(("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "pow", "__pow__"), 0),
+    **dict.fromkeys(("acos", "asin", "exp", "reciprocal", "std", "var", "mean", "softmax"), 0),
+    **dict.fromkeys(("__rtruediv__", "__rdiv__", "norm", "atanh", "logit"), 0),
+    **dict.fromkeys(("div", "true_divide", "__truediv__", "__div__", "__itruediv__"), 1),
+}
+UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
+LOOKS = 32  # calls at one place whose tensors are read
+LENGTHS = 256  # of CTC, that are kept of one call
+
+
+@dataclass(frozen=True, slots=True)
+class LossCall:
+    """What a loss function received. `lengths` are those of inputs and targets, for CTC alone."""
+
+    operator: Operator
+    input: Contents
+    target: Contents
+    lengths: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+
+    @property
+    def name(self) -> str:
+        """The function: `cross_entropy`."""
+        return self.operator.name
+
+
+class Losses:
+    """Reads the arguments of loss functions, and of operators with poles, before they run."""
+
+    def __init__(self, record: Record) -> None:
+        """Start with nothing read."""
+        self._record = record
+        self._read: Counter[tuple[str, Place]] = Counter()
+
+    def look(self, operator: Operator, taken: list[torch.Tensor], args: Any, kwargs: Any) -> None:
+        """Read what an operator is about to receive."""
+        try:
+            with NoDispatch(), NoFunction():
+                self._look_at_new(taken, operator.inputs)
+                self._look(operator, args, kwargs)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+
+    def _look(self, operator: Operator, args: Any, kwargs: Any) -> None:
+        name = operator.name
+        is_loss = name in LOSSES or name in PAIRS
+        position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)
+        if operator.place is None or not (is_loss or position is not None):
+            return
+        self._read[name, operator.place] += 1
+        if self._read[name, operator.place] > LOOKS:
+            return
+        if is_loss:
+            self._add(operator, args, kwargs)
+        elif position is not None and len(args) > position and _is_readable(args[position]):
+            self._record.pole_inputs[operator.number] = contents_of(args[position])
+
+    def _look_at_new(self, taken: list[torch.Tensor], values: tuple[Value, ...]) -> None:
+        """Note whether data, and what was written in place, is finite when it is first used."""
+        for tensor, value in zip(taken, values, strict=True):
+            if value.finite is None and not value.parameter and value.dtype.is_floating_point:
+                maker = self._record.producer(value)
+                if maker is None or maker.name not in UNSET:
+                    look_at(value, tensor)
+
+    def _add(self, operator: Operator, args: Any, kwargs: Any) -> None:
+        names = ("input1", "input2", "target") if operator.name in PAIRS else ("input", "target")
+        if operator.name == "ctc_loss":
+            names = ("log_probs", "targets")
+        found = {**kwargs, **dict(zip(names, args, strict=False))}
+        given, target = found.get(names[0]), found.get(names[-1])
+        if _is_readable(given) and _is_readable(target):
+            lengths = _lengths(args, kwargs) if operator.name == "ctc_loss" else ((), ())
+            call = LossCall(operator, contents_of(given), contents_of(target), lengths)
+            self._record.losses.append(call)
+
+
+def _is_readable(value: object) -> bool:
+    if not isinstance(value, torch.Tensor) or value.is_complex():
+        return False
+    return all_finite(value if value.is_floating_point() else value.float()) is not None
+
+
+def _lengths(args: Any, kwargs: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    names = ("log_probs", "targets", "input_lengths", "target_lengths")
+    found = {**kwargs, **dict(zip(names, args, strict=False))}
+    inputs, targets = (_numbers(found.get(name)) for name in names[2:])
+    return inputs, targets
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    items = value.flatten().tolist() if isinstance(value, torch.Tensor) else list(value or ())
+    return tuple(int(item) for item in items[:LENGTHS])

@@ -1,0 +1,329 @@
+"""Rules about what losses receive: activations, logarithms, ranges and shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import CAUSE, Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# By the name of a program: the rule, the kind, and the program, with one mistake in a marked line.
+BROKEN = {
+    "softmax_in_sequential": (
+        "activation_before_loss",
+        "training/softmax_before_ce",
+        """
+net = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(108, 4),
+    nn.Softmax(dim=1),  # cause
+)
+criterion = nn.CrossEntropyLoss()
+for _ in range(3):
+    net.zero_grad()
+    criterion(net(images), labels).backward()
+""",
+    ),
+    "softmax_in_a_function": (
+        "activation_before_loss",
+        "training/softmax_before_ce",
+        """
+def predict(model, batch):
+    scores = model(batch)
+    return F.softmax(scores, dim=-1)  # cause
+
+def main():
+    net = Net()
+    for _ in range(3):
+        net.zero_grad()
+        loss = F.cross_entropy(predict(net, images), labels)
+        loss.backward()
+
+main()
+""",
+    ),
+    "sigmoid_before_logits_loss": (
+        "activation_before_loss",
+        "training/softmax_before_ce",
+        """
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(108, 1)
+
+    def forward(self, x):
+        x = self.body(x.flatten(1))
+        x = torch.sigmoid(x)  # cause
+        return x.squeeze(1)
+
+net, loss = Detector(), nn.BCEWithLogitsLoss()
+for _ in range(3):
+    net.zero_grad()
+    loss(net(images), (labels > 1).float()).backward()
+""",
+    ),
+    "sigmoid_whose_output_is_thresholded": (
+        "activation_before_loss",
+        "training/softmax_before_ce",
+        """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 1), nn.Sigmoid())  # activation
+loss = nn.BCEWithLogitsLoss()  # either
+for _ in range(3):
+    net.zero_grad()
+    p = net(images).squeeze(1)
+    print(((p > 0.5) == (labels > 1)).float().mean())
+    loss(p, (labels > 1).float()).backward()
+""",
+    ),
+    "relu_on_the_scores": (
+        "activation_before_loss",
+        "module/relu_on_the_output",
+        """
+layers = [nn.Flatten(), nn.Linear(108, 4)]
+layers.append(nn.ReLU())  # cause
+net = nn.Sequential(*layers)
+for _ in range(3):
+    net.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+""",
+    ),
+    "sigmoid_twice": (
+        "activation_twice",
+        "training/softmax_before_ce",
+        """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid())
+for _ in range(3):
+    net.zero_grad()
+    scores = torch.sigmoid(net(images))  # cause
+    F.binary_cross_entropy(scores, F.one_hot(labels, 4).float()).backward()
+""",
+    ),
+    "own_softmax": (
+        "probabilities_in_cross_entropy",
+        "training/softmax_before_ce",
+        """
+net = Net()
+for _ in range(3):
+    net.zero_grad()
+    powers = net(images).exp()
+    shares = powers / powers.sum(1, keepdim=True)  # cause
+    F.cross_entropy(shares, labels).backward()
+""",
+    ),
+    "scores_in_nll": (
+        "nll_of_scores",
+        "loss/wrong_loss",
+        """
+net = Net()
+for _ in range(3):
+    net.zero_grad()
+    F.nll_loss(net(images), labels).backward()  # cause
+""",
+    ),
+    "probabilities_in_nll": (
+        "nll_of_scores",
+        "loss/wrong_loss",
+        """
+head = nn.Softmax(dim=1)  # cause
+net, criterion = nn.Sequential(Net(), head), nn.NLLLoss()
+for _ in range(3):
+    net.zero_grad()
+    criterion(net(images), labels).backward()
+""",
+    ),
+    "probabilities_in_kl_div": (
+        "kl_div_arguments",
+        "loss/wrong_loss",
+        """
+net, teacher = Net(), Net().eval()
+for _ in range(3):
+    net.zero_grad()
+    with torch.no_grad():
+        wanted = teacher(images).softmax(1)
+    own = F.softmax(net(images) / 2, dim=1)  # cause
+    F.kl_div(own, wanted, reduction="batchmean").backward()
+""",
+    ),
+    "mask_of_255": (
+        "binary_targets_out_of_range",
+        "loss/mask_beyond_one_in_bce",
+        """
+net, masks = nn.Conv2d(3, 1, 3, padding=1), 255 * torch.randint(0, 2, (16, 1, 6, 6))
+for _ in range(3):
+    net.zero_grad()
+    F.binary_cross_entropy_with_logits(net(images), masks.float()).backward()  # cause
+""",
+    ),
+    "one_column": (
+        "one_class",
+        "loss/wrong_loss",
+        """
+net, criterion = nn.Sequential(nn.Flatten(), nn.Linear(108, 1)), nn.CrossEntropyLoss()  # either
+for _ in range(3):
+    net.zero_grad()
+    criterion(net(images), labels * 0).backward()  # either
+""",
+    ),
+    "labels_of_zero_and_one": (
+        "signed_targets",
+        "loss/target_out_of_range",
+        """
+net, criterion = nn.Sequential(nn.Flatten(), nn.Linear(108, 1)), nn.SoftMarginLoss()
+for _ in range(3):
+    net.zero_grad()
+    criterion(net(images)[:, 0], (labels > 1).float()).backward()  # cause
+""",
+    ),
+    "relu_in_regression": (
+        "output_cannot_reach_targets",
+        "module/relu_on_the_output",
+        """
+class Depth(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(108, 2)
+
+    def forward(self, x):
+        return F.relu(self.out(x.flatten(1)))  # cause
+
+net, wanted = Depth(), torch.randn(16, 2)
+for _ in range(3):
+    net.zero_grad()
+    F.smooth_l1_loss(net(images), wanted).backward()
+""",
+    ),
+    "column_and_row_in_a_loss": (
+        "loss_broadcasts",
+        "loss/broadcast_loss",
+        """
+class Trainer:
+    def __init__(self, net):
+        self.net, self.loss = net, nn.L1Loss()
+
+    def step(self, batch, ages):
+        self.net.zero_grad()
+        self.loss(self.net(batch), ages).backward()  # cause
+
+trainer = Trainer(nn.Sequential(nn.Flatten(), nn.Linear(108, 1)))
+for _ in range(3):
+    trainer.step(images, labels.float())
+""",
+    ),
+    "column_minus_row": (
+        "loss_broadcasts",
+        "loss/broadcast_loss",
+        """
+def error(output, wanted):
+    return (output - wanted).pow(2).mean()  # cause
+
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 1))
+for _ in range(3):
+    net.zero_grad()
+    error(net(images), labels.float()).backward()
+""",
+    ),
+    "column_equals_row": (
+        "comparison_broadcasts",
+        "loss/broadcast_metric",
+        """
+net = Net().eval()
+with torch.no_grad():
+    best = net(images).topk(1, dim=1)[1]
+    print(best.eq(labels).sum().item() / len(labels))  # cause
+""",
+    ),
+}
+HEALTHY = {
+    "scaled_tanh": """
+net = Net()
+F.cross_entropy(10 * torch.tanh(net(images)), labels).backward()
+F.nll_loss(torch.log(net(images).softmax(1) + 1e-6), labels).backward()
+""",
+    "policy_gradient": """
+net = Net()
+gains = torch.randn(16, 1)
+F.nll_loss(net(images).log_softmax(1) * gains, labels).backward()
+""",
+    "attention_and_probabilities_beside_the_loss": """
+net = Net()
+scores = net(images)
+weights = torch.softmax(scores, dim=0)
+loss = F.cross_entropy(scores, labels) + (weights * scores).mean() + F.relu(scores).mean()
+loss.backward()
+print(torch.sigmoid(scores).max(), scores.softmax(1).max())
+""",
+    "activation_between_layers": """
+middle = nn.Sequential(nn.Linear(108, 8), nn.Sigmoid(), nn.Linear(8, 4))
+net = nn.Sequential(nn.Flatten(), middle, nn.LogSoftmax(1))
+nn.NLLLoss()(net(images), labels).backward()
+""",
+    "distillation_and_soft_labels": """
+net, teacher = Net(), Net().eval()
+soft = teacher(images).softmax(1).detach()
+out = net(images)
+loss = F.kl_div(out.log_softmax(1), soft, reduction="batchmean") + F.cross_entropy(out, soft)
+loss.backward()
+""",
+    "bounded_regression_in_range": """
+net = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Sigmoid())
+F.mse_loss(net(images), images.sigmoid()).backward()
+F.binary_cross_entropy(net(images), images.sigmoid()).backward()
+""",
+    "pairs_on_purpose": """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 1))
+scores = net(images)
+ranks = scores - scores.squeeze(1)
+same = labels[:, None] == labels
+codes = torch.randn(16, 1)
+distance = (scores**2).sum(1, keepdim=True) + (codes**2).sum(1) - 2 * scores @ codes.T
+loss = (F.relu(1 - ranks) * same).mean() + distance.mean()
+loss.backward()
+print((labels.view(-1, 1) == labels).float().mean())
+""",
+    "one_target_for_all": """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 2))
+out = net(images)
+F.mse_loss(out, torch.ones(16, 2)).backward(retain_graph=True)
+(out - torch.tensor([1.0, 2.0])).pow(2).mean().backward()
+""",
+    "top_five": """
+net = Net().eval()
+with torch.no_grad():
+    best = net(images).topk(2, dim=1)[1].t()
+    print(best.eq(labels.view(1, -1).expand_as(best))[:1].float().sum() / 16)
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    programs = {name: text for name, (_, _, text) in BROKEN.items()}
+    return judge(tmp_path_factory.mktemp("programs"), {**programs, **HEALTHY})
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
+    rule, kind, text = BROKEN[name]
+    found = judged[name]
+    assert not found.raised
+    assert not found.failed
+    assert found.kinds == {rule: kind}
+    assert CAUSE in found.rules[rule] or CAUSE not in text
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"own_softmax"}))
+def test_the_first_fix_leaves_no_finding(name: str, judged: Mapping[str, Judged]) -> None:
+    assert judged[name].fixed == [BROKEN[name][0]]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    found = judged[name]
+    assert not found.raised
+    assert not found.failed
+    assert found.rules == {}

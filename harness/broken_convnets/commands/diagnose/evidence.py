@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.dataflow import Dataflow
 from broken_convnets.commands.diagnose.source import Source
+from broken_convnets.commands.diagnose.user_frames import UserFrame, user_frames
 
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder import Record
@@ -26,6 +27,11 @@ class Evidence:
     def flow(self) -> Dataflow:
         """Which values lead to which, through the recorded operators."""
         return Dataflow(self.record)
+
+    @cached_property
+    def frames(self) -> tuple[UserFrame, ...]:
+        """The frames of the user's own code that the exception left, the innermost first."""
+        return user_frames(self.error, self.source) if self.error is not None else ()
 
     def source(self, path: str) -> Source | None:
         """Return the syntax of a file; None if it cannot be read or is not Python."""

@@ -98,12 +98,13 @@ def place_of(frame: FrameType) -> Place:
     code, instruction = frame.f_code, frame.f_lasti
     known = _places.get((id(code), instruction))
     if known is None:
-        known = (code, _place(code, instruction, frame.f_lineno))
+        known = (code, place_at(code, instruction, frame.f_lineno))
         _places[id(code), instruction] = known
     return known[1]
 
 
-def _place(code: CodeType, instruction: int, line: int | None) -> Place:
+def place_at(code: CodeType, instruction: int, line: int | None) -> Place:
+    """Return where an instruction of a code object is; `line` is used if it has no columns."""
     positions = list(code.co_positions())
     index = instruction // 2
     found = positions[index] if 0 <= index < len(positions) else (None, None, None, None)

@@ -56,7 +56,7 @@ def failure(
     running = running_modules(error)
     return Failure(
         type=type(error).__name__,
-        message=_message(error),
+        message=message_of(error),
         traceback=printed(error),
         expression=expression(shown),
         file=shown.filename if shown else "",
@@ -71,7 +71,8 @@ def failure(
     )
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception, shortened; never raises."""
     try:
         text = str(error)
     except BaseException as inner:  # noqa: BLE001  (it is the program's code)

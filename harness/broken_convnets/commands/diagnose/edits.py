@@ -31,6 +31,19 @@ def replace(source: Source, changes: Iterable[tuple[ast.expr | ast.stmt, str]]) 
     return _checked(source, [line.decode() for line in lines])
 
 
+def replace_in_line(source: Source, line: int, old: str, new: str) -> Patch:
+    """Replace the first occurrence of a text in a line; raises EditError if there is none.
+
+    For what is not a node: the name or the parameters of a function.
+    """
+    lines = list(source.lines)
+    if old not in lines[line - 1]:
+        message = f"line {line} of {source.path} has no {old!r}"
+        raise EditError(message)
+    lines[line - 1] = lines[line - 1].replace(old, new, 1)
+    return _checked(source, lines)
+
+
 def insert_before(source: Source, statement: ast.stmt, *new: str) -> Patch:
     """Insert lines before a statement, with its indentation."""
     decorators = getattr(statement, "decorator_list", [])

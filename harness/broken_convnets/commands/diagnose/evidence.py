@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.culprits import Culprit, find_culprits
 from broken_convnets.commands.diagnose.dataflow import Dataflow
 from broken_convnets.commands.diagnose.source import Source
 from broken_convnets.commands.diagnose.user_frames import UserFrame, user_frames
+from broken_convnets.observe.failure import message_of
 
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder import Record
@@ -32,6 +34,16 @@ class Evidence:
     def frames(self) -> tuple[UserFrame, ...]:
         """The frames of the user's own code that the exception left, the innermost first."""
         return user_frames(self.error, self.source) if self.error is not None else ()
+
+    @cached_property
+    def culprits(self) -> tuple[Culprit, ...]:
+        """The values of a wrong type that the failing expression worked on."""
+        return find_culprits(self)
+
+    @property
+    def message(self) -> str:
+        """The message of the exception; empty if none left the program."""
+        return "" if self.error is None else message_of(self.error)
 
     def source(self, path: str) -> Source | None:
         """Return the syntax of a file; None if it cannot be read or is not Python."""

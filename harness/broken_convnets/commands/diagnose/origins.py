@@ -7,23 +7,33 @@ Follows names to their assignments, parameters to the arguments of the caller, a
 from __future__ import annotations
 
 import ast
-import inspect
-from dataclasses import dataclass
-from types import FunctionType, MethodType
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from torch import nn
-
+from broken_convnets.commands.diagnose.bindings import (
+    Binding,
+    Function,
+    attribute_assignments,
+    bindings,
+)
+from broken_convnets.commands.diagnose.callables import class_sources, code_of
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.commands.diagnose.user_frames import UNKNOWN, Scope, UserFrame, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
+    from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
+DISPLAYS: dict[type[ast.expr], type] = {
+    ast.List: list,
+    ast.ListComp: list,
+    ast.Tuple: tuple,
+    ast.Dict: dict,
+    ast.DictComp: dict,
+    ast.Set: set,
+    ast.JoinedStr: str,
+}
 STEPS = 12  # at most, from one expression to the next
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -42,99 +52,148 @@ class Origin:
     item: int | None = None
     looped: bool = False
     default: bool = False  # whether it is the default of a parameter that no caller sets
+    before: Origin | None = None  # the expression that led here
 
-
-@dataclass(frozen=True)
-class _Binding:
-    """An assignment to a name: the expression, and how the name is a part of it."""
-
-    statement: ast.stmt
-    value: ast.expr
-    item: int | None = None
-    looped: bool = False
-
-
-def origin_of(frames: Sequence[UserFrame], index: int, node: ast.expr) -> Origin:
-    """Return the origin of an expression of frame `index`; frames are sorted innermost first."""
-    frame = frames[index]
-    return _follow(frames, index, Origin(frame.source, node, frame.scope, frame.statement), STEPS)
-
-
-def _follow(frames: Sequence[UserFrame], index: int, at: Origin, steps: int) -> Origin:
-    found: Origin | None = None
-    if not steps or at.looped or at.item is not None:
+    @property
+    def last_read(self) -> Origin:
+        """The last expression on the way here that reads a value and calls nothing."""
+        at = self
+        while isinstance(at.node, ast.Call) and at.before is not None:
+            at = at.before
         return at
-    if isinstance(at.node, ast.Name):
-        bound = _binding(at, at.node)
-        if bound is not None:
+
+
+def origin_of(evidence: Evidence, index: int, node: ast.expr) -> Origin:
+    """Return the origin of an expression of frame `index`, counted from the innermost."""
+    frame = evidence.frames[index]
+    start = Origin(frame.source, node, frame.scope, frame.statement)
+    return _Trail(evidence).follow(index, start, STEPS)
+
+
+def follow(evidence: Evidence, start: Origin) -> Origin:
+    """Return the origin of an expression of a function that has returned."""
+    return _Trail(evidence).follow(len(evidence.frames) - 1, start, STEPS)
+
+
+class _Trail:
+    """Follows one value through the frames of a traceback, and to where its owner was built."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._frames = evidence.frames
+
+    def follow(self, index: int, at: Origin, steps: int) -> Origin:
+        """Return the origin of the value of `at`, an expression of frame `index`."""
+        if not steps or at.looped or at.item is not None:
+            return at
+        found: Origin | None = None
+        if isinstance(at.node, ast.Name):
+            bound = _binding(at, at.node)
+            if bound is None:
+                return self._argument(index, at, steps)
             found = Origin(
                 at.source, bound.value, at.scope, bound.statement, bound.item, bound.looped
             )
-        elif _parameter(at) is not None:
-            return _argument(frames, index, at, steps)
-    elif isinstance(at.node, ast.Attribute):
-        found = _assigned_attribute(frames[index], at, at.node)
-    return at if found is None else _follow(frames, index, found, steps - 1)
+        elif isinstance(at.node, ast.Attribute):
+            found = self._assigned_attribute(at, at.node)
+        if found is None:
+            return at
+        return self.follow(index, replace(found, before=at), steps - 1)
 
+    def _argument(self, index: int, at: Origin, steps: int) -> Origin:
+        """Continue at the argument of the caller; stay if that is not known."""
+        function = parameter(at)
+        if function is None or not isinstance(at.node, ast.Name):
+            return at
+        caller, outer = self._caller(index, function, at)
+        value = _passed(function, at.node.id, caller.call) if caller and caller.call else None
+        if caller is not None and value is not None:
+            passed = Origin(caller.source, value, caller.scope, caller.statement, before=at)
+            return self.follow(outer, passed, steps - 1)
+        default = _default(function, at.node.id)
+        if default is not None and caller is not None:
+            return Origin(at.source, default, at.scope, function, default=True, before=at)
+        return at
 
-def _binding(at: Origin, name: ast.Name) -> _Binding | None:
-    """Return the last assignment of a name that ran before the expression `at`."""
-    function = at.source.function_of(name)
-    bodies = function.body if function else at.source.tree.body
-    every = [b for b in bindings(bodies, name.id) if b.statement is not at.statement or b.looped]
-    before = [b for b in every if b.statement.lineno <= name.lineno]
-    if before:
-        return before[-1]
-    if function is None or at.source.loops_around(name):
-        return every[-1] if every else None
-    if every or _parameter(at) is not None:
+    def _caller(
+        self, index: int, function: Function, at: Origin
+    ) -> tuple[UserFrame | _Builder | None, int]:
+        """Return the frame that called a function of the traceback, or built the object."""
+        frame = self._frames[index]
+        if frame.function is function:
+            caller = self._frames[index + 1] if index + 1 < len(self._frames) else None
+            called = caller is not None and _calls(caller, frame)
+            return (caller if called else None), index + 1
+        owner = at.scope.lookup(function.args.args[0].arg) if function.args.args else UNKNOWN
+        if function.name != "__init__" or owner is UNKNOWN:
+            return None, index
+        return _builder(self._evidence, owner), len(self._frames) - 1
+
+    def _assigned_attribute(self, at: Origin, node: ast.Attribute) -> Origin | None:
+        """Return the assignment of an attribute in the classes of its owner."""
+        owner = value_of(node.value, at.scope)
+        if owner is UNKNOWN or not hasattr(owner, "__dict__"):
+            return None
+        for source in class_sources(self._evidence, owner):
+            found = list(attribute_assignments(source, owner, node.attr))
+            if found:
+                first = [one for one in found if one[0].name == "__init__"] or found
+                function, statement, value = first[-1]
+                scope = Scope(_self_of(function, owner), at.scope.world)
+                return Origin(source, value, scope, statement)
         return None
-    return next(reversed(list(bindings(at.source.tree.body, name.id))), None)
 
 
-def bindings(body: Sequence[ast.stmt], name: str) -> Iterator[_Binding]:
-    """Yield the assignments of a name in a function's body, in order, inner functions aside."""
-    for statement in body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        yield from _bound_by(statement, name)
-        for block in ("body", "orelse", "finalbody"):
-            yield from bindings(getattr(statement, block, []), name)
-        for handler in getattr(statement, "handlers", []):
-            yield from bindings(handler.body, name)
+@dataclass(frozen=True)
+class _Builder:
+    """The call that constructed an object. It has returned: no name of it can be read."""
+
+    source: Source
+    call: ast.Call
+    statement: ast.stmt | None
+    scope: Scope
 
 
-def _bound_by(statement: ast.stmt, name: str) -> Iterator[_Binding]:
-    if isinstance(statement, ast.Assign):
-        for target in statement.targets:
-            yield from _matched(statement, target, statement.value, name)
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        yield from _matched(statement, statement.target, statement.value, name)
-    elif isinstance(statement, ast.For | ast.AsyncFor):
-        for bound in _matched(statement, statement.target, statement.iter, name):
-            yield _Binding(statement, bound.value, bound.item, looped=True)
-    elif isinstance(statement, ast.With | ast.AsyncWith):
-        for item in statement.items:
-            if item.optional_vars is not None:
-                yield from _matched(statement, item.optional_vars, item.context_expr, name)
+def _builder(evidence: Evidence, owner: object) -> _Builder | None:
+    built = evidence.record.construction(owner)
+    place = built.places[0] if built and built.places else None
+    source = evidence.source(place.file) if place else None
+    call = source.call_at(place) if source and place else None
+    if source is None or call is None:
+        return None
+    return _Builder(source, call, source.statement_of(call), Scope({}, {}))
 
 
-def _matched(
-    statement: ast.stmt, target: ast.expr, value: ast.expr, name: str
-) -> Iterator[_Binding]:
-    if isinstance(target, ast.Name) and target.id == name:
-        yield _Binding(statement, value)
-    elif isinstance(target, ast.Tuple | ast.List):
-        parts = value.elts if isinstance(value, ast.Tuple | ast.List) else None
-        paired = parts is not None and len(parts) == len(target.elts)
-        for position, element in enumerate(target.elts):
-            if paired and parts is not None:
-                yield from _matched(statement, element, parts[position], name)
-            elif any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(element)):
-                yield _Binding(statement, value, position)
+def _binding(at: Origin, name: ast.Name) -> Binding | None:
+    """Return the last assignment of a name that ran before the expression `at`.
+
+    In a loop that may be a later line. Assignments of another type than the name's value are
+    passed over.
+    """
+    function = at.source.function_of(name)
+    every = list(bindings(function.body if function else at.source.tree.body, name.id))
+    own = [b for b in every if b.statement is at.statement and not b.looped]
+    before = [b for b in every if b.statement.lineno <= name.lineno and b not in own]
+    after = [b for b in every if b not in before] if at.source.loops_around(name) else []
+    value = at.scope.lookup(name.id)
+    found = [b for b in (*reversed(before), *reversed(after)) if _may_be(b, value)]
+    if found or function is None or every or parameter(at) is not None:
+        return next(iter(found), None)
+    world = [b for b in bindings(at.source.tree.body, name.id) if _may_be(b, value)]
+    return world[-1] if world else None
 
 
-def _parameter(at: Origin) -> Function | None:
+def _may_be(bound: Binding, value: object) -> bool:
+    """Return whether an assignment may have produced a value, by the syntax of its expression."""
+    if value is UNKNOWN or bound.item is not None or bound.looped:
+        return True
+    for display, types in DISPLAYS.items():
+        if isinstance(bound.value, display):
+            return isinstance(value, types)
+    return not isinstance(bound.value, ast.Constant) or bound.value.value == value
+
+
+def parameter(at: Origin) -> Function | None:
     """Return the function that has the name `at` as a parameter."""
     function = at.source.function_of(at.node)
     if function is None or not isinstance(at.node, ast.Name):
@@ -144,27 +203,13 @@ def _parameter(at: Origin) -> Function | None:
     return function if any(a.arg == at.node.id for a in every) else None
 
 
-def _argument(frames: Sequence[UserFrame], index: int, at: Origin, steps: int) -> Origin:
-    """Go on at the argument of the caller; stay if the caller is not the user's."""
-    function = _parameter(at)
-    if function is None or not isinstance(at.node, ast.Name):
-        return at
-    caller = frames[index + 1] if index + 1 < len(frames) else None
-    if caller is not None and caller.call is not None and _calls(caller, frames[index]):
-        names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-        position = names.index(at.node.id) if at.node.id in names else None
-        bound = bool(names) and names[0] in {"self", "cls"}
-        if position is not None and bound:
-            position -= 1
-        if position is None or position >= 0:
-            value = argument(caller.call, at.node.id, position)
-            if value is not None:
-                outer = Origin(caller.source, value, caller.scope, caller.statement)
-                return _follow(frames, index + 1, outer, steps - 1)
-    default = _default(function, at.node.id)
-    if default is not None and caller is not None and caller.call is not None:
-        return Origin(at.source, default, at.scope, function, default=True)
-    return at
+def _passed(function: Function, name: str, call: ast.Call) -> ast.expr | None:
+    """Return the argument that a call passes for a parameter; None if it passes none."""
+    names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    position = names.index(name) if name in names else None
+    if position is not None and names[0] in {"self", "cls"}:
+        position -= 1
+    return None if position == -1 else argument(call, name, position)
 
 
 def _calls(caller: UserFrame, callee: UserFrame) -> bool:
@@ -184,20 +229,6 @@ def _names_self(caller: UserFrame, callee: UserFrame) -> bool:
     return own is not None and type(own).__name__ == name
 
 
-def code_of(called: object) -> object:
-    """Return the code that runs when an object is called; None if that is not Python."""
-    if isinstance(called, nn.Module):
-        called = type(called).forward
-    if inspect.isclass(called):
-        called = called.__init__
-    if isinstance(called, MethodType):
-        called = called.__func__
-    if not isinstance(called, FunctionType):
-        called = vars(type(called)).get("__call__", called)
-    called = inspect.unwrap(called) if isinstance(called, FunctionType) else called
-    return getattr(called, "__code__", None)
-
-
 def _default(function: Function, name: str) -> ast.expr | None:
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
@@ -209,51 +240,6 @@ def _default(function: Function, name: str) -> ast.expr | None:
     return next((value for argument_, value in pairs if argument_.arg == name), None)
 
 
-def _assigned_attribute(frame: UserFrame, at: Origin, node: ast.Attribute) -> Origin | None:
-    """Return the assignment of an attribute in the classes of its owner, the last in __init__."""
-    owner = value_of(node.value, at.scope)
-    if owner is UNKNOWN or not hasattr(owner, "__dict__"):
-        return None
-    found = list(attribute_assignments(frame.source, owner, node.attr))
-    if not found:
-        return None
-    first = [one for one in found if one[0].name == "__init__"] or found
-    function, statement, value = first[-1]
-    scope = Scope({**_self_of(function, owner)}, at.scope.world)
-    return Origin(frame.source, value, scope, statement)
-
-
 def _self_of(function: Function, owner: object) -> dict[str, object]:
     names = [a.arg for a in function.args.args]
     return {names[0]: owner} if names else {}
-
-
-def attribute_assignments(
-    source: Source, owner: object, name: str
-) -> Iterator[tuple[Function, ast.stmt, ast.expr]]:
-    """Yield the assignments of `self.<name>` in the methods of an object's classes in a file."""
-    classes = {one.__name__ for one in type(owner).__mro__}
-    for definition in ast.walk(source.tree):
-        if not isinstance(definition, ast.ClassDef) or definition.name not in classes:
-            continue
-        for function in definition.body:
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                for statement, value in _attribute_values(function, name):
-                    yield function, statement, value
-
-
-def _attribute_values(function: Function, name: str) -> Iterator[tuple[ast.stmt, ast.expr]]:
-    own = function.args.args[0].arg if function.args.args else ""
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(is_attribute(target, own, name) for target in targets):
-            yield node, node.value
-
-
-def is_attribute(node: ast.AST, owner: str, name: str) -> bool:
-    """Return whether a node is `owner.name`."""
-    if not isinstance(node, ast.Attribute) or node.attr != name:
-        return False
-    return isinstance(node.value, ast.Name) and node.value.id == owner

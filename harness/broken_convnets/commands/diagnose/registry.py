@@ -23,6 +23,10 @@ class NotApplicable(Exception):  # noqa: N818  (a fact about a run, not an error
     """A rule cannot judge this run; the message says why, in a few words."""
 
 
+class OtherRun(NotApplicable):
+    """A rule is about runs of another kind, so that there is nothing to list for this one."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One property that a healthy program has. `stays_quiet` says when the rule does not judge."""
@@ -60,6 +64,8 @@ def apply_rules(evidence: Evidence) -> Findings:
     for one in RULES.values():
         try:
             found = list(one.check(evidence))
+        except OtherRun:
+            continue
         except NotApplicable as reason:
             findings.not_checked.append(NotChecked(one.holds, str(reason)))
         except Exception as error:  # noqa: BLE001  (one rule's fault must not cost the others)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from broken_convnets.commands.diagnose.origins import code_of
+from broken_convnets.commands.diagnose.callables import code_of
 from broken_convnets.commands.diagnose.user_frames import UNKNOWN, Scope, value_of
 from broken_convnets.observe.recorder.places import is_user_file
 
@@ -61,6 +61,10 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 def callee_of(evidence: Evidence, call: ast.Call, scope: Scope) -> Callee | None:
     """Return the user's function that a call runs; None if it is not known or not the user's."""
+    if isinstance(call.func, ast.Call):  # Net()(x)
+        built = value_of(call.func.func, scope)
+        is_module = isinstance(built, type) and issubclass(built, nn.Module)
+        return callee(evidence, built.forward) if is_module else None  # type: ignore[attr-defined]  # a module's class
     return callee(evidence, value_of(call.func, scope))
 
 
@@ -71,6 +75,8 @@ def callee(evidence: Evidence, called: object) -> Callee | None:
     """
     while isinstance(called, nn.Sequential) and len(called):
         called = called[-1]
+    if getattr(called, "__func__", None) is nn.Module.eval:
+        called = called.__self__.train  # type: ignore[attr-defined]  # a bound method; eval returns what train does
     if called is UNKNOWN or called is None or isinstance(called, type):
         return None
     code: CodeType | None = code_of(called)  # type: ignore[assignment]  # a code object or None

@@ -1,0 +1,97 @@
+"""The assignments of a name or an attribute, by the syntax of a function or a class."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from broken_convnets.commands.diagnose.source import Source
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Binding:
+    """An assignment to a name: the expression, and how the name is a part of it."""
+
+    statement: ast.stmt
+    value: ast.expr
+    item: int | None = None
+    looped: bool = False
+
+
+def bindings(body: Sequence[ast.stmt], name: str) -> Iterator[Binding]:
+    """Yield the assignments of a name in a function's body, in order, inner functions aside."""
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        yield from _bound_by(statement, name)
+        for block in ("body", "orelse", "finalbody"):
+            yield from bindings(getattr(statement, block, []), name)
+        for handler in getattr(statement, "handlers", []):
+            yield from bindings(handler.body, name)
+
+
+def _bound_by(statement: ast.stmt, name: str) -> Iterator[Binding]:
+    if isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            yield from _matched(statement, target, statement.value, name)
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        yield from _matched(statement, statement.target, statement.value, name)
+    elif isinstance(statement, ast.For | ast.AsyncFor):
+        for bound in _matched(statement, statement.target, statement.iter, name):
+            yield Binding(statement, bound.value, bound.item, looped=True)
+    elif isinstance(statement, ast.With | ast.AsyncWith):
+        for item in statement.items:
+            if item.optional_vars is not None:
+                yield from _matched(statement, item.optional_vars, item.context_expr, name)
+
+
+def _matched(
+    statement: ast.stmt, target: ast.expr, value: ast.expr, name: str
+) -> Iterator[Binding]:
+    if isinstance(target, ast.Name) and target.id == name:
+        yield Binding(statement, value)
+    elif isinstance(target, ast.Tuple | ast.List):
+        parts = value.elts if isinstance(value, ast.Tuple | ast.List) else None
+        paired = parts is not None and len(parts) == len(target.elts)
+        for position, element in enumerate(target.elts):
+            if paired and parts is not None:
+                yield from _matched(statement, element, parts[position], name)
+            elif any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(element)):
+                yield Binding(statement, value, position)
+
+
+def attribute_assignments(
+    source: Source, owner: object, name: str
+) -> Iterator[tuple[Function, ast.stmt, ast.expr]]:
+    """Yield the assignments of `self.<name>` in the methods of an object's classes in a file."""
+    classes = {one.__name__ for one in type(owner).__mro__}
+    for definition in ast.walk(source.tree):
+        if not isinstance(definition, ast.ClassDef) or definition.name not in classes:
+            continue
+        for function in definition.body:
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for statement, value in _attribute_values(function, name):
+                    yield function, statement, value
+
+
+def _attribute_values(function: Function, name: str) -> Iterator[tuple[ast.stmt, ast.expr]]:
+    own = function.args.args[0].arg if function.args.args else ""
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(is_attribute(target, own, name) for target in targets):
+            yield node, node.value
+
+
+def is_attribute(node: ast.AST, owner: str, name: str) -> bool:
+    """Return whether a node is `owner.name`."""
+    if not isinstance(node, ast.Attribute) or node.attr != name:
+        return False
+    return isinstance(node.value, ast.Name) and node.value.id == owner

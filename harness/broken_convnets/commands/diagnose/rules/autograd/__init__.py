@@ -1,0 +1,1 @@
+"""Failures of backward passes, graphs and optimizers."""

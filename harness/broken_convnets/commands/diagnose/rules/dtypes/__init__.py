@@ -1,0 +1,1 @@
+"""Failures because of dtypes, devices and the values of labels."""

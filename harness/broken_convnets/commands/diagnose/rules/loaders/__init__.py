@@ -1,0 +1,1 @@
+"""Failures of data sets, transforms and loaders."""

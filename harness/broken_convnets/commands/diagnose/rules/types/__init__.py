@@ -1,0 +1,1 @@
+"""Failures because of values of a wrong type: None, tuples, methods, layers."""

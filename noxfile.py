@@ -19,7 +19,7 @@ nox.options.sessions = ["reproduce", "tests", "lint"]
 ROOT = Path(__file__).parent
 OWNER = "torch"
 TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
-OVERLAYS = {"jaxtyping", "torchtyc"}  # tools that run inside the environment with torch
+OVERLAYS = {"jaxtyping", "lightning", "torchtyc"}  # these run inside the environment with torch
 BROWSERS = ("chromium", "chromium-browser")
 RELEASES = {  # of torch, with the other requirements of each
     "2.15.0": ["torchvision==0.29.2"],
@@ -117,17 +117,24 @@ def tools(session: nox.Session) -> None:
     if together := [name for name in chosen if name not in apart]:
         _borrow(session, "-m", "broken_convnets", "score", *together, *options)
     for name in apart:
-        env = _tool_environment(session, name)
+        env = _environment_of(session, TOOLS / f"{name}.txt")
         _borrow(session, "-m", "broken_convnets", "score", name, *options, **env)
 
 
-def _tool_environment(session: nox.Session, name: str) -> dict[str, str]:
-    """Install a tool's pinned requirements in an environment of their own; return its variables.
+@nox.session(venv_backend="none", default=False, requires=[OWNER])
+def integrations(session: nox.Session) -> None:
+    """Test the callback for Lightning with the real library, in an environment of its own."""
+    env = _environment_of(session, ROOT / "requirements/lightning.txt")
+    _borrow(session, "-m", "pytest", "tests/lightning_callback.py", *session.posargs, **env)
 
-    With `--no-deps`, because the file pins all dependencies and pyrefly's stubs would install a
-    second torch.
+
+def _environment_of(session: nox.Session, lock: Path) -> dict[str, str]:
+    """Install pinned requirements in an environment of their own; return its variables.
+
+    With `--no-deps`, because the file pins all dependencies, and some would install a second
+    torch.
     """
-    lock, folder = TOOLS / f"{name}.txt", ROOT / ".nox" / f"tools-{name}"
+    name, folder = lock.stem, ROOT / ".nox" / f"tools-{lock.stem}"
     programs, overlay = folder / ("Scripts" if os.name == "nt" else "bin"), folder / "overlay"
     stamp, wanted = folder / "installed", hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:

@@ -1,8 +1,9 @@
 """Broken PyTorch convolutional networks beside their fixed versions, and tools to run them.
 
-`explain(text)` finds the cases that are similar to an error message or a traceback. `trace(...)`
-records the inputs and output of every layer; `check(...)` looks for errors without running the
-network on real data. `trace` and `check` need PyTorch.
+`diagnose(...)` says what is wrong with code that runs, which line causes it, and how to fix it.
+`trace(...)` records the inputs and output of every layer; `check(...)` looks for errors without
+running the network on real data. These need PyTorch. `explain(text)` finds the cases that are
+similar to an error message or a traceback. `%load_ext broken_convnets` adds `%%diagnose`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,27 @@ from broken_convnets.util.optional import first_missing, how_to_install
 from broken_convnets.version import __version__
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from broken_convnets.commands.diagnose.api import diagnose
     from broken_convnets.commands.explain.matching import explain
     from broken_convnets.commands.trace.check import check
     from broken_convnets.commands.trace.trace import trace
 
-__all__ = ["__version__", "check", "explain", "trace"]
+__all__ = ["__version__", "check", "diagnose", "explain", "trace"]
 
 # Imported on first use, with the optional libraries each needs: torch takes seconds to import.
 _FUNCTIONS = {
     "check": ("commands.trace.check", ("torch", "numpy")),
+    "diagnose": ("commands.diagnose.api", ("torch",)),
     "explain": ("commands.explain.matching", ()),
     "trace": ("commands.trace.trace", ("torch",)),
 }
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add the magic `%%diagnose`, at `%load_ext broken_convnets`."""
+    import_module(".commands.diagnose.ipython_magic", __name__).register(shell)
 
 
 def __getattr__(name: str) -> Any:

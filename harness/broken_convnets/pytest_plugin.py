@@ -1,7 +1,7 @@
-"""Fixtures for the test suite of a diagnostic tool: the programs of the corpus.
+"""Fixtures: the programs of the corpus, for the tests of a tool, and a diagnosis of a test.
 
 pytest finds the plugin wherever this package is installed. It reads the corpus only for tests
-that use the fixtures, and never imports torch.
+that use its fixtures, and imports torch only for `torch_diagnosis`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from broken_convnets.commands.diagnose.api import CodeDiagnosis
     from broken_convnets.commands.score.programs.program import CorpusProgram, GroundTruth
     from broken_convnets.commands.score.protocol.messages import Request
 
@@ -149,3 +151,17 @@ def _torch_release() -> str:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+@pytest.fixture
+def torch_diagnosis() -> Iterator[CodeDiagnosis]:
+    """Record the code of the test; fail the test if something is wrong with it.
+
+    It checks what `broken-convnets diagnose` checks in a program, except what never happens.
+    """
+    from broken_convnets.commands.diagnose.api import CodeDiagnosis  # noqa: PLC0415  (imports torch)
+
+    with CodeDiagnosis(quiet=True) as found:
+        yield found
+    if found.errors:
+        pytest.fail(str(found), pytrace=False)

@@ -24,7 +24,7 @@ HEAD = """import os, signal, sys, threading, torch
 from torch import nn
 
 net = nn.Linear(4, 3)
-optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
 
 
 def train(steps, fresh=False):

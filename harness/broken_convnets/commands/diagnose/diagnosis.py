@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.edits import changed_lines, diff
 from broken_convnets.commands.diagnose.findings import Location, Severity
+from broken_convnets.commands.diagnose.source import text_of
 
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Finding, NotChecked
@@ -50,7 +50,7 @@ class Diagnosis:
         if best is None:
             return finding
         path, text = next(iter(best.patch.items()))
-        lines = changed_lines(Path(path).read_text(encoding="utf-8"), text)
+        lines = changed_lines(text_of(path), text)
         cause = finding.cause
         if not lines or (cause and cause.file == path and cause.line in lines):
             return finding
@@ -62,7 +62,4 @@ class Diagnosis:
 
     def diff_of(self, fix: Fix, context: int = 3) -> str:
         """Return a fix as a unified diff against the files on disk."""
-        return "".join(
-            diff(path, Path(path).read_text(encoding="utf-8"), text, context)
-            for path, text in fix.patch.items()
-        )
+        return "".join(diff(path, text_of(path), text, context) for path, text in fix.patch.items())

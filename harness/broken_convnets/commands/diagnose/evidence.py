@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Evidence:
-    """One run of a program. `error` is what left it; None if it ended normally."""
+    """One run of a program. `error` is what left it; None if it ended normally.
+
+    `partial` says that code before or after was not recorded, as of a notebook's other cells.
+    """
 
     record: Record
     error: BaseException | None = None
+    partial: bool = False
     texts: dict[str, str] = field(default_factory=dict)  # of files that were replaced in memory
     _sources: dict[str, Source | None] = field(default_factory=dict)
 

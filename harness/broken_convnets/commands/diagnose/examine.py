@@ -52,7 +52,7 @@ def examine_run(
     code, interrupted = 0, False
 
     def judged() -> ExaminedRun:
-        evidence = Evidence(recorder.record, error, dict(texts or {}))
+        evidence = Evidence(recorder.record, error, texts=dict(texts or {}))
         return ExaminedRun(evidence, apply_rules(evidence), code, interrupted)
 
     def finish(status: int) -> int:

@@ -59,7 +59,7 @@ class Finding:
     subject: str = ""
     module: str = ""  # path of the layer that is responsible, as named_modules() has it
     cases: tuple[str, ...] = ()  # ids of cases of the corpus that show this mistake
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
     confidence: int = 5  # orders findings of one severity: the higher, the earlier
 
     @property

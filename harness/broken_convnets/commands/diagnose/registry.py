@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Check = Callable[[Evidence], Iterable[Finding]]
 
 
+PARTIAL = "only part of the program was recorded"
+
+
 class NotApplicable(Exception):  # noqa: N818  (a fact about a run, not an error)
     """A rule cannot judge this run; the message says why, in a few words."""
 
@@ -29,23 +32,27 @@ class OtherRun(NotApplicable):
 
 @dataclass(frozen=True)
 class Rule:
-    """One property that a healthy program has. `stays_quiet` says when the rule does not judge."""
+    """One property that a healthy program has. `stays_quiet` says when the rule does not judge.
+
+    `whole_program` marks a rule about what never happens: it does not judge a part of a program.
+    """
 
     name: str
     holds: str  # the property, as a sentence about a healthy program
     stays_quiet: str
     check: Check
+    whole_program: bool = False
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(holds: str, *, stays_quiet: str) -> Callable[[Check], Check]:
+def rule(holds: str, *, stays_quiet: str, whole_program: bool = False) -> Callable[[Check], Check]:
     """Register a function as the check of a property; its name is the rule's name."""
 
     def register(check: Check) -> Check:
         name = check.__name__
-        RULES[name] = Rule(name, holds, stays_quiet, check)
+        RULES[name] = Rule(name, holds, stays_quiet, check, whole_program)
         return check
 
     return register
@@ -62,6 +69,9 @@ def apply_rules(evidence: Evidence) -> Findings:
     load_rules()
     findings = Findings()
     for one in RULES.values():
+        if one.whole_program and evidence.partial:
+            findings.not_checked.append(NotChecked(one.holds, PARTIAL))
+            continue
         try:
             found = list(one.check(evidence))
         except OtherRun:

@@ -64,7 +64,7 @@ class Repair:
         found: dict[tuple[str, str], list[Fix]] = {}
         for finding in wanted:
             accepted = self._accepted(finding, baseline) if baseline else []
-            found[finding.identity] = accepted or _unverified(finding)
+            found[finding.identity] = accepted or unverified(finding)
         return found
 
     def _accepted(self, finding: Finding, baseline: TrialReport) -> list[Fix]:
@@ -155,6 +155,7 @@ def _by_rank(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
         yield [candidate for candidate in candidates if candidate.rank == rank]
 
 
-def _unverified(finding: Finding) -> list[Fix]:
+def unverified(finding: Finding) -> list[Fix]:
+    """Return the candidate that an expert would write first."""
     best = min(finding.candidates, key=lambda candidate: candidate.rank)
     return [Fix(best.patch, verified=False, note=best.note)]

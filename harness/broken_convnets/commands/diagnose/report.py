@@ -22,7 +22,9 @@ COLORS = {"+": "green", "-": "red"}  # of the lines of a diff
 Line = tuple[str, str]  # a text and its style
 
 
-def report_lines(diagnosis: Diagnosis, *, whole_traceback: bool = False) -> Iterator[Line]:
+def report_lines(
+    diagnosis: Diagnosis, *, traceback: bool = True, whole_traceback: bool = False
+) -> Iterator[Line]:
     """Yield the lines of the whole report, each with its style."""
     if diagnosis.table:
         yield from diagnosis.table
@@ -35,7 +37,7 @@ def report_lines(diagnosis: Diagnosis, *, whole_traceback: bool = False) -> Iter
         yield from finding_lines(diagnosis, finding)
     if not diagnosis.findings:
         yield from _nothing_found(diagnosis)
-    if diagnosis.failure:
+    if diagnosis.failure and traceback:
         text = diagnosis.failure.traceback
         yield "", ""
         yield (text if whole_traceback else folded(text)).rstrip(), ""

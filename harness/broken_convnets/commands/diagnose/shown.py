@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from broken_convnets.util.traceback_text import FRAME
@@ -12,7 +13,13 @@ INSTALLED = re.compile(r"/(?:site|dist)-packages/(\w+)|/lib/python[\d.]+/(?!site
 
 
 def shown_path(file: str) -> str:
-    """Return a path relative to the working directory if it is inside, else the path itself."""
+    """Return a path relative to the working directory if it is inside, else the path itself.
+
+    The path of a notebook's cell is a number that Jupyter chose: return "Cell In[2]" instead.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell and (cell := shell.compile.format_code_name(file)):
+        return " ".join(cell)
     path, here = Path(file), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 Node = TypeVar("Node", bound=ast.AST)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 BLOCKS = ("body", "orelse", "finalbody", "handlers")
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file, or of a cell of a notebook, which Python knows by such a path.
+
+    Raises OSError if there is no such file or cell, and UnicodeDecodeError if it is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        lines = linecache.getlines(path)
+        if not lines:
+            raise
+        return "".join(lines)
 
 
 class Source:
@@ -35,8 +50,8 @@ class Source:
 
     @classmethod
     def read(cls, path: str) -> Source:
-        """Read a file; raises OSError, UnicodeDecodeError or SyntaxError."""
-        return cls(path, Path(path).read_text(encoding="utf-8"))
+        """Read a file or a cell; raises OSError, UnicodeDecodeError or SyntaxError."""
+        return cls(path, text_of(path))
 
     @cached_property
     def expressions(self) -> list[ast.expr]:

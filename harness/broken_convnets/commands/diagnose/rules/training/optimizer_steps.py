@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     "an optimizer whose parameters receive gradients steps",
     stays_quiet="about programs that failed, that call step() anywhere on this optimizer, or that "
     "pass it to other code, such as a GradScaler",
+    whole_program=True,
 )
 def optimizer_never_steps(evidence: Evidence) -> Iterator[Finding]:
     """Find optimizers that are constructed, get gradients, and are never used to step."""

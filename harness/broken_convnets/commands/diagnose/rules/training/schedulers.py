@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "a learning rate scheduler steps",
     stays_quiet="if the program names the scheduler anywhere after it constructs it, or the "
     "learning rate changes",
+    whole_program=True,
 )
 def scheduler_never_steps(evidence: Evidence) -> Iterator[Finding]:
     """Find schedulers that are constructed and never used, with a constant learning rate."""

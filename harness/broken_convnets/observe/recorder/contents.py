@@ -24,7 +24,7 @@ class Contents:
     minimum: float
     maximum: float
     finite: bool
-    integral: bool  # whether all finite elements are whole numbers
+    integral: bool  # whether all finite elements have integer values
     zeros: int
     count: int  # of the elements that were read
     row_sums: tuple[float, float] | None = None

@@ -26,6 +26,7 @@ from broken_convnets.observe.recorder.functions import (
     name_of,
 )
 from broken_convnets.observe.recorder.losses import UNSET, Losses
+from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.record import NonFinite, Operator
@@ -60,6 +61,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._values = values
         self._looks = record.options.values
         self._losses = Losses(record) if record.options.losses else None
+        self._metrics = MetricCalls(record) if record.options.metrics else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -101,8 +103,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         if kind is Kind.OTHER or is_read_by_torch():
             return call(func, args, kwargs)
         begun = self._begin(func, args, kwargs, caller)
-        if begun is not None and self._losses is not None:
-            self._losses.look(begun.operator, begun.taken, args, kwargs)
+        if begun is not None:
+            self._look(begun, args, kwargs, caller)
         try:
             output = call(func, args, kwargs)
         except BaseException as error:
@@ -138,6 +140,13 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._record.problem(error)
             return None
         return Begun(operator, taken, versions)
+
+    def _look(self, begun: Begun, args: Any, kwargs: Any, caller: FrameType) -> None:
+        """Read the arguments of losses and metrics before the operator runs."""
+        if self._losses is not None:
+            self._losses.look(begun.operator, begun.taken, args, kwargs)
+        if self._metrics is not None:
+            self._metrics.look(caller)
 
     def _operator(
         self,

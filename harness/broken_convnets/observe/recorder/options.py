@@ -24,6 +24,7 @@ class Options:
     operators: bool = False  # torch functions, and the user's place of each
     values: bool = False  # whether an operator's outputs are finite, and the value of scalars
     losses: bool = False  # what loss functions, and operators with poles, receive
+    metrics: bool = False  # copies of scores and labels that user functions receive, kept alive
     steps: bool = False  # optimizer steps, without a look at any parameter
     gradients: bool = False  # backward passes, contents of .grad, and what steps do with it
     constructions: bool = False  # where modules, optimizers and loaders are constructed
@@ -46,6 +47,7 @@ class Options:
             operators=True,
             values=True,
             losses=True,
+            metrics=True,
             gradients=True,
             constructions=True,
             loaders=True,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.losses import LossCall
+    from broken_convnets.observe.recorder.metric_calls import MetricCall
     from broken_convnets.observe.recorder.networks import Network
     from broken_convnets.observe.recorder.optimization import (
         BuiltOptimizer,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.state_dicts import StateLoad
     from broken_convnets.observe.recorder.structure import Structure
     from broken_convnets.observe.recorder.values import Value
+
+METRICS = 50  # user functions whose arguments are kept
 
 
 class Moment(NamedTuple):
@@ -219,6 +222,7 @@ class Record:
         self.called: Bounded[CalledModule] = Bounded(options.operator_limit)
         self.operators: Bounded[Operator] = Bounded(options.operator_limit)
         self.losses: Bounded[LossCall] = Bounded(limit)
+        self.metric_calls: Bounded[MetricCall] = Bounded(METRICS)
         self.pole_inputs: dict[int, Contents] = {}  # by number of operator: log, sqrt, div
         self.parameters: list[Parameter] = []
         self.backward_passes: Bounded[BackwardPass] = Bounded(limit)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.network_outputs import depends_on_network
 from broken_convnets.commands.diagnose.sites import candidates, location
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.vocabulary import Law
@@ -106,9 +107,7 @@ def _is_output_and_target(
     """Return whether exactly one of both depends on a network, and the pairs are then averaged."""
     if _pairs_on_purpose(evidence, operator, longer, shorter):
         return False
-    outputs = _network_values(evidence)
-    one = not evidence.flow.ancestors([longer]).isdisjoint(outputs)
-    other = not evidence.flow.ancestors([shorter]).isdisjoint(outputs)
+    one, other = depends_on_network(evidence, longer), depends_on_network(evidence, shorter)
     return one != other and _is_reduced(evidence, operator)
 
 
@@ -121,19 +120,8 @@ def _pairs_on_purpose(
         return False  # nobody compares each prediction with each label
     if maker.name not in ARRANGING:
         return maker.literals.get("keepdim") is True
-    outputs = _network_values(evidence)
-    return not evidence.flow.ancestors([longer]).isdisjoint(outputs) or evidence.flow.ancestors(
-        [shorter]
-    ).isdisjoint(outputs)
-
-
-def _network_values(evidence: Evidence) -> set[Value]:
-    return {
-        value
-        for forward in evidence.record.passes
-        if forward.parameters
-        for value in forward.returned
-    }
+    is_data = not depends_on_network(evidence, longer)
+    return not (is_data and depends_on_network(evidence, shorter))
 
 
 def _is_reduced(evidence: Evidence, operator: Operator) -> bool:

@@ -1,0 +1,74 @@
+"""Call a metric again on copies, with answers that are all right or all wrong."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.metric_calls import MetricCall
+
+SURE = 10.0  # a raw score that leaves no doubt
+
+
+def asked_again(call: MetricCall) -> list[float]:
+    """Return the metric of right answers, of wrong ones, and of right ones twice more."""
+    scores, labels = call.arguments[call.scores], call.arguments[call.labels]
+    new_labels = _every_class(scores, labels)
+    right, wrong = _answers(scores, new_labels)
+    numbers = []
+    for answers in (right, wrong, right, right):
+        given = {name: _copy(value) for name, value in call.arguments.items()}
+        given |= {call.scores: answers.clone(), call.labels: new_labels.clone()}
+        numbers.append(_number(call.function(**given)))
+    return numbers
+
+
+def has_every_class(call: MetricCall) -> bool:
+    """Return whether there are as many labels as classes; an absent class may have any score."""
+    scores, labels = call.arguments[call.scores], call.arguments[call.labels]
+    return bool(labels.numel() >= _classes(scores, labels))
+
+
+def _copy(value: Any) -> Any:
+    import torch  # noqa: PLC0415  (rules are imported where torch may be missing)
+
+    return value.clone() if isinstance(value, torch.Tensor) else copy.copy(value)
+
+
+def _classes(scores: Any, labels: Any) -> int:
+    has_classes = scores.dim() == labels.dim() + 1 and scores.shape[1] > 1
+    return int(scores.shape[1]) if has_classes else 2
+
+
+def _every_class(scores: Any, labels: Any) -> Any:
+    """Return labels of the same shape and dtype that hold every class as often as possible."""
+    import torch  # noqa: PLC0415  (as above)
+
+    numbers = torch.arange(labels.numel()) % _classes(scores, labels)
+    return numbers.reshape(labels.shape).to(labels.dtype)
+
+
+def _answers(scores: Any, labels: Any) -> tuple[Any, Any]:
+    """Return scores that are right for all labels, and scores that are wrong for all."""
+    from torch.nn import functional  # noqa: PLC0415  (as above)
+
+    classes = _classes(scores, labels)
+    if scores.dim() == labels.dim() + 1 and scores.shape[1] > 1:
+        found = [
+            functional.one_hot(one.long(), classes).movedim(-1, 1).to(scores.dtype)
+            for one in (labels, (labels + 1) % classes)
+        ]
+    else:
+        found = [one.reshape(scores.shape).to(scores.dtype) for one in (labels, 1 - labels)]
+    if not bool(((scores >= 0) & (scores <= 1)).all()):  # raw scores, not probabilities
+        found = [SURE * (2 * one - 1) for one in found]
+    return found[0], found[1]
+
+
+def _number(result: Any) -> float:
+    """Return the number that a metric returned; raises TypeError for anything else."""
+    if isinstance(result, bool) or getattr(result, "requires_grad", False):
+        message = "not a metric"
+        raise TypeError(message)
+    return float(result)

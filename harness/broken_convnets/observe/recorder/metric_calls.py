@@ -1,0 +1,140 @@
+"""Keep the arguments of the user's functions that may be metrics: of scores and labels.
+
+A metric can then be called again, with answers that are all right or all wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from dataclasses import dataclass
+from types import CellType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from broken_convnets.observe.describe import all_finite
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.patches import is_recorder_code
+from broken_convnets.observe.recorder.places import is_user_file
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+    from broken_convnets.observe.recorder.record import Record
+
+LARGE = 1_000_000  # elements of a tensor that is not copied
+PLAIN = (int, float, str, bool, type(None))
+UNSUITABLE = (
+    inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
+)
+NOT_METRICS = frozenset({"forward", "__init__", "<module>", "<lambda>", "training_step"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricCall:
+    """The first call of a user's function with scores and labels; `arguments` are copies.
+
+    `scores` and `labels` name two of them: scores of shape [N, C, ...] with labels [N, ...], or
+    both of one shape, apart from a dimension of size 1.
+    """
+
+    function: FunctionType
+    arguments: dict[str, Any]
+    scores: str
+    labels: str
+
+    @property
+    def code(self) -> CodeType:
+        """The code of the function."""
+        return self.function.__code__
+
+
+class MetricCalls:
+    """Looks at the frames of user functions when their first operator runs."""
+
+    def __init__(self, record: Record) -> None:
+        """Start with no function known."""
+        self._record = record
+        self._known: set[CodeType] = set()
+
+    def look(self, frame: FrameType | None) -> None:
+        """Look at the frames from the one that calls an operator outward."""
+        while frame is not None and frame.f_code not in self._known:
+            code = frame.f_code
+            self._known.add(code)
+            if is_user_file(code.co_filename) and not is_recorder_code(code):
+                self._consider(frame)
+            frame = frame.f_back
+
+    def _consider(self, frame: FrameType) -> None:
+        code = frame.f_code
+        if code.co_flags & UNSUITABLE or code.co_name in NOT_METRICS:
+            return
+        try:
+            with NoDispatch(), NoFunction():
+                found = _metric_call(frame)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            return
+        if found is not None:
+            self._record.metric_calls.append(found)
+
+
+def _metric_call(frame: FrameType) -> MetricCall | None:
+    code, values = frame.f_code, frame.f_locals
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if any(name not in values for name in names):
+        return None  # deleted, or held in a cell
+    given = {name: values[name] for name in names}
+    tensors = [name for name in names if isinstance(given[name], torch.Tensor)]
+    pair = _scores_and_labels({name: given[name] for name in tensors})
+    if pair is None:
+        return None
+    copies = {name: _copy(value) for name, value in given.items()}
+    if any(value is NotImplemented for value in copies.values()):
+        return None
+    closure = tuple(CellType(values[name]) for name in code.co_freevars if name in values)
+    if len(closure) != len(code.co_freevars):
+        return None
+    function = FunctionType(code, frame.f_globals, code.co_name, None, closure)
+    return MetricCall(function, copies, *pair)
+
+
+def _scores_and_labels(tensors: dict[str, torch.Tensor]) -> tuple[str, str] | None:
+    """Return the names of two tensors that fit each other; None if they do not."""
+    if len(tensors) != 2 or any(not _is_small(one) for one in tensors.values()):  # noqa: PLR2004  (scores, labels)
+        return None
+    first, second = tensors
+    for scores, labels in ((first, second), (second, first)):
+        one, other = tensors[scores], tensors[labels]
+        if one.is_floating_point() and other.numel() and _fit(one, other):
+            return scores, labels
+    return None
+
+
+def _fit(scores: torch.Tensor, labels: torch.Tensor) -> bool:
+    if not labels.is_floating_point() and scores.dim() == labels.dim() + 1:
+        same = scores.shape[:1] + scores.shape[2:] == labels.shape
+        return bool(same) and (scores.shape[1] > int(labels.max()) or scores.shape[1] == 1)
+    squeezed = [n for n in scores.shape if n != 1] == [n for n in labels.shape if n != 1]
+    return squeezed and bool(((labels == 0) | (labels == 1)).all())
+
+
+def _is_small(tensor: torch.Tensor) -> bool:
+    values = tensor if tensor.is_floating_point() else tensor.float()
+    return tensor.numel() <= LARGE and not tensor.is_complex() and all_finite(values) is not None
+
+
+def _copy(value: object) -> Any:
+    """Return a copy of a plain value, or of an object of plain values; else NotImplemented."""
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, list | tuple):
+        return value if all(isinstance(item, PLAIN) for item in value) else NotImplemented
+    attributes = getattr(value, "__dict__", None)
+    simple = attributes is not None and all(isinstance(v, PLAIN) for v in attributes.values())
+    is_instance = not isinstance(value, type | FunctionType)
+    return copy.copy(value) if simple and is_instance else NotImplemented

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from broken_convnets.observe.failure import Failure
 
 
+def _is_within(line: int, changed: list[int]) -> bool:
+    """Return whether a fix changes a line, or moves something across it."""
+    return min(changed) <= line <= max(changed)
+
+
 @dataclass
 class Diagnosis:
     """What is wrong with a program.
@@ -52,7 +57,7 @@ class Diagnosis:
         path, text = next(iter(best.patch.items()))
         lines = changed_lines(text_of(path), text)
         cause = finding.cause
-        if not lines or (cause and cause.file == path and cause.line in lines):
+        if not lines or (cause and cause.file == path and _is_within(cause.line, lines)):
             return finding
         return replace(finding, cause=Location(path, min(lines)))
 

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
-from broken_convnets.observe.recorder.places import user_places
+from broken_convnets.observe.recorder.places import is_user_file, user_frames, user_places
 from broken_convnets.observe.recorder.record import Construction
+from broken_convnets.observe.recorder.scopes import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
 
+SCOPES = 3  # of the user's frames around a constructor
 KINDS = {"module": nn.Module, "optimizer": Optimizer, "loader": DataLoader}
 
 
@@ -57,13 +59,16 @@ class Constructions:
     ) -> None:
         try:
             outermost = _outermost_constructor(built, caller)
+            calling = outermost.f_back if outermost else caller
             found = Construction(
                 kind=kind,
                 type=type(built).__name__,
-                places=user_places(outermost.f_back if outermost else caller),
+                places=user_places(calling),
                 arguments=_arguments(outermost) if outermost else _described(own()),
                 object=weakref.ref(built),
                 identity=id(built),
+                direct=calling is not None and is_user_file(calling.f_code.co_filename),
+                scopes=tuple(map(scope_of, user_frames(calling, SCOPES))),
             )
             self._record.constructions.append(found)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)

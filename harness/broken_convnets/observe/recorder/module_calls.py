@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.operators import OperatorMode
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.values import Value
 
 NETWORK_LIMIT = 50
 
@@ -124,6 +125,7 @@ class ModuleCalls:
             self._record.problem(error)
             inputs = named = ""
         call = ModuleCall(module, inputs, named, caller)
+        call.received = self._values_in((args, kwargs))
         if root is not None:
             thread.current = self._begin_pass(root, call, module, (args, kwargs))
         elif thread.current is not None:
@@ -184,6 +186,16 @@ class ModuleCalls:
             texts = [self._describe(value, device) for value in args]
             named = [f"{name}={self._describe(value, device)}" for name, value in kwargs.items()]
         return ", ".join(texts), ", ".join(named)
+
+    def _values_in(self, arguments: object) -> tuple[Value, ...]:
+        if self._operators is None:
+            return ()
+        try:
+            with NoDispatch(), NoFunction():
+                return self._operators.values_in(arguments)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            return ()
 
     def _describe(self, value: object, device: str) -> str:
         known = self._operators.is_finite if self._operators is not None else None

@@ -167,6 +167,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             grad_enabled=torch.is_grad_enabled(),
             layer=layer.type if layer else "",
             module=id(layer.module()) if layer else 0,
+            owner=layer.module if layer else None,
         )
         self._record.operators.append(operator)
         return operator

@@ -35,6 +35,7 @@ class ModuleCall:
     """One call of a module. Modules are not kept alive by being recorded.
 
     `inputs`, `kwargs` and `output` are descriptions; `output` is None until the call returns.
+    `received` are the tensors of its arguments where operators are recorded too.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class ModuleCall:
         "output",
         "path",
         "raised",
+        "received",
         "returned",
         "training",
         "type",
@@ -64,6 +66,7 @@ class ModuleCall:
         self.inputs = inputs
         self.kwargs = kwargs
         self.output: str | None = None
+        self.received: tuple[Value, ...] = ()
         self.caller = caller
         self.began = 0  # of the events of its pass, which one it was
         self.returned: int | None = None

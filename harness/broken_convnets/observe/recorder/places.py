@@ -15,6 +15,7 @@ from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.util.environment import PACKAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, FrameType
 
 PLACES = 6  # that are kept of one stack, the innermost first
@@ -81,13 +82,17 @@ def is_user_file(name: str) -> bool:
 
 def user_places(frame: FrameType | None, limit: int = PLACES) -> tuple[Place, ...]:
     """Return the places of the user's own code on a stack, the innermost first."""
-    found: list[Place] = []
-    while frame is not None and len(found) < limit:
+    return tuple(place_of(found) for found in user_frames(frame, limit))
+
+
+def user_frames(frame: FrameType | None, limit: int = PLACES) -> Iterator[FrameType]:
+    """Yield the frames of the user's own code on a stack, the innermost first."""
+    while frame is not None and limit:
         code = frame.f_code
         if is_user_file(code.co_filename) and not is_recorder_code(code):
-            found.append(place_of(frame))
+            yield frame
+            limit -= 1
         frame = frame.f_back
-    return tuple(found)
 
 
 _places: dict[tuple[int, int], tuple[CodeType, Place]] = {}  # the code keeps its id in use

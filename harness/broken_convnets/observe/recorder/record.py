@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.options import Options
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.scopes import Scope
     from broken_convnets.observe.recorder.state_dicts import StateLoad
     from broken_convnets.observe.recorder.structure import Structure
     from broken_convnets.observe.recorder.values import Value
@@ -65,6 +66,7 @@ class Operator:
     grad_enabled: bool
     layer: str = ""  # type of the module whose forward calls it
     module: int = 0  # identity of that module; 0 if there is none
+    owner: weakref.ref[nn.Module] | None = None  # that module, while it is alive
     outputs: tuple[Value, ...] = ()
     changed: tuple[Value, ...] = ()
     raised: str = ""
@@ -156,6 +158,8 @@ class Construction:
     """Where a module, an optimizer or a loader is constructed, and with what.
 
     `arguments` are those of the outermost constructor: literals as they are, others described.
+    `direct` is whether the user's own code calls that constructor, and not a library. `scopes`
+    are the integers that the code at the first places could name.
     """
 
     kind: str  # "module", "optimizer" or "loader"
@@ -164,6 +168,8 @@ class Construction:
     arguments: dict[str, Any]
     object: weakref.ref[Any]
     identity: int = 0  # of the object, which may be dead by now
+    direct: bool = True
+    scopes: tuple[Scope, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

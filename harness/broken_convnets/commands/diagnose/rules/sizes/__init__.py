@@ -1,0 +1,1 @@
+"""Rules about exceptions that tensors of a wrong size, or of a wrong rank, cause."""

@@ -1,0 +1,152 @@
+"""Rule: a layer receives as many channels or features as it was constructed for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.failing import failed_call
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.commands.diagnose.sizes.images import image_changes, is_from_outside
+from broken_convnets.commands.diagnose.sizes.layers import (
+    CHANNELS_SECOND,
+    CONVOLUTIONS,
+    SPATIAL,
+    declared,
+    input_argument,
+    type_name,
+)
+from broken_convnets.commands.diagnose.sizes.lineage import has_channels_second
+from broken_convnets.commands.diagnose.sizes.mismatch import (
+    LATER,
+    Mismatch,
+    consumer_changes,
+    mismatch_candidates,
+    ranked,
+)
+from broken_convnets.commands.diagnose.sizes.wording import (
+    constructed,
+    described,
+    layer_name,
+    location_of,
+    shape,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.failing import FailedCall
+    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.observe.recorder.values import Value
+
+NORMS = {"GroupNorm", "LayerNorm", "RMSNorm"}
+
+
+@rule(
+    "each convolution and norm receives as many channels as it was constructed for",
+    stays_quiet="about inputs of another rank or with channels last, which have rules of their own",
+)
+def layer_receives_other_channels(evidence: Evidence) -> Iterator[Finding]:
+    """Compare the input of the layer that raised with what its constructor declares."""
+    failed = failed_call(evidence)
+    found = mismatch_of(evidence, failed) if failed else None
+    if failed is None or found is None:
+        return
+    made = found.made_by
+    outside = is_from_outside(evidence, made)
+    unit = "channels" if type_name(found.layer) in CHANNELS_SECOND else "features"
+    yield Finding(
+        rule=layer_receives_other_channels.__name__,
+        kind=_kind(found),
+        message=(
+            f"{layer_name(evidence, found.layer)} is constructed for {found.declared} "
+            f"{unit}, and receives {found.arriving}"
+        ),
+        evidence=_evidence(found),
+        cause=location_of(evidence, found.construction) or location(failed.places),
+        symptom=location(failed.places),
+        subject=failed.message,
+        module=layer_name(evidence, found.layer).rpartition(" ")[0],
+        cases=_cases(found),
+        candidates=_image_candidates(found) if outside else mismatch_candidates(found),
+        confidence=8,
+    )
+
+
+def mismatch_of(evidence: Evidence, failed: FailedCall) -> Mismatch | None:
+    """Return the mismatch of a convolution or norm; None if its input is wrong otherwise."""
+    layer = failed.layer
+    if layer is None or not failed.received:
+        return None
+    kind, value = type_name(layer), failed.received[0]
+    name = input_argument(layer)
+    if not name or (kind not in CHANNELS_SECOND and kind not in NORMS):
+        return None
+    number, arriving = declared(layer, name), _channels(kind, value)
+    if number is None or arriving is None or number == arriving:
+        return None
+    if _is_layout(evidence, kind, value, number):
+        return None
+    return Mismatch(evidence, failed, layer, name, number, arriving, value)
+
+
+def _channels(kind: str, value: Value) -> int | None:
+    """Return the channels of a batch; None for an input of another rank."""
+    rank = len(value.shape)
+    if kind in {"LayerNorm", "RMSNorm"}:
+        return value.shape[-1] if rank else None
+    if kind in SPATIAL and rank != SPATIAL[kind] + 2:
+        return None
+    ranks = {"BatchNorm1d": {2, 3}, "BatchNorm2d": {4}, "BatchNorm3d": {5}}
+    if rank < 2 or rank not in ranks.get(kind, {rank}):  # noqa: PLR2004  (batch and channels)
+        return None
+    return value.shape[1]
+
+
+def _is_layout(evidence: Evidence, kind: str, value: Value, number: int) -> bool:
+    """Return whether the last dimension has the channels, as images of NumPy have them."""
+    if kind in {"LayerNorm", "RMSNorm"} or value.shape[-1] != number:
+        return False
+    return not has_channels_second(evidence.record, value)
+
+
+def _kind(found: Mismatch) -> str:
+    kind = type_name(found.layer)
+    if kind in CONVOLUTIONS:
+        outside = is_from_outside(found.evidence, found.made_by)
+        rgba = outside and (found.declared, found.arriving) == (3, 4)
+        return "data/rgba_png" if rgba else "shape/channels_mismatch"
+    return "shape/batchnorm_channels"
+
+
+def _cases(found: Mismatch) -> tuple[str, ...]:
+    known = {
+        "shape/batchnorm_channels": "shape/batchnorm_channel_mismatch",
+        "data/rgba_png": "data/rgba_images",
+    }
+    gray = (found.declared, found.arriving) == (3, 1)
+    default = ("shape/grayscale_into_rgb_network",) if gray else ()
+    case = known.get(_kind(found))
+    return (case,) if case else default
+
+
+def _evidence(found: Mismatch) -> str:
+    text = f"{shape(found.value)} is {described(found.evidence, found.made_by)}"
+    own = constructed(found.evidence, found.construction)
+    if own:
+        name = layer_name(found.evidence, found.layer)
+        text += f"; {found.argument} of {name} is {found.declared}: {own}"
+    return text
+
+
+def _image_candidates(found: Mismatch) -> tuple[Candidate, ...]:
+    """Return the changes for images from outside: of the first layer, or of the images."""
+    own = consumer_changes(found)
+    images = image_changes(found)
+    note = f"the network for images of {found.arriving} channels"
+    other = f"images of {found.declared} channels for the network"
+    if images.first:
+        return ranked((0, other, images.changes), (LATER, note, own))
+    return ranked((0, note, own), (0, other, images.changes))

@@ -1,0 +1,1 @@
+"""Facts about sizes: which layer, argument and number determine the shape of a tensor."""

@@ -12,6 +12,7 @@ import textwrap
 import traceback
 import warnings
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -306,10 +307,20 @@ def test_a_record_keeps_no_tensor_module_or_optimizer_alive() -> None:
         optimizer.step()
         made.extend(map(weakref.ref, (model, x, y, optimizer, model[0].weight)))
 
-    found = record(run)
+    found = record(run, replace(EVERYTHING, kept_networks=False))
     gc.collect()
     assert [one() for one in made] == [None] * 5
     assert len(found.operators) > 5
+
+
+def test_one_network_of_each_kind_is_kept_alive_if_the_options_say_so() -> None:
+    def run() -> None:
+        for _ in range(3):
+            train(net())
+        nn.Linear(2, 2)(torch.ones(1, 2))
+
+    kept = record(run).kept_networks
+    assert [type(one).__name__ for one in kept] == ["Sequential", "Linear"]
 
 
 def test_a_part_that_is_switched_off_records_nothing() -> None:
@@ -378,16 +389,6 @@ def test_a_warning_is_placed_where_it_is_without_a_recorder(run: Callable[[], ob
     recorded: list[tuple[str, int, str]] = []
     record(lambda: recorded.extend(warned_at(run)), Options.everything())
     assert recorded == warned_at(run)
-
-
-def test_weights_computed_from_others_cause_no_warning() -> None:
-    net = nn.Linear(3, 2)
-    weights = {name: parameter * 2 for name, parameter in net.named_parameters()}
-    with warnings.catch_warnings(), Recorder(Options.everything()):
-        warnings.simplefilter("error")
-        loss = torch.func.functional_call(net, weights, (torch.ones(2, 3),)).sum()
-        loss.backward()
-    assert net.weight.grad is not None
 
 
 def test_filters_by_line_and_module_work_as_without_a_recorder() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from broken_convnets.observe.recorder.module_calls import ModuleCalls
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
 
@@ -32,9 +33,10 @@ KINDS = {"module": nn.Module, "optimizer": Optimizer, "loader": DataLoader}
 class Constructions:
     """Stands in for the constructors that all modules, optimizers and loaders call."""
 
-    def __init__(self, record: Record) -> None:
-        """Start with nothing constructed."""
+    def __init__(self, record: Record, calls: ModuleCalls | None) -> None:
+        """Start with nothing constructed. `calls` are those that the same recorder follows."""
         self._record = record
+        self._calls = calls
 
     def patch(self, patches: Patches) -> None:
         """Stand in for the constructors."""
@@ -60,6 +62,7 @@ class Constructions:
         try:
             outermost = _outermost_constructor(built, caller)
             calling = outermost.f_back if outermost else caller
+            running = self._calls.innermost if self._calls else None
             found = Construction(
                 kind=kind,
                 type=type(built).__name__,
@@ -69,6 +72,7 @@ class Constructions:
                 identity=id(built),
                 direct=calling is not None and is_user_file(calling.f_code.co_filename),
                 scopes=tuple(map(scope_of, user_frames(calling, SCOPES))),
+                running=running.type if running else "",
             )
             self._record.constructions.append(found)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)

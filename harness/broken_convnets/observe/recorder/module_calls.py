@@ -15,6 +15,7 @@ from torch import nn
 from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
+from broken_convnets.observe.recorder.kept_networks import KeptNetworks
 from broken_convnets.observe.recorder.networks import Network, owner_of
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
@@ -67,6 +68,7 @@ class ModuleCalls:
         self._operators = operators
         self._gradients = gradients
         self._thread = _Thread()
+        self._kept = KeptNetworks(record)
         self._met: dict[int, weakref.ref[nn.Module]] = {}
         self._networks: OrderedDict[int, Network] = OrderedDict()
 
@@ -250,6 +252,14 @@ class ModuleCalls:
             begun.parameters = self._gradients.meet(root.named_parameters())
             if begun.number == 1 and self._options.gradients:
                 self._record.structures.append(structure_of(root))
+        if self._options.kept_networks and begun.number == 1 and begun.whole:
+            self._keep(root)
+
+    def _keep(self, root: nn.Module) -> None:
+        self._kept.meet(root)
+        if self._operators is not None:
+            with NoDispatch(), NoFunction():
+                self._record.held_tensors.append(self._operators.held_by(root))
 
     def _look_at_output(self, ended: ForwardPass, output: object) -> None:
         ended.operators_at_end = self._record.operators.count

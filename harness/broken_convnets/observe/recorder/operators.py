@@ -25,6 +25,7 @@ from broken_convnets.observe.recorder.functions import (
     literals_of,
     name_of,
 )
+from broken_convnets.observe.recorder.held_tensors import held_tensors
 from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.patches import hidden
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from torch import nn
+
+    from broken_convnets.observe.recorder.held_tensors import HeldTensors
     from broken_convnets.observe.recorder.module_calls import ModuleCalls
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
@@ -119,6 +123,10 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
     def values_in(self, value: object) -> tuple[Value, ...]:
         """Return the values of the tensors inside a collection."""
         return tuple(self._values.of(tensor) for tensor in tensors_in(value))
+
+    def held_by(self, network: nn.Module) -> HeldTensors:
+        """Return the tensors that the modules of a network hold outside of its state_dict."""
+        return held_tensors(network, self._values)
 
     def is_finite(self, tensor: torch.Tensor) -> bool | None:
         """Return whether a tensor is finite; what operators returned was looked at already."""

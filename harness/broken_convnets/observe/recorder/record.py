@@ -1,7 +1,8 @@
 """What a recorder has recorded: events as plain data, and questions that readers ask of them.
 
-Nothing here keeps a tensor, a module or an optimizer alive. Numbers of events count from 0 in the
-order in which they began; a reference from one event to another is such a number.
+Nothing here keeps a tensor, a module or an optimizer alive, except `kept_networks`. Numbers of
+events count from 0 in the order in which they began; a reference from one event to another is such
+a number.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.contents import Contents
+    from broken_convnets.observe.recorder.held_tensors import HeldTensors
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.metric_calls import MetricCall
     from broken_convnets.observe.recorder.networks import Network
@@ -159,7 +161,8 @@ class Construction:
 
     `arguments` are those of the outermost constructor: literals as they are, others described.
     `direct` is whether the user's own code calls that constructor, and not a library. `scopes`
-    are the integers that the code at the first places could name.
+    are the integers that the code at the first places could name. `running` is the type of the
+    module whose call was running.
     """
 
     kind: str  # "module", "optimizer" or "loader"
@@ -170,6 +173,7 @@ class Construction:
     identity: int = 0  # of the object, which may be dead by now
     direct: bool = True
     scopes: tuple[Scope, ...] = ()
+    running: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,8 @@ class Record:
         self.clippings: Bounded[Clipping] = Bounded(limit)
         self.state_loads: Bounded[StateLoad] = Bounded(limit)
         self.structures: list[Structure] = []
+        self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
+        self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []

@@ -86,7 +86,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         parts: list[Any] = [self._calls, self._operators, self._gradients]
         if options.gradients and self._gradients is not None:
             parts += [Optimization(self.record, self._gradients), StateDicts(self.record)]
-        parts += [Constructions(self.record)] if options.constructions else []
+        parts += [Constructions(self.record, self._calls)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []
         parts += [Loaders(self.record)] if options.loaders else []
         parts += [Warnings(self.record)] if options.warnings else []

@@ -1,0 +1,1 @@
+"""Rules about the structure of networks: what is registered, called, and connected."""

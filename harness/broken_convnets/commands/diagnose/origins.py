@@ -221,8 +221,13 @@ def _calls(caller: UserFrame, callee: UserFrame) -> bool:
 
 
 def _names_self(caller: UserFrame, callee: UserFrame) -> bool:
-    """Return whether an unreadable callable, as `Net()(x)`, has the name of the callee's class."""
+    """Return whether an unreadable callable has the name of the callee or of its class.
+
+    That is so for `Net()(x)` and for `Trainer(net).fit(x)`.
+    """
     function = caller.call.func if caller.call else None
+    if isinstance(function, ast.Attribute):
+        return function.attr == callee.code.co_name
     made = function.func if isinstance(function, ast.Call) else None
     name = made.id if isinstance(made, ast.Name) else getattr(made, "attr", "")
     own = callee.scope.local.get("self")

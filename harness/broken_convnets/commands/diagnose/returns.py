@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose.callables import code_of
+from broken_convnets.commands.diagnose.origins import Origin, follow
 from broken_convnets.commands.diagnose.user_frames import UNKNOWN, Scope, value_of
 from broken_convnets.observe.recorder.places import is_user_file
 
@@ -126,6 +127,27 @@ def source_of_none(evidence: Evidence, start: Callee, depth: int = DEPTH) -> Cal
             if found is not None:
                 return found
     return None
+
+
+def computed_by(evidence: Evidence, origin: Origin, depth: int = DEPTH) -> Origin:
+    """Return the expression inside the program's functions that computed what a call returned.
+
+    Stays at the call of a function with several `return` statements.
+    """
+    call = origin.node
+    called = callee_of(evidence, call, origin.scope) if isinstance(call, ast.Call) else None
+    if called is None or not depth or origin.looped or len(called.returned) != 1:
+        return origin
+    statement = called.returned[0]
+    value = statement.value
+    if isinstance(value, ast.Tuple) and len(value.elts) > (origin.item or 0):
+        value = value.elts[origin.item or 0]
+    elif origin.item is not None:
+        return origin
+    if value is None:
+        return origin
+    inner = follow(evidence, Origin(called.source, value, called.scope, statement))
+    return computed_by(evidence, inner, depth - 1)
 
 
 def ends_without_return(body: Sequence[ast.stmt]) -> bool:

@@ -52,9 +52,14 @@ class Values:
         self._sweep_at = SWEEP
 
     def known(self, tensor: torch.Tensor) -> Value | None:
-        """Return the value of a tensor that was met before."""
+        """Return the value of a tensor that was met before.
+
+        `module.half()` and `module.to(device)` replace the data of parameters: a new value.
+        """
         entry = self._known.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else None
+        if entry is None or entry[0]() is not tensor or _has_moved(entry[1], tensor):
+            return None
+        return entry[1]
 
     def of(self, tensor: torch.Tensor) -> Value:
         """Return the value of a tensor; a new one if it was never met."""
@@ -87,6 +92,13 @@ class Values:
     def _drop_dead(self) -> None:
         self._known = {key: entry for key, entry in self._known.items() if entry[0]() is not None}
         self._sweep_at = max(SWEEP, 2 * len(self._known))
+
+
+def _has_moved(value: Value, tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has another dtype, or a parameter is on another device."""
+    if value.dtype is not tensor.dtype:
+        return True
+    return value.parameter and value.device != tensor.device
 
 
 def look_at(value: Value, tensor: torch.Tensor) -> None:

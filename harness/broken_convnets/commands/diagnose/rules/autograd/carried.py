@@ -97,20 +97,27 @@ def carried_attributes(evidence: Evidence) -> Iterator[Carried]:
                 for function, statement, assigned in attribute_assignments(source, owner, name):
                     if isinstance(assigned, ast.Constant) or function.name == "__init__":
                         continue
-                    text = source.text_of(assigned)
-                    new = f"{text}.detach()" if _is_atom(assigned) else f"({text}).detach()"
-                    attempt = (0, partial(edits.replace, source, [(assigned, new)]))
-                    tensor = isinstance(value, torch.Tensor) and not isinstance(assigned, ast.Tuple)
-                    yield Carried(
-                        source, f"self.{name}", statement.lineno, (attempt,) if tensor else ()
-                    )
+                    single = isinstance(value, torch.Tensor)
+                    attempts = tuple(_detached(source, function, name)) if single else ()
+                    yield Carried(source, f"self.{name}", statement.lineno, attempts)
+
+
+def _detached(source: Source, function: ast.AST, name: str) -> Iterator[Attempt]:
+    """Yield the change that detaches an attribute where the function reads it first."""
+    reads = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute)
+        and node.attr == name
+        and isinstance(node.ctx, ast.Load)
+        and not isinstance(source.parent(node), ast.Attribute)
+    ]
+    first = min(reads, key=lambda node: (node.lineno, node.col_offset), default=None)
+    if first is not None:
+        yield 0, partial(edits.replace, source, [(first, f"{source.text_of(first)}.detach()")])
 
 
 def _owners(evidence: Evidence) -> list[object]:
     modules: list[object] = list(evidence.record.constructed_modules())
     selves = (frame.scope.local.get("self") for frame in evidence.frames)
     return modules + [one for one in selves if one is not None and hasattr(one, "__dict__")]
-
-
-def _is_atom(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)

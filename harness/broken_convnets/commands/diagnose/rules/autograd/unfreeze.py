@@ -13,6 +13,8 @@ from broken_convnets.commands.diagnose.source import called_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from torch import nn
+
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
@@ -57,6 +59,10 @@ def unfrozen(evidence: Evidence, found: Sequence[tuple[Source, ast.stmt]]) -> It
                 new = f"{source.text_of(owner)}.{child}"
                 yield 1, partial(edits.replace, source, [(owner, new)])
             return
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())
 
 
 def _owner(loop: ast.For | ast.While | None, statement: ast.stmt) -> ast.expr | None:

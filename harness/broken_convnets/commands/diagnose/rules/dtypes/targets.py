@@ -1,0 +1,272 @@
+"""Targets have the dtype and the values that the loss function expects."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.failures import (
+    frame_location,
+    origin_location,
+    require_failure,
+    shortened,
+)
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.dtypes.casts import (
+    Operand,
+    failed_operator,
+    is_computed,
+    name_of,
+    produced,
+)
+from broken_convnets.commands.diagnose.sites import candidates
+from broken_convnets.commands.diagnose.source import argument
+from broken_convnets.commands.diagnose.user_frames import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from broken_convnets.commands.diagnose.edits import Patch
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.user_frames import UserFrame
+    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.values import Value
+
+Attempt = tuple[int, "Callable[[], Patch]"]
+CLASSES = {"cross_entropy", "nll_loss", "cross_entropy_loss", "nll_loss2d", "nll_loss_nd"}
+BINARY = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
+REGRESSION = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+
+
+@dataclass(frozen=True)
+class LossCall:
+    """The loss that failed: its scores and targets as values, and the call in the program."""
+
+    operator: Operator
+    scores: Value
+    target: Value
+    frame: UserFrame
+    index: int  # of the frame
+    nodes: tuple[ast.expr, ast.expr] | None  # of scores and target
+
+    def operand(self, evidence: Evidence, which: int) -> Operand | None:
+        """Return the scores (0) or the target (1) with its origin."""
+        if self.nodes is None:
+            return None
+        value = (self.scores, self.target)[which]
+        origin = produced(evidence, self.index, self.nodes[which])
+        return Operand(self.index, self.frame, self.nodes[which], value, origin)
+
+
+def loss_call(evidence: Evidence, names: set[str], operator: Operator | None) -> LossCall | None:
+    """Return a loss with two tensors, and the frame that called it."""
+    if operator is None or operator.name not in names or len(operator.inputs) < 2:  # noqa: PLR2004  (scores and target)
+        return None
+    for index, frame in enumerate(evidence.frames):
+        call = frame.call
+        if call is None or not operator.places or not _holds(frame, operator):
+            continue
+        first, second = argument(call, "input", 0), argument(call, "target", 1)
+        nodes = (first, second) if first is not None and second is not None else None
+        return LossCall(operator, operator.inputs[0], operator.inputs[1], frame, index, nodes)
+    return None
+
+
+def _holds(frame: UserFrame, operator: Operator) -> bool:
+    return any(place == frame.place for place in operator.places)
+
+
+@rule(
+    "class numbers are int64",
+    stays_quiet="about class probabilities",
+)
+def class_labels_dtype(evidence: Evidence) -> Iterator[Finding]:
+    """Find class numbers that are floats, bytes or 32-bit integers."""
+    frame = require_failure(evidence, RuntimeError, NotImplementedError)
+    found = loss_call(evidence, CLASSES, failed_operator(evidence))
+    if found is None or found.target.dtype is torch.int64:
+        return
+    if found.target.shape == found.scores.shape:
+        return
+    target = found.operand(evidence, 1)
+    text = shortened(target.text) if target else "the target"
+    yield Finding(
+        rule="class_labels_dtype",
+        kind="dtype/label_not_long",
+        message=f"`{text}` is {name_of(found.target.dtype)}; class numbers must be int64",
+        evidence=f"the scores are {list(found.scores.shape)} and the targets "
+        f"{found.target}: {found.operator.name} reads them as class numbers",
+        cause=origin_location(target.origin)
+        if target and is_computed(target.origin)
+        else frame_location(frame),
+        symptom=frame_location(frame),
+        subject=text,
+        cases=("dtype/float_class_labels",),
+        candidates=candidates(*_as_long(target)) if target else (),
+        confidence=10,
+    )
+
+
+def _as_long(target: Operand) -> Iterator[Attempt]:
+    """Yield the change at the origin, `torch.tensor` or no `.float()`, then at the loss."""
+    source, node = target.origin.source, target.origin.node
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        name, owner = node.func.attr, source.text_of(node.func.value)
+        if name in {"Tensor", "FloatTensor"}:
+            yield 0, partial(edits.replace, source, [(node.func, f"{owner}.tensor")])
+        if name in {"float", "double"} and not node.args:
+            yield 0, partial(edits.replace, source, [(node, owner)])
+    text = f"{target.text}.long()"
+    yield 1, partial(edits.replace, target.frame.source, [(target.node, text)])
+
+
+@rule(
+    "class numbers lie between 0 and the number of classes minus 1",
+    stays_quiet="if the targets cannot be read",
+)
+def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
+    """Find labels that begin at 1, masks of 0 and 255, and heads with too few classes."""
+    frame = require_failure(evidence, IndexError, RuntimeError)
+    found = loss_call(evidence, CLASSES, failed_operator(evidence))
+    target = found.operand(evidence, 1) if found else None
+    if found is None or target is None or found.target.dtype is not torch.int64:
+        return
+    shape = found.scores.shape
+    if len(shape) < 2 or found.target.shape != (shape[0], *shape[2:]):  # noqa: PLR2004  (samples, classes)
+        return
+    classes = shape[1]
+    low, high = _range(frame, target)
+    if low is None or high is None or (low >= 0 and high < classes):
+        return
+    what, text, rank = _remedy(low, high, classes, target.text)
+    attempts = _at_origin(target, text, rank) if text else iter(())
+    yield Finding(
+        rule="class_out_of_range",
+        kind="loss/target_out_of_range",
+        message=f"`{shortened(target.text)}` has class {high if high >= classes else low}, and the "
+        f"network scores classes 0 to {classes - 1}",
+        evidence=f"the labels go from {low} to {high}, the scores have {classes} columns: {what}",
+        cause=origin_location(target.origin)
+        if is_computed(target.origin)
+        else frame_location(frame),
+        symptom=frame_location(frame),
+        subject=shortened(target.text),
+        cases=("loss/mask_of_0_and_255" if high == 255 else "loss/labels_start_at_one",),  # noqa: PLR2004  (white)
+        candidates=candidates(*attempts),
+        confidence=10,
+    )
+
+
+def _range(frame: UserFrame, target: Operand) -> tuple[int | None, int | None]:
+    """Return the lowest and highest label; -100, which losses ignore, aside."""
+    value = frame.value(target.node)
+    if value is UNKNOWN or not isinstance(value, torch.Tensor) or not value.numel():
+        return None, None
+    kept = value[value != -100]  # noqa: PLR2004  (the default ignore_index)
+    if not kept.numel() or value.device.type == "meta":
+        return None, None
+    return int(kept.min()), int(kept.max())
+
+
+def _remedy(low: int, high: int, classes: int, text: str) -> tuple[str, str, int]:
+    """Return what is wrong, the corrected expression of the labels, and its rank."""
+    if low >= 1 and high <= classes:
+        return "they begin at 1 instead of 0", f"{text} - 1", 0
+    if low == 0 and high == 255 and classes == 2:  # noqa: PLR2004  (black and white, two classes)
+        return "255 is the white of an image, not a class", f"({text} > 127).long()", 0
+    if low < 0 <= high < classes:
+        return "negative labels are ignored only with ignore_index", "", 1
+    return f"the last layer needs at least {high + 1} outputs", "", 1
+
+
+def _at_origin(target: Operand, text: str, rank: int) -> Iterator[Attempt]:
+    """Yield the correction where the labels are computed, then where the loss uses them."""
+    origin = target.origin
+    own = origin.source.text_of(origin.node)
+    if is_computed(origin):
+        simple = isinstance(origin.node, ast.Call | ast.Subscript)
+        own = own if simple or text.startswith(f"{target.text} ") else f"({own})"
+        new = text.replace(target.text, own, 1)
+        yield rank, partial(edits.replace, origin.source, [(origin.node, new)])
+    yield rank + 1, partial(edits.replace, target.frame.source, [(target.node, text)])
+
+
+@rule(
+    "cross-entropy receives class numbers, one for each sample",
+    stays_quiet="about targets of other shapes",
+)
+def labels_not_class_numbers(evidence: Evidence) -> Iterator[Finding]:
+    """Find integer one-hot labels, and labels with a second dimension."""
+    frame = require_failure(evidence, RuntimeError)
+    found = loss_call(evidence, CLASSES, failed_operator(evidence))
+    target = found.operand(evidence, 1) if found else None
+    if found is None or target is None or found.target.dtype is not torch.int64:
+        return
+    shape, scores = found.target.shape, found.scores.shape
+    column = len(shape) == 2 and shape[1] == 1 and len(scores) == 2 and scores[1] > 1  # noqa: PLR2004  (a column)
+    one_hot = shape == scores and len(shape) == 2 and shape[1] > 1  # noqa: PLR2004  (one-hot)
+    if not column and not one_hot:
+        return
+    how = "one number in a second dimension" if column else "one-hot rows of integers"
+    yield Finding(
+        rule="labels_not_class_numbers",
+        kind="loss/one_hot_target",
+        message=f"`{shortened(target.text)}` has shape {list(shape)}: {how}, not class numbers",
+        evidence=f"for scores of shape {list(scores)}, cross-entropy expects {[shape[0]]}",
+        cause=origin_location(target.origin)
+        if is_computed(target.origin)
+        else frame_location(frame),
+        symptom=frame_location(frame),
+        subject=shortened(target.text),
+        cases=("loss/labels_with_extra_dimension" if column else "loss/integer_one_hot_labels",),
+        candidates=candidates(*_class_numbers(target, column=column)),
+        confidence=10,
+    )
+
+
+def _class_numbers(target: Operand, *, column: bool) -> Iterator[Attempt]:
+    source, node = target.origin.source, target.origin.node
+    encoded = isinstance(node, ast.Call) and source.text_of(node.func).endswith("one_hot")
+    if not column and encoded and isinstance(node, ast.Call) and node.args:
+        new = source.text_of(node.args[0])
+        yield 0, partial(edits.replace, source, [(node, new)])
+    method = "squeeze(1)" if column else "argmax(dim=1)"
+    yield from _at_origin(target, f"{target.text}.{method}", 0)
+
+
+@rule(
+    "scores, not classes, are passed to a loss",
+    stays_quiet="about scores of floats",
+)
+def classes_passed_as_scores(evidence: Evidence) -> Iterator[Finding]:
+    """Find argmax in front of a loss, whose result has no gradient and no score per class."""
+    frame = require_failure(evidence, RuntimeError, NotImplementedError)
+    found = loss_call(evidence, CLASSES | BINARY | REGRESSION, failed_operator(evidence))
+    scores = found.operand(evidence, 0) if found else None
+    if found is None or scores is None or found.scores.dtype.is_floating_point:
+        return
+    source, node = scores.origin.source, scores.origin.node
+    is_argmax = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    text = shortened(source.text_of(node))
+    new = source.text_of(node.func.value) if is_argmax else ""  # type: ignore[attr-defined]  # an Attribute, as above
+    function = is_argmax and new == "torch"
+    yield Finding(
+        rule="classes_passed_as_scores",
+        kind="loss/target_shape_equals_input",
+        message=f"`{shortened(scores.text)}` are classes ({found.scores}), not scores",
+        evidence=f"`{text}` chooses a class; the loss needs a score for each class",
+        cause=origin_location(scores.origin),
+        symptom=frame_location(frame),
+        subject=text,
+        cases=("loss/argmax_passed_to_loss",),
+        candidates=candidates((0, partial(edits.replace, source, [(node, new)])))
+        if is_argmax and not function
+        else (),
+        confidence=10,
+    )

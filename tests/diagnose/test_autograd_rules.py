@@ -278,7 +278,7 @@ def initialize(module):
         nn.init.kaiming_normal_(module.weight)
         module.bias.data.zero_()  # cause
 
-net = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.Flatten(), nn.Linear(64, 4))
+net = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(64, 4))
 net.apply(initialize)
 print(net(images).shape)
 """,

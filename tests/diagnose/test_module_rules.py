@@ -115,7 +115,8 @@ print(Small()(images).shape)
 class Tower(nn.Module):
     def __init__(self, depth):
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(108, 108) for _ in range(depth)])
+        blocks = [nn.Sequential(nn.Linear(108, 108), nn.ReLU()) for _ in range(depth)]
+        self.layers = nn.ModuleList(blocks)
 
     def forward(self, x):
         return self.layers(x.flatten(1))  # cause
@@ -155,7 +156,7 @@ print(net(flat, flat).shape)  # cause
         "training/sequential_list",
         """
 def layers(widths):
-    return [nn.Linear(a, b) for a, b in zip(widths, widths[1:])]
+    return [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in zip(widths, widths[1:])]
 
 net = nn.Sequential(nn.Flatten(), layers([108, 8, 4]))  # cause
 print(net(images).shape)

@@ -235,8 +235,158 @@ with torch.no_grad():
     print(best.eq(labels).sum().item() / len(labels))  # cause
 """,
     ),
+    "probabilities_that_are_sampled_too": (
+        "activation_before_loss",
+        "training/softmax_before_ce",
+        """
+class Policy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x):
+        return self.net(x).softmax(-1)  # cause
+
+policy = Policy()
+for _ in range(3):
+    policy.zero_grad()
+    F.cross_entropy(policy(images), labels).backward()
+print(policy(images).multinomial(1).shape)
+""",
+    ),
+    "column_in_loss_and_error": (
+        "loss_broadcasts",
+        "loss/broadcast_loss",
+        """
+class Regressor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(108, 1)
+
+    def forward(self, x):
+        return self.out(x.flatten(1))  # fixed here, since two lines use it
+
+net, wanted = Regressor(), labels.float()
+for _ in range(3):
+    net.zero_grad()
+    loss = F.mse_loss(net(images), wanted)
+    loss.backward()
+with torch.no_grad():
+    print((net(images) - wanted).abs().mean())
+""",
+    ),
+    "one_term_only": (
+        "backward_of_one_term",
+        "training/backward_of_another_loss",
+        """
+net, optimizer = Net(), None
+for _ in range(3):
+    net.zero_grad()
+    error = F.cross_entropy(net(images), labels)
+    weights = sum(p.square().sum() for p in net.parameters())
+    loss = error + 0.01 * weights
+    error.backward()  # cause
+    print(loss.item())
+""",
+    ),
+    "rounded_scores": (
+        "decisions_in_loss",
+        "training/graph_detached",
+        """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid())
+for _ in range(3):
+    net.zero_grad()
+    F.mse_loss(net(images).round(), F.one_hot(labels, 4).float()).backward()  # cause
+""",
+    ),
+    "thresholded_scores_beside_another_loss": (
+        "decisions_in_loss",
+        "training/graph_detached",
+        """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
+for _ in range(3):
+    net.zero_grad()
+    scores = net(images)
+    chosen = (scores.sigmoid() > 0.5).float()  # cause
+    loss = F.cross_entropy(scores, labels)
+    (loss + F.l1_loss(chosen, F.one_hot(labels, 4).float())).backward()
+""",
+    ),
+    "softmax_of_one_output": (
+        "softmax_of_one_score",
+        "loss/softmax_dimension",
+        """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 1), nn.Softmax(dim=1))  # cause
+for _ in range(3):
+    net.zero_grad()
+    F.binary_cross_entropy(net(images)[:, 0], (labels > 1).float()).backward()
+""",
+    ),
+    "attention_over_one_score": (
+        "softmax_of_one_score",
+        "loss/softmax_dimension",
+        """
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.head = nn.Linear(6, 1), nn.Linear(6, 4)
+
+    def forward(self, x):
+        weights = torch.softmax(self.score(x), dim=-1)  # cause
+        return self.head((weights * x).sum(1))
+
+net = Attention()
+for _ in range(3):
+    net.zero_grad()
+    F.cross_entropy(net(images.flatten(1, 2)), labels).backward()
+""",
+    ),
+    "softmax_without_dimension": (
+        "softmax_without_dimension",
+        "loss/softmax_dimension",
+        """
+net = nn.Linear(6, 6)
+for _ in range(2):
+    net.zero_grad()
+    weights = F.softmax(net(images.flatten(1, 2)))  # cause
+    (weights**2).sum().backward()
+""",
+    ),
 }
 HEALTHY = {
+    "straight_through": """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid())
+p = net(images)
+q = p + (p.round() - p).detach()
+F.mse_loss(q, F.one_hot(labels, 4).float()).backward()
+scores = net(images)
+right = (scores.argmax(1) == labels).float()
+(F.cross_entropy(4 * scores, labels, reduction="none") * right).mean().backward()
+F.cross_entropy(4 * net(images), net(images).argmax(1)).backward()
+""",
+    "two_backward_passes": """
+net = Net()
+real, fake = F.cross_entropy(net(images), labels), F.cross_entropy(net(-images), labels)
+real.backward()
+fake.backward()
+print((real + fake).item(), (real.detach() + 1).item())
+net.eval()
+with torch.no_grad():
+    print(real + F.cross_entropy(net(images), labels))
+""",
+    "attention_over_one_key": """
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.head = nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        weights = (self.score(x) @ x.transpose(1, 2)).softmax(-1)
+        return self.head((weights @ x)[:, -1])
+
+net = Decoder()
+F.cross_entropy(net(images.flatten(1, 2)[:, :1]), labels).backward()
+""",
     "scaled_tanh": """
 net = Net()
 F.cross_entropy(10 * torch.tanh(net(images)), labels).backward()
@@ -296,6 +446,8 @@ with torch.no_grad():
     print(best.eq(labels.view(1, -1).expand_as(best))[:1].float().sum() / 16)
 """,
 }
+# The first candidate is none, or the program cannot run with it and a later one is accepted.
+UNFIXED = {"own_softmax", "probabilities_that_are_sampled_too"}
 
 
 @pytest.fixture(scope="module")
@@ -314,9 +466,9 @@ def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged])
     assert CAUSE in found.rules[rule] or CAUSE not in text
 
 
-@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"own_softmax"}))
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - UNFIXED))
 def test_the_first_fix_leaves_no_finding(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].fixed == [BROKEN[name][0]]
+    assert set(judged[name].fixed) == {BROKEN[name][0]}
 
 
 @pytest.mark.parametrize("name", HEALTHY)

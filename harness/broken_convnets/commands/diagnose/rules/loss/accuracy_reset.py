@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.rules.loss.counters import Division, RightAnswers
+    from broken_convnets.commands.diagnose.rules.loss.counters import (
+        Division,
+        Loop,
+        RightAnswers,
+    )
     from broken_convnets.commands.diagnose.source import Source
 
 
@@ -30,8 +34,9 @@ if TYPE_CHECKING:
 def accuracy_not_reset(evidence: Evidence) -> Iterator[Finding]:
     """Find a count of right answers that starts before the loop over epochs."""
     for count in right_answers(evidence):
-        division = _divided_in_each_epoch(evidence, count)
-        if division is None or not answers_in_a_batch(evidence, count):
+        loop = count.loop
+        division = _divided_in_each_epoch(evidence, count, loop) if loop else None
+        if loop is None or division is None or not answers_in_a_batch(evidence, count):
             continue
         source = count.source
         start = _start(count)
@@ -48,19 +53,19 @@ def accuracy_not_reset(evidence: Evidence) -> Iterator[Finding]:
             symptom=location_in(source, division.node),
             subject=source.text_of(division.node),
             cases=("loss/accuracy_not_reset",),
-            candidates=candidates(*_resets(count, start, grows)),
+            candidates=candidates(*_resets(count, loop, start, grows)),
             confidence=8,
         )
 
 
-def _divided_in_each_epoch(evidence: Evidence, count: RightAnswers) -> Division | None:
+def _divided_in_each_epoch(evidence: Evidence, count: RightAnswers, loop: Loop) -> Division | None:
     """Return the division after each loop over batches; None if the count is set anew."""
-    epochs = count.source.loops_around(count.loop)[:1]
+    epochs = count.source.loops_around(loop)[:1]
     if epochs:
         if _is_assigned_in(count, epochs[0]):
             return None
         return next((d for d in count.divisions if _is_between(count, d, epochs[0])), None)
-    if not count.name.startswith("self.") or _epochs_of(evidence, count) < 2:  # noqa: PLR2004  (more than one)
+    if not count.name.startswith("self.") or _epochs_of(evidence, count, loop) < 2:  # noqa: PLR2004  (more than one)
         return None
     if _is_set_outside_constructor(evidence, count):
         return None
@@ -68,7 +73,7 @@ def _divided_in_each_epoch(evidence: Evidence, count: RightAnswers) -> Division 
     return next(outside, None)
 
 
-def _epochs_of(evidence: Evidence, count: RightAnswers) -> int:
+def _epochs_of(evidence: Evidence, count: RightAnswers, loop: Loop) -> int:
     """Return how often the loop over batches began, if it is over a DataLoader."""
     return sum(
         1
@@ -76,7 +81,7 @@ def _epochs_of(evidence: Evidence, count: RightAnswers) -> int:
         for epoch in loader.epochs
         if epoch.places
         and epoch.places[0].file == count.source.path
-        and epoch.places[0].line == count.loop.lineno
+        and epoch.places[0].line == loop.lineno
     )
 
 
@@ -94,13 +99,13 @@ def _is_set_outside_constructor(evidence: Evidence, count: RightAnswers) -> bool
     return False
 
 
-def _is_between(count: RightAnswers, division: Division, epochs: ast.For | ast.While) -> bool:
+def _is_between(count: RightAnswers, division: Division, epochs: Loop) -> bool:
     """Return whether a division is in the loop over epochs, and not in the one over batches."""
     around = count.source.loops_around(division.node)
     return bool(around) and around[0] is epochs
 
 
-def _is_assigned_in(count: RightAnswers, loop: ast.For | ast.While) -> bool:
+def _is_assigned_in(count: RightAnswers, loop: Loop) -> bool:
     targets = (
         count.source.text_of(target)
         for node in ast.walk(loop)
@@ -130,7 +135,7 @@ def _names(source: Source, node: ast.Assign) -> list[str]:
 
 
 def _resets(
-    count: RightAnswers, start: ast.Assign | None, names: list[str]
+    count: RightAnswers, loop: Loop, start: ast.Assign | None, names: list[str]
 ) -> Iterator[tuple[int, Callable[[], Patch]]]:
     """Yield the change that moves the start value into the loop, with that of the divisor."""
     if start is None:
@@ -139,11 +144,10 @@ def _resets(
     name = source.text_of(divisor)
     local = not count.name.startswith("self.")
     if local and set(names) <= {count.name, name} and not source.loops_around(start):
-        yield 0, partial(edits.move, source, start, count.loop, after=False)
+        yield 0, partial(edits.move, source, start, loop, after=False)
         return
     grown = isinstance(divisor, ast.Name | ast.Attribute) and any(
-        isinstance(n, ast.AugAssign) and source.text_of(n.target) == name
-        for n in ast.walk(count.loop)
+        isinstance(n, ast.AugAssign) and source.text_of(n.target) == name for n in ast.walk(loop)
     )
     text = f"{count.name} = {name} = 0" if grown else f"{count.name} = 0"
-    yield 0, partial(edits.insert_before, source, count.loop, text)
+    yield 0, partial(edits.insert_before, source, loop, text)

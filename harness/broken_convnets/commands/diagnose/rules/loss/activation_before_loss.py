@@ -14,6 +14,7 @@ from broken_convnets.commands.diagnose.rules.loss.producers import (
     removals,
     renamed,
     shown,
+    with_logarithm,
 )
 from broken_convnets.commands.diagnose.sites import candidates, location
 from broken_convnets.vocabulary import Law
@@ -128,6 +129,10 @@ def _cases(loss: str) -> tuple[str, ...]:
 
 def _fixes(evidence: Evidence, found: Bounded) -> tuple[Candidate, ...]:
     loss, name = found.first.operator, found.activation.name.rstrip("_")
+    if found.first.name == "cross_entropy" and name == "softmax":
+        # whoever else uses the probabilities, for sampling, still receives them
+        logarithm = with_logarithm(evidence, loss)
+        return candidates(*removals(evidence, found.activation), *logarithm)
     if found.first.name == "cross_entropy" or name != "sigmoid":
         return candidates(*removals(evidence, found.activation))
     other = renamed(evidence, loss, "binary_cross_entropy", "BCELoss")

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import ast
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.broadcast_fixes import one_shape
 from broken_convnets.commands.diagnose.rules.loss.network_outputs import depends_on_network
-from broken_convnets.commands.diagnose.sites import candidates, location
-from broken_convnets.commands.diagnose.source import argument
+from broken_convnets.commands.diagnose.rules.loss.pairing import (
+    DIFFERENCES,
+    EQUALITIES,
+    LOSSES,
+    broadcast,
+    paired,
+)
+from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.record import Operator
     from broken_convnets.observe.recorder.values import Value
 
     Shape = tuple[int, ...]
 
-LOSSES = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "gaussian_nll_loss"})
-DIFFERENCES = frozenset({"sub", "__sub__", "__rsub__", "rsub"})
-EQUALITIES = frozenset({"eq", "__eq__", "ne", "__ne__"})
 # Operators that a program calls to make every pair on purpose.
 ARRANGING = frozenset({"__getitem__", "unsqueeze", "view", "reshape", "expand", "t", "transpose"})
 WORKS_ON_PAIRS = frozenset({"cdist", "matmul", "mm", "triu", "tril", "diagonal", "fill_diagonal_"})
@@ -71,34 +70,6 @@ def comparison_broadcasts(evidence: Evidence) -> Iterator[Finding]:
         if _is_output_and_target(evidence, operator, *pair):
             seen.add(operator.places[0])
             yield _finding(evidence, operator, *pair, metric=True)
-
-
-def paired(operator: Operator) -> tuple[Value, Value] | None:
-    """Return the longer and the shorter input if broadcasting pairs each element with each."""
-    if len(operator.inputs) < 2:  # noqa: PLR2004  (a number beside a tensor)
-        return None
-    one, other = operator.inputs[:2]
-    result = broadcast(one.shape, other.shape)
-    if result is None or len(one.shape) == len(other.shape):
-        return None
-    if math.prod(result) <= max(math.prod(one.shape), math.prod(other.shape)):
-        return None
-    longer, shorter = (one, other) if len(one.shape) > len(other.shape) else (other, one)
-    # The same numbers in the same order, apart from a dimension of size 1.
-    same = [n for n in longer.shape if n != 1] == [n for n in shorter.shape if n != 1]
-    return (longer, shorter) if same else None
-
-
-def broadcast(one: Shape, other: Shape) -> Shape | None:
-    """Return the shape of the result of an operator on both; None if they do not fit."""
-    length = max(len(one), len(other))
-    pairs = zip((1,) * (length - len(one)) + one, (1,) * (length - len(other)) + other, strict=True)
-    found = []
-    for a, b in pairs:
-        if a != b and 1 not in {a, b}:
-            return None
-        found.append(max(a, b) if min(a, b) else 0)
-    return tuple(found)
 
 
 def _is_output_and_target(
@@ -155,52 +126,6 @@ def _finding(
         cause=location(operator.places),
         subject=operator.places[0].text,
         cases=("loss/broadcast_accuracy",) if metric else ("loss/broadcast_mse_loss",),
-        candidates=_fixes(evidence, operator, longer),
+        candidates=one_shape(evidence, operator, longer),
         confidence=8,
     )
-
-
-def _fixes(evidence: Evidence, operator: Operator, longer: Value) -> tuple[Candidate, ...]:
-    """Return the changes that remove, or add, the dimension of size 1."""
-    source = evidence.source(operator.places[0].file)
-    node = source.expression_at(operator.places[0]) if source else None
-    pair = _operands(node) if node else None
-    if source is None or pair is None:
-        return ()
-    first_is_longer = operator.inputs[0] is longer
-    if operator.name in {"__rsub__", "rsub"}:
-        first_is_longer = not first_is_longer
-    long, short = pair if first_is_longer else pair[::-1]
-    dim = _extra_dimension(longer.shape)
-    return candidates(
-        (0, partial(edits.replace, source, [(long, _method(source, long, f"squeeze({dim})"))])),
-        (1, partial(edits.replace, source, [(short, _method(source, short, f"unsqueeze({dim})"))])),
-    )
-
-
-def _operands(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
-    """Return the two compared expressions of an operator, a method or a function."""
-    if isinstance(node, ast.BinOp):
-        return node.left, node.right
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        return node.left, node.comparators[0]
-    if isinstance(node, ast.Call):
-        first, second = argument(node, "input", 0), argument(node, "target", 1)
-        if first is not None and second is not None:
-            return first, second
-        if isinstance(node.func, ast.Attribute) and len(node.args) == 1:
-            return node.func.value, node.args[0]
-    return None
-
-
-def _extra_dimension(shape: Shape) -> int:
-    """Return the dimension of size 1 to remove; the last one as -1."""
-    found = [i for i, n in enumerate(shape) if n == 1]
-    dim = found[0] if found else -1
-    return -1 if dim == len(shape) - 1 else dim
-
-
-def _method(source: Source, node: ast.expr, call: str) -> str:
-    text = source.text_of(node)
-    simple = isinstance(node, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-    return f"{text}.{call}" if simple else f"({text}).{call}"

@@ -45,37 +45,58 @@ class RightAnswers:
     source: Source
     scope: Scope
     name: str
-    growth: ast.AugAssign
+    growth: ast.AugAssign | ast.Assign
     comparison: ast.expr  # whose true elements are counted
-    loop: Loop  # over batches, the innermost around `growth`
+    loop: Loop | None  # over batches, the innermost around `growth`; None for `sum(.. for ..)`
+    batches: str  # what is iterated over: `loader` for `for i, b in enumerate(loader)`
     divisions: list[Division] = field(default_factory=list)  # of the variable
-
-    @property
-    def batches(self) -> str:
-        """What the loop iterates over: `loader` for `for i, b in enumerate(loader)`."""
-        return self.source.text_of(iterated(self.loop)) if isinstance(self.loop, ast.For) else ""
 
 
 def right_answers(evidence: Evidence) -> Iterator[RightAnswers]:
     """Yield the counts of right answers in the user's files."""
     for source in user_sources(evidence):
         for node in ast.walk(source.tree):
+            found = None
             if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-                found = _count(source, node)
-                if found is not None:
-                    yield found
+                found = _count_in_a_loop(source, node)
+            elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+                found = _count_in_a_sum(source, node)
+            if found is not None:
+                nodes = own_nodes(found.scope)
+                divisions = (_division(source, one, found.name) for one in nodes)
+                found.divisions += [one for one in divisions if one is not None]
+                yield found
 
 
-def _count(source: Source, growth: ast.AugAssign) -> RightAnswers | None:
-    loops = source.loops_around(growth)
-    scope = source.function_of(growth) or source.tree
-    comparison = counted(growth.value, scope)
-    if not loops or comparison is None or not isinstance(scope, ast.Module | ast.FunctionDef):
+def _count_in_a_loop(source: Source, growth: ast.AugAssign) -> RightAnswers | None:
+    loops, scope = source.loops_around(growth), _scope(source, growth)
+    comparison = counted(growth.value, scope, source)
+    if not loops or comparison is None:
         return None
-    found = RightAnswers(source, scope, source.text_of(growth.target), growth, comparison, loops[0])
-    divisions = (_division(source, node, found.name) for node in own_nodes(scope))
-    found.divisions += [one for one in divisions if one is not None]
-    return found
+    loop = loops[0]
+    batches = source.text_of(iterated(loop.iter)) if isinstance(loop, ast.For) else ""
+    return RightAnswers(
+        source, scope, source.text_of(growth.target), growth, comparison, loop, batches
+    )
+
+
+def _count_in_a_sum(source: Source, statement: ast.Assign) -> RightAnswers | None:
+    """Return the count of `right = sum((a == b).sum() for batch in loader)`."""
+    call, scope = statement.value, _scope(source, statement)
+    is_sum = isinstance(call, ast.Call) and source.text_of(call.func) == "sum"
+    items = call.args[0] if is_sum and isinstance(call, ast.Call) and call.args else None
+    if not isinstance(items, ast.GeneratorExp | ast.ListComp):
+        return None
+    comparison = counted(items.elt, scope, source)
+    if comparison is None:
+        return None
+    batches = source.text_of(iterated(items.generators[0].iter))
+    name = source.text_of(statement.targets[0])
+    return RightAnswers(source, scope, name, statement, comparison, None, batches)
+
+
+def _scope(source: Source, node: ast.AST) -> Scope:
+    return source.function_of(node) or source.tree
 
 
 def _division(source: Source, node: ast.AST, name: str) -> Division | None:
@@ -102,31 +123,54 @@ def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
             yield from own_nodes(child)
 
 
-def iterated(loop: ast.For) -> ast.expr:
-    """Return what a loop iterates over, without `enumerate` and progress bars."""
-    found = loop.iter
+def iterated(found: ast.expr) -> ast.expr:
+    """Return what is iterated over, without `enumerate` and progress bars."""
     while isinstance(found, ast.Call) and called_name(found) in WRAPPERS and found.args:
         found = found.args[0]
     return found
 
 
-def counted(node: ast.expr, scope: ast.AST) -> ast.expr | None:
-    """Return the comparison that a sum counts, as in `(a == b).sum().item()`; None for others."""
+def counted(node: ast.expr, scope: ast.AST, source: Source) -> ast.expr | None:
+    """Return the comparison that a sum counts, as in `(a == b).sum().item()`; None for others.
+
+    The sum may have a name, or be what a function in the same file returns.
+    """
     node = unwrapped(node)
     if isinstance(node, ast.Name):
         node = unwrapped(assigned_value(node, scope) or node)
-    if not isinstance(node, ast.Call) or called_name(node) != "sum":
+    if not isinstance(node, ast.Call):
         return None
-    function = node.func
-    method = isinstance(function, ast.Attribute) and not _is_namespace(function.value)
-    if (node.args if method else node.args[1:]) or node.keywords:
-        return None  # along one dimension
-    inner = function.value if method and isinstance(function, ast.Attribute) else None
-    inner = inner or (node.args[0] if node.args else None)
-    inner = unwrapped(inner) if inner is not None else None
+    if called_name(node) != "sum":
+        function = _function(source, node)
+        return _counted_by(function, source) if function and function is not scope else None
+    inner = _summed(node)
     if isinstance(inner, ast.Name):
         inner = assigned_value(inner, scope)
     return inner if inner is not None and is_comparison(inner) else None
+
+
+def _summed(call: ast.Call) -> ast.expr | None:
+    """Return the tensor whose elements `x.sum()` or `torch.sum(x)` adds; None along a dimension."""
+    function = call.func
+    method = isinstance(function, ast.Attribute) and not _is_namespace(function.value)
+    if (call.args if method else call.args[1:]) or call.keywords:
+        return None
+    if method and isinstance(function, ast.Attribute):
+        return unwrapped(function.value)
+    return unwrapped(call.args[0]) if call.args else None
+
+
+def _function(source: Source, call: ast.Call) -> ast.FunctionDef | None:
+    """Return the only function of the called name in the file."""
+    name = called_name(call)
+    functions = (n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef))
+    found = [function for function in functions if function.name == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _counted_by(function: ast.FunctionDef, source: Source) -> ast.expr | None:
+    results = [n.value for n in own_nodes(function) if isinstance(n, ast.Return) and n.value]
+    return counted(results[0], function, source) if len(results) == 1 else None
 
 
 def is_comparison(node: ast.expr) -> bool:

@@ -124,8 +124,9 @@ def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
         call = calls[0]
         maker = producer(evidence, call.operator.inputs[0])
         softmax = maker is not None and maker.name == "softmax"
-        positive = all(one.input.minimum >= 0 and one.input.within(0, 1) for one in calls)
-        if not positive or not (softmax or all(one.input.probabilities for one in calls)):
+        if not all(one.input.minimum >= 0 and one.input.within(0, 1) for one in calls):
+            continue
+        if not softmax and not all(one.input.probabilities for one in calls):
             continue
         cause = maker if softmax and maker else call.operator
         yield Finding(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.shown import shown_path
 from broken_convnets.commands.diagnose.sites import site_of
-from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.source import argument, called_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -189,3 +189,14 @@ def _sibling(source: Source, call: ast.Call, name: str) -> str:
     function = call.func
     owner = source.text_of(function.value) if isinstance(function, ast.Attribute) else ""
     return f"{owner}.{name}" if owner else name
+
+
+def with_logarithm(evidence: Evidence, loss: Operator) -> Iterator[Attempt]:
+    """Yield the change that gives cross_entropy logarithms of the probabilities it receives."""
+    site = site_of(evidence, loss.places)
+    given = argument(site.call, "input", 0) if site else None
+    if site is not None and given is not None:
+        text = site.source.text_of(given)
+        simple = isinstance(given, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
+        new = f"{text}.log()" if simple else f"({text}).log()"
+        yield 2, partial(edits.replace, site.source, [(given, new)])

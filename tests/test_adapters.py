@@ -125,7 +125,7 @@ def test_a_healthy_program_is_clean(name: str) -> None:
     assert not answers()[name]["findings"]
 
 
-@pytest.mark.parametrize("tool", ["traceback", "shapeprop", "fake", "diagnose"])
+@pytest.mark.parametrize("tool", ["traceback", "shapeprop", "fake"])
 def test_the_line_the_layer_and_the_kind_of_a_failure(tool: str) -> None:
     diagnosis = answers()[f"{tool} broken"]
     assert diagnosis["status"] == "flagged", diagnosis

@@ -11,10 +11,11 @@ from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import ast
+    from collections.abc import Iterator, Sequence
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import OptimizerStep
+    from broken_convnets.observe.recorder.record import Moment, OptimizerStep, Record
 
 
 @rule(
@@ -49,7 +50,7 @@ def stale_gradients(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _candidates(evidence: Evidence, step: OptimizerStep) -> Iterator[Candidate]:
-    """Yield calls of zero_grad() before the backward pass and after the step."""
+    """Yield a call of zero_grad() before the forward pass, else one after the step."""
     place = step.places[0] if step.places else None
     source = evidence.source(place.file) if place else None
     if place is None or source is None:
@@ -59,7 +60,34 @@ def _candidates(evidence: Evidence, step: OptimizerStep) -> Iterator[Candidate]:
     if call is None or statement is None or not source.text_of(call).endswith(".step()"):
         return
     zero = source.text_of(call).removesuffix(".step()") + ".zero_grad()"
+    forward = _forward_pass(evidence.record, step, source.block_of(statement))
     try:
-        yield Candidate(edits.insert_after(source, statement, zero), rank=0)
+        if forward is None:
+            yield Candidate(edits.insert_after(source, statement, zero))
+        else:
+            yield Candidate(edits.insert_before(source, forward, zero))
     except EditError:
         return
+
+
+def _forward_pass(
+    record: Record, step: OptimizerStep, block: Sequence[ast.stmt]
+) -> ast.stmt | None:
+    """Return the statement of a block that runs the only forward pass before a step.
+
+    None if several backward passes lead to the step: they accumulate gradients on purpose.
+    """
+    backward = [one for one in record.backward_passes if _leads_to(one.moment, step)]
+    forward = [one for one in record.passes if one.whole and _leads_to(one.moment, step)]
+    if len(backward) != 1 or not forward:
+        return None
+    here = step.places[0]
+    lines = [
+        p.line for p in forward[0].places if (p.file, p.function) == (here.file, here.function)
+    ]
+    around = (one for one in block if lines and one.lineno <= lines[0] <= (one.end_lineno or 0))
+    return next(around, None)
+
+
+def _leads_to(moment: Moment, step: OptimizerStep) -> bool:
+    return moment.optimizer_steps == step.number

@@ -19,6 +19,7 @@ from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.returns import callee_of
 from broken_convnets.commands.diagnose.sites import candidates
+from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.commands.diagnose.user_frames import value_of
 from broken_convnets.observe.recorder.passes import running_modules
 
@@ -94,7 +95,7 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
     for one in evidence.culprits:
         if one.type not in COLLECTIONS or one.called or one.text == "self":
             continue
-        if _tuple_of_one(evidence, one):
+        if _tuple_of_one(evidence, one) or _is_state(one):
             continue
         output = isinstance(one.origin.node, ast.Call) and not one.origin.looped
         if output and not _is_output(evidence, one):
@@ -114,6 +115,12 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
             confidence=9,
         )
         return
+
+
+def _is_state(one: Culprit) -> bool:
+    """Return whether a mapping is a state_dict or a checkpoint."""
+    call = one.origin.node
+    return isinstance(call, ast.Call) and called_name(call) in {"load", "state_dict"}
 
 
 def _is_output(evidence: Evidence, one: Culprit) -> bool:

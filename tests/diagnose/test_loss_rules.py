@@ -352,8 +352,75 @@ for _ in range(2):
     (weights**2).sum().backward()
 """,
     ),
+    "raw_scores_in_kl_div": (
+        "kl_div_arguments",
+        "loss/wrong_loss",
+        """
+net, teacher, distance = Net(), Net().eval(), nn.KLDivLoss(reduction="batchmean")
+for _ in range(3):
+    net.zero_grad()
+    scores = net(images)
+    with torch.no_grad():
+        soft = teacher(images).softmax(1)
+    distance(scores / 2, soft).backward()  # cause
+""",
+    ),
+    "several_classes": (
+        "several_classes_in_cross_entropy",
+        "loss/wrong_loss",
+        """
+net, wanted = Net(), torch.ones(16, 4).triu()
+for _ in range(3):
+    net.zero_grad()
+    F.cross_entropy(net(images), wanted).backward()  # cause
+""",
+    ),
+    "view_as_transpose": (
+        "reshape_as_transpose",
+        "loss/target_shape_segmentation",
+        """
+words, wanted = nn.Linear(3, 11), torch.randint(0, 11, (16, 36))
+for _ in range(2):
+    words.zero_grad()
+    scores = words(images.flatten(2).transpose(1, 2))
+    F.cross_entropy(scores.reshape(16, 11, 36), wanted).backward()  # cause
+""",
+    ),
 }
 HEALTHY = {
+    "own_gradient_of_sign": """
+class Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+net = Net()
+F.mse_loss(Sign.apply(net(images)), torch.ones(16, 4)).backward()
+""",
+    "codes_ranks_and_mixtures": """
+net, column = Net(), nn.Linear(4, 1)
+scores, wanted = net(images), torch.randn(16, 1)
+parts = -0.5 * (wanted - scores) ** 2 + scores.log_softmax(1)
+nearest = (scores**2).sum(1, keepdim=True) + torch.randn(16, 4).pow(2).sum(1)
+order = column(scores)
+loss = F.softplus(-(order - order.t())).mean() - parts.logsumexp(1).mean() + nearest.mean()
+loss.backward()
+with torch.no_grad():
+    high, low = order[:8].squeeze(1), order[8:].squeeze(1)
+    print((high[:, None] > low).float().mean())
+""",
+    "words_and_their_layouts": """
+words, states = nn.Linear(8, 11), torch.randn(5, 4, 8)
+wanted = torch.randint(0, 11, (5, 4))
+F.cross_entropy(words(states).view(-1, 11), wanted.view(-1)).backward()
+F.cross_entropy(words(states).permute(1, 2, 0), wanted.t()).backward()
+heads = nn.Linear(8, 8)(states).view(5, 4, 2, 4).transpose(1, 2)
+heads.reshape(5, 2, 16).sum().backward()
+""",
     "straight_through": """
 net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.Sigmoid())
 p = net(images)

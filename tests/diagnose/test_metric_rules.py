@@ -100,6 +100,19 @@ def evaluate(model, batches):
 print(evaluate(net, loader))
 """,
     ),
+    "sum_divided_by_batches": (
+        "accuracy_divided_by_batches",
+        "loss/broadcast_metric",
+        LOADER
+        + """
+def right_answers(scores, wanted):
+    return scores.argmax(1).eq(wanted).sum().item()
+
+with torch.no_grad():
+    right = sum(right_answers(net(x), y) for x, y in loader)
+print(right / len(loader))  # cause
+""",
+    ),
     "divided_by_a_count_of_batches": (
         "accuracy_divided_by_batches",
         "loss/broadcast_metric",

@@ -137,6 +137,18 @@ with torch.no_grad():
     print(net(images).shape)
 """,
     ),
+    "average_of_nothing": (
+        "loss_not_finite",
+        "training/nan_log_zero",
+        """
+net, masks = nn.Conv2d(3, 4, 1), torch.randint(0, 4, (16, 6, 6))
+masks[8:] = 255
+criterion = nn.CrossEntropyLoss(ignore_index=255)
+for half in (slice(0, 8), slice(8, 16)):
+    net.zero_grad()
+    criterion(net(images[half]), masks[half]).backward()  # cause
+""",
+    ),
 }
 HEALTHY = {
     "causal_mask": """

@@ -84,6 +84,8 @@ def _step_before(evidence: Evidence, call: LossCall) -> Operator | None:
         if _is_open(evidence, value, outputs):
             return None
         maker = evidence.record.producer(value)
+        if maker is not None and not maker.grad_enabled:
+            return None  # inside of a Function, which may have a gradient of its own
         if maker is not None and maker.name.rstrip("_") in STEPS | DECISIONS:
             steps.append(maker)
         elif maker is not None:

@@ -115,38 +115,6 @@ def probabilities_in_cross_entropy(evidence: Evidence) -> Iterator[Finding]:
 
 
 @rule(
-    "kl_div receives logarithms of probabilities first, and probabilities second",
-    stays_quiet="unless the input is probabilities, or the target logarithms of them",
-)
-def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
-    """Find probabilities as the input of kl_div."""
-    for calls in by_place(evidence, "kl_div"):
-        call = calls[0]
-        maker = producer(evidence, call.operator.inputs[0])
-        softmax = maker is not None and maker.name == "softmax"
-        if not all(one.input.minimum >= 0 and one.input.within(0, 1) for one in calls):
-            continue
-        if not softmax and not all(one.input.probabilities for one in calls):
-            continue
-        cause = maker if softmax and maker else call.operator
-        yield Finding(
-            rule="kl_div_arguments",
-            kind="loss/wrong_loss",
-            message="the input of kl_div is probabilities; it expects their logarithms",
-            evidence=f"the input has values {RANGE.format(call.input.minimum, call.input.maximum)}"
-            + (f", from {maker.name} at {shown(maker.places)}" if maker else ""),
-            violates=(Law.ONE_BATCH_CAN_BE_LEARNED,),
-            cause=location(origin_of(evidence, cause)),
-            symptom=location(call.operator.places),
-            subject=call.operator.places[0].text,
-            candidates=candidates(*renamed(evidence, cause, "log_softmax", "LogSoftmax"))
-            if softmax
-            else (),
-            confidence=8,
-        )
-
-
-@rule(
     "an activation is not applied to its own output",
     stays_quiet="about softmax over two different dimensions",
 )

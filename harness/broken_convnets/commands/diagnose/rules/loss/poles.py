@@ -30,6 +30,7 @@ LOGARITHMS = frozenset({"log", "log2", "log10"})
 POWERS = frozenset({"pow", "__pow__"})
 OVERFLOW = 88.0  # exp of more is not a float32
 SMALL = "1e-8"
+NOTHING = ": there is nothing to average"
 INVERSE = "-1 + 1e-6, 1 - 1e-6"
 LIMITS = {"acos": INVERSE, "asin": INVERSE, "atanh": INVERSE, "exp": "max=20"}  # for clamp
 
@@ -62,10 +63,21 @@ def explain(evidence: Evidence, operator: Operator) -> str:
         return _ctc(evidence, operator)
     given = evidence.record.pole_inputs.get(operator.number)
     if given is None:
-        return f"{operator.name} received {', '.join(str(v) for v in operator.inputs)}"
+        return _without_elements(evidence, operator)
     if not given.count:
-        return f"{operator.name} received no elements, shape {list(given.shape)}"
+        return _without_elements(evidence, operator)
     return _peculiarity(name_of(operator), given)
+
+
+def _without_elements(evidence: Evidence, operator: Operator) -> str:
+    """Return what an average had nothing of, if that is so."""
+    call = next((c for c in evidence.record.losses if c.operator is operator), None)
+    ignored = operator.literals.get("ignore_index")
+    if call and call.target.count and call.target.minimum == call.target.maximum == ignored:
+        return f"all {call.target.count} targets are {ignored}, the ignore_index{NOTHING}"
+    if any(0 in value.shape for value in operator.inputs):
+        return f"{operator.name} received shape {list(operator.inputs[0].shape)}{NOTHING}"
+    return f"{operator.name} received {', '.join(str(value) for value in operator.inputs)}"
 
 
 def _peculiarity(name: str, given: Contents) -> str:
@@ -111,12 +123,18 @@ def guarded(evidence: Evidence, operator: Operator) -> Iterator[Attempt]:
     elif name == "std" and isinstance(node, ast.Call):
         yield 0, partial(edits.set_argument, source, node, "unbiased", None, "False")
     else:
-        yield from _within_domain(source, node, name)
+        given = evidence.record.pole_inputs.get(operator.number)
+        negative = given is not None and given.minimum < 0
+        yield from _within_domain(source, node, name, negative=negative)
 
 
-def _within_domain(source: Source, node: ast.expr, name: str) -> Iterator[Attempt]:
+def _within_domain(
+    source: Source, node: ast.expr, name: str, *, negative: bool
+) -> Iterator[Attempt]:
     inner = node.left if isinstance(node, ast.BinOp) else _argument_of(node, name)
-    if name in ROOTS | POWERS:
+    if name in ROOTS | POWERS and negative:
+        yield from _clamped(source, inner, f"min={SMALL}")
+    elif name in ROOTS | POWERS:
         yield from _shifted(source, inner)
     elif name in LIMITS:
         yield from _clamped(source, inner, LIMITS[name])
@@ -197,4 +215,17 @@ def _zero_infinity(evidence: Evidence, operator: Operator) -> Iterator[Attempt]:
         yield 0, partial(edits.set_argument, source, call, "zero_infinity", None, "True")
 
 
-SPECIAL = {"ctc_loss": _zero_infinity, "softmax": _less_than_infinite}
+def _without_average(evidence: Evidence, operator: Operator) -> Iterator[Attempt]:
+    """Yield the change of the average of nothing, which is NaN, into 0."""
+    site = site_of(evidence, operator.places)
+    if site is not None and _without_elements(evidence, operator).endswith(NOTHING):
+        text = f"{site.source.text_of(site.call)}.nan_to_num()"
+        yield 0, partial(edits.replace, site.source, [(site.call, text)])
+
+
+SPECIAL = {
+    "ctc_loss": _zero_infinity,
+    "softmax": _less_than_infinite,
+    **dict.fromkeys(("cross_entropy", "mse_loss", "l1_loss", "nll_loss", "mean"), _without_average),
+    "binary_cross_entropy_with_logits": _without_average,
+}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.record import Operator
@@ -30,6 +31,7 @@ TRANSPARENT = frozenset(
     | {"__getitem__", "__get__ T", "swapaxes", "narrow", "select", "unbind", "split", "chunk"}
 )
 HOPS = 8
+FULL = "torch.nn.Identity"
 # The modules of torch that apply one function, and no parameters.
 ACTIVATIONS = {
     "softmax": ("Softmax", "Softmax2d"),
@@ -72,16 +74,43 @@ def shown(places: Sequence[Place]) -> str:
 def removals(evidence: Evidence, operator: Operator, rank: int = 0) -> Iterator[Attempt]:
     """Yield the changes that remove a function of one tensor: `torch.sigmoid(x)` becomes `x`."""
     site = site_of(evidence, constructor_places(evidence, operator))
-    if site is not None:
-        without = _without_item(site.source, site.call)
-        if without is not None:
-            yield rank, without
-        else:
-            yield from _removed_use(evidence, operator, rank)
-        identity = _sibling(site.source, site.call, "Identity") + "()"
-        yield rank + 1, partial(edits.replace, site.source, [(site.call, identity)])
-    else:
+    if site is None:
         yield from _removed_use(evidence, operator, rank)
+        return
+    without = _without_item(site.source, site.call)
+    if without is not None:
+        yield rank, without
+    elif _is_called_itself(evidence, operator, site):
+        yield from _removed_use(evidence, operator, rank)
+    for more, name in enumerate(
+        dict.fromkeys((_sibling(site.source, site.call, "Identity"), FULL))
+    ):
+        yield rank + 1 + more, partial(edits.replace, site.source, [(site.call, f"{name}()")])
+
+
+def _is_called_itself(evidence: Evidence, operator: Operator, site: Site) -> bool:
+    """Return whether the use calls what the constructor is assigned to: `self.act(x)`."""
+    source = evidence.source(operator.places[0].file)
+    call = source.expression_at(operator.places[0]) if source else None
+    if (
+        source is None
+        or not isinstance(call, ast.Call)
+        or not isinstance(site.statement, ast.Assign)
+    ):
+        return False
+    called = source.text_of(call.func)
+    return any(
+        called == site.source.text_of(name) and value is site.call
+        for target in site.statement.targets
+        for name, value in _pairs(target, site.statement.value)
+    )
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return the names and the values of an assignment: one pair, or one for each of a tuple."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=False))
+    return [(target, value)]
 
 
 def _removed_use(evidence: Evidence, operator: Operator, rank: int) -> Iterator[Attempt]:

@@ -1,4 +1,4 @@
-"""Record calls of train() and eval(), epochs of loaders, and the warnings that are shown."""
+"""Record calls of train() and eval(), and the warnings that are shown."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from torch.utils.data import DataLoader
-from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import is_compiling
 from broken_convnets.observe.recorder.places import user_places
-from broken_convnets.observe.recorder.record import Epoch, Loader, ModeChange, Warned
+from broken_convnets.observe.recorder.record import ModeChange, Warned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
-
-EPOCHS = 1_000  # that are kept of one loader
 
 
 class Modes:
@@ -56,58 +52,6 @@ class Modes:
         places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
         change = ModeChange(mode, weakref.ref(module), places, self._record.moment)
         self._record.mode_changes.append(change)
-
-
-class Loaders:
-    """Records each iteration over a DataLoader, and how many batches were read."""
-
-    def __init__(self, record: Record) -> None:
-        """Start with no loader known."""
-        self._record = record
-        self._known: weakref.WeakKeyDictionary[Any, Loader] = weakref.WeakKeyDictionary()
-        self._reading: weakref.WeakKeyDictionary[Any, Epoch] = weakref.WeakKeyDictionary()
-
-    def patch(self, patches: Patches) -> None:
-        """Stand in for `DataLoader.__iter__`, and for the iterators' `__next__`."""
-        patches.replace(DataLoader, "__iter__", self._standing_in_for_iter)
-        patches.replace(_BaseDataLoaderIter, "__next__", self._standing_in_for_next)
-
-    def _standing_in_for_next(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def __next__(iterator: Any) -> Any:  # noqa: N807  (tracebacks show the name)
-            batch = original(iterator)
-            epoch = self._reading.get(iterator)
-            if epoch is not None:
-                epoch.batches += 1
-            return batch
-
-        return __next__
-
-    def _standing_in_for_iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def __iter__(loader: Any) -> Iterator[Any]:  # noqa: N807  (tracebacks show the name)
-            iterator: Iterator[Any] = original(loader)
-            if self._record.active:
-                self._note(loader, iterator)
-            return iterator
-
-        return __iter__
-
-    def _note(self, loader: Any, iterator: Any) -> None:
-        try:
-            found = self._known.get(loader)
-            if found is None:
-                found = self._known[loader] = Loader(
-                    type=type(loader.dataset).__name__,
-                    batch_size=loader.batch_size,
-                    sampler=type(loader.sampler).__name__,
-                    workers=loader.num_workers,
-                )
-                self._record.loaders.append(found)
-            if len(found.epochs) < EPOCHS:
-                places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
-                epoch = self._reading[iterator] = Epoch(places, self._record.moment)
-                found.epochs.append(epoch)
-        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
-            self._record.problem(error)
 
 
 class Warnings:

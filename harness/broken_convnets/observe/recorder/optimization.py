@@ -1,4 +1,4 @@
-"""Record where a program constructs optimizers and schedulers, and where it clips gradients."""
+"""Record where a program constructs optimizers, and where it clips gradients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch.nn import utils
-from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from broken_convnets.observe.recorder.aside import is_compiling
@@ -35,15 +34,7 @@ class BuiltOptimizer:
     moment: Moment
     parameters: tuple[int, ...]
     learning_rates: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltScheduler:
-    """A learning rate scheduler as it was constructed."""
-
-    type: str
-    places: tuple[Place, ...]
-    moment: Moment
+    settings: dict[str, float]  # numbers of the first group: weight_decay, momentum
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ class Clipping:
 
 
 class Optimization:
-    """Stands in for the constructors of optimizers and schedulers, and for gradient clipping."""
+    """Stands in for the constructors of optimizers, and for gradient clipping."""
 
     def __init__(self, record: Record, gradients: Gradients) -> None:
         """Start with nothing constructed."""
@@ -66,7 +57,6 @@ class Optimization:
     def patch(self, patches: Patches) -> None:
         """Stand in for the constructors and functions."""
         patches.replace(Optimizer, "__init__", self._wrapping(self._note_optimizer))
-        patches.replace(LRScheduler, "__init__", self._wrapping(self._note_scheduler))
         for name in CLIPPING:
             patches.replace(utils, name, self._clipping)
 
@@ -94,12 +84,9 @@ class Optimization:
                 self._record.moment,
                 self._gradients.numbers_of(parameters),
                 tuple(float(group.get("lr", 0.0)) for group in built.param_groups),
+                _numbers(built.defaults),
             )
         )
-
-    def _note_scheduler(self, built: Any, caller: Any) -> None:
-        found = BuiltScheduler(type(built).__name__, user_places(caller), self._record.moment)
-        self._record.built_schedulers.append(found)
 
     def _clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
@@ -110,6 +97,10 @@ class Optimization:
             return original(parameters, *args, **kwargs)
 
         return clip
+
+
+def _numbers(settings: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in settings.items() if type(value) in {int, float}}
 
 
 def _is_empty(parameters: object) -> bool:

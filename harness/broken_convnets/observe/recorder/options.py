@@ -29,7 +29,7 @@ class Options:
     steps: bool = False  # optimizer steps, without a look at any parameter
     gradients: bool = False  # backward passes, contents of .grad, and what steps do with it
     constructions: bool = False  # where modules, optimizers and loaders are constructed
-    loaders: bool = False  # epochs of every DataLoader
+    loaders: bool = False  # epochs of every DataLoader, and data that reading modifies
     warnings: bool = False
     dispatch: bool = False  # counts of the ATen operators below autograd, and of their storages
     step: int | None = None

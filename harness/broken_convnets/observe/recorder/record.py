@@ -21,19 +21,22 @@ if TYPE_CHECKING:
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
+    from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.metric_calls import MetricCall
     from broken_convnets.observe.recorder.networks import Network
     from broken_convnets.observe.recorder.optimization import (
         BuiltOptimizer,
-        BuiltScheduler,
         Clipping,
     )
     from broken_convnets.observe.recorder.options import Options
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.scalers import ScalerCall
+    from broken_convnets.observe.recorder.schedulers import BuiltScheduler, SchedulerStep
     from broken_convnets.observe.recorder.scopes import Scope
     from broken_convnets.observe.recorder.state_dicts import StateLoad
+    from broken_convnets.observe.recorder.stored_data import RewrittenData
     from broken_convnets.observe.recorder.structure import Structure
     from broken_convnets.observe.recorder.values import Value
 
@@ -186,26 +189,6 @@ class ModeChange:
     moment: Moment
 
 
-@dataclass(slots=True, eq=False)
-class Epoch:
-    """One iteration over a DataLoader."""
-
-    places: tuple[Place, ...]
-    moment: Moment
-    batches: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Loader:
-    """A DataLoader, and the epochs read from it."""
-
-    type: str  # of its dataset
-    batch_size: int | None
-    sampler: str
-    workers: int
-    epochs: list[Epoch] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class Warned:
     """A warning that was shown: where Python places it, and the user's own code that led to it."""
@@ -240,6 +223,9 @@ class Record:
         self.constructions: Bounded[Construction] = Bounded(options.operator_limit)
         self.built_optimizers: Bounded[BuiltOptimizer] = Bounded(limit)
         self.built_schedulers: Bounded[BuiltScheduler] = Bounded(limit)
+        self.scheduler_steps: Bounded[SchedulerStep] = Bounded(limit)
+        self.scaler_calls: Bounded[ScalerCall] = Bounded(limit)
+        self.rewritten: list[RewrittenData] = []  # data that reading a dataset modifies
         self.clippings: Bounded[Clipping] = Bounded(limit)
         self.state_loads: Bounded[StateLoad] = Bounded(limit)
         self.structures: list[Structure] = []

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from broken_convnets.observe.recorder.construction import Constructions
 from broken_convnets.observe.recorder.dispatch import DispatchCounts
-from broken_convnets.observe.recorder.events import Loaders, Modes, Warnings
+from broken_convnets.observe.recorder.events import Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
+from broken_convnets.observe.recorder.loaders import Loaders
 from broken_convnets.observe.recorder.module_calls import ModuleCalls
 from broken_convnets.observe.recorder.operators import OperatorMode, take_off_stack
 from broken_convnets.observe.recorder.optimization import Optimization
@@ -18,7 +19,10 @@ from broken_convnets.observe.recorder.patches import (
     stop_in_forked_children,
 )
 from broken_convnets.observe.recorder.record import Record
+from broken_convnets.observe.recorder.scalers import Scalers
+from broken_convnets.observe.recorder.schedulers import Schedulers
 from broken_convnets.observe.recorder.state_dicts import StateDicts
+from broken_convnets.observe.recorder.stored_data import StoredData
 from broken_convnets.observe.recorder.tracebacks import leave_out_recorder
 from broken_convnets.observe.recorder.values import Values
 
@@ -86,9 +90,11 @@ class Recorder(AbstractContextManager["Recorder"]):
         parts: list[Any] = [self._calls, self._operators, self._gradients]
         if options.gradients and self._gradients is not None:
             parts += [Optimization(self.record, self._gradients), StateDicts(self.record)]
+            parts += [Schedulers(self.record), Scalers(self.record)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []
-        parts += [Loaders(self.record)] if options.loaders else []
+        if options.loaders:
+            parts += [Loaders(self.record, self._values), StoredData(self.record, self._operators)]
         parts += [Warnings(self.record)] if options.warnings else []
         stop_in_forked_children(self)
         for part in parts:

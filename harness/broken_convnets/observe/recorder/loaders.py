@@ -1,0 +1,151 @@
+"""Record each iteration over a DataLoader: which samples it reads, in which order."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.dataset_facts import DatasetFacts, Datasets
+from broken_convnets.observe.recorder.places import user_places
+from broken_convnets.observe.recorder.values import tensors_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from broken_convnets.observe.recorder.patches import Patches
+    from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.values import Value, Values
+
+EPOCHS = 1_000  # that are kept of one loader
+BATCHES = 4  # of one epoch whose tensors are kept as values
+INDICES = 200_000  # that are kept in all
+
+
+@dataclass(slots=True, eq=False)
+class Epoch:
+    """One iteration over a DataLoader.
+
+    `indices` are those of the samples that it drew, in order; `order` is a checksum of all, also
+    of those that are not kept, and 0 for an iterable dataset. `values` are the tensors of the
+    first batches.
+    """
+
+    places: tuple[Place, ...]
+    moment: Moment
+    batches: int = 0
+    indices: list[int] = field(default_factory=list)
+    order: int = 0
+    values: list[tuple[Value, ...]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Loader:
+    """A DataLoader, where it is constructed, its dataset, and the epochs read from it."""
+
+    type: str  # of its dataset
+    batch_size: int | None
+    sampler: str
+    workers: int
+    drop_last: bool
+    places: tuple[Place, ...]
+    dataset: DatasetFacts
+    epochs: list[Epoch] = field(default_factory=list)
+
+
+class Loaders:
+    """Stands in for `DataLoader.__iter__` and for the iterators' `__next__` and `_next_index`."""
+
+    def __init__(self, record: Record, values: Values) -> None:
+        """Start with no loader known."""
+        self._record = record
+        self._values = values
+        self._datasets = Datasets()
+        self._known: weakref.WeakKeyDictionary[Any, Loader] = weakref.WeakKeyDictionary()
+        self._begun: weakref.WeakKeyDictionary[Any, Epoch] = weakref.WeakKeyDictionary()
+        self._kept = 0  # indices
+
+    def patch(self, patches: Patches) -> None:
+        """Stand in for the methods."""
+        patches.replace(DataLoader, "__iter__", self._iterating)
+        patches.replace(_BaseDataLoaderIter, "__next__", self._reading)
+        patches.replace(_BaseDataLoaderIter, "_next_index", self._drawing)
+
+    def _iterating(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __iter__(loader: Any) -> Iterator[Any]:  # noqa: N807  (tracebacks show the name)
+            earlier = getattr(loader, "_iterator", None)
+            if earlier is not None:  # with persistent workers it is used again
+                self._begun.pop(earlier, None)
+            iterator: Iterator[Any] = original(loader)
+            if self._record.active:
+                self._note(loader, iterator)
+            return iterator
+
+        return __iter__
+
+    def _reading(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __next__(iterator: Any) -> Any:  # noqa: N807  (tracebacks show the name)
+            batch = original(iterator)
+            epoch = self._begun.get(iterator)
+            if epoch is not None:
+                epoch.batches += 1
+                if len(epoch.values) < BATCHES:
+                    with NoDispatch(), NoFunction():
+                        epoch.values.append(tuple(map(self._values.of, tensors_in(batch))))
+            return batch
+
+        return __next__
+
+    def _drawing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def _next_index(iterator: Any) -> Any:
+            drawn = original(iterator)
+            indices = drawn if isinstance(drawn, list) else [drawn]
+            if all(type(index) is int for index in indices):
+                self._note_indices(self._epoch_of(iterator), indices)
+            return drawn
+
+        return _next_index
+
+    def _epoch_of(self, iterator: Any) -> Epoch:
+        """Return the epoch of an iterator; if there are workers, it draws before it is known."""
+        return self._begun.setdefault(iterator, Epoch((), self._record.moment))
+
+    def _note_indices(self, epoch: Epoch, indices: list[int]) -> None:
+        epoch.order = zlib.crc32(repr(indices).encode(), epoch.order)
+        if self._kept < INDICES:
+            self._kept += len(indices)
+            epoch.indices += indices
+
+    def _note(self, loader: Any, iterator: Any) -> None:
+        try:
+            found = self._known.get(loader)
+            if found is None:
+                found = self._known[loader] = self._loader(loader)
+                self._record.loaders.append(found)
+            if len(found.epochs) < EPOCHS:
+                epoch = self._epoch_of(iterator)
+                epoch.places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
+                found.epochs.append(epoch)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+
+    def _loader(self, loader: Any) -> Loader:
+        built = self._record.construction(loader)
+        with NoDispatch(), NoFunction():
+            facts = self._datasets.facts(loader.dataset)
+        return Loader(
+            type=type(loader.dataset).__name__,
+            batch_size=loader.batch_size,
+            sampler=type(loader.sampler).__name__,
+            workers=loader.num_workers,
+            drop_last=bool(loader.drop_last),
+            places=built.places if built else (),
+            dataset=facts,
+        )

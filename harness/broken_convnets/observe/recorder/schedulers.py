@@ -1,0 +1,118 @@
+"""Record where a program constructs learning rate schedulers, and where it steps them."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from broken_convnets.observe.recorder.aside import is_compiling
+from broken_convnets.observe.recorder.places import TORCH, user_places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broken_convnets.observe.recorder.patches import Patches
+    from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.record import Moment, Record
+
+OPTIMIZERS = f"{TORCH}/optim/"
+SETTINGS = ("T_max", "step_size", "gamma", "total_steps", "total_iters", "T_0")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltScheduler:
+    """A learning rate scheduler as it was constructed, outside of another scheduler.
+
+    `settings` are its numbers: `T_max`, `step_size`, `gamma`. `optimizer` tells optimizers apart.
+    """
+
+    type: str
+    places: tuple[Place, ...]
+    moment: Moment
+    settings: dict[str, float]
+    optimizer: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStep:
+    """A call of a scheduler's step() by the program.
+
+    `scheduler` is the number of a `BuiltScheduler`; None for one of the program's own class.
+    """
+
+    scheduler: int | None
+    type: str
+    places: tuple[Place, ...]
+    moment: Moment
+    learning_rates: tuple[float, ...]  # after the step
+
+
+class Schedulers:
+    """Stands in for the constructor and the `step` of every scheduler of torch."""
+
+    def __init__(self, record: Record) -> None:
+        """Start with nothing constructed."""
+        self._record = record
+        self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._optimizers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def patch(self, patches: Patches) -> None:
+        """Stand in for the methods."""
+        patches.replace(LRScheduler, "__init__", self._constructing)
+        for owner in vars(lr_scheduler).values():
+            is_scheduler = isinstance(owner, type) and issubclass(owner, LRScheduler)
+            if is_scheduler and "step" in vars(owner):
+                patches.replace(owner, "step", self._stepping)
+
+    def _constructing(self, original: Callable[..., None]) -> Callable[..., None]:
+        def __init__(built: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  (tracebacks show the name)
+            original(built, *args, **kwargs)
+            self._note(self._note_constructed, built)
+
+        return __init__
+
+    def _stepping(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(scheduler: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(scheduler, *args, **kwargs)
+            self._note(self._note_step, scheduler)
+            return result
+
+        return step
+
+    def _note(self, note: Callable[[Any, tuple[Place, ...]], None], scheduler: Any) -> None:
+        caller = sys._getframe(2)  # noqa: SLF001  (there is no public one)
+        if is_compiling() or not self._record.active:
+            return
+        inside = caller.f_code.co_filename.startswith(OPTIMIZERS)
+        if inside and note == self._note_step:
+            return  # a scheduler steps itself, or the schedulers inside it
+        try:
+            note(scheduler, user_places(caller))
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+
+    def _note_constructed(self, built: Any, places: tuple[Place, ...]) -> None:
+        numbers = {name: vars(built).get(name) for name in SETTINGS}
+        settings = {n: float(v) for n, v in numbers.items() if type(v) in {int, float}}
+        optimizer = self._optimizers.setdefault(built.optimizer, len(self._optimizers))
+        self._numbers[built] = self._record.built_schedulers.count
+        self._record.built_schedulers.append(
+            BuiltScheduler(type(built).__name__, places, self._record.moment, settings, optimizer)
+        )
+
+    def _note_step(self, scheduler: Any, places: tuple[Place, ...]) -> None:
+        groups = scheduler.optimizer.param_groups
+        self._record.scheduler_steps.append(
+            SchedulerStep(
+                self._numbers.get(scheduler),
+                type(scheduler).__name__,
+                places,
+                self._record.moment,
+                tuple(float(group["lr"]) for group in groups),
+            )
+        )

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.diagnosis import lines_around
 from broken_convnets.commands.diagnose.edits import changed_lines
 from broken_convnets.commands.diagnose.examine import examine_run
 from broken_convnets.observe.user_program import UserProgram
@@ -106,8 +107,9 @@ def _cause(path: Path, finding: Finding, fix: Candidate | None) -> str:
     text = path.read_text(encoding="utf-8")
     line = finding.cause.line if finding.cause else 0
     if fix is not None:
-        lines = changed_lines(text, fix.patch[str(path)])
-        line = line if min(lines) <= line <= max(lines) else min(lines)
+        new = fix.patch[str(path)]
+        lines = changed_lines(text, new)
+        line = line if line in lines_around(lines, text, new) else min(lines)
     return text.splitlines()[line - 1]
 
 

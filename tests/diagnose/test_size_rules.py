@@ -12,7 +12,20 @@ if TYPE_CHECKING:
 
     from size_programs import Judged
 
-FILES = ("channels", "features", "layouts", "ranks", "operands", "healthy")
+FILES = (
+    "batches",
+    "channels",
+    "constructors",
+    "features",
+    "kernels",
+    "layouts",
+    "operands",
+    "ranks",
+    "sequences",
+    "targets",
+    "views",
+    "healthy",
+)
 PROGRAMS = {program.name: program for name in FILES for program in programs(name)}
 BROKEN = [name for name, program in PROGRAMS.items() if program.kinds]
 HEALTHY = [name for name, program in PROGRAMS.items() if not program.kinds]

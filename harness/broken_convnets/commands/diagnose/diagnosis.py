@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from broken_convnets.observe.failure import Failure
 
 
-def _is_within(line: int, changed: list[int]) -> bool:
-    """Return whether a fix changes a line, or moves something across it."""
-    return min(changed) <= line <= max(changed)
+def lines_around(changed: list[int], old: str, new: str) -> range:
+    """Return the lines that a fix changes, moves something across, or inserts something before."""
+    inserts = new.count("\n") > old.count("\n")
+    return range(min(changed), max(changed) + 1 + inserts)
 
 
 @dataclass
@@ -55,9 +56,12 @@ class Diagnosis:
         if best is None:
             return finding
         path, text = next(iter(best.patch.items()))
-        lines = changed_lines(text_of(path), text)
+        old = text_of(path)
+        lines = changed_lines(old, text)
         cause = finding.cause
-        if not lines or (cause and cause.file == path and _is_within(cause.line, lines)):
+        if not lines or (
+            cause and cause.file == path and cause.line in lines_around(lines, old, text)
+        ):
             return finding
         return replace(finding, cause=Location(path, min(lines)))
 

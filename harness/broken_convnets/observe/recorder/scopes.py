@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
 NAMES = 200  # of one frame
@@ -17,12 +17,17 @@ Scope = dict[str, int]
 
 
 def scope_of(frame: FrameType) -> Scope:
-    """Return the integers among the local names of a frame, and among their attributes.
+    """Return the integers among the local names of a frame, and among their attributes."""
+    return scope_of_names(frame.f_locals)
+
+
+def scope_of_names(names: Mapping[str, object]) -> Scope:
+    """Return the integers among values, and among the attributes of values, by their names.
 
     Only what is stored in an object or a class is read; no code of the user's runs.
     """
     found: Scope = {}
-    for name, value in list(frame.f_locals.items())[:NAMES]:
+    for name, value in list(names.items())[:NAMES]:
         if type(value) is int:
             found[name] = value
         else:

@@ -84,12 +84,17 @@ def _branch(record: Record, value: Value, start: Value | None) -> Branch:
             operators.append(operator)
             if main_input(operator) is start:
                 break
-    steps = []
+    return Branch(value, start, tuple(operators), tuple(steps_of(record, operators)))
+
+
+def steps_of(record: Record, operators: list[Operator]) -> list[Step]:
+    """Return the layers of torch among operators, in the same order."""
+    steps: list[Step] = []
     for operator in operators:
         module = operator.owner() if operator.owner else None
         if module is not None and type(module).__module__.startswith("torch.nn"):
             steps.append(Step(module, construction_of(record, module), operator))
-    return Branch(value, start, tuple(operators), tuple(steps))
+    return steps
 
 
 def keeps_size(layer: nn.Module) -> bool:

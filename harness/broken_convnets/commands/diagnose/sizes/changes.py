@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.edits import replace, set_argument
+from broken_convnets.commands.diagnose.edits import EditError, replace, set_argument
 from broken_convnets.commands.diagnose.sizes.arguments import constructor, spots
 from broken_convnets.commands.diagnose.sizes.arithmetic import evaluate, rewritten
 from broken_convnets.commands.diagnose.sizes.layers import output_argument, position
@@ -154,6 +154,8 @@ def _written(spot: Spot, wanted: Wanted) -> list[Change]:
 def texts_for(spot: Spot, wanted: Wanted) -> Iterator[str]:
     """Yield texts for the wanted number in place of the expression at a spot."""
     node, number = spot.node, wanted.number
+    if len(wanted.factors) > 1 and evaluate(node, {}) is not None:
+        yield " * ".join(map(str, wanted.factors))
     if not isinstance(node, ast.Constant):
         if evaluate(node, spot.scope) is not None:
             yield from rewritten(node, spot.scope, number)
@@ -175,3 +177,19 @@ def _scaled(text: str, now: int, number: int) -> Iterator[str]:
 def product_of(shape: Sequence[int]) -> tuple[int, ...]:
     """Return the sizes of one sample, without the batch, whose product is its flattened size."""
     return tuple(shape[1:]) if math.prod(shape[1:]) else ()
+
+
+def merged(evidence: Evidence, one: Change, other: Change) -> Patch:
+    """Return two changes of different lines as one patch."""
+    first, second = one(), other()
+    merged = {**second, **first}
+    for path in first.keys() & second.keys():
+        source = evidence.source(path)
+        old = source.text.split("\n") if source else []
+        texts = [old, first[path].split("\n"), second[path].split("\n")]
+        if len({len(text) for text in texts}) > 1:
+            message = "two changes of one file add lines"
+            raise EditError(message)
+        lines = zip(*texts, strict=True)
+        merged[path] = "\n".join(a if a != o else b for o, a, b in lines)
+    return merged

@@ -10,6 +10,7 @@ import torch
 
 from broken_convnets.commands.diagnose.edits import replace
 from broken_convnets.commands.diagnose.findings import Location
+from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.sizes.lineage import chain
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -109,6 +110,8 @@ def wrap_network(evidence: Evidence, failed: FailedCall, template: str) -> list[
     call = source.call_at(place) if source and place else None
     if source is None or call is None or place not in failed.places or len(call.args) != 1:
         return []
+    if isinstance(call.args[0], ast.Starred):
+        return []
     return [wrapped(source, call.args[0], template)]
 
 
@@ -143,7 +146,8 @@ def origin_location(evidence: Evidence, value: Value) -> Location | None:
     """Return the line where the user makes a value, outside of any module."""
     for _, source, call in _origins(evidence, value):
         return Location(source.path, call.lineno)
-    return None
+    calls = list(array_calls(evidence))
+    return Location(calls[0][0].path, calls[0][1].lineno) if len(calls) == 1 else None
 
 
 def wrap_origin(evidence: Evidence, value: Value, templates: Mapping[int, str]) -> list[Change]:
@@ -152,7 +156,19 @@ def wrap_origin(evidence: Evidence, value: Value, templates: Mapping[int, str]) 
         rank = len(operator.outputs[0].shape) if operator.outputs else 0
         if rank in templates:
             return [wrapped(source, call, templates[rank])]
-    return []
+    return [
+        wrapped(source, call, template)
+        for source, call in array_calls(evidence)
+        for template in templates.values()
+    ]
+
+
+def array_calls(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
+    """Yield the calls outside of networks that turn NumPy arrays into tensors."""
+    for source in user_sources(evidence):
+        for node in source.expressions:
+            if isinstance(node, ast.Call) and called_name(node) == "from_numpy":
+                yield source, node
 
 
 def wrap_failing_call(

@@ -8,9 +8,9 @@ from dataclasses import replace as with_fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.edits import EditError, replace
+from broken_convnets.commands.diagnose.edits import replace
 from broken_convnets.commands.diagnose.sizes.arguments import constructor
-from broken_convnets.commands.diagnose.sizes.changes import product_of
+from broken_convnets.commands.diagnose.sizes.changes import merged, product_of
 from broken_convnets.commands.diagnose.sizes.explanation import Explanation
 from broken_convnets.commands.diagnose.sizes.expressions import (
     operands,
@@ -31,7 +31,6 @@ from broken_convnets.commands.diagnose.sizes.spatial import fitting_input, squar
 from broken_convnets.commands.diagnose.sizes.wording import location_of_place, shape, sizes
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.sizes.changes import Change
     from broken_convnets.commands.diagnose.sizes.mismatch import Mismatch
     from broken_convnets.observe.recorder.record import Operator
@@ -170,24 +169,10 @@ def _flatten_and_fit(found: Mismatch) -> list[Change]:
     fitted = with_fields(found, arriving=flat, factors=product_of(found.value.shape))
     both: list[Change] = []
     for one in _flatten_before(found):
-        both += [partial(_merged, found, one, other) for other in consumer_changes(fitted)[:1]]
+        both += [
+            partial(merged, found.evidence, one, other) for other in consumer_changes(fitted)[:1]
+        ]
     return both
-
-
-def _merged(found: Mismatch, one: Change, other: Change) -> Patch:
-    """Return two changes of different lines as one patch."""
-    first, second = one(), other()
-    merged = {**second, **first}
-    for path in first.keys() & second.keys():
-        source = found.evidence.source(path)
-        old = source.text.split("\n") if source else []
-        texts = [old, first[path].split("\n"), second[path].split("\n")]
-        if len({len(text) for text in texts}) > 1:
-            message = "two changes of one file add lines"
-            raise EditError(message)
-        lines = zip(*texts, strict=True)
-        merged[path] = "\n".join(a if a != o else b for o, a, b in lines)
-    return merged
 
 
 def flattened(found: Mismatch) -> Explanation | None:

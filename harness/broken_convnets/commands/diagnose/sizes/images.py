@@ -45,7 +45,7 @@ def is_from_outside(evidence: Evidence, made: Origin) -> bool:
 def image_changes(found: Mismatch) -> ImageChanges:
     """Return the changes that let images have as many channels as the network expects."""
     if found.declared == 3:  # noqa: PLR2004  (red, green, blue)
-        opened = list(_converted(found.evidence))
+        opened = list(converted(found.evidence))
         if opened:
             return ImageChanges(opened, first=True)
         if found.arriving == 1:
@@ -57,7 +57,7 @@ def image_changes(found: Mismatch) -> ImageChanges:
     return ImageChanges([], first=False)
 
 
-def _converted(evidence: Evidence) -> Iterator[Change]:
+def converted(evidence: Evidence) -> Iterator[Change]:
     """Yield the changes that convert PIL images to RGB, where they are opened or converted."""
     for source in user_sources(evidence):
         if "PIL" not in source.text:

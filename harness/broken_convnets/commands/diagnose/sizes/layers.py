@@ -38,6 +38,7 @@ OUTPUT: Mapping[str, str] = {
     "MultiheadAttention": "embed_dim",
 }
 CHANNELS_SECOND = {*CONVOLUTIONS, *BATCH_NORMS, *INSTANCE_NORMS, "GroupNorm", "PReLU"}
+SIZES_OF_RNN = ("input_size", "hidden_size", "num_layers")
 SPATIAL = {name: int(name[-2]) for name in (*CONVOLUTIONS, *INSTANCE_NORMS)}  # dimensions
 
 
@@ -62,6 +63,8 @@ def output_argument(module: nn.Module) -> str:
 def position(module: nn.Module, argument: str) -> int | None:
     """Return the position of a constructor's argument, counted from 0 without `self`."""
     names = list(inspect.signature(type(module).__init__).parameters)[1:]
+    if isinstance(module, nn.RNNBase) and argument in SIZES_OF_RNN:
+        return SIZES_OF_RNN.index(argument)  # its signature is `*args, **kwargs`
     return names.index(argument) if argument in names else None
 
 

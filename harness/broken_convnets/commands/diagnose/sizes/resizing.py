@@ -121,6 +121,16 @@ def call_changes(
     yield LATER + 1, "resizes the smaller one", [wrapped(source, node, resized)]
 
 
+def input_sized_changes(evidence: Evidence, branch: Branch) -> Iterator[Change]:
+    """Yield the changes that let a network upsample to the size of its own input."""
+    for operator in branch.operators:
+        call = operator_call(evidence, operator)
+        function = call[0].function_of(call[1]) if call else None
+        names = [one.arg for one in function.args.args] if function else []
+        if call and operator.name in {"interpolate", "upsample"} and names[:1] == ["self"]:
+            yield partial(_interpolated_to, *call, f"{names[1]}.shape[{FIRST_SPATIAL}:]")
+
+
 def crop_changes(operand: tuple[Source, ast.expr], other: str, rank: int) -> Sequence[Change]:
     """Return the change that crops the larger operand to the size of the other one."""
     source, node = operand

@@ -7,6 +7,7 @@ the mistake, its kinds, and the lines that a correct diagnosis may name as the c
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,30 +59,41 @@ class Mutant(Struct, frozen=True, forbid_unknown_fields=True):
         return HEALTHY / self.program
 
     def texts(self) -> dict[str, str]:
-        """Return the changed text of each edited file, by absolute path.
+        """Return the changed text of each edited file, by its path from the folder of programs.
 
         Raises ValueError if the text to replace does not occur exactly once.
         """
         found: dict[str, str] = {}
         for edit in self.edits:
-            path = self.path / edit.file
-            text = found.get(str(path)) or path.read_text(encoding="utf-8")
+            name = _joined(self.program, edit.file)
+            text = found.get(name) or (HEALTHY / name).read_text(encoding="utf-8")
             if (count := text.count(edit.old)) != 1:
-                message = f"{path}: {edit.old!r} occurs {count} times instead of once"
+                message = f"{name}: {edit.old!r} occurs {count} times instead of once"
                 raise ValueError(message)
-            found[str(path)] = text.replace(edit.old, edit.new)
+            found[name] = text.replace(edit.old, edit.new)
         return found
 
-    def cause_lines(self) -> set[tuple[str, int]]:
-        """Return the file and the number of each line of `cause`.
+    def cause_lines(self) -> frozenset[tuple[str, int]]:
+        """Return each line of `cause` as its file, from the folder of programs, and its number.
 
         Raises ValueError if the changed program has no such line.
         """
         texts = self.texts()
-        return {
-            (str(self.path / cause.file), _line_number(texts[str(self.path / cause.file)], cause))
-            for cause in self.cause
-        }
+        names = {cause: _joined(self.program, cause.file) for cause in self.cause}
+        return frozenset((name, _line_number(texts[name], one)) for one, name in names.items())
+
+    def write(self, folder: Path) -> Path:
+        """Write the changed program into `folder`, and return its path."""
+        target = folder / self.program
+        if self.path.is_dir():
+            shutil.copytree(self.path, target, ignore=shutil.ignore_patterns("__pycache__"))
+        for name, text in self.texts().items():
+            (folder / name).write_text(text, encoding="utf-8")
+        return target
+
+
+def _joined(program: str, file: str) -> str:
+    return f"{program}/{file}" if file else program
 
 
 def _line_number(text: str, cause: Cause) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.kinds import kinds
 
+from experiments.diagnose_programs import (
+    HEALTHY as PROGRAMS,
+)
 from experiments.diagnose_programs import (
     ROOT,
     Cause,
@@ -17,6 +20,9 @@ from experiments.diagnose_programs import (
     healthy_programs,
     mutants,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEALTHY, MUTANTS = healthy_programs(), mutants()
 LONGEST = 120  # lines
@@ -47,10 +53,9 @@ def test_a_healthy_program_is_short_documented_and_prints_its_result(program: Pa
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=list(MUTANTS))
 def test_a_mutant_compiles_and_has_the_lines_that_it_names(mutant: Mutant) -> None:
-    texts = mutant.texts()
-    for path, text in texts.items():
-        compile(text, path, "exec", dont_inherit=True)
-        assert text != Path(path).read_text(encoding="utf-8")
+    for name, text in mutant.texts().items():
+        compile(text, name, "exec", dont_inherit=True)
+        assert text != (PROGRAMS / name).read_text(encoding="utf-8")
     assert mutant.cause_lines()
 
 
@@ -62,6 +67,14 @@ def test_the_kinds_of_mutants_are_in_the_vocabulary() -> None:
 def test_most_families_of_silent_mistakes_have_a_mutant() -> None:
     silent = [one for one in MUTANTS.values() if not one.raises]
     assert len({law for one in silent for law in one.violates}) >= 10
+
+
+def test_a_mutant_is_written_with_all_files_of_its_program(tmp_path: Path) -> None:
+    mutant = MUTANTS["engine_missing_train"]
+    written = mutant.write(tmp_path)
+    assert {path.name for path in _files(written)} == {path.name for path in _files(mutant.path)}
+    changed = (written / "engine.py").read_text(encoding="utf-8")
+    assert changed == mutant.texts()["classifier_package/engine.py"]
 
 
 def test_an_edit_whose_text_is_missing_or_ambiguous_is_rejected() -> None:

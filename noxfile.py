@@ -69,6 +69,12 @@ def tests(session: nox.Session) -> None:
     _borrow(session, "-m", "pytest", *session.posargs)
 
 
+@nox.session(venv_backend="none", default=False, requires=[OWNER])
+def gates(session: nox.Session) -> None:
+    """Check what `diagnose` finds in broken programs, and its false alarms on healthy ones."""
+    _borrow(session, "-m", "pytest", "tests/diagnose/gates.py", *session.posargs)
+
+
 @nox.session(venv_backend="none", requires=[OWNER])
 def cost(session: nox.Session) -> None:
     """Count operators and memory of forward passes; fail if they differ from the baseline."""

@@ -8,7 +8,6 @@ and it is *verified* if the program ran with a fix of it and the finding was gon
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from contextlib import contextmanager
@@ -38,11 +37,10 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.runner import Runner
 
 COUNTS = ("detected", "located", "classified", "verified")  # of a Measurement
+FIX_SECONDS = 20.0  # on the clock, to verify the fixes of one program
 SECONDS = 60.0  # of processor time, of one run of one program
-# The first optimizer would import torch._dynamo in every process, which takes over a second.
 PRELOAD = [
     "broken_convnets.commands.diagnose.preload",
-    "torch._dynamo",
     "torchvision",
     diagnose_job.__name__,
 ]
@@ -168,7 +166,7 @@ def _measurement(
     diagnosis = Diagnosis(alarms)
     if program.truth is not None and alarms:
         user_program = UserProgram(str(program.path))
-        diagnosis.fixes = Repair(runner, user_program, directory, math.inf).fixes(alarms)
+        diagnosis.fixes = Repair(runner, user_program, directory, FIX_SECONDS).fixes(alarms)
         diagnosis.place_causes()
     fixes = diagnosis.fixes_of(diagnosis.findings[0]) if alarms else []
     return Measurement(

@@ -391,6 +391,16 @@ def test_a_warning_is_placed_where_it_is_without_a_recorder(run: Callable[[], ob
     assert recorded == warned_at(run)
 
 
+def test_weights_computed_from_others_cause_no_warning() -> None:
+    net = nn.Linear(3, 2)
+    weights = {name: parameter * 2 for name, parameter in net.named_parameters()}
+    with warnings.catch_warnings(), Recorder(Options.everything()):
+        warnings.simplefilter("error")
+        loss = torch.func.functional_call(net, weights, (torch.ones(2, 3),)).sum()
+        loss.backward()
+    assert net.weight.grad is not None
+
+
 def test_filters_by_line_and_module_work_as_without_a_recorder() -> None:
     def run() -> list[str]:
         with warnings.catch_warnings():

@@ -23,7 +23,7 @@ from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
-from broken_convnets.observe.recorder.values import is_zero, state_of, tensors_in
+from broken_convnets.observe.recorder.values import gradient_of, is_zero, state_of, tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -158,8 +158,8 @@ class Gradients:
                 self._record.backward_passes.append(backward_pass)
                 before = {}
                 for known, parameter in self._alive():
-                    self._check_contents(known, parameter.grad)
-                    before[known.facts.number] = state_of(parameter.grad)
+                    self._check_contents(known, gradient_of(parameter))
+                    before[known.facts.number] = state_of(gradient_of(parameter))
                 if kind == "grad":
                     inputs = args[1] if len(args) > 1 else kwargs.get("inputs")
                     backward_pass.received = tuple(self._numbers(tensors_in(inputs)))
@@ -178,11 +178,11 @@ class Gradients:
             with NoDispatch(), NoFunction():
                 for known, parameter in self._alive():
                     number = known.facts.number
-                    state = state_of(parameter.grad)
+                    state = state_of(gradient_of(parameter))
                     if state is not None and state != begun.before.get(number):
                         received.append(number)
                         known.hold(begun.backward_pass.number)
-                        if self._looks and not _is_finite(parameter.grad):
+                        if self._looks and not _is_finite(gradient_of(parameter)):
                             bad.append(number)
         except Exception as error:  # noqa: BLE001  (as above)
             self._record.problem(error)
@@ -212,7 +212,7 @@ class Gradients:
             learning_rates=tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups),
             parameters=tuple(known),
             without_gradient=tuple(
-                number for number, p in zip(known, own, strict=False) if p.grad is None
+                number for number, p in zip(known, own, strict=False) if gradient_of(p) is None
             ),
             holds=self._holds(),
         )
@@ -225,8 +225,8 @@ class Gradients:
         latest = self._record.optimizer_steps.latest
         fresh = latest.moment.backward_passes if latest else 0
         for known, parameter in self._alive():
-            if known.holds and (parameter.grad is None or known.holds[0] < fresh):
-                self._check_contents(known, parameter.grad)
+            if known.holds and (gradient_of(parameter) is None or known.holds[0] < fresh):
+                self._check_contents(known, gradient_of(parameter))
             known.version = parameter._version  # noqa: SLF001  (there is no public one)
             if known.holds:
                 holds[known.facts.number] = known.facts.holds = tuple(known.holds)

@@ -111,6 +111,11 @@ def look_at(value: Value, tensor: torch.Tensor) -> None:
         value.scalar = number if isinstance(number, float) else None
 
 
+def gradient_of(parameter: torch.Tensor) -> torch.Tensor | None:
+    """Return `.grad`, or None for a tensor that has none by itself: torch would warn about it."""
+    return parameter.grad if parameter.is_leaf or parameter.retains_grad else None
+
+
 def is_zero(tensor: torch.Tensor) -> bool:
     """Return whether a dense tensor has no element but 0."""
     return tensor.layout is torch.strided and not bool(tensor.any())

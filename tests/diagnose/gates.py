@@ -1,6 +1,8 @@
-"""The gates of `diagnose`: no false alarms on healthy programs, and no drop below the floors.
+"""The gates of `diagnose`: `nox -s gates` runs them, in about a quarter of an hour.
 
-floors.toml records what `python -m experiments.measure_diagnose --update` measured.
+Healthy programs cause no alarm and run as if they were not recorded, and no count of what is
+found in broken programs drops below the floors, which `python -m experiments.measure_diagnose
+--update` writes to floors.toml.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ from experiments.diagnose_measure import (
     written_mutants,
 )
 from experiments.measure_diagnose import summary
+from experiments.transparency import visible_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from broken_convnets.sandbox.runner import Runner
 
@@ -81,15 +84,33 @@ def test_at_most_one_other_healthy_program_in_100_causes_an_alarm(server: Runner
     assert len(flagged) <= len(found) * ALARMS_IN_100 / 100, alarms(found)
 
 
-def test_silent_cases_of_the_corpus_are_found_as_before(server: Runner) -> None:
-    found = measure(server, broken_corpus(silent=True))
-    assert not below_floor(found, FLOORS["corpus_silent"])
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "loud"])
+def test_cases_of_the_corpus_are_found_as_before(server: Runner, *, silent: bool) -> None:
+    found = measure(server, broken_corpus(silent=silent))
+    assert not below_floor(found, FLOORS["corpus_silent" if silent else "corpus_loud"])
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "loud"])
 def test_mutants_are_found_as_before(server: Runner, tmp_path: Path, *, silent: bool) -> None:
     found = measure(server, written_mutants(tmp_path, silent=silent))
     assert not below_floor(found, FLOORS["mutants_silent" if silent else "mutants_loud"])
+
+
+@pytest.mark.parametrize("programs", [healthy_corpus, healthy_others])
+def test_a_recorded_program_runs_as_if_it_were_not(
+    server: Runner, programs: Callable[[], list[MeasuredProgram]], tmp_path: Path
+) -> None:
+    found = visible_differences(server, [one.path for one in programs()], tmp_path)
+    assert found == {}
+
+
+def test_a_program_that_notices_the_recorder_is_named(server: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "notices.py"
+    path.write_text(
+        "import torch\nprint(torch.overrides._get_current_function_mode_stack())\n",
+        encoding="utf-8",
+    )
+    assert visible_differences(server, [path], tmp_path) == {path: "stdout"}
 
 
 def test_a_program_whose_process_fails_is_not_counted_as_clean(

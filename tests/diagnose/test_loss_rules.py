@@ -437,6 +437,12 @@ real, fake = F.cross_entropy(net(images), labels), F.cross_entropy(net(-images),
 real.backward()
 fake.backward()
 print((real + fake).item(), (real.detach() + 1).item())
+total = 0
+for _ in range(2):
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    total += loss.detach()
+    print((loss + real).item())
 net.eval()
 with torch.no_grad():
     print(real + F.cross_entropy(net(images), labels))

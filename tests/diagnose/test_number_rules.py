@@ -186,12 +186,41 @@ for _ in range(2):
     print(torch.sqrt(torch.zeros(3)), sum(p.grad.norm() for p in net.parameters()))
 """,
 }
+# Programs that stop because of a NaN; the marked line computes the first.
+STOPPED = {
+    "sampling": """
+def unit(x):
+    return x / x.norm(dim=1, keepdim=True)  # cause
+
+net, states = nn.Linear(6, 4), torch.randn(5, 6)
+states[2] = 0
+print(net(unit(states)).softmax(1).multinomial(1))
+""",
+    "a_check_of_the_loss": """
+net = nn.Linear(6, 4)
+for _ in range(3):
+    loss = -torch.log(F.relu(net(torch.randn(5, 6)))).mean()  # cause
+    if not torch.isfinite(loss):
+        raise ValueError("the loss is NaN or infinite")
+""",
+    "a_step_after_the_gradient": """
+net = nn.Linear(6, 4)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+states = torch.randn(5, 6)
+for _ in range(3):
+    optimizer.zero_grad()
+    p = net(states).softmax(1)
+    p.multinomial(1)
+    (p.pow(2).sum(1) + (p - p).pow(2).sum(1).sqrt()).sum().backward()  # cause
+    optimizer.step()
+""",
+}
 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
     programs = {name: text for name, (_, _, text) in BROKEN.items()}
-    return judge(tmp_path_factory.mktemp("programs"), {**programs, **HEALTHY})
+    return judge(tmp_path_factory.mktemp("programs"), {**programs, **HEALTHY, **STOPPED})
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -209,6 +238,17 @@ def test_the_first_value_that_is_not_finite_is_named(
 @pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"missing_targets"}))
 def test_the_first_fix_leaves_no_finding(name: str, judged: Mapping[str, Judged]) -> None:
     assert judged[name].fixed == [BROKEN[name][0]]
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_a_program_that_stops_because_of_a_nan_is_explained(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    found = judged[name]
+    assert found.raised
+    assert not found.failed
+    assert CAUSE in found.rules["failed_on_nan"]
+    assert "failed_on_nan" in found.fixed
 
 
 @pytest.mark.parametrize("name", HEALTHY)

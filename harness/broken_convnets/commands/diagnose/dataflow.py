@@ -47,6 +47,16 @@ class Dataflow:
         """The values that any backward pass depends on, whether or not through the graph."""
         return self.ancestors(r for b in self._record.backward_passes for r in b.roots)
 
+    @cached_property
+    def network_outputs(self) -> set[Value]:
+        """The values that networks with parameters returned."""
+        passes = (forward for forward in self._record.passes if forward.parameters)
+        return {value for forward in passes for value in forward.returned}
+
+    def depends_on_network(self, value: Value) -> bool:
+        """Return whether a value was computed from an output of a network, graph or not."""
+        return not self.ancestors([value]).isdisjoint(self.network_outputs)
+
     def is_in_loss(self, forward: ForwardPass) -> bool:
         """Return whether a backward pass depends on the output of a forward pass."""
         return any(value in self.reaching_backward for value in forward.returned)

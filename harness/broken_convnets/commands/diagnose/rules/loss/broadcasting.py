@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.broadcast_fixes import one_shape
-from broken_convnets.commands.diagnose.rules.loss.network_outputs import depends_on_network
 from broken_convnets.commands.diagnose.rules.loss.pairing import (
     DIFFERENCES,
     EQUALITIES,
@@ -78,7 +77,7 @@ def _is_output_and_target(
     """Return whether exactly one of both depends on a network, and the pairs are then averaged."""
     if _pairs_on_purpose(evidence, operator, longer, shorter):
         return False
-    one, other = depends_on_network(evidence, longer), depends_on_network(evidence, shorter)
+    one, other = evidence.flow.depends_on_network(longer), evidence.flow.depends_on_network(shorter)
     return one != other and _is_reduced(evidence, operator)
 
 
@@ -91,8 +90,8 @@ def _pairs_on_purpose(
         return False  # nobody compares each prediction with each label
     if maker.name not in ARRANGING:
         return maker.literals.get("keepdim") is True
-    is_data = not depends_on_network(evidence, longer)
-    return not (is_data and depends_on_network(evidence, shorter))
+    is_data = not evidence.flow.depends_on_network(longer)
+    return not (is_data and evidence.flow.depends_on_network(shorter))
 
 
 def _is_reduced(evidence: Evidence, operator: Operator) -> bool:

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.network_outputs import (
-    depends_on_network,
-    network_outputs,
-)
+from broken_convnets.commands.diagnose.rules.loss.log_probabilities import by_place
 from broken_convnets.commands.diagnose.rules.loss.producers import removals, shown
-from broken_convnets.commands.diagnose.sites import candidates, location
+from broken_convnets.commands.diagnose.sites import candidates, location, require_success
+from broken_convnets.observe.recorder.losses import LOSSES
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -38,8 +36,10 @@ DECISIONS |= {"__lt__", "__le__", "eq", "__eq__", "bucketize"}
 )
 def decisions_in_loss(evidence: Evidence) -> Iterator[Finding]:
     """Find argmax, a threshold or round() between the network and its loss."""
+    require_success(evidence)
     seen: set[object] = set()
-    for call in evidence.record.losses:
+    for calls in by_place(evidence, *LOSSES):
+        call = calls[0]
         step = _step_before(evidence, call)
         if step is None or step.places[0] in seen:
             continue
@@ -70,9 +70,9 @@ def _step_before(evidence: Evidence, call: LossCall) -> Operator | None:
     if results.isdisjoint(evidence.flow.reaching_backward):
         return None
     given = operator.inputs[0]
-    if not depends_on_network(evidence, given):
+    if not evidence.flow.depends_on_network(given):
         return None
-    outputs = network_outputs(evidence)
+    outputs = evidence.flow.network_outputs
     waiting = [given]
     found: set[Value] = set()
     steps: list[Operator] = []
@@ -90,7 +90,7 @@ def _step_before(evidence: Evidence, call: LossCall) -> Operator | None:
             steps.append(maker)
         elif maker is not None:
             waiting += maker.inputs
-    placed = [s for s in steps if s.places and depends_on_network(evidence, s.inputs[0])]
+    placed = [s for s in steps if s.places and evidence.flow.depends_on_network(s.inputs[0])]
     return min(placed, key=lambda s: s.number, default=None)
 
 

@@ -19,7 +19,6 @@ from broken_convnets.commands.diagnose.rules.loss import (
     predictions,
 )
 from broken_convnets.commands.diagnose.rules.loss.asked_again import asked_again, has_every_class
-from broken_convnets.commands.diagnose.rules.loss.network_outputs import depends_on_network
 from broken_convnets.commands.diagnose.sites import candidates, user_sources
 from broken_convnets.vocabulary import Law
 
@@ -149,7 +148,7 @@ def _compares(evidence: Evidence, call: MetricCall, function: ast.FunctionDef) -
         place = operator.places[0]
         inside = function.lineno <= place.line <= (function.end_lineno or 0)
         if inside and place.file == call.code.co_filename:
-            return depends_on_network(evidence, one) != depends_on_network(evidence, other)
+            return evidence.flow.depends_on_network(one) != evidence.flow.depends_on_network(other)
     return False
 
 

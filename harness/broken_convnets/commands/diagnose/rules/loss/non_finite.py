@@ -15,7 +15,7 @@ from broken_convnets.commands.diagnose.rules.loss.poles import (
     name_of,
 )
 from broken_convnets.commands.diagnose.rules.loss.producers import shown
-from broken_convnets.commands.diagnose.sites import candidates, location
+from broken_convnets.commands.diagnose.sites import candidates, location, require_success
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ DATA = frozenset({"tensor", "as_tensor", "from_numpy", "__setitem__", "full", "s
 )
 def loss_not_finite(evidence: Evidence) -> Iterator[Finding]:
     """Find the first operator that turned finite numbers into the infinite or NaN loss."""
+    require_success(evidence)
     bad = next((b for b in evidence.record.backward_passes if _bad_root(b)), None)
-    gradient = _first_bad_gradient(evidence)
+    gradient = first_bad_gradient(evidence)
     if bad is None or (gradient is not None and gradient.number < bad.number):
         return
     root = next(v for v in bad.roots if v.finite is False)
-    origin = _origin(evidence, root)
+    origin = origin_of_non_finite(evidence, root)
     if origin is None or _diverges(evidence, bad):
         return
     yield from _named(evidence, origin, bad)
@@ -58,13 +59,14 @@ def loss_not_finite(evidence: Evidence) -> Iterator[Finding]:
 )
 def output_not_finite(evidence: Evidence) -> Iterator[Finding]:
     """Find the first operator that turned finite numbers into an infinite or NaN output."""
+    require_success(evidence)
     if len(evidence.record.backward_passes):
         return
     for forward in evidence.record.passes:
         for value in forward.returned:
             if value.finite is not False or not forward.parameters:
                 continue
-            origin = _origin(evidence, value)
+            origin = origin_of_non_finite(evidence, value)
             if origin is not None:
                 yield from _named(evidence, origin, None)
                 return
@@ -76,7 +78,8 @@ def output_not_finite(evidence: Evidence) -> Iterator[Finding]:
 )
 def gradient_not_finite(evidence: Evidence) -> Iterator[Finding]:
     """Find the operator without a finite slope that makes gradients NaN under a finite loss."""
-    bad = _first_bad_gradient(evidence)
+    require_success(evidence)
+    bad = first_bad_gradient(evidence)
     if bad is None or any(_bad_root(b) for b in _until(evidence, bad)) or _diverges(evidence, bad):
         return
     before = evidence.flow.ancestors(bad.roots)
@@ -84,7 +87,7 @@ def gradient_not_finite(evidence: Evidence) -> Iterator[Finding]:
         {o.number: o for v in before if (o := evidence.record.producer(v))}.values(),
         key=lambda o: o.number,
     )
-    source = next((o for o in operators if _is_steep(evidence, o)), None)
+    source = next((o for o in operators if is_steep(evidence, o)), None)
     if source is None or _scaled(evidence, bad):
         return
     names = [evidence.record.parameters[number].name for number in bad.non_finite]
@@ -105,7 +108,8 @@ def gradient_not_finite(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _is_steep(evidence: Evidence, operator: Operator) -> bool:
+def is_steep(evidence: Evidence, operator: Operator) -> bool:
+    """Return whether an operator in the graph received what its derivative is infinite for."""
     graph = operator.grad_enabled and any(v.requires_grad for v in operator.inputs)
     return bool(operator.places) and graph and has_no_slope(evidence, operator)
 
@@ -114,7 +118,8 @@ def _bad_root(backward: BackwardPass) -> bool:
     return any(value.finite is False for value in backward.roots)
 
 
-def _first_bad_gradient(evidence: Evidence) -> BackwardPass | None:
+def first_bad_gradient(evidence: Evidence) -> BackwardPass | None:
+    """Return the first backward pass from a finite loss to gradients that are not."""
     passes = evidence.record.backward_passes
     return next((b for b in passes if b.non_finite and not _bad_root(b)), None)
 
@@ -135,7 +140,7 @@ def _scaled(evidence: Evidence, bad: BackwardPass) -> bool:
     return source is not None and "GradScaler" in source.text
 
 
-def _origin(evidence: Evidence, value: Value) -> Value | None:
+def origin_of_non_finite(evidence: Evidence, value: Value) -> Value | None:
     """Return the first value that is not finite of those that `value` comes from.
 
     A NaN leads to earlier ones; the first leads to infinities, except those that masks are made of.
@@ -185,7 +190,7 @@ def _named(evidence: Evidence, origin: Value, bad: BackwardPass | None) -> Itera
         return
     yield Finding(
         rule="loss_not_finite" if bad else "output_not_finite",
-        kind=_kind(maker, origin),
+        kind=kind_of(maker, origin),
         message=f"{maker.name} returns the first value that is not finite, from finite ones",
         evidence=f"{explain(evidence, maker)} in {maker.places[0].text}; it reaches {reached}",
         violates=(Law.OUTPUT_AS_DECLARED, Law.ONE_BATCH_CAN_BE_LEARNED),
@@ -198,7 +203,8 @@ def _named(evidence: Evidence, origin: Value, bad: BackwardPass | None) -> Itera
     )
 
 
-def _kind(maker: Operator, origin: Value) -> str:
+def kind_of(maker: Operator, origin: Value) -> str:
+    """Return the kind of an operator that computed the first value that is not finite."""
     if maker.name == "ctc_loss":
         return "loss/ctc_infinite"
     statistics = name_of(maker) in {"div", "std", "mean", "var"}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.network_outputs import depends_on_network
 from broken_convnets.commands.diagnose.rules.loss.producers import producer, shown
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 from broken_convnets.vocabulary import Law
@@ -39,7 +38,7 @@ def scores_compared_with_labels(evidence: Evidence) -> Iterator[Finding]:
             continue
         if not scores.dtype.is_floating_point or labels.dtype.is_floating_point:
             continue
-        if maker.places[0] in seen or not depends_on_network(evidence, scores):
+        if maker.places[0] in seen or not evidence.flow.depends_on_network(scores):
             continue
         seen.add(maker.places[0])
         yield Finding(
@@ -106,7 +105,9 @@ def argmax_of_one_output(evidence: Evidence) -> Iterator[Finding]:
         one = len(shape) == 2 and shape[0] > 1 == shape[1]  # noqa: PLR2004  (samples, classes)
         if not one or dimension(maker, 2) != 1 or maker.places[0] in seen:
             continue
-        if not depends_on_network(evidence, predicted) or depends_on_network(evidence, labels):
+        if not evidence.flow.depends_on_network(predicted) or evidence.flow.depends_on_network(
+            labels
+        ):
             continue
         seen.add(maker.places[0])
         yield Finding(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.network_outputs import network_outputs
 from broken_convnets.commands.diagnose.rules.loss.predictions import dimension
 from broken_convnets.commands.diagnose.rules.loss.producers import origin_of, producer, renamed
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
@@ -72,7 +71,7 @@ def _is_of_one_score(evidence: Evidence, operator: Operator) -> bool:
 def _fixes(evidence: Evidence, operator: Operator) -> Iterator[Attempt]:
     """Yield a sigmoid for the output of the network, else another dimension."""
     shape = operator.inputs[0].shape
-    if operator.outputs and operator.outputs[0] in network_outputs(evidence):
+    if operator.outputs and operator.outputs[0] in evidence.flow.network_outputs:
         if operator.name == "softmax":
             yield from _sigmoid(evidence, operator)
         return

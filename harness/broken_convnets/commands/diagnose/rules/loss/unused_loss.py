@@ -72,14 +72,21 @@ def _unused_sum(evidence: Evidence, backward: BackwardPass) -> tuple[Operator, V
             total = operator.outputs[0]
             others = [v for v in operator.inputs if v is not value and v.requires_grad]
             alone = total.requires_grad and not flow.descendants([total]) & flow.reaching_backward
-            if alone and others and others[0] not in flow.reaching_backward:
+            if alone and others and not _is_minimized(evidence, others[0]):
                 return operator, others[0]
     return None
 
 
+def _is_minimized(evidence: Evidence, term: Value) -> bool:
+    """Return whether a term, or what it is the sum of, reaches a backward pass."""
+    roots = {root for b in evidence.record.backward_passes for root in b.roots}
+    before = evidence.flow.ancestors([term])
+    return term in evidence.flow.reaching_backward or not before.isdisjoint(roots)
+
+
 def _fixes(evidence: Evidence, backward: BackwardPass, addition: Operator) -> tuple[Candidate, ...]:
     """Return the change of `loss.backward()` into `total.backward()`."""
-    site, total = site_of(evidence, backward.places), site_of(evidence, addition.places)
+    site = site_of(evidence, backward.places)
     source = evidence.source(addition.places[0].file)
     node = source.expression_at(addition.places[0]) if source else None
     statement = source.statement_of(node) if source and node else None
@@ -88,6 +95,6 @@ def _fixes(evidence: Evidence, backward: BackwardPass, addition: Operator) -> tu
     name = assigned_name(source, statement)
     receiver = site.call.func.value if isinstance(site.call.func, ast.Attribute) else None
     before = statement.lineno < site.statement.lineno
-    if not name or receiver is None or not before or (total is None and not name):
+    if not name or receiver is None or not before:
         return ()
     return candidates((0, partial(edits.replace, source, [(receiver, name)])))

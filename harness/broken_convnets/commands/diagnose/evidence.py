@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.culprits import Culprit, find_culprits
 from broken_convnets.commands.diagnose.dataflow import Dataflow
+from broken_convnets.commands.diagnose.probing import Probing
 from broken_convnets.commands.diagnose.source import Source
 from broken_convnets.commands.diagnose.user_frames import UserFrame, user_frames
 from broken_convnets.observe.failure import message_of
@@ -48,6 +49,11 @@ class Evidence:
     def message(self) -> str:
         """The message of the exception; empty if none left the program."""
         return "" if self.error is None else message_of(self.error)
+
+    @cached_property
+    def probing(self) -> Probing:
+        """Calls of copies of the networks, after the program ended."""
+        return Probing(self.record)
 
     def source(self, path: str) -> Source | None:
         """Return the syntax of a file; None if it cannot be read or is not Python."""

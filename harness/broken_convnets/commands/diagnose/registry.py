@@ -85,4 +85,17 @@ def apply_rules(evidence: Evidence) -> Findings:
             findings.found += found
             if not found:
                 findings.checked.append(one.holds)
+    findings.found = _distinct(findings)
     return findings
+
+
+def _distinct(findings: Findings) -> list[Finding]:
+    """Return the findings, of two rules that say the same of one line the one that is surer."""
+    found: dict[object, Finding] = {}
+    for finding in findings.sorted():
+        place = finding.cause or finding.identity
+        key = (finding.kind, place)
+        former = found.setdefault(key, finding)
+        if former.rule == finding.rule:
+            found[finding.identity] = finding
+    return list({id(finding): finding for finding in found.values()}.values())

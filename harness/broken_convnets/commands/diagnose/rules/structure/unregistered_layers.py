@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "layers that a network calls are registered in it",
     stays_quiet="about layers that were constructed outside of the class, such as a teacher in a "
     "list, frozen layers, and layers that an optimizer has",
+    whole_program=True,
 )
 def layers_not_registered(evidence: Evidence) -> Iterator[Finding]:
     """Find layers in plain lists and dicts of a module that calls them."""

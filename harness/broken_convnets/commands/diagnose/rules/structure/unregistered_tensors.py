@@ -124,6 +124,7 @@ def _without_alias(found: ClassSource, line: ast.stmt, attribute: str) -> tuple[
 @rule(
     "tensors that are to be trained are parameters of their module",
     stays_quiet="if an optimizer has them",
+    whole_program=True,
 )
 def tensor_not_parameter(evidence: Evidence) -> Iterator[Finding]:
     """Find tensors that require gradients and are not in parameters()."""

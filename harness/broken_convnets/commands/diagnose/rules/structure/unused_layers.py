@@ -43,6 +43,7 @@ BOOKKEEPING = frozenset(
     "every layer with parameters is called, or its parameters are used",
     stays_quiet="about layers that any method but the constructor mentions, parts of containers "
     "of which others are called, frozen layers, and layers that a library constructs",
+    whole_program=True,
 )
 def layer_never_called(evidence: Evidence) -> Iterator[Finding]:
     """Find layers that are constructed, registered and then forgotten."""

@@ -1,0 +1,1 @@
+"""Rules that call copies of the networks again, after the program ended."""

@@ -1,0 +1,303 @@
+"""Rules that call copies of a program's networks again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import CAUSE, Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Each program has one mistake, in the line that is marked: (rule, kind, program).
+BROKEN = {
+    "attention_over_the_batch": (
+        "samples_mixed",
+        "loss/softmax_dimension",
+        """
+class Pool(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.out = nn.Linear(3, 1), nn.Linear(3, 4)
+
+    def forward(self, x):
+        x = x.flatten(2).transpose(1, 2)
+        weights = self.score(torch.tanh(x)).softmax(0)  # cause
+        return self.out((x * weights).sum(1))
+
+print(Pool()(images).shape)
+""",
+    ),
+    "rows_after_a_transpose": (
+        "samples_mixed",
+        "shape/view_invalid",
+        """
+class Rows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 4, 3), nn.Linear(64, 4)
+
+    def forward(self, x):
+        h = F.relu(self.conv(x)).permute(1, 0, 2, 3)
+        return self.out(h.reshape(len(x), -1))  # cause
+
+print(Rows()(images).shape)
+""",
+    ),
+    "time_is_taken_for_the_batch": (
+        "samples_mixed",
+        "shape/batchnorm_axis",
+        """
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(36, 8)
+        self.out = nn.Linear(8, 4)
+
+    def forward(self, x):
+        states, _ = self.rnn(x.flatten(2))  # cause
+        return self.out(states[:, -1])
+
+print(Reader()(images).shape)
+""",
+    ),
+    "score_of_one_image": (
+        "batch_of_one_squeezed",
+        "shape/squeeze_batch_of_one",
+        """
+class Critic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(108, 1)
+
+    def forward(self, x):
+        return torch.tanh(self.out(x.flatten(1))).squeeze()  # cause
+
+print(Critic()(images).shape)
+""",
+    ),
+    "paths_are_dropped_in_eval_mode": (
+        "random_in_eval",
+        "training/functional_dropout",
+        """
+class DropPath(nn.Module):
+    def __init__(self, rate=0.3):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        keep = 1 - self.rate
+        drawn = torch.rand(len(x), 1, 1, 1, device=x.device)  # cause
+        return x * (drawn < keep) / keep
+
+layers = nn.Conv2d(3, 4, 3), nn.ReLU(), DropPath(), nn.Flatten(), nn.Linear(64, 4)
+net = nn.Sequential(*layers).eval()
+print(net(images).shape)
+""",
+    ),
+    "images_are_centered_in_place": (
+        "inputs_modified",
+        "training/inplace_modified",
+        """
+class Centered(Net):
+    def forward(self, x):
+        x -= x.mean((1, 2, 3), keepdim=True)  # cause
+        return super().forward(x)
+
+net = Centered()
+print(F.cross_entropy(net(images), labels).item(), images.mean())
+""",
+    ),
+    "grid_on_the_cpu": (
+        "created_on_cpu",
+        "device/new_tensor_on_cpu",
+        """
+class Coords(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3)
+
+    def forward(self, x):
+        ramp = torch.arange(x.shape[-1]) / x.shape[-1]  # cause
+        ramp = ramp.expand(x.shape[0], 1, x.shape[-2], -1)
+        return F.relu(self.conv(torch.cat([x, ramp], 1)))
+
+print(Coords()(images).shape)
+""",
+    ),
+}
+# Programs that look alike and have no mistake.
+HEALTHY = {
+    "attention_over_a_bag": """
+class Bag(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.out = nn.Linear(108, 1), nn.Linear(108, 4)
+
+    def forward(self, x):
+        x = x.flatten(1)
+        return self.out((x * self.score(x).softmax(0)).sum(0))
+
+print(Bag()(images))
+""",
+    "nodes_of_a_graph": """
+class Graph(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(108, 8), nn.Linear(8, 4)
+
+    def forward(self, x, links):
+        links = links / links.sum(1, keepdim=True)
+        return self.two(links @ F.relu(self.one(links @ x)))
+
+print(Graph()(images.flatten(1), torch.eye(16) + torch.rand(16, 16)).shape)
+""",
+    "similarities_of_a_batch": """
+class Pairs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(108, 8)
+
+    def forward(self, x):
+        z = F.normalize(F.relu(self.out(x.flatten(1))), dim=1)
+        return F.cross_entropy(z @ z.t(), torch.arange(len(x), device=x.device))
+
+print(Pairs()(images))
+""",
+    "sequence_first": """
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(5, 8), nn.Linear(8, 3)
+
+    def forward(self, steps):
+        return self.out(self.rnn(steps)[0])
+
+print(Reader()(torch.randn(7, 4, 5)).shape)
+""",
+    "noise_on_purpose": """
+class Sampler(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mean, self.spread, self.out = nn.Linear(108, 4), nn.Linear(108, 4), nn.Linear(4, 108)
+
+    def forward(self, x):
+        x = x.flatten(1)
+        z = self.mean(x) + torch.randn_like(self.mean(x)) * self.spread(x).exp()
+        return torch.sigmoid(self.out(z))
+
+net = Sampler().eval()
+print(net(images).shape)
+""",
+    "masks_only_in_training": """
+class DropPath(nn.Module):
+    def forward(self, x):
+        if not self.training:
+            return x
+        keep = 0.7
+        return x * (torch.rand(len(x), 1, device=x.device) < keep) / keep
+
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), DropPath()).eval()
+print(net(images).shape)
+""",
+    "copies_before_it_writes": """
+class Centered(Net):
+    def forward(self, x):
+        x = x.clone()
+        x -= x.mean((1, 2, 3), keepdim=True)
+        return super().forward(x)
+
+print(Centered()(images).shape)
+""",
+    "squeeze_with_a_dimension": """
+class Critic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(108, 1)
+
+    def forward(self, x):
+        return torch.tanh(self.out(x.flatten(1))).squeeze(1)
+
+print(Critic()(images).shape)
+""",
+    "mask_on_the_device": """
+class Causal(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.MultiheadAttention(36, 2, batch_first=True)
+
+    def forward(self, x):
+        x = x.flatten(2)
+        mask = torch.full((3, 3), float("-inf")).triu(1).to(x.device)
+        return self.mix(x, x, x, attn_mask=mask)[0]
+
+print(Causal()(images).shape)
+""",
+    "trains_on_the_cpu_by_choice": """
+class Shifted(Net):
+    def forward(self, x):
+        return super().forward(x + torch.linspace(0, 1, 6))
+
+net = Shifted()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+""",
+    "values_are_read": """
+class Branching(Net):
+    def forward(self, x):
+        if x.abs().max() > 100:
+            x = x / 100
+        return super().forward(x)
+
+print(Branching()(images).shape)
+""",
+    "cannot_be_copied": """
+import threading
+
+class Locked(Net):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def forward(self, x):
+        with self.lock:
+            return super().forward(x)
+
+print(Locked()(images).shape)
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    broken = {name: program for name, (_, _, program) in BROKEN.items()}
+    return judge(tmp_path_factory.mktemp("programs"), {**broken, **HEALTHY})
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_found_at_its_line_and_the_fix_works(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    rule, kind, _ = BROKEN[name]
+    found = judged[name]
+    assert not found.failed
+    assert {one: k for one, k in found.kinds.items() if one in {rule, *RULES}} == {rule: kind}
+    assert CAUSE in found.rules[rule]
+    assert rule in found.fixed
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    found = judged[name]
+    assert not found.raised
+    assert not found.failed
+    assert not set(found.rules) & RULES
+
+
+RULES = {rule for rule, _, _ in BROKEN.values()}

@@ -230,8 +230,8 @@ F.cross_entropy(trainer.scores(images), labels).backward()
         """
 net = nn.Sequential(nn.Flatten(), nn.Linear(108, 8), nn.ReLU(), nn.Linear(8, 4))
 net.classifier = nn.Identity()
-for p in net.parameters():
-    p.requires_grad = False  # cause
+for p in net.parameters():  # cause
+    p.requires_grad = False
 F.cross_entropy(net(images), labels).backward()
 """,
     ),

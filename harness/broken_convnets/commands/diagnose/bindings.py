@@ -95,3 +95,50 @@ def is_attribute(node: ast.AST, owner: str, name: str) -> bool:
     if not isinstance(node, ast.Attribute) or node.attr != name:
         return False
     return isinstance(node.value, ast.Name) and node.value.id == owner
+
+
+def passed_argument(
+    source: Source, function: Function, name: str, call: ast.Call
+) -> tuple[ast.expr, int | None] | None:
+    """Return the argument that a call passes for a parameter; None if it passes none.
+
+    For an item of a starred argument, the collection and the position of the item in it.
+    """
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value, None
+    names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    if name not in names:
+        return None
+    position = names.index(name) - (names[0] in {"self", "cls"})
+    count = 0
+    for argument in call.args:
+        if isinstance(argument, ast.Starred):
+            length = _length(source, argument.value)
+            if length is None:
+                return None
+            if count <= position < count + length:
+                return argument.value, position - count
+            count += length
+        elif count == position:
+            return argument, None
+        else:
+            count += 1
+    return None
+
+
+def _length(source: Source, node: ast.expr) -> int | None:
+    """Return the length of a tuple or list display, or of what a function of the file returns."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return len(node.elts)
+    if isinstance(node, ast.Name):
+        found = [b.value for b in bindings(source.tree.body, node.id)]
+        return _length(source, found[-1]) if found and not isinstance(found[-1], ast.Name) else None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return None
+    for one in source.tree.body:
+        if isinstance(one, ast.FunctionDef) and one.name == node.func.id:
+            returned = [r.value for r in ast.walk(one) if isinstance(r, ast.Return)]
+            value = returned[0] if len(returned) == 1 else None
+            return len(value.elts) if isinstance(value, ast.Tuple) else None
+    return None

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from broken_convnets.commands.diagnose.origins import Origin, origin_of
-from broken_convnets.commands.diagnose.returns import callee_of, source_of_none
+from broken_convnets.commands.diagnose.returns import callee_of, computed_by, source_of_none
 from broken_convnets.commands.diagnose.user_frames import UNKNOWN, UserFrame, operands, value_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def find_culprits(evidence: Evidence) -> tuple[Culprit, ...]:
             continue
         kind = _type_of_call(evidence, node, frame) if value is UNKNOWN else type(value).__name__
         if kind and _is_named(evidence.message, kind, value):
-            found.append(Culprit(frame, node, kind, value, origin_of(evidence, 0, node), called))
+            origin = origin_of(evidence, 0, node)
+            origin = computed_by(evidence, origin) if origin.starred else origin
+            found.append(Culprit(frame, node, kind, value, origin, called))
     return tuple(found)
 
 

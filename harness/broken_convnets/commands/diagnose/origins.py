@@ -15,9 +15,9 @@ from broken_convnets.commands.diagnose.bindings import (
     Function,
     attribute_assignments,
     bindings,
+    passed_argument,
 )
 from broken_convnets.commands.diagnose.callables import class_sources, code_of
-from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.commands.diagnose.user_frames import UNKNOWN, Scope, UserFrame, value_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Origin:
     item: int | None = None
     looped: bool = False
     default: bool = False  # whether it is the default of a parameter that no caller sets
+    starred: bool = False  # whether it was passed as an item of a starred argument
     before: Origin | None = None  # the expression that led here
 
     @property
@@ -106,9 +107,23 @@ class _Trail:
         if function is None or not isinstance(at.node, ast.Name):
             return at
         caller, outer = self._caller(index, function, at)
-        value = _passed(function, at.node.id, caller.call) if caller and caller.call else None
-        if caller is not None and value is not None:
-            passed = Origin(caller.source, value, caller.scope, caller.statement, before=at)
+        found = (
+            passed_argument(caller.source, function, at.node.id, caller.call)
+            if (caller and caller.call)
+            else None
+        )
+        if caller is not None and found is not None:
+            value, item = found
+            starred = item is not None
+            passed = Origin(
+                caller.source,
+                value,
+                caller.scope,
+                caller.statement,
+                item,
+                starred=starred,
+                before=at,
+            )
             return self.follow(outer, passed, steps - 1)
         default = _default(function, at.node.id)
         if default is not None and caller is not None:
@@ -201,15 +216,6 @@ def parameter(at: Origin) -> Function | None:
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return function if any(a.arg == at.node.id for a in every) else None
-
-
-def _passed(function: Function, name: str, call: ast.Call) -> ast.expr | None:
-    """Return the argument that a call passes for a parameter; None if it passes none."""
-    names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-    position = names.index(name) if name in names else None
-    if position is not None and names[0] in {"self", "cls"}:
-        position -= 1
-    return None if position == -1 else argument(call, name, position)
 
 
 def _calls(caller: UserFrame, callee: UserFrame) -> bool:

@@ -110,6 +110,8 @@ def _explained(evidence: Evidence, cut: Operator) -> tuple[str, str, list[Attemp
     if not cut.inputs:
         return f"`{text}` makes a new tensor", "training/graph_detached", []
     without = list(_without_call(source, node)) if source and node else []
+    if source and node and cut.name == "argmax":
+        without += _with_scores(source, node)
     if cut.name in NO_GRADIENT or not is_cut(cut):
         return f"{cut.name} has no gradient, at `{text}`", "training/loss_no_grad", without
     return f"`{text}` detaches it", "training/graph_detached", without
@@ -125,6 +127,25 @@ def _without_call(source: Source, node: ast.expr) -> Iterator[Attempt]:
                 yield 0, partial(edits.replace, source, [(one, text)])
         if isinstance(one, ast.stmt):
             return
+
+
+def _with_scores(source: Source, node: ast.expr) -> Iterator[Attempt]:
+    """Yield the change of `mse_loss(scores.argmax(1).float(), labels.float())` to cross-entropy."""
+    statement = source.statement_of(node)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    function = node.func if isinstance(node, ast.Call) else None
+    if not isinstance(target, ast.Name) or not isinstance(function, ast.Attribute):
+        return
+    scores = source.text_of(function.value)
+    for call in ast.walk(source.function_of(node) or source.tree):
+        if not isinstance(call, ast.Call) or len(call.args) < 2:  # noqa: PLR2004  (scores, targets)
+            continue
+        name = source.text_of(call.func)
+        uses = any(isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(call.args[0]))
+        if uses and name.endswith(("mse_loss", "l1_loss")):
+            labels = source.text_of(call.args[1]).removesuffix(".float()")
+            new = f"{name.rpartition('.')[0]}.cross_entropy({target.id}, {labels})".lstrip(".")
+            yield 1, partial(edits.replace, source, [(node, scores), (call, new)])
 
 
 def _with_autograd(evidence: Evidence, cut: Operator) -> Iterator[Attempt]:
@@ -170,7 +191,11 @@ def _frozen(evidence: Evidence) -> Iterator[Finding]:
     frame = evidence.frames[0]
     count = len({n for forward in evidence.record.passes for n in forward.parameters})
     found = list(freezing_statements(evidence))
-    cause = Location(found[-1][0].path, found[-1][1].lineno) if found else frame_location(frame)
+    cause = frame_location(frame)
+    if found:
+        source, statement = found[-1]
+        loop = next(iter(source.loops_around(statement)), statement)
+        cause = Location(source.path, loop.lineno)
     yield Finding(
         rule="loss_without_graph",
         kind="training/all_frozen",

@@ -123,17 +123,20 @@ def cast(text: str, method: str) -> str:
     return f"{text}.{method}" if simple else f"({text}).{method}"
 
 
-def conversions(evidence: Evidence, one: Operand, method: str, rank: int = 0) -> Iterator[Attempt]:
-    """Yield the changes that convert a tensor where it is computed, passed, and used."""
+def conversions(evidence: Evidence, one: Operand, method: str) -> Iterator[Attempt]:
+    """Yield the changes that convert a tensor where it is computed, passed, and used.
+
+    A float32 tensor is right where it is computed.
+    """
     origin, outer = one.origin, outer_operand(evidence, one)
-    if is_computed(origin):
-        yield rank, partial(_converted, origin.source, origin.node, method)
+    if is_computed(origin) and one.value.dtype is not torch.float32:
+        yield 0, partial(_converted, origin.source, origin.node, method)
     for source in {frame.source.path: frame.source for frame in evidence.frames}.values():
         for node in source.expressions:
             if isinstance(node, ast.Call) and source.text_of(node.func).endswith("from_numpy"):
-                yield rank + 1, partial(_converted, source, node, method)
-    yield rank + 1, partial(_converted, outer.frame.source, outer.node, method)
-    yield rank + 2, partial(_converted, one.frame.source, one.node, method)
+                yield 1, partial(_converted, source, node, method)
+    yield 1, partial(_converted, outer.frame.source, outer.node, method)
+    yield 2, partial(_converted, one.frame.source, one.node, method)
 
 
 def _converted(source: Source, node: ast.expr, method: str) -> Patch:

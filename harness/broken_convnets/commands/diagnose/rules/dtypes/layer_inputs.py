@@ -111,7 +111,7 @@ def _cause(evidence: Evidence, one: Operand | None) -> Location | None:
     """Return where the tensor is computed, or the outermost line that passes it on."""
     if one is None:
         return None
-    if is_computed(one.origin):
+    if is_computed(one.origin) and one.value.dtype is not torch.float32:
         return origin_location(one.origin)
     return frame_location(outer_operand(evidence, one).frame)
 

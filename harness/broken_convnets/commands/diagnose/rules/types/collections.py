@@ -159,7 +159,11 @@ def _attempts(one: Culprit) -> Iterator[Attempt]:
     parts = _parts(one)
     if parts == "stack":
         for rank, function in enumerate(("torch.stack", "torch.cat")):
-            yield rank, partial(edits.replace, source, [(node, f"{function}({one.text})")])
+            made, text = one.origin.node, one.origin.source.text_of(one.origin.node)
+            if isinstance(made, ast.List | ast.ListComp):
+                new = f"{function}({text})"
+                yield rank, partial(edits.replace, one.origin.source, [(made, new)])
+            yield rank + 2, partial(edits.replace, source, [(node, f"{function}({one.text})")])
         return
     size = len(one.value) if isinstance(one.value, tuple | list) else 2
     target = _target(statement)

@@ -66,7 +66,10 @@ def _is_grad(node: ast.expr) -> bool:
 
 def _owner(evidence: Evidence, tensor: object) -> tuple[str, nn.Module | None, str]:
     """Return a parameter's name, the network, and the path of its layer."""
-    for network in reversed(evidence.record.constructed_modules()):
+    networks = sorted(
+        evidence.record.constructed_modules(), key=lambda module: -sum(1 for _ in module.modules())
+    )
+    for network in networks:
         for name, parameter in network.named_parameters():
             if parameter is tensor:
                 return name, network, name.rpartition(".")[0]

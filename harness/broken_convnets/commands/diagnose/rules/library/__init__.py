@@ -1,0 +1,1 @@
+"""Failures inside of libraries: detectors, metrics, memory, devices and distributed training."""

@@ -1,0 +1,90 @@
+"""Detectors of torchvision receive targets with valid boxes while they train."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import candidates
+from broken_convnets.observe.recorder.passes import running_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import nn
+
+    from broken_convnets.commands.diagnose.edits import Patch
+    from broken_convnets.commands.diagnose.evidence import Evidence
+
+Attempt = tuple[int, "Callable[[], Patch]"]
+ERRORS = (AssertionError, ValueError, RuntimeError, TypeError)
+
+
+def _detector(evidence: Evidence) -> nn.Module | None:
+    """Return the detector of torchvision whose forward pass failed."""
+    running = running_modules(evidence.error) if evidence.error else []
+    own = (m for m in running if "detection" in type(m).__module__)
+    return next(own, None)
+
+
+@rule(
+    "a detector receives targets in train mode",
+    stays_quiet="about detectors of other libraries",
+)
+def detector_without_targets(evidence: Evidence) -> Iterator[Finding]:
+    """Find detectors that are called with images alone before eval()."""
+    frame = require_failure(evidence, *ERRORS)
+    network, call = _detector(evidence), frame.call
+    if network is None or call is None or not network.training:
+        return
+    if "argets" not in evidence.message or len(call.args) + len(call.keywords) > 1:
+        return
+    text = frame.source.text_of(call.func)
+    statement = frame.statement
+    name = text if isinstance(call.func, ast.Name | ast.Attribute) else ""
+    change = (
+        partial(edits.insert_before, frame.source, statement, f"{name}.eval()")
+        if (statement is not None)
+        else None
+    )
+    yield Finding(
+        rule="detector_without_targets",
+        kind="detection/targets_missing",
+        message=f"`{text}` is in train mode and receives no targets",
+        evidence=f"a {type(network).__name__} computes losses from targets in train mode, and "
+        "detects in eval mode",
+        cause=frame_location(frame),
+        subject=text,
+        candidates=candidates((0, change)) if change and name else (),
+        confidence=10,
+    )
+
+
+@rule(
+    "boxes have a positive width and height",
+    stays_quiet="about boxes that no detector of torchvision receives",
+)
+def invalid_boxes(evidence: Evidence) -> Iterator[Finding]:
+    """Find boxes whose corners are swapped, or that are given as width and height."""
+    frame = require_failure(evidence, *ERRORS)
+    if _detector(evidence) is None or "bounding box" not in evidence.message:
+        return
+    box = re.search(r"\[[-\d., ]+\]", evidence.message)
+    yield Finding(
+        rule="invalid_boxes",
+        kind="detection/invalid_boxes",
+        message=f"a target has the box {box[0] if box else ''}, which has no area"
+        if box
+        else "a target has a box without area",
+        evidence="boxes are [x1, y1, x2, y2] with x1 < x2 and y1 < y2; boxes of COCO are "
+        "[x, y, width, height]",
+        cause=frame_location(frame),
+        subject="boxes",
+        confidence=10,
+    )

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 KINDS = {
     "dataset_modifies_its_data": "data/inplace_mutates_constant",
-    "network_modifies_its_inputs": "data/inplace_mutates_constant",
     "labels_in_order": "data/no_shuffle",
     "same_order_in_each_epoch": "data/no_shuffle",
     "first_batch_only": "data/no_shuffle",
@@ -76,31 +75,6 @@ class Arrays(Frames):
 
 parts = random_split(Arrays(images.numpy(), labels.numpy()), [12, 4])
 fit(Net(), DataLoader(parts[0], 4, shuffle=True))
-""",
-    "network_modifies_its_inputs.view": f"""{LOADING}
-class Centered(Net):
-    def forward(self, x):
-        x -= 0.1  # cause
-        return super().forward(x)
-
-fit(Centered(), DataLoader(TensorDataset(images, labels), 4, shuffle=True))
-""",
-    "network_modifies_its_inputs.method": """
-class Auto(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.inner = nn.Conv2d(3, 3, 3, padding=1)
-
-    def forward(self, batch):
-        noisy = batch.clamp_(-0.5, 0.5)  # cause
-        return self.inner(noisy)
-
-auto = Auto()
-rule = torch.optim.Adam(auto.parameters())
-for _ in range(3):
-    rule.zero_grad()
-    F.mse_loss(auto(images), images).backward()
-    rule.step()
 """,
     "labels_in_order.tensors": f"""{LOADING}
 marks = torch.arange(16) // 4

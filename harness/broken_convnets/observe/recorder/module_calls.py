@@ -15,7 +15,6 @@ from torch import nn
 from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
-from broken_convnets.observe.recorder.input_writes import InputVersions
 from broken_convnets.observe.recorder.kept_networks import KeptNetworks
 from broken_convnets.observe.recorder.networks import Network, owner_of
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
@@ -249,7 +248,6 @@ class ModuleCalls:
             begun.places = user_places(sys._getframe(3))  # noqa: SLF001  (there is no public one)
             with NoDispatch(), NoFunction():
                 begun.received = self._operators.values_in(inputs)
-                begun.versions = InputVersions(inputs, begun.received)
         if self._gradients is not None:
             begun.parameters = self._gradients.meet(root.named_parameters())
             if begun.number == 1 and self._options.gradients:
@@ -267,5 +265,3 @@ class ModuleCalls:
         ended.operators_at_end = self._record.operators.count
         if self._operators is not None:
             ended.returned = self._operators.values_in(output)
-        if ended.versions is not None:
-            ended.written, ended.versions = ended.versions.written(), None

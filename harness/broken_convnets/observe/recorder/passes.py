@@ -16,7 +16,6 @@ from broken_convnets.observe.recorder.bounded import Bounded
 from broken_convnets.observe.recorder.networks import Paths
 
 if TYPE_CHECKING:
-    from broken_convnets.observe.recorder.input_writes import InputVersions
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.record import Moment
     from broken_convnets.observe.recorder.values import Value
@@ -101,8 +100,6 @@ class ForwardPass:
         self.modes: frozenset[bool] = frozenset()
         self.received: tuple[Value, ...] = ()
         self.returned: tuple[Value, ...] = ()
-        self.versions: InputVersions | None = None  # while the pass runs
-        self.written: tuple[Value, ...] = ()  # of the inputs, those that the pass wrote to
         self.captured: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # copies of the inputs
         self.operators_at_end: int | None = None
         self.non_finite = False

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.traced_forward import TracedOperator
 
+ASSIGNMENTS = frozenset({"__setitem__", "copy_", "index_copy_", "scatter_"})
+
 
 @rule(
     "a forward pass does not modify its inputs in place",
-    stays_quiet="about inputs that the calling expression computes and nothing else uses",
+    stays_quiet="about inputs that the calling expression computes and nothing else uses, and "
+    "about states that the network returns after it has assigned into them",
 )
 def inputs_modified(evidence: Evidence) -> Iterator[Finding]:
     """Find the operator inside of a network that writes to an input of the network."""
@@ -36,6 +39,8 @@ def inputs_modified(evidence: Evidence) -> Iterator[Finding]:
     for probe in evidence.probing.violating(Law.INPUTS_UNTOUCHED):
         operator = evidence.probing.run(partial(_writing, probe))
         if operator is None or not operator.places or _is_fresh(evidence, probe):
+            continue
+        if operator.name in ASSIGNMENTS and _is_returned(evidence, probe):
             continue
         place = operator.places[0]
         yield Finding(
@@ -58,6 +63,18 @@ def _writing(probe: Probe) -> TracedOperator | None:
     net, inputs = probe.subject.build(), probe.subject.inputs()
     trace, _ = trace_call(lambda: net.forward(inputs), tensors(inputs))
     return next((operator for operator in trace if operator.written), None)
+
+
+def _is_returned(evidence: Evidence, probe: Probe) -> bool:
+    """Return whether the network assigns into an input that it returns, as memories do."""
+    forward = probe.forward
+    return any(
+        operator.name in ASSIGNMENTS
+        and operator.inputs[0] in forward.received
+        and set(operator.changed) & set(forward.returned)
+        for operator in evidence.record.operators
+        if operator.inputs
+    )
 
 
 def _is_fresh(evidence: Evidence, probe: Probe) -> bool:

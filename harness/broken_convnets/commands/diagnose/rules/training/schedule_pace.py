@@ -1,0 +1,200 @@
+"""A schedule advances once per epoch or once per step, as its length was meant."""
+
+from __future__ import annotations
+
+import ast
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.sites import candidates, location, require_success, site_of
+from broken_convnets.commands.diagnose.source import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.commands.diagnose.sites import Site
+    from broken_convnets.observe.recorder.schedulers import BuiltScheduler, SchedulerStep
+
+LENGTHS = {"CosineAnnealingLR": "T_max", "LinearLR": "total_iters", "PolynomialLR": "total_iters"}
+DECAYS = frozenset({"StepLR", "ExponentialLR", "MultiStepLR"})
+NOTHING = 1e-3  # of the first learning rate
+NEARLY = 0.9  # of the optimizer steps
+REPEATS = 3
+
+
+def _steps_by_scheduler(evidence: Evidence) -> Iterator[tuple[BuiltScheduler, list[SchedulerStep]]]:
+    record = evidence.record
+    if len(record.built_optimizers) != 1:
+        return
+    for number, built in enumerate(record.built_schedulers):
+        steps = [step for step in record.scheduler_steps if step.scheduler == number]
+        if steps:
+            yield built, steps
+
+
+@rule(
+    "a schedule that counts epochs advances once per epoch",
+    stays_quiet="unless its length is the number of epochs, or the learning rate is 1000 times "
+    "smaller halfway; about programs with several optimizers",
+)
+def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
+    """Find scheduler.step() in the loop over batches that belongs in the loop over epochs."""
+    require_success(evidence)
+    total = evidence.record.optimizer_steps.count
+    for built, steps in _steps_by_scheduler(evidence):
+        site = site_of(evidence, steps[0].places)
+        if site is None or len(steps) < NEARLY * total or not _is_nested(evidence, steps[0]):
+            continue
+        length = built.settings.get(LENGTHS.get(built.type, ""), 0)
+        too_early = _decays_to_nothing(evidence, built, steps)
+        if not too_early and not (length and _counts_epochs(evidence, built, site, length, total)):
+            continue
+        first, last = evidence.record.optimizer_steps.find(0), steps[len(steps) // 2]
+        rate = max(first.learning_rates) if first else 0.0
+        what = f"its length is {length:g} epochs, and it" if length else "it"
+        yield Finding(
+            rule="scheduler_steps_per_batch",
+            kind="training/scheduler_per_batch",
+            message=f"{built.type} advances at every batch, although it counts epochs",
+            evidence=f"{what} advances {len(steps)} times in {total} optimizer steps; the learning "
+            f"rate is {rate:g} at first and {max(last.learning_rates):.3g} halfway",
+            cause=location(steps[0].places),
+            symptom=location(built.places),
+            subject=site.called,
+            candidates=_out_of_loop(site),
+            confidence=7,
+        )
+
+
+def _is_nested(evidence: Evidence, step: SchedulerStep) -> bool:
+    """Return whether the call is inside two loops, of its own function or of its callers."""
+    loops = 0
+    for place in step.places:
+        site = site_of(evidence, (place,))
+        loops += len(site.source.loops_around(site.call)) if site else 0
+    return loops > 1
+
+
+def _decays_to_nothing(
+    evidence: Evidence, built: BuiltScheduler, steps: list[SchedulerStep]
+) -> bool:
+    first = evidence.record.optimizer_steps.find(0)
+    if built.type not in DECAYS or first is None or not max(first.learning_rates):
+        return False
+    halfway = max(steps[len(steps) // 2].learning_rates)
+    return halfway < NOTHING * max(first.learning_rates)
+
+
+def _counts_epochs(
+    evidence: Evidence, built: BuiltScheduler, site: Site, length: float, total: int
+) -> bool:
+    """Return whether a length is the number of epochs, of loaders or of the loop over them."""
+    if total < 2 * length:
+        return False
+    loaders = evidence.record.loaders
+    epochs = [sum(trains(evidence, epoch) for epoch in loader.epochs) for loader in loaders]
+    batches = [epoch.batches for loader in loaders for epoch in loader.epochs]
+    if length in epochs and length not in batches:
+        return True
+    constructed = site_of(evidence, built.places)
+    name = LENGTHS.get(built.type, "")
+    meant = argument(constructed.call, name, 1) if constructed else None
+    outer = site.source.loops_around(site.call)[1:]
+    ranges = [one.iter for one in outer if isinstance(one, ast.For)]
+    lengths = [n.args[-1] for n in ranges if isinstance(n, ast.Call) and n.args]
+    if constructed is None or meant is None:
+        return False
+    text = constructed.source.text_of(meant)
+    return any(site.source.text_of(found) == text for found in lengths)
+
+
+def _out_of_loop(site: Site) -> tuple[Candidate, ...]:
+    loops = site.source.loops_around(site.call)
+    if not loops or not isinstance(site.statement, ast.Expr):
+        return ()
+    return candidates((0, partial(edits.move, site.source, site.statement, loops[0], after=True)))
+
+
+@rule(
+    "a schedule that counts steps advances at every step",
+    stays_quiet="unless its length is the number of optimizer steps; about programs with several "
+    "optimizers",
+)
+def scheduler_steps_per_epoch(evidence: Evidence) -> Iterator[Finding]:
+    """Find a schedule over all steps that advances once per epoch, and so barely begins."""
+    require_success(evidence)
+    total = evidence.record.optimizer_steps.count
+    for built, steps in _steps_by_scheduler(evidence):
+        lengths = [built.settings.get(name, 0) for name in ("total_steps", "T_max")]
+        length = max(lengths)
+        if len(steps) < 2 or length < 4 * len(steps) or not _is_close(length, total):  # noqa: PLR2004  (a share that is clear)
+            continue
+        site = site_of(evidence, steps[0].places)
+        yield Finding(
+            rule="scheduler_steps_per_epoch",
+            kind="training/scheduler_order",
+            message=f"{built.type} counts optimizer steps, but advances once per epoch",
+            evidence=f"its length is {length:g} and there are {total} optimizer steps, but it "
+            f"advances {len(steps)} times",
+            cause=location(steps[0].places),
+            symptom=location(built.places),
+            subject=site.called if site else "",
+            candidates=_into_loop(evidence, site) if site else (),
+            confidence=7,
+        )
+
+
+def _is_close(length: float, total: int) -> bool:
+    return NEARLY * total <= length <= total / NEARLY
+
+
+def _into_loop(evidence: Evidence, site: Site) -> tuple[Candidate, ...]:
+    first = evidence.record.optimizer_steps.find(0)
+    step = site_of(evidence, first.places) if first else None
+    if step is None or step.source is not site.source:
+        return ()
+    move = partial(edits.move, site.source, site.statement, step.statement, after=True)
+    return candidates((0, move))
+
+
+@rule(
+    "a schedule is constructed once",
+    stays_quiet="about new optimizers, and schedulers that advance more than once before the next",
+)
+def scheduler_recreated(evidence: Evidence) -> Iterator[Finding]:
+    """Find schedulers that are constructed in the loop, so that the schedule begins anew."""
+    record = evidence.record
+    groups: dict[object, list[tuple[int, BuiltScheduler]]] = {}
+    for number, built in enumerate(record.built_schedulers):
+        groups.setdefault((built.places[:1], built.optimizer), []).append((number, built))
+    for group in groups.values():
+        counts = [sum(s.scheduler == n for s in record.scheduler_steps) for n, _ in group]
+        moments = {built.moment.optimizer_steps for _, built in group}
+        if len(group) < REPEATS or len(moments) < REPEATS or max(counts) > 1:
+            continue
+        site = site_of(evidence, group[0][1].places)
+        yield Finding(
+            rule="scheduler_recreated",
+            kind="training/scheduler_order",
+            message=f"{group[0][1].type} is constructed anew in the loop, so that the schedule "
+            "never advances",
+            evidence=f"{len(group)} schedulers are constructed for one optimizer, and each of them "
+            f"steps at most once",
+            cause=location(group[0][1].places),
+            subject=group[0][1].type,
+            candidates=_before_loop(site) if site else (),
+            confidence=7,
+        )
+
+
+def _before_loop(site: Site) -> tuple[Candidate, ...]:
+    if site.outermost is site.statement:
+        return ()
+    move = partial(edits.move, site.source, site.statement, site.outermost, after=False)
+    return candidates((0, move))

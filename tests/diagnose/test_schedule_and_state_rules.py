@@ -1,0 +1,375 @@
+"""Rules about schedules, settings of optimizers, GradScaler, and what a training loop loses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import CAUSE, Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = {
+    "step_bypasses_scaler": "training/nan_lr",
+    "clips_scaled_gradients": "training/not_learning",
+    "learning_rate_is_zero": "training/not_learning",
+    "weight_decay_too_large": "training/not_learning",
+    "scheduler_steps_per_batch": "training/scheduler_per_batch",
+    "scheduler_steps_per_epoch": "training/scheduler_order",
+    "scheduler_recreated": "training/scheduler_order",
+    "scheduler_before_optimizer": "training/scheduler_order",
+    "optimizer_recreated": "training/not_learning",
+    "weights_initialized_again": "training/not_learning",
+    "accumulated_gradients_lost": "training/not_learning",
+    "gradients_of_another_loss": "training/missing_zero_grad",
+}
+SETUP = """
+from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, TensorDataset
+net = Net()
+loader = DataLoader(TensorDataset(images, labels), 4, shuffle=True)
+
+def step(optimizer, x, y):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+"""
+SCALING = f"""{SETUP}
+scaler = torch.amp.GradScaler("cpu")
+optimizer = torch.optim.Adam(net.parameters())
+"""
+ADVERSARIES = """
+maker = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh())
+critic = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64, 1))
+g, d = (torch.optim.Adam(n.parameters(), lr=1e-4) for n in (maker, critic))
+yes, no = torch.ones(16, 1), torch.zeros(16, 1)
+judge = nn.BCEWithLogitsLoss()
+"""
+# Each program has one mistake, in the line that is marked. The name before the dot is the rule.
+BROKEN = {
+    "step_bypasses_scaler.loop": f"""{SCALING}
+for x, y in loader:
+    optimizer.zero_grad()
+    scaler.scale(F.cross_entropy(net(x), y)).backward()
+    optimizer.step()  # cause
+""",
+    "step_bypasses_scaler.class": f"""{SETUP}
+class Engine:
+    def __init__(self):
+        self.rule = torch.optim.AdamW(net.parameters())
+        self.amp = torch.amp.GradScaler("cpu", init_scale=128.0)
+
+    def __call__(self, x, y):
+        self.rule.zero_grad()
+        loss = self.amp.scale(F.cross_entropy(net(x), y))
+        loss.backward()
+        self.rule.step()  # cause
+
+engine = Engine()
+for x, y in loader:
+    engine(x, y)
+""",
+    "clips_scaled_gradients.loop": f"""{SCALING}
+for x, y in loader:
+    optimizer.zero_grad()
+    scaler.scale(F.cross_entropy(net(x), y)).backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)  # cause
+    scaler.step(optimizer)
+    scaler.update()
+""",
+    "learning_rate_is_zero.constant": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.0)  # cause
+for x, y in loader:
+    step(optimizer, x, y)
+""",
+    "learning_rate_is_zero.schedule": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+warmup = lr_scheduler.LambdaLR(optimizer, lambda i: i // 100)  # cause
+for x, y in loader:
+    step(optimizer, x, y)
+    warmup.step()
+""",
+    "weight_decay_too_large.sgd": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=5.0)  # cause
+for x, y in loader:
+    step(optimizer, x, y)
+""",
+    "weight_decay_too_large.adam": f"""{SETUP}
+def rule(parameters):
+    return torch.optim.Adam(parameters, lr=1e-3, weight_decay=10)  # cause
+
+optimizer = rule(net.parameters())
+for x, y in loader:
+    step(optimizer, x, y)
+""",
+    "scheduler_steps_per_batch.cosine": f"""{SETUP}
+EPOCHS = 3
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS)
+for epoch in range(EPOCHS):
+    for x, y in loader:
+        step(optimizer, x, y)
+        schedule.step()  # cause
+""",
+    "scheduler_steps_per_batch.exponential": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.1)
+
+def epoch():
+    for x, y in zip(images.split(4), labels.split(4)):
+        step(optimizer, x, y)
+        schedule.step()  # cause
+
+for _ in range(3):
+    epoch()
+""",
+    "scheduler_steps_per_epoch.cycle": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=3 * len(loader))
+for epoch in range(3):
+    for x, y in loader:
+        step(optimizer, x, y)
+    schedule.step()  # cause
+""",
+    "scheduler_recreated.loop": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+for epoch in range(4):
+    schedule = lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)  # cause
+    for x, y in loader:
+        step(optimizer, x, y)
+    schedule.step()
+""",
+    "scheduler_before_optimizer.loop": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.ExponentialLR(optimizer, 0.95)
+for x, y in loader:
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    schedule.step()  # cause
+    optimizer.step()
+""",
+    "optimizer_recreated.step": f"""{SETUP}
+for x, y in loader:
+    optimizer = torch.optim.Adam(net.parameters())  # cause
+    step(optimizer, x, y)
+""",
+    "optimizer_recreated.epoch": f"""{SETUP}
+def epoch(net, loader):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)  # cause
+    for x, y in loader:
+        step(optimizer, x, y)
+
+for _ in range(4):
+    epoch(net, loader)
+""",
+    "weights_initialized_again.loop": f"""{SETUP}
+def initialize(module):
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, std=0.02)
+
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for epoch in range(4):
+    net.apply(initialize)  # cause
+    for x, y in loader:
+        step(optimizer, x, y)
+""",
+    "accumulated_gradients_lost.loop": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for epoch in range(2):
+    for i, (x, y) in enumerate(loader):
+        optimizer.zero_grad()  # cause
+        (F.cross_entropy(net(x), y) / 2).backward()
+        if i % 2 == 1:
+            optimizer.step()
+""",
+    "gradients_of_another_loss.generator": f"""{ADVERSARIES}
+for _ in range(4):
+    g.zero_grad()
+    d.zero_grad()
+    fakes = maker(torch.randn(16, 3, 6, 6))
+    real = judge(critic(images), yes)
+    (real + judge(critic(fakes), no)).backward(retain_graph=True)  # cause
+    d.step()
+    judge(critic(maker(torch.randn(16, 3, 6, 6))), yes).backward()
+    g.step()
+""",
+}
+HEALTHY = {
+    "scaler_as_documented": f"""{SCALING}
+for x, y in loader:
+    optimizer.zero_grad()
+    scaler.scale(F.cross_entropy(net(x), y)).backward()
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+""",
+    "scaler_disabled": f"""{SETUP}
+scaler = torch.amp.GradScaler("cpu", enabled=False)
+optimizer = torch.optim.Adam(net.parameters())
+for x, y in loader:
+    optimizer.zero_grad()
+    scaler.scale(F.cross_entropy(net(x), y)).backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimizer.step()
+""",
+    "warms_up_from_zero": f"""{SETUP}
+optimizer = torch.optim.AdamW(net.parameters(), lr=0.1, weight_decay=0.1)
+warmup = lr_scheduler.LambdaLR(optimizer, lambda i: min(1.0, i / 3))
+for x, y in loader:
+    step(optimizer, x, y)
+    warmup.step()
+""",
+    "one_group_without_learning": f"""{SETUP}
+optimizer = torch.optim.SGD(
+    [{{"params": net.conv.parameters(), "lr": 0.0}}, {{"params": net.norm.parameters()}},
+     {{"params": net.head.parameters()}}], lr=0.1, weight_decay=1e-3)
+for x, y in loader:
+    step(optimizer, x, y)
+""",
+    "schedule_of_all_steps": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.CosineAnnealingLR(optimizer, T_max=3 * len(loader))
+for epoch in range(3):
+    for x, y in loader:
+        step(optimizer, x, y)
+        schedule.step()
+""",
+    "schedule_of_epochs": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.StepLR(optimizer, step_size=2)
+for epoch in range(4):
+    for x, y in loader:
+        step(optimizer, x, y)
+    schedule.step()
+""",
+    "restarts_in_each_epoch": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=len(loader))
+for epoch in range(3):
+    for x, y in loader:
+        step(optimizer, x, y)
+        schedule.step()
+""",
+    "folds_of_a_cross_validation": f"""{SETUP}
+def fresh(module):
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
+
+for fold in range(3):
+    net.apply(fresh)
+    optimizer = torch.optim.Adam(net.parameters())
+    schedule = lr_scheduler.StepLR(optimizer, 1)
+    for x, y in loader:
+        step(optimizer, x, y)
+    schedule.step()
+""",
+    "inner_loops_on_copies": f"""{SETUP}
+import copy
+for task in range(4):
+    fast = copy.deepcopy(net)
+    inner = torch.optim.SGD(fast.parameters(), lr=0.01, momentum=0.9)
+    for _ in range(2):
+        inner.zero_grad()
+        F.cross_entropy(fast(images), labels).backward()
+        inner.step()
+    with torch.no_grad():
+        for slow, quick in zip(net.parameters(), fast.parameters()):
+            slow.lerp_(quick, 0.1)
+""",
+    "stages_with_new_parameters": f"""{SETUP}
+for layers in ([net.head], [net.head, net.norm], [net.head, net.norm, net.conv]):
+    optimizer = torch.optim.Adam([p for layer in layers for p in layer.parameters()])
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        net.zero_grad()
+""",
+    "accumulates": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for i, (x, y) in enumerate(loader):
+    (F.cross_entropy(net(x), y) / 2).backward()
+    if i % 2 == 1:
+        optimizer.step()
+        optimizer.zero_grad()
+""",
+    "projects_gradients_of_two_tasks": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for x, y in loader:
+    kept = []
+    for target in (y, y.flip(0)):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), target).backward()
+        kept.append([p.grad.clone() for p in net.parameters()])
+    for p, a, b in zip(net.parameters(), *kept):
+        p.grad = a + b
+    optimizer.step()
+""",
+    "closure_is_called_often": f"""{SETUP}
+optimizer = torch.optim.LBFGS(net.parameters(), max_iter=4)
+def closure():
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    return loss
+
+for _ in range(2):
+    optimizer.step(closure)
+""",
+    "adversaries": f"""{ADVERSARIES}
+for _ in range(4):
+    fakes = maker(torch.randn(16, 3, 6, 6))
+    d.zero_grad()
+    (judge(critic(images), yes) + judge(critic(fakes), no)).backward(retain_graph=True)
+    d.step()
+    g.zero_grad()
+    judge(critic(maker(torch.randn(16, 3, 6, 6))), yes).backward()
+    g.step()
+""",
+    "two_paces": f"""{SETUP}
+fast = torch.optim.SGD(net.head.parameters(), lr=0.01)
+slow = torch.optim.SGD([*net.conv.parameters(), *net.norm.parameters()], lr=0.01)
+for i, (x, y) in enumerate(loader):
+    F.cross_entropy(net(x), y).backward()
+    fast.step()
+    fast.zero_grad()
+    if i % 2:
+        slow.step()
+        slow.zero_grad()
+""",
+}
+WITHOUT_FIX = {
+    "learning_rate_is_zero.schedule",
+    "optimizer_recreated.epoch",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
+    found, rule = judged[name], name.partition(".")[0]
+    assert not found.raised
+    assert not found.failed
+    assert found.kinds == {rule: KINDS[rule]}
+    assert CAUSE in found.rules[rule]
+
+
+@pytest.mark.parametrize("name", [name for name in BROKEN if name not in WITHOUT_FIX])
+def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
+    assert judged[name].fixed == [name.partition(".")[0]]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    found = judged[name]
+    assert not found.raised
+    assert not found.failed
+    assert found.rules == {}

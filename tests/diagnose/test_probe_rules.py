@@ -62,6 +62,24 @@ class Reader(nn.Module):
 print(Reader()(images).shape)
 """,
     ),
+    "weights_of_a_sequence": (
+        "samples_mixed",
+        "loss/softmax_dimension",
+        """
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.rnn = nn.Embedding(9, 8), nn.GRU(8, 8, batch_first=True)
+        self.score, self.out = nn.Linear(8, 1), nn.Linear(16, 3)
+
+    def forward(self, tokens):
+        states, _ = self.rnn(self.embed(tokens))
+        context = (states * F.softmax(self.score(states), dim=0)).sum(1, keepdim=True)  # cause
+        return self.out(torch.cat([states, context.expand_as(states)], -1))
+
+print(Tagger()(torch.arange(42).reshape(7, 6) % 9).shape)
+""",
+    ),
     "score_of_one_image": (
         "batch_of_one_squeezed",
         "shape/squeeze_batch_of_one",

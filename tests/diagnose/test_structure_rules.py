@@ -321,6 +321,65 @@ def adapt(model, classes):
 fit(adapt(Net(), 6))
 """,
     ),
+    "checkpoint_of_a_wrapped_network": (
+        "weights_not_loaded",
+        "state/dataparallel_prefix",
+        """
+state = nn.DataParallel(Net()).state_dict()
+net = Net().eval()
+net.load_state_dict(state, strict=False)  # cause
+print(net(images).sum())
+""",
+    ),
+    "backbone_under_another_name": (
+        "weights_not_loaded",
+        "state/state_dict_mismatch",
+        """
+class Wrapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = Net()
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.backbone(x)))
+
+def restore(model, state):
+    model.load_state_dict(state, strict=False)  # cause
+    return model.eval()
+
+print(restore(Wrapped(), Net().state_dict())(images).sum())
+""",
+    ),
+    "weights_into_a_new_network": (
+        "weights_loaded_elsewhere",
+        "state/state_dict_mismatch",
+        """
+trained = Net()
+fit(trained)
+net = Net()
+Net().load_state_dict(trained.state_dict())  # cause
+print(net.eval()(images).argmax(1))
+""",
+    ),
+    "norm_of_a_training_batch": (
+        "output_discarded",
+        "training/layer_output_discarded",
+        """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.out = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.conv(x)
+        self.bn(x)  # cause
+        return self.out(F.relu(x).mean((2, 3)))
+
+fit(Model())
+""",
+    ),
     "eval_without_parentheses": (
         "method_only_named",
         "training/forgot_eval",
@@ -530,6 +589,12 @@ fit(net)
 net.eval()
 with torch.no_grad():
     print(torch.stack([net(images).softmax(1) for _ in range(4)]).std(0).mean())
+""",
+    "head_is_left_out": """
+state = {k: v for k, v in Net().state_dict().items() if not k.startswith("head")}
+net = Net()
+print(net.load_state_dict(state, strict=False).missing_keys)
+fit(net)
 """,
     "tied_weights": """
 class Tied(nn.Module):

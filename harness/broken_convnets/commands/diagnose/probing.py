@@ -146,6 +146,14 @@ def _has_hooks(module: nn.Module) -> bool:
     return any(hooks)
 
 
+def seed_all(seed: int) -> None:
+    """Seed the generators that a forward pass may draw from; `unnoticed` restores them."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+
+
 @contextlib.contextmanager
 def unnoticed() -> Iterator[None]:
     """Restore the random state afterwards, and drop what is printed."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.stored_data import RewrittenData
     from broken_convnets.observe.recorder.structure import Structure
     from broken_convnets.observe.recorder.values import Value
+    from broken_convnets.observe.recorder.weight_loads import WeightLoad
 
 METRICS = 50  # user functions whose arguments are kept
 
@@ -228,6 +229,7 @@ class Record:
         self.rewritten: list[RewrittenData] = []  # data that reading a dataset modifies
         self.clippings: Bounded[Clipping] = Bounded(limit)
         self.state_loads: Bounded[StateLoad] = Bounded(limit)
+        self.weight_loads: Bounded[WeightLoad] = Bounded(limit)
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so

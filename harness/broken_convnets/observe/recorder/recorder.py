@@ -25,6 +25,7 @@ from broken_convnets.observe.recorder.state_dicts import StateDicts
 from broken_convnets.observe.recorder.stored_data import StoredData
 from broken_convnets.observe.recorder.tracebacks import leave_out_recorder
 from broken_convnets.observe.recorder.values import Values
+from broken_convnets.observe.recorder.weight_loads import WeightLoads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         parts: list[Any] = [self._calls, self._operators, self._gradients]
         if options.gradients and self._gradients is not None:
             parts += [Optimization(self.record, self._gradients), StateDicts(self.record)]
+            parts += [WeightLoads(self.record)]
             parts += [Schedulers(self.record), Scalers(self.record)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []

@@ -11,6 +11,7 @@ import torch
 
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding, Location
+from broken_convnets.commands.diagnose.probing import seed_all
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success, site_of
 from broken_convnets.commands.diagnose.source import argument
@@ -91,7 +92,9 @@ def _is_batch_first(probe: Probe) -> bool:
     rows = [tensor for tensor in output if tensor.ndim and len(tensor) == SAMPLES]
     is_image = first.ndim >= IMAGES
     flat = all(tensor.ndim <= 2 for tensor in output)  # noqa: PLR2004  (one row for each sample)
-    return bool(rows) and len(rows) == len(output) and first.ndim > 1 and (is_image or flat)
+    declared = any(getattr(m, "batch_first", False) for m in probe.network.modules())
+    certain = is_image or flat or declared
+    return bool(rows) and len(rows) == len(output) and first.ndim > 1 and certain
 
 
 def _first_mixing(probe: Probe) -> Mixing | None:
@@ -101,7 +104,7 @@ def _first_mixing(probe: Probe) -> Mixing | None:
         net, inputs = probe.subject.build().eval(), probe.subject.inputs(SAMPLES)
         if change:
             inputs = map_tensors(inputs, _changed)
-        torch.manual_seed(0)
+        seed_all(0)
         traces.append(trace_call(lambda: net.forward(inputs)))  # noqa: B023  (called at once)
     (one, error), (two, other) = traces
     if error or other or [o.name for o in one] != [o.name for o in two]:

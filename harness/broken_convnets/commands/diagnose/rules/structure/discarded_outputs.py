@@ -42,9 +42,10 @@ def output_discarded(evidence: Evidence) -> Iterator[Finding]:
     judged: dict[Place, bool] = {}
     for operator in evidence.record.operators:
         place = operator.place
-        if place is not None and judged.get(place, True):
+        counts = operator.layer.startswith(STATISTICS) and operator.name == "add_"
+        if place is not None and judged.get(place, True) and not counts:
             judged[place] = _has_no_effect(operator)
-    operators = {o.place: o for o in evidence.record.operators}
+    operators = {o.place: o for o in evidence.record.operators if o.outputs}
     for place in (one for one, lost in judged.items() if lost):
         source = evidence.source(place.file)
         call = source.expression_at(place) if source else None

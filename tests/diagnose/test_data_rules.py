@@ -252,6 +252,9 @@ class Scaling(Net):
 
 net = fit(Scaling(), DataLoader(TensorDataset({PIXELS}.float(), labels), 4, shuffle=True))
 """,
+    "normalizes_after_the_first_layer": f"""{LOADING}
+fit(Net(), DataLoader(TensorDataset({PIXELS}.float(), labels), 4, shuffle=True))
+""",
     "undoes_a_normalization": f"""{LOADING}
 from torchvision import transforms as T
 there = T.Normalize([0.5] * 3, [0.25] * 3)

@@ -40,7 +40,7 @@ LAYERS = frozenset({"conv2d", "linear"})
 @rule(
     "pixels are scaled before a convolution uses them",
     stays_quiet="about inputs that are not integers from 0 to 255, that have few different "
-    "values, or that pass any arithmetic or normalization before the first layer with weights",
+    "values, or that pass any arithmetic or normalization before or directly after the first layer",
 )
 def pixels_not_scaled(evidence: Evidence) -> Iterator[Finding]:
     """Find 8-bit pixels as floats, 0 to 255, that reach a layer as they are."""
@@ -84,7 +84,10 @@ def _levels(forward: ForwardPass) -> int:
 
 
 def _reaches_layer(evidence: Evidence, forward: ForwardPass) -> bool:
-    """Return whether every operator that uses the input first is a layer with weights."""
+    """Return whether every operator that uses the input first is a layer with weights.
+
+    A layer whose output is normalized does not count: its scale makes no difference.
+    """
     waiting, seen, reached = list(forward.received[:1]), set(), False
     end = forward.operators_at_end or 0
     while waiting:
@@ -93,13 +96,18 @@ def _reaches_layer(evidence: Evidence, forward: ForwardPass) -> bool:
             if not forward.moment.operators <= operator.number < end or operator in seen:
                 continue
             seen.add(operator)
-            if operator.name in LAYERS:
+            if operator.name in LAYERS and not _is_normalized(evidence, operator):
                 reached = True
             elif operator.name in LAYOUT:
                 waiting += operator.outputs
             else:
                 return False
     return reached
+
+
+def _is_normalized(evidence: Evidence, layer: Operator) -> bool:
+    users = [one for value in layer.outputs for one in evidence.flow.consumers(value)]
+    return any(one.name.endswith("_norm") for one in users)
 
 
 def _conversion(evidence: Evidence, forward: ForwardPass) -> Operator | None:

@@ -73,12 +73,13 @@ def _candidates(evidence: Evidence, step: OptimizerStep) -> Iterator[Candidate]:
 def _forward_pass(
     record: Record, step: OptimizerStep, block: Sequence[ast.stmt]
 ) -> ast.stmt | None:
-    """Return the statement of a block that runs the only forward pass before a step.
+    """Return the statement of a block that runs the first forward pass that a step is about.
 
     None if several backward passes lead to the step: they accumulate gradients on purpose.
     """
     backward = [one for one in record.backward_passes if _leads_to(one.moment, step)]
-    forward = [one for one in record.passes if one.whole and _leads_to(one.moment, step)]
+    own = set(step.parameters)
+    forward = [p for p in record.passes if _leads_to(p.moment, step) and own & set(p.parameters)]
     if len(backward) != 1 or not forward:
         return None
     here = step.places[0]

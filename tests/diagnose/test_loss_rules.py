@@ -212,6 +212,16 @@ for _ in range(3):
     trainer.step(images, labels.float())
 """,
     ),
+    "numbers_of_classes_repeated": (
+        "loss_broadcasts",
+        "loss/broadcast_loss",
+        """
+net, wanted = Net(), labels[:, None].float()
+for _ in range(3):
+    net.zero_grad()
+    F.mse_loss(net(images), wanted).backward()  # cause
+""",
+    ),
     "column_minus_row": (
         "loss_broadcasts",
         "loss/broadcast_loss",
@@ -510,6 +520,8 @@ print((labels.view(-1, 1) == labels).float().mean())
 net = nn.Sequential(nn.Flatten(), nn.Linear(108, 2))
 out = net(images)
 F.mse_loss(out, torch.ones(16, 2)).backward(retain_graph=True)
+F.mse_loss(out, torch.ones(1, 2)).backward(retain_graph=True)
+F.mse_loss(out, torch.ones(1)).backward(retain_graph=True)
 (out - torch.tensor([1.0, 2.0])).pow(2).mean().backward()
 """,
     "top_five": """
@@ -520,7 +532,7 @@ with torch.no_grad():
 """,
 }
 # The first candidate is none, or the program cannot run with it and a later one is accepted.
-UNFIXED = {"own_softmax", "probabilities_that_are_sampled_too"}
+UNFIXED = {"own_softmax", "numbers_of_classes_repeated", "probabilities_that_are_sampled_too"}
 
 
 @pytest.fixture(scope="module")

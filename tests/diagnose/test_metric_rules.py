@@ -14,7 +14,7 @@ LOADER = """
 from torch.utils.data import DataLoader, TensorDataset
 
 net = Net().eval()
-loader = DataLoader(TensorDataset(images, labels), batch_size=4)
+loader = DataLoader(TensorDataset(images, labels), batch_size=4, shuffle=True)
 """
 # By the name of a program: the rule, the kind, and the program, with one mistake in a marked line.
 BROKEN = {
@@ -82,6 +82,28 @@ net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), nn.LogSoftmax(dim=0))  # ca
 for _ in range(2):
     net.zero_grad()
     F.nll_loss(net(images), labels).backward()
+""",
+    ),
+    "softmax_over_samples_of_pixels": (
+        "softmax_over_samples",
+        "loss/softmax_dimension",
+        """
+net, masks = nn.Conv2d(3, 4, 1), torch.randint(0, 4, (16, 6, 6))
+for _ in range(2):
+    net.zero_grad()
+    F.nll_loss(F.log_softmax(net(images), dim=0), masks).backward()  # cause
+""",
+    ),
+    "mean_of_counts": (
+        "accuracy_divided_by_batches",
+        "loss/broadcast_metric",
+        LOADER
+        + """
+counts = []
+with torch.no_grad():
+    for x, y in loader:
+        counts.append((net(x).argmax(1) == y).sum().item())
+print(sum(counts) / len(counts))  # cause
 """,
     ),
     "divided_by_batches": (
@@ -312,7 +334,7 @@ def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged])
     assert CAUSE in found.rules[rule]
 
 
-@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"a_wrong_divisor"}))
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"a_wrong_divisor", "mean_of_counts"}))
 def test_the_first_fix_leaves_no_finding(name: str, judged: Mapping[str, Judged]) -> None:
     assert judged[name].fixed == [BROKEN[name][0]]
 

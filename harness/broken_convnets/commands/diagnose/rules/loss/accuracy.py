@@ -83,7 +83,8 @@ def _batch_counter(count: RightAnswers, divisor: ast.expr) -> ast.expr | ast.stm
     if isinstance(divisor, ast.Name):
         divisor = assigned_value(divisor, count.scope) or divisor
     if isinstance(divisor, ast.Call) and called_name(divisor) == "len" and divisor.args:
-        same = source.text_of(divisor.args[0]) == count.batches
+        measured = source.text_of(divisor.args[0])
+        same = measured == count.batches or count.name == f"sum({measured})"
         return divisor if same else None
     name = source.text_of(divisor)
     assigned = [n for n in own_nodes(count.scope) if isinstance(n, ast.Assign | ast.AugAssign)]
@@ -106,6 +107,8 @@ def _per_sample(
         if labels is not None:
             text = f"{source.text_of(labels)}.numel()"
             yield 0, partial(edits.replace, source, [(counter.value, text)])
+        return
+    if not count.batches:
         return
     text = f"len({count.batches}.dataset)"
     yield 0, partial(edits.replace, source, [(division.divisor, text)])

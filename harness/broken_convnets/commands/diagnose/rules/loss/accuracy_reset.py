@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def accuracy_not_reset(evidence: Evidence) -> Iterator[Finding]:
     """Find a count of right answers that starts before the loop over epochs."""
     for count in right_answers(evidence):
-        loop = count.loop
+        loop = count.loop if isinstance(count.growth, ast.AugAssign) else None
         division = _divided_in_each_epoch(evidence, count, loop) if loop else None
         if loop is None or division is None or not answers_in_a_batch(evidence, count):
             continue

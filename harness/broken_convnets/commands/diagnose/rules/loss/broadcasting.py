@@ -14,6 +14,7 @@ from broken_convnets.commands.diagnose.rules.loss.pairing import (
     LOSSES,
     broadcast,
     paired,
+    repeats,
 )
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
@@ -45,6 +46,9 @@ def loss_broadcasts(evidence: Evidence) -> Iterator[Finding]:
         if not (is_loss or operator.name in DIFFERENCES) or not operator.places:
             continue
         pair = paired(operator)
+        if is_loss and pair is None and operator.places[0] not in seen and repeats(operator):
+            seen.add(operator.places[0])
+            yield _repeated(operator)
         if pair is None or operator.places[0] in seen:
             continue
         if not is_loss and not _is_output_and_target(evidence, operator, *pair):
@@ -105,6 +109,22 @@ def _is_reduced(evidence: Evidence, operator: Operator) -> bool:
     return any(
         o.outputs and o.outputs[0].shape == () and o.inputs and o.inputs[0].shape == shape
         for o in reductions
+    )
+
+
+def _repeated(operator: Operator) -> Finding:
+    one, other = (list(value.shape) for value in operator.inputs[:2])
+    return Finding(
+        rule="loss_broadcasts",
+        kind="loss/broadcast_loss",
+        message=f"{operator.name} receives shapes {one} and {other}, and repeats the smaller one",
+        evidence=f"in {operator.places[0].text} several outputs of a sample are compared with the "
+        "same number; torch warns about it",
+        violates=(Law.NO_WARNINGS,),
+        cause=location(operator.places),
+        subject=operator.places[0].text,
+        cases=("loss/broadcast_mse_loss",),
+        confidence=7,
     )
 
 

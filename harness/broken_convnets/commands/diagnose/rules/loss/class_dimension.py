@@ -1,4 +1,4 @@
-"""The dimension of classes stays together, and it is the one that softmax and argmax work along."""
+"""The scores of one pixel stay together when a tensor is flattened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from broken_convnets.commands.diagnose.rules.loss.predictions import dimension
 from broken_convnets.commands.diagnose.rules.loss.producers import (
     TRANSPARENT,
     applied_to,
-    origin_of,
     shown,
 )
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 RESHAPING = frozenset({"view", "reshape"})
 ALONG_CLASSES = frozenset({"cross_entropy", "argmax", "softmax", "log_softmax", "max", "nll_loss"})
-SOFTMAX = frozenset({"softmax", "log_softmax"})
 HOPS = 6
 
 
@@ -115,63 +113,3 @@ def _permuted(evidence: Evidence, operator: Operator) -> tuple[Candidate, ...]:
 
 def _is_simple(node: ast.expr) -> bool:
     return isinstance(node, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-
-
-@rule(
-    "softmax of scores works along the classes",
-    stays_quiet="about softmax inside of a network, whose results are used further, as attention",
-)
-def softmax_over_samples(evidence: Evidence) -> Iterator[Finding]:
-    """Find a softmax over dimension 0 of a batch of scores that a loss or the user receives."""
-    seen: set[object] = set()
-    for operator, batch in _final_softmax(evidence):
-        value = operator.outputs[0]
-        places = origin_of(evidence, operator)
-        along = dimension(operator, len(value.shape))
-        if along != 0 or not places or places[0] in seen or value.shape[0] != batch:
-            continue
-        if len(value.shape) != 2 or value.shape[0] < 2:  # noqa: PLR2004  (scores of samples)
-            continue
-        seen.add(places[0])
-        yield Finding(
-            rule="softmax_over_samples",
-            kind="loss/softmax_dimension",
-            message=f"{operator.name} works along dimension 0, the samples: the columns have the "
-            "sum 1, not the rows",
-            evidence=f"{places[0].text} receives shape {list(value.shape)}, scores of "
-            f"{value.shape[0]} samples for {value.shape[1]} classes",
-            violates=(Law.SAMPLES_INDEPENDENT,),
-            cause=location(places),
-            subject=places[0].text,
-            cases=("batch/softmax_over_batch",),
-            candidates=_along_classes(evidence, operator),
-            confidence=8,
-        )
-
-
-def _final_softmax(evidence: Evidence) -> Iterator[tuple[Operator, int]]:
-    """Yield each softmax whose result a network returns alone, or nll_loss receives."""
-    for forward in evidence.record.passes:
-        if len(forward.returned) == 1 and forward.received and forward.received[0].shape:
-            maker = evidence.record.producer(forward.returned[0])
-            if maker is not None and maker.name in SOFTMAX and maker.outputs:
-                yield maker, forward.received[0].shape[0]
-    for call in evidence.record.losses:
-        if call.name == "nll_loss" and len(call.input.shape) == 2:  # noqa: PLR2004  (rows of scores)
-            maker = evidence.record.producer(call.operator.inputs[0])
-            if maker is not None and maker.name in SOFTMAX and maker.outputs:
-                yield maker, call.input.shape[0]
-
-
-def _along_classes(evidence: Evidence, operator: Operator) -> tuple[Candidate, ...]:
-    site = site_of(evidence, origin_of(evidence, operator))
-    if site is None:
-        return ()
-    module = site.call.func
-    name = module.attr if isinstance(module, ast.Attribute) else getattr(module, "id", "")
-    first = applied_to(site.call, operator.name)
-    method = isinstance(module, ast.Attribute) and first is module.value
-    position = 0 if name[:1].isupper() or method else 1
-    return candidates(
-        (0, partial(edits.set_argument, site.source, site.call, "dim", position, "1"))
-    )

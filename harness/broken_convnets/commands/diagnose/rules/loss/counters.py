@@ -45,7 +45,7 @@ class RightAnswers:
     source: Source
     scope: Scope
     name: str
-    growth: ast.AugAssign | ast.Assign
+    growth: ast.AugAssign | ast.Assign | ast.Expr
     comparison: ast.expr  # whose true elements are counted
     loop: Loop | None  # over batches, the innermost around `growth`; None for `sum(.. for ..)`
     batches: str  # what is iterated over: `loader` for `for i, b in enumerate(loader)`
@@ -61,6 +61,8 @@ def right_answers(evidence: Evidence) -> Iterator[RightAnswers]:
                 found = _count_in_a_loop(source, node)
             elif isinstance(node, ast.Assign) and len(node.targets) == 1:
                 found = _count_in_a_sum(source, node)
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                found = _count_in_a_list(source, node, node.value)
             if found is not None:
                 nodes = own_nodes(found.scope)
                 divisions = (_division(source, one, found.name) for one in nodes)
@@ -93,6 +95,19 @@ def _count_in_a_sum(source: Source, statement: ast.Assign) -> RightAnswers | Non
     batches = source.text_of(iterated(items.generators[0].iter))
     name = source.text_of(statement.targets[0])
     return RightAnswers(source, scope, name, statement, comparison, None, batches)
+
+
+def _count_in_a_list(source: Source, statement: ast.Expr, call: ast.Call) -> RightAnswers | None:
+    """Return the count of `counts.append((a == b).sum())` in a loop, by the name `sum(counts)`."""
+    loops, scope = source.loops_around(statement), _scope(source, statement)
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr != "append" or not call.args:
+        return None
+    comparison = counted(call.args[0], scope, source) if loops else None
+    if comparison is None:
+        return None
+    name = f"sum({source.text_of(function.value)})"
+    return RightAnswers(source, scope, name, statement, comparison, loops[0], "")
 
 
 def _scope(source: Source, node: ast.AST) -> Scope:

@@ -42,3 +42,13 @@ def broadcast(one: Shape, other: Shape) -> Shape | None:
             return None
         found.append(max(a, b) if min(a, b) else 0)
     return tuple(found)
+
+
+def repeats(operator: Operator) -> bool:
+    """Return whether an input is repeated along another dimension than that of the samples."""
+    if len(operator.inputs) < 2:  # noqa: PLR2004  (a number beside a tensor)
+        return False
+    one, other = (value.shape for value in operator.inputs[:2])
+    if len(one) != len(other) or math.prod(one) < 2 or math.prod(other) < 2:  # noqa: PLR2004  (one number)
+        return False
+    return any(a != b and 1 in {a, b} for a, b in zip(one[1:], other[1:], strict=True))

@@ -237,7 +237,7 @@ def test_the_packaged_schema_is_the_one_of_the_document(ran: Mapping[str, Ran]) 
 
 
 def test_the_rules_are_listed(ran: Mapping[str, Ran]) -> None:
-    assert "stale_gradients\n  checks: at each optimizer step, " in ran["rules"].out
+    assert "  stale_gradients\n    checks: at each optimizer step, " in ran["rules"].out
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,12 @@ class Rule:
     stays_quiet: str
     check: Check
     whole_program: bool = False
+
+    @property
+    def family(self) -> str:
+        """What the rules of its folder are about, as the docstring of the folder says."""
+        folder = self.check.__module__.rpartition(".")[0]
+        return (sys.modules[folder].__doc__ or "").strip()
 
 
 RULES: dict[str, Rule] = {}

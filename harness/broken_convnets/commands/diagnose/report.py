@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.shown import folded, shown_path
@@ -64,11 +66,14 @@ def finding_lines(diagnosis: Diagnosis, finding: Finding) -> Iterator[Line]:
 
 
 def rule_lines(rules: Iterable[Rule]) -> Iterator[Line]:
-    """Yield what each rule checks, and what it does not judge."""
-    for rule in sorted(rules, key=lambda one: one.name):
-        yield rule.name, "bold"
-        yield f"  checks: {rule.holds}", ""
-        yield f"  does not report: {rule.stays_quiet.removeprefix('about ')}", ""
+    """Yield what each rule checks, and what it does not judge, by family."""
+    ordered = sorted(rules, key=lambda one: (one.family, one.name))
+    for family, members in groupby(ordered, key=attrgetter("family")):
+        yield family, "bold"
+        for one in members:
+            yield f"  {one.name}", "cyan"
+            yield f"    checks: {one.holds}", ""
+            yield f"    does not report: {one.stays_quiet.removeprefix('about ')}", ""
 
 
 def _failure_lines(failure: Failure) -> Iterator[Line]:

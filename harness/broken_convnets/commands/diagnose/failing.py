@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose.registry import OtherRun
+from broken_convnets.commands.diagnose.sizes.layers import type_name
 from broken_convnets.observe.recorder.places import is_user_file
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def failed_call(evidence: Evidence) -> FailedCall | None:
         return None
     modules = _modules_inside(error)
     operator = _operator(record, type(error).__name__, {one.place for one in frames})
+    if not modules and operator is not None and operator.owner is not None:
+        owner = operator.owner()  # of a class of the user's that is derived from one of torch's
+        modules = [owner] if owner is not None and type_name(owner) else []
     layer, construction = _layer(record, modules)
     received = _received(record, operator, modules)
     return FailedCall(evidence.message, frames, operator, layer, construction, received)

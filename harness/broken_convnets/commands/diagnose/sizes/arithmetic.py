@@ -48,6 +48,8 @@ def _applied(symbol: ast.operator, left: int, right: int) -> int | None:
 def rewritten(node: ast.expr, scope: Scope, number: int) -> Iterator[str]:
     """Yield expressions that resemble `node` and have the value `number`, the closest first."""
     now = evaluate(node, scope)
+    parts = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
+    yield from (ast.unparse(p) for p in parts if p is not node and evaluate(p, scope) == number)
     yield from _other_constant(node, scope, number)
     if now and number % now == 0 and number != now:
         yield from _named_factor(node, scope, number // now)

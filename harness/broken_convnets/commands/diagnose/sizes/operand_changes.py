@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.edits import set_argument
 from broken_convnets.commands.diagnose.sizes.changes import Wanted, argument_changes
+from broken_convnets.commands.diagnose.sizes.definitions import local_value
 from broken_convnets.commands.diagnose.sizes.explanation import Explanation
 from broken_convnets.commands.diagnose.sizes.expressions import operator_call, wrapped
 from broken_convnets.commands.diagnose.sizes.layers import declared, output_argument
@@ -219,22 +221,30 @@ def _product_changes(found: Operands) -> Iterator[Group]:
 
 
 def _rank_changes(found: Operands) -> Iterator[Group]:
-    """Yield new dimensions of size 1 for the operand that has fewer."""
+    """Yield new dimensions of size 1 for the operand that has fewer, where it is made or used."""
     if found.nodes is None:
         return
     shapes = (found.left.shape, found.right.shape)
     place = 0 if len(shapes[0]) < len(shapes[1]) else 1
-    few, many = shapes[place], shapes[1 - place]
+    source, node = found.nodes[place]
+    made = local_value(source, node) if isinstance(node, ast.Name) else None
+    first = made is not None and not source.text_of(made).startswith("self.")
+    for rank, template in _new_dimensions(shapes[place], shapes[1 - place]):
+        at_origin = [wrapped(source, made, template)] if made is not None else []
+        yield rank + (not first), "", at_origin
+        yield rank + first, "", [wrapped(source, node, template)]
+
+
+def _new_dimensions(few: tuple[int, ...], many: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    """Yield (rank, template) for the places where dimensions of size 1 make the shapes fit."""
     missing = len(many) - len(few)
-    fits_front = len(few) and few == many[: len(few)]
-    if fits_front:
-        index = ", ".join([":"] * len(few) + ["None"] * missing)
-        yield 0, "", [wrapped(*found.nodes[place], f"{{}}[{index}]")]
+    if few and few == many[: len(few)]:
+        yield 0, f"{{}}[{', '.join([':'] * len(few) + ['None'] * missing)}]"
+    if len(few) == 1 and missing > 1 and few[0] == many[1]:
+        yield 0, f"{{}}[:{', None' * (len(many) - 2)}]"
     for at in range(len(few) + 1):
         if missing == 1 and _broadcasts((*few[:at], 1, *few[at:]), many):
-            yield 1, "", [wrapped(*found.nodes[place], f"{{}}.unsqueeze({at})")]
-    if few and missing > 1 and len(few) == 1 and few[0] == many[1]:
-        yield 0, "", [wrapped(*found.nodes[place], "{}[:, None, None]")]
+            yield 2, f"{{}}.unsqueeze({at})"
 
 
 def _broadcasts(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

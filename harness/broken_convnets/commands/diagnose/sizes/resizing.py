@@ -37,6 +37,7 @@ def own_size_changes(evidence: Evidence, branch: Branch, wanted: int) -> Iterato
     for step in branch.convolutions:
         if not keeps_size(step.layer) and step.layer.stride[0] == 1:
             yield 0, "", padding_changes(evidence, step)
+            yield 1, "", _kernel_changes(evidence, step)
     for step in branch.transposed:
         yield from _transposed_changes(evidence, step, grow=wanted > now)
 
@@ -46,6 +47,13 @@ def padding_changes(evidence: Evidence, step: Step) -> list[Change]:
     kernel, dilation = step.layer.kernel_size[0], step.layer.dilation[0]
     same, odd = divmod(int(dilation) * (int(kernel) - 1), 2)
     return [] if odd else set_number(evidence, step, "padding", same)
+
+
+def _kernel_changes(evidence: Evidence, step: Step) -> list[Change]:
+    """Return the change to the kernel for which the padding keeps the height and width."""
+    padding, dilation = step.layer.padding[0], step.layer.dilation[0]
+    kernel, rest = divmod(2 * int(padding), int(dilation))
+    return [] if rest or not padding else set_number(evidence, step, "kernel_size", kernel + 1)
 
 
 def set_number(evidence: Evidence, step: Step, name: str, number: int) -> list[Change]:

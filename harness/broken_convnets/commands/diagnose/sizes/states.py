@@ -11,6 +11,7 @@ from broken_convnets.commands.diagnose.edits import replace, set_argument
 from broken_convnets.commands.diagnose.findings import Location
 from broken_convnets.commands.diagnose.sites import site_of
 from broken_convnets.commands.diagnose.sizes.expressions import expression_of, operator_call
+from broken_convnets.commands.diagnose.sizes.lineage import chain
 
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
@@ -25,6 +26,30 @@ class StateChanges:
 
     changes: list[Change]
     cause: Location | None
+
+
+def sized_state_changes(
+    evidence: Evidence, failed: FailedCall, axis: int, size: int
+) -> StateChanges:
+    """Return the changes of one dimension of a state where the user creates it."""
+    changes: list[Change] = []
+    cause: Location | None = None
+    for state in failed.received[1:]:
+        for operator in chain(evidence.record, state):
+            call = operator_call(evidence, operator)
+            items = _sizes(call[1]) if call else []
+            if call and len(items) > axis:
+                cause = cause or Location(call[0].path, call[1].lineno)
+                changes.append(partial(replace, call[0], [(items[axis], str(size))]))
+                break
+    return StateChanges(changes, cause)
+
+
+def _sizes(call: ast.Call) -> list[ast.expr]:
+    """Return the sizes of `torch.zeros(1, 2, 3)` or `torch.zeros((1, 2, 3))`."""
+    if call.args and isinstance(call.args[0], ast.Tuple):
+        return call.args[0].elts
+    return call.args
 
 
 def state_changes(
@@ -43,9 +68,7 @@ def state_changes(
             continue
         source, node = call
         cause = cause or Location(source.path, node.lineno)
-        items = (
-            node.args[0].elts if node.args and isinstance(node.args[0], ast.Tuple) else node.args
-        )
+        items = _sizes(node)
         if found and source is found[0] and len(items) > 1 and state.shape[1] == samples:
             changes.append(partial(replace, source, [(items[1], size)]))
     for one in reversed(list(evidence.record.constructions)):

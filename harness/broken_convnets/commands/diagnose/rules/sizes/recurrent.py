@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.commands.diagnose.sizes.arguments import constructor
+from broken_convnets.commands.diagnose.sizes.changes import Wanted, argument_changes
 from broken_convnets.commands.diagnose.sizes.expressions import wrap_failing
 from broken_convnets.commands.diagnose.sizes.layers import (
     ATTENTION,
@@ -26,7 +27,7 @@ from broken_convnets.commands.diagnose.sizes.mismatch import (
     mismatch_candidates,
     ranked,
 )
-from broken_convnets.commands.diagnose.sizes.states import state_changes
+from broken_convnets.commands.diagnose.sizes.states import sized_state_changes, state_changes
 from broken_convnets.commands.diagnose.sizes.wording import (
     constructed,
     described,
@@ -96,7 +97,10 @@ def hidden_state_of_other_batch(evidence: Evidence) -> Iterator[Finding]:
     matched = HIDDEN.search(failed.message) if failed else None
     if failed is None or matched is None or failed.layer is None or not failed.received:
         return
-    wanted, passed = ([int(n) for n in matched[k].split(", ")] for k in (1, 2))
+    wanted, passed = (tuple(map(int, matched[k].split(", "))) for k in (1, 2))
+    if wanted[1] == passed[1]:
+        yield _state_of_other_size(evidence, failed, wanted, passed)
+        return
     value = failed.received[0]
     swapped = passed[1] == value.shape[0] and not getattr(failed.layer, "batch_first", True)
     first = _batch_first(evidence, failed) if swapped else []
@@ -104,7 +108,8 @@ def hidden_state_of_other_batch(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         rule=hidden_state_of_other_batch.__name__,
         kind="shape/hardcoded_batch_size",
-        message=f"the hidden state is {passed}, and the batch {shape(value)} needs {wanted}",
+        message=f"the hidden state is {list(passed)}, and the batch {shape(value)} needs "
+        f"{list(wanted)}",
         evidence="without batch_first=True, dimension 1 of the input is the batch"
         if swapped
         else f"the state is for {passed[1]} samples, and the batch has {wanted[1]}",
@@ -113,6 +118,35 @@ def hidden_state_of_other_batch(evidence: Evidence) -> Iterator[Finding]:
         subject=failed.message,
         cases=("batch/hardcoded_batch_size",),
         candidates=ranked((0, "", first), (0 if not swapped else LATER, "", states.changes)),
+        confidence=8,
+    )
+
+
+def _state_of_other_size(
+    evidence: Evidence, failed: FailedCall, wanted: tuple[int, ...], passed: tuple[int, ...]
+) -> Finding:
+    """Return the finding for a state with another number of layers or features."""
+    name = "num_layers" if wanted[0] != passed[0] else "hidden_size"
+    axis = 0 if name == "num_layers" else 2
+    layer = failed.layer
+    own = [
+        change
+        for change in argument_changes(
+            evidence, failed.construction, layer, name, Wanted(passed[axis], wanted[axis])
+        )
+        if layer is not None and passed[axis] > 0
+    ]
+    states = sized_state_changes(evidence, failed, axis, wanted[axis])
+    return Finding(
+        rule=hidden_state_of_other_batch.__name__,
+        kind="shape/elementwise_size_mismatch",
+        message=f"the hidden state is {list(passed)}, and the layer needs {list(wanted)}",
+        evidence=f"dimension {axis} is {name}; the layer is "
+        f"{constructed(evidence, failed.construction)}",
+        cause=states.cause or location(failed.places),
+        symptom=location(failed.places),
+        subject=failed.message,
+        candidates=ranked((0, "changes the state", states.changes), (0, "changes the layer", own)),
         confidence=8,
     )
 

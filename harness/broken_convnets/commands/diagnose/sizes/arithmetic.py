@@ -45,12 +45,15 @@ def _applied(symbol: ast.operator, left: int, right: int) -> int | None:
         return None
 
 
-def rewritten(node: ast.expr, scope: Scope, number: int) -> Iterator[str]:
-    """Yield expressions that resemble `node` and have the value `number`, the closest first."""
+def rewritten(node: ast.expr, scope: Scope, number: int, keep: int = 0) -> Iterator[str]:
+    """Yield expressions that resemble `node` and have the value `number`, the closest first.
+
+    A constant of the value `keep` is not changed.
+    """
     now = evaluate(node, scope)
     parts = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
     yield from (ast.unparse(p) for p in parts if p is not node and evaluate(p, scope) == number)
-    yield from _other_constant(node, scope, number)
+    yield from _other_constant(node, scope, number, keep)
     if now and number % now == 0 and number != now:
         yield from _named_factor(node, scope, number // now)
     if isinstance(node, ast.Name | ast.Attribute):
@@ -59,9 +62,9 @@ def rewritten(node: ast.expr, scope: Scope, number: int) -> Iterator[str]:
         yield from _by_number(ast.unparse(node), now or 0, number)
 
 
-def _other_constant(node: ast.expr, scope: Scope, number: int) -> Iterator[str]:
+def _other_constant(node: ast.expr, scope: Scope, number: int, keep: int) -> Iterator[str]:
     """Yield the expression with another number, at one place or at all that are equal."""
-    constants = [n for n in ast.walk(node) if isinstance(n, ast.Constant)]
+    constants = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and n.value != keep]
     groups = [[c for c in constants if c.value == value] for value in {c.value for c in constants}]
     for group in chain(groups, ([c] for c in constants)):
         text = _with_constant(node, group, scope, number)

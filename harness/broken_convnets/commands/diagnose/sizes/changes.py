@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Change = Callable[[], Patch]
 
+PAIR = 2
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -67,9 +69,33 @@ def argument_changes(
     changes = [*(change for first, change in solved if first), *changes]
     changes += _written(shallow, wanted)
     changes += [change for first, change in solved if not first]
+    changes += _alike(evidence, construction, module, name, wanted)
     if len(found) > 1:
         changes += _written(deep, wanted)
     return changes
+
+
+def _alike(
+    evidence: Evidence,
+    construction: Construction | None,
+    module: nn.Module,
+    name: str,
+    wanted: Wanted,
+) -> list[Change]:
+    """Return the change of all layers of this kind that have the same number, as two heads have."""
+    site = constructor(evidence, construction)
+    function = site.source.function_of(site.call) if site else None
+    if site is None or function is None:
+        return []
+    place, source = position(module, name), site.source
+    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+    nodes = [argument(n, name, place) for n in calls if source.text_of(n.func) == site.called]
+    own = argument(site.call, name, place)
+    alike = [n for n in nodes if n and own and source.text_of(n) == source.text_of(own)]
+    if len(alike) < PAIR or own is None:
+        return []
+    text = next(texts_for(spots(evidence, construction, module, name)[0], wanted))
+    return [partial(replace, source, [(node, text) for node in alike])]
 
 
 def _solved(
@@ -158,7 +184,7 @@ def texts_for(spot: Spot, wanted: Wanted) -> Iterator[str]:
         yield " * ".join(map(str, wanted.factors))
     if not isinstance(node, ast.Constant):
         if evaluate(node, spot.scope) is not None:
-            yield from rewritten(node, spot.scope, number)
+            yield from rewritten(node, spot.scope, number, keep=(*wanted.factors, 0)[0])
         elif wanted.now:
             yield from _scaled(spot.source.text_of(node), wanted.now, number)
     if len(wanted.factors) > 1:
@@ -176,7 +202,8 @@ def _scaled(text: str, now: int, number: int) -> Iterator[str]:
 
 def product_of(shape: Sequence[int]) -> tuple[int, ...]:
     """Return the sizes of one sample, without the batch, whose product is its flattened size."""
-    return tuple(shape[1:]) if math.prod(shape[1:]) else ()
+    sizes = tuple(shape[1:]) if math.prod(shape[1:]) else ()
+    return sizes[:1] if math.prod(sizes[1:]) == 1 else sizes
 
 
 def merged(evidence: Evidence, one: Change, other: Change) -> Patch:

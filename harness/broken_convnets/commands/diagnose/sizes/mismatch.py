@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.edits import EditError, replace
+from broken_convnets.commands.diagnose.edits import EditError, insert_after, replace
 from broken_convnets.commands.diagnose.findings import Candidate
 from broken_convnets.commands.diagnose.sizes.arguments import constructor
 from broken_convnets.commands.diagnose.sizes.changes import Wanted, argument_changes
@@ -96,13 +98,37 @@ def mismatch_candidates(one: Mismatch) -> tuple[Candidate, ...]:
         sides.reverse()
     later = LATER if wrong is not None else 0
     exchange = (0, "exchanges the input and output sizes", swapped(one))
-    return ranked(exchange, (0, *sides[0]), (later, *sides[1]))
+    carried = (0, "the next layer receives what this one returns", carried_changes(one, made))
+    return ranked(carried, exchange, (0, *sides[0]), (later, *sides[1]))
 
 
 def consumer_changes(one: Mismatch) -> list[Change]:
     """Return the changes of the layer that receives the size."""
     wanted = Wanted(one.arriving, one.declared, one.factors, one.made_by)
     return argument_changes(one.evidence, one.construction, one.layer, one.argument, wanted)
+
+
+def carried_changes(one: Mismatch, made: Origin) -> list[Change]:
+    """Return the assignment that a loop lacks if it constructs each layer for the same input.
+
+    In `for width in widths: layers.append(nn.Conv2d(channels, width, 3))`, `channels = width` is
+    missing.
+    """
+    own, other = (
+        constructor(one.evidence, one.construction),
+        constructor(one.evidence, made.construction),
+    )
+    if own is None or other is None or own.call is not other.call or made.layer is None:
+        return []
+    source = own.source
+    name = output_argument(made.layer)
+    inputs = argument(own.call, one.argument, position(one.layer, one.argument))
+    outputs = argument(own.call, name, position(made.layer, name))
+    loops = [loop for loop in source.loops_around(own.call) if isinstance(loop, ast.For)]
+    if not isinstance(inputs, ast.Name) or outputs is None or not loops:
+        return []
+    text = f"{inputs.id} = {source.text_of(outputs)}"
+    return [partial(insert_after, source, loops[0].body[-1], text)]
 
 
 def swapped(one: Mismatch) -> list[Change]:
@@ -127,8 +153,9 @@ def producer_changes(one: Mismatch, made: Origin) -> Iterator[Change]:
         return
     name = output_argument(made.layer)
     now = declared(made.layer, name)
-    if now == one.arriving:
-        wanted = Wanted(one.declared, now)
+    directions = 2 if getattr(made.layer, "bidirectional", False) else 1
+    if now is not None and now * directions == one.arriving and one.declared % directions == 0:
+        wanted = Wanted(one.declared // directions, now)
         yield from argument_changes(one.evidence, made.construction, made.layer, name, wanted)
 
 

@@ -46,6 +46,7 @@ LAYERS = {*RECURRENT, *ATTENTION, "MultiheadAttention"}
 HIDDEN = re.compile(r"Expected hidden(?:\[\d\])? size \(([\d, ]+)\), got \[([\d, ]+)\]")
 MASK = re.compile(r"attn_mask is .* but should be|key_padd\w+mask\S* to be")
 SEQUENCE = 3
+PAIR = 2
 
 
 @rule(
@@ -60,6 +61,8 @@ def sequence_has_other_features(evidence: Evidence) -> Iterator[Finding]:
         return
     name, value = input_argument(layer), failed.received[0]
     number = declared(layer, name)
+    if type_name(layer) in ATTENTION:  # with the memory of a decoder
+        value = next((v for v in failed.received[:PAIR] if v.shape[-1:] != (number,)), value)
     if number is None or not value.shape or value.shape[-1] == number:
         return
     found = Mismatch(evidence, failed, layer, name, number, value.shape[-1], value)

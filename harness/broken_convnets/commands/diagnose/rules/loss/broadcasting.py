@@ -36,7 +36,7 @@ LAST = ("squeeze(-1)", "unsqueeze(-1)")
 
 @rule(
     "outputs and targets of a loss have one shape",
-    stays_quiet="if one of the two is only repeated, as a target of all samples is",
+    stays_quiet="if one of the two is only repeated over the samples, as one target for all is",
 )
 def loss_broadcasts(evidence: Evidence) -> Iterator[Finding]:
     """Find losses, and differences, of a column with a row."""

@@ -66,7 +66,8 @@ def pool(x, kind):
         return F.max_pool2d(x, 2)
     elif kind == "average":
         return F.avg_pool2d(x, 2)
-    x = x[..., ::2, ::2]  # cause
+    else:
+        x = x[..., ::2, ::2]  # cause
 
 out = pool(images, "stride")
 print(out.mean())

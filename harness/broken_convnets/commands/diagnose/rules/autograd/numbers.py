@@ -119,9 +119,19 @@ def numpy_of_graph(evidence: Evidence) -> Iterator[Finding]:
         cause=frame_location(frame),
         subject=text,
         cases=("device/numpy_requires_grad",),
-        candidates=candidates((0, partial(edits.replace, frame.source, [(node, fixed)]))),
+        candidates=candidates(
+            (0, partial(edits.replace, frame.source, [(node, fixed)])),
+            *_without_autograd(frame, node),
+        ),
         confidence=10,
     )
+
+
+def _without_autograd(frame: UserFrame, node: ast.expr) -> Iterator[Attempt]:
+    """Yield the change that computes the tensor without a graph, if the statement computes it."""
+    computed = any(isinstance(part, ast.Call) for part in ast.walk(node))
+    if computed and frame.statement is not None:
+        yield 1, partial(edits.wrap, frame.source, frame.statement, "with torch.no_grad():")
 
 
 def _array_argument(frame: UserFrame) -> tuple[ast.expr, str] | None:

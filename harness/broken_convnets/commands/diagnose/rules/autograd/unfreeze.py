@@ -51,10 +51,15 @@ def unfrozen(evidence: Evidence, found: Sequence[tuple[Source, ast.stmt]]) -> It
         last = _last_layer(source, block)
         if last is not None:
             yield 0, partial(edits.move, source, block, last, after=False)
-        for network in reversed(evidence.record.constructed_modules()):
+        networks = sorted(
+            evidence.record.constructed_modules(), key=lambda m: -sum(1 for _ in m.modules())
+        )
+        for network in networks:
             children = [n for n, child in network.named_children() if _has_parameters(child)]
             if len(children) < 2 or owner is None:  # noqa: PLR2004  (what is frozen, and the rest)
                 continue
+            trained = f"{source.text_of(owner)}.{children[-1]}.requires_grad_(True)"
+            yield 0, partial(edits.insert_after, source, block, trained)
             for child in children[:-1]:
                 new = f"{source.text_of(owner)}.{child}"
                 yield 1, partial(edits.replace, source, [(owner, new)])

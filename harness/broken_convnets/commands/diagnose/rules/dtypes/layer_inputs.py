@@ -28,6 +28,7 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     operand_of,
     outer_operand,
 )
+from broken_convnets.commands.diagnose.rules.dtypes.data_sets import doubles
 from broken_convnets.commands.diagnose.sites import candidates
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def input_dtype(evidence: Evidence) -> Iterator[Finding]:
     attempts = list(_attempts(evidence, one, given, weight)) if one else []
     attempts += list(_unconverted(*conversion)) if conversion else []
     where = _cause(evidence, one) if given.dtype not in REDUCED else None
+    asked = list(doubles(evidence)) if given.dtype is torch.float64 else []
+    attempts += [(0, partial(edits.replace, s, [(node, text)])) for s, node, text in asked]
+    if len(asked) == 1:
+        where = Location(asked[0][0].path, asked[0][1].lineno)
     yield Finding(
         rule="input_dtype",
         kind=_kind(given.dtype, weight.dtype),

@@ -27,7 +27,6 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
 )
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import argument
-from broken_convnets.commands.diagnose.user_frames import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,66 +125,7 @@ def _as_long(target: Operand) -> Iterator[Attempt]:
     yield 1, partial(edits.replace, target.frame.source, [(target.node, text)])
 
 
-@rule(
-    "class numbers lie between 0 and the number of classes minus 1",
-    stays_quiet="if the targets cannot be read",
-)
-def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
-    """Find labels that begin at 1, masks of 0 and 255, and heads with too few classes."""
-    frame = require_failure(evidence, IndexError, RuntimeError)
-    found = loss_call(evidence, CLASSES, failed_operator(evidence))
-    target = found.operand(evidence, 1) if found else None
-    if found is None or target is None or found.target.dtype is not torch.int64:
-        return
-    shape = found.scores.shape
-    if len(shape) < 2 or found.target.shape != (shape[0], *shape[2:]):  # noqa: PLR2004  (samples, classes)
-        return
-    classes = shape[1]
-    low, high = _range(frame, target)
-    if low is None or high is None or (low >= 0 and high < classes):
-        return
-    what, text, rank = _remedy(low, high, classes, target.text)
-    attempts = _at_origin(target, text, rank) if text else iter(())
-    yield Finding(
-        rule="class_out_of_range",
-        kind="loss/target_out_of_range",
-        message=f"`{shortened(target.text)}` has class {high if high >= classes else low}, and the "
-        f"network scores classes 0 to {classes - 1}",
-        evidence=f"the labels go from {low} to {high}, the scores have {classes} columns: {what}",
-        cause=origin_location(target.origin)
-        if is_computed(target.origin)
-        else frame_location(frame),
-        symptom=frame_location(frame),
-        subject=shortened(target.text),
-        cases=("loss/mask_of_0_and_255" if high == 255 else "loss/labels_start_at_one",),  # noqa: PLR2004  (white)
-        candidates=candidates(*attempts),
-        confidence=10,
-    )
-
-
-def _range(frame: UserFrame, target: Operand) -> tuple[int | None, int | None]:
-    """Return the lowest and highest label; -100, which losses ignore, aside."""
-    value = frame.value(target.node)
-    if value is UNKNOWN or not isinstance(value, torch.Tensor) or not value.numel():
-        return None, None
-    kept = value[value != -100]  # noqa: PLR2004  (the default ignore_index)
-    if not kept.numel() or value.device.type == "meta":
-        return None, None
-    return int(kept.min()), int(kept.max())
-
-
-def _remedy(low: int, high: int, classes: int, text: str) -> tuple[str, str, int]:
-    """Return what is wrong, the corrected expression of the labels, and its rank."""
-    if low >= 1 and high <= classes:
-        return "they begin at 1 instead of 0", f"{text} - 1", 0
-    if low == 0 and high == 255 and classes == 2:  # noqa: PLR2004  (black and white, two classes)
-        return "255 is the white of an image, not a class", f"({text} > 127).long()", 0
-    if low < 0 <= high < classes:
-        return "negative labels are ignored only with ignore_index", "", 1
-    return f"the last layer needs at least {high + 1} outputs", "", 1
-
-
-def _at_origin(target: Operand, text: str, rank: int) -> Iterator[Attempt]:
+def at_origin(target: Operand, text: str, rank: int) -> Iterator[Attempt]:
     """Yield the correction where the labels are computed, then where the loss uses them."""
     origin = target.origin
     own = origin.source.text_of(origin.node)
@@ -237,7 +177,7 @@ def _class_numbers(target: Operand, *, column: bool) -> Iterator[Attempt]:
         new = source.text_of(node.args[0])
         yield 0, partial(edits.replace, source, [(node, new)])
     method = "squeeze(1)" if column else "argmax(dim=1)"
-    yield from _at_origin(target, f"{target.text}.{method}", 0)
+    yield from at_origin(target, f"{target.text}.{method}", 0)
 
 
 @rule(

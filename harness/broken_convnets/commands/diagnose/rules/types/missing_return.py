@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
 
+# Last statements of a function that returns something on one of its paths only.
+CONDITIONAL = (ast.If, ast.Match, ast.Try, ast.For, ast.While, ast.Return)
 # Methods of nn.Module that return the module.
 RETURN_SELF = ("train", "eval", "to", "cuda", "cpu", "float", "half", "double", "apply")
 
@@ -42,8 +44,8 @@ def missing_return(evidence: Evidence) -> Iterator[Finding]:
     used, found = _from_expression(evidence) or _from_layers(evidence) or ("", None)
     if found is None:
         return
-    conditional = bool(found.returned)
     last = _last_statement(found.function)
+    conditional = bool(found.returned) and isinstance(last, CONDITIONAL)
     yield Finding(
         rule="missing_return",
         kind=_kind(found, conditional=conditional),

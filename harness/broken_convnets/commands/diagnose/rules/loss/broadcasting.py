@@ -122,7 +122,7 @@ def _repeated(operator: Operator) -> Finding:
         "same number; torch warns about it",
         violates=(Law.NO_WARNINGS,),
         cause=location(operator.places),
-        subject=operator.places[0].text,
+        subject=f"{operator.places[0].text} in {operator.places[0].function}",
         cases=("loss/broadcast_mse_loss",),
         confidence=7,
     )
@@ -143,7 +143,7 @@ def _finding(
         if metric
         else (Law.LOSS_AVERAGES_OVER_SAMPLES, Law.ONE_BATCH_CAN_BE_LEARNED),
         cause=location(operator.places),
-        subject=operator.places[0].text,
+        subject=f"{operator.places[0].text} in {operator.places[0].function}",
         cases=("loss/broadcast_accuracy",) if metric else ("loss/broadcast_mse_loss",),
         candidates=one_shape(evidence, operator, longer),
         confidence=8,

@@ -189,7 +189,7 @@ def flattened(found: Mismatch) -> Explanation | None:
         "shape/linear_in_features",
         ranked((0, "", consumer_changes(fitted))),
         text + _fits(found, before),
-        short=f" = {sizes(before.shape[1:])}",
+        short=f" = {sizes(before.shape[1:])}" if math.prod(before.shape[2:]) > 1 else "",
         cases=("shape/linear_in_features_image_size",),
     )
 

@@ -99,7 +99,8 @@ def mismatch_candidates(one: Mismatch) -> tuple[Candidate, ...]:
     later = LATER if wrong is not None else 0
     exchange = (0, "exchanges the input and output sizes", swapped(one))
     carried = (0, "the next layer receives what this one returns", carried_changes(one, made))
-    return ranked(carried, exchange, (0, *sides[0]), (later, *sides[1]))
+    turned = (0, "the other way round, as a decoder", reversed_changes(one))
+    return ranked(carried, turned, exchange, (0, *sides[0]), (later, *sides[1]))
 
 
 def consumer_changes(one: Mismatch) -> list[Change]:
@@ -129,6 +130,22 @@ def carried_changes(one: Mismatch, made: Origin) -> list[Change]:
         return []
     text = f"{inputs.id} = {source.text_of(outputs)}"
     return [partial(insert_after, source, loops[0].body[-1], text)]
+
+
+def reversed_changes(one: Mismatch) -> list[Change]:
+    """Return the reversal of a loop whose last layer, not its first, fits what arrives."""
+    site = constructor(one.evidence, one.construction)
+    loops = site.source.loops_around(site.call) if site else []
+    if site is None or one.construction is None or not loops or not isinstance(loops[0], ast.For):
+        return []
+    place, items = one.construction.places[0], loops[0].iter
+    made = [c.object() for c in one.evidence.record.constructions if c.places[:1] == (place,)]
+    alike = [module for module in made if type(module) is type(one.layer)]
+    if alike[:1] != [one.layer] or declared(alike[-1], one.argument) != one.arriving:
+        return []
+    text = site.source.text_of(items)
+    texts = [f"reversed({text})", f"reversed(list({text}))"]
+    return [partial(replace, site.source, [(items, text)]) for text in texts]
 
 
 def swapped(one: Mismatch) -> list[Change]:

@@ -26,7 +26,7 @@ def fitting_input(record: Record, value: Value, height: int) -> tuple[int, int] 
         after = operator.outputs[0] if operator.outputs else None
         if before is None:
             break  # random data, say
-        if after is None or len(before.shape) != len(value.shape):
+        if after is None or len(before.shape) != len(value.shape) or "adaptive" in operator.name:
             return None
         if before.shape[2:] == after.shape[2:] and not _window(operator):
             continue

@@ -380,6 +380,35 @@ class Model(nn.Module):
 fit(Model())
 """,
     ),
+    "momentum_of_another_library": (
+        "statistics_of_last_batch",
+        "training/bn_train_eval_gap",
+        """
+class Normed(Net):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(5, momentum=0.99)  # cause
+
+fit(Normed())
+""",
+    ),
+    "shortcut_is_not_added": (
+        "shortcut_lost",
+        "training/layer_output_discarded",
+        """
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        shortcut = x  # cause
+        x = self.norm(self.conv(x))
+        return F.relu(x)
+
+fit(nn.Sequential(Residual(), nn.Flatten(), nn.Linear(108, 4)))
+""",
+    ),
     "eval_without_parentheses": (
         "method_only_named",
         "training/forgot_eval",
@@ -589,6 +618,20 @@ fit(net)
 net.eval()
 with torch.no_grad():
     print(torch.stack([net(images).softmax(1) for _ in range(4)]).std(0).mean())
+""",
+    "shortcut_is_added": """
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        shortcut = x
+        x = F.relu(self.conv(x))
+        x = x + shortcut
+        return x
+
+fit(nn.Sequential(Residual(), nn.Flatten(), nn.Linear(108, 4)))
 """,
     "head_is_left_out": """
 state = {k: v for k, v in Net().state_dict().items() if not k.startswith("head")}

@@ -35,6 +35,9 @@ SOFTMAX = frozenset({"softmax", "log_softmax", "softmin", "gumbel_softmax"})
 NORMS = frozenset({"normalize", "cumsum", "layer_norm"})
 LAYOUT = frozenset({"view", "reshape", "flatten", "unflatten"})
 SEQUENCES = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward"})
+WITH_BATCH_FIRST = frozenset(
+    {"LSTM", "GRU", "RNN", "MultiheadAttention", "Transformer", "TransformerEncoderLayer"}
+)
 KINDS = {
     **dict.fromkeys(SOFTMAX, "loss/softmax_dimension"),
     **dict.fromkeys(NORMS, "loss/softmax_dimension"),
@@ -174,10 +177,25 @@ def _repairs(evidence: Evidence, mixing: Mixing) -> tuple[Candidate, ...]:
         else:
             attempts += _in_constructor(evidence, site, "dim", "1")
     if operator.name in SEQUENCES:
-        attempts += _in_constructor(evidence, site, "batch_first", "True")
+        attempts += _batch_first_layers(evidence)
     if operator.name in {"view", "reshape"} and site.call.args:
         attempts += _batch_first(site, mixing.dim)
     return candidates(*attempts)
+
+
+def _batch_first_layers(evidence: Evidence) -> list[tuple[int, Callable[[], Patch]]]:
+    """Return a patch for each line that constructs a layer with an argument batch_first."""
+    places = {
+        built.places[0]: built
+        for built in evidence.record.constructions
+        if built.direct and built.places and built.type in WITH_BATCH_FIRST
+    }
+    sites = (site_of(evidence, built.places) for built in places.values())
+    return [
+        (0, partial(edits.set_argument, site.source, site.call, "batch_first", None, "True"))
+        for site in sites
+        if site is not None
+    ]
 
 
 def _in_constructor(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.places import Place
 
 CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
 # Attributes of a layer that are read to initialize, freeze or count it, not to compute.
@@ -51,6 +52,7 @@ def layer_never_called(evidence: Evidence) -> Iterator[Finding]:
     if evidence.record.called.omitted:
         reason = "the program calls more modules than are recorded"
         raise NotApplicable(reason)
+    seen: set[Place] = set()  # where layers are constructed that were found already
     for network in evidence.record.kept_networks:
         usage = Usage(evidence, network)
         for path, parent, layer in usage.unused_layers():
@@ -58,6 +60,9 @@ def layer_never_called(evidence: Evidence) -> Iterator[Finding]:
             name = path.rpartition(".")[2]
             if built is None or not built.direct or _is_mentioned(evidence, parent, name):
                 continue
+            if seen.intersection(built.places[:1]):
+                continue
+            seen.update(built.places[:1])
             count = sum(parameter.numel() for parameter in layer.parameters())
             yield Finding(
                 rule="layer_never_called",

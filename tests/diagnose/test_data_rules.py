@@ -21,6 +21,7 @@ KINDS = {
     "overlapping_parts": "data/validation_overlaps_training",
     "pixels_not_scaled": "data/normalize_range",
     "normalized_twice": "data/normalize_range",
+    "augmented_validation": "training/augmented_validation",
 }
 LOADING = """
 import numpy as np
@@ -176,7 +177,43 @@ class Prepared(Frames):
 fit(Net(), DataLoader(Prepared(torch.rand(16, 3, 6, 6), labels), 4, shuffle=True))
 """,
 }
+AUGMENTED = f"""{LOADING}
+from torchvision import transforms as T
+augment = T.Compose([T.RandomHorizontalFlip(), T.ColorJitter(0.1)])
+
+class Photos(Frames):
+    def __init__(self, frames, marks, change=None):
+        super().__init__(frames, marks)
+        self.change = change
+
+    def __getitem__(self, i):
+        x = self.frames[i]
+        return self.change(x) if self.change else x, int(self.marks[i])
+
+def score(net, loader):
+    net.eval()
+    with torch.no_grad():
+        return sum((net(x).argmax(1) == y).sum().item() for x, y in loader)
+
+faces = torch.rand(16, 3, 6, 6)
+"""
+BROKEN["augmented_validation.split"] = f"""{AUGMENTED}
+training, validation = random_split(Photos(faces, labels, augment), [12, 4])
+net = fit(Net(), DataLoader(training, 4, shuffle=True))
+print(score(net, DataLoader(validation, 4)))  # cause
+"""
+BROKEN["augmented_validation.transform"] = f"""{AUGMENTED}
+training, validation = Photos(faces[:12], labels[:12], augment), Photos(faces[12:], labels, augment)
+net = fit(Net(), DataLoader(training, 4, shuffle=True))
+print(score(net, DataLoader(validation, 4)))  # cause
+"""
 HEALTHY = {
+    "validation_without_augmentation": f"""{AUGMENTED}
+training, validation = Photos(faces, labels, augment), Photos(faces, labels)
+loader = DataLoader(Subset(training, range(12)), 4, shuffle=True)
+net = fit(Net(), loader)
+print(score(net, DataLoader(Subset(validation, range(12, 16)), 4)), score(net, loader))
+""",
     "dataset_caches_and_counts": f"""{LOADING}
 class Cached(Frames):
     def __init__(self, frames, marks):
@@ -296,6 +333,8 @@ WITHOUT_FIX = {
     "files_out_of_order.listing",
     "overlapping_parts.subsets",
     "normalized_twice.compose",
+    "augmented_validation.split",
+    "augmented_validation.transform",
     "dataset_modifies_its_data.method",
 }
 

@@ -17,6 +17,7 @@ KINDS = {
     "weight_decay_too_large": "training/not_learning",
     "scheduler_steps_per_batch": "training/scheduler_per_batch",
     "scheduler_steps_per_epoch": "training/scheduler_order",
+    "scheduler_never_steps": "training/not_learning",
     "scheduler_recreated": "training/scheduler_order",
     "scheduler_before_optimizer": "training/scheduler_order",
     "optimizer_recreated": "training/not_learning",
@@ -132,6 +133,23 @@ for epoch in range(3):
         step(optimizer, x, y)
     schedule.step()  # cause
 """,
+    "scheduler_never_steps.class": f"""{SETUP}
+class Trainer:
+    def __init__(self, optimizer, schedule):
+        self.optimizer, self.schedule = optimizer, schedule
+
+    def epoch(self):
+        for x, y in loader:
+            self.optimizer.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            self.optimizer.step()  # cause
+        return self.schedule.get_last_lr()
+
+rule = torch.optim.SGD(net.parameters(), lr=0.05)
+decay = lr_scheduler.StepLR(rule, 1)
+trainer = Trainer(rule, decay)
+print([trainer.epoch() for _ in range(3)])
+""",
     "scheduler_recreated.loop": f"""{SETUP}
 optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
 for epoch in range(4):
@@ -196,6 +214,15 @@ for _ in range(4):
 """,
 }
 HEALTHY = {
+    "scheduler_waits_for_its_epoch": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+schedule = lr_scheduler.StepLR(optimizer, 1)
+for epoch in range(2):
+    for x, y in loader:
+        step(optimizer, x, y)
+    if epoch >= 5:
+        schedule.step()
+""",
     "scaler_as_documented": f"""{SCALING}
 for x, y in loader:
     optimizer.zero_grad()
@@ -343,6 +370,7 @@ for i, (x, y) in enumerate(loader):
 WITHOUT_FIX = {
     "learning_rate_is_zero.schedule",
     "optimizer_recreated.epoch",
+    "scheduler_never_steps.class",
 }
 
 

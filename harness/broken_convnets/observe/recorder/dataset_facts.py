@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, Subset, TensorDataset
 
+from broken_convnets.observe.recorder.random_transforms import random_transforms
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,7 +31,7 @@ class DatasetFacts:
     subset has, None for no subset. `classes` is the number of different labels where they are
     stored in ascending order, else 0. `unpaired` are two lists of files that belong together by
     their names but are in different orders: the names of their attributes, and the first files
-    that differ.
+    that differ. `random` are the random transforms of torchvision, by identity and name.
     """
 
     base: int
@@ -38,6 +40,7 @@ class DatasetFacts:
     positions: tuple[int, ...] | None
     classes: int
     unpaired: tuple[str, str, str, str] | None
+    random: tuple[tuple[int, str], ...] = ()
 
 
 class Datasets:
@@ -59,6 +62,7 @@ class Datasets:
             positions=positions,
             classes=_ordered_classes(base, positions) if length and not iterable else 0,
             unpaired=_unpaired(base) if not iterable else None,
+            random=tuple(random_transforms(base).items()),
         )
 
     def _number(self, dataset: Any) -> int:

@@ -77,8 +77,8 @@ def _shuffled(evidence: Evidence, loader: Loader) -> tuple[Candidate, ...]:
 
 @rule(
     "training reads the samples in a new order in each epoch",
-    stays_quiet="about single epochs, loaders of one batch, iterable datasets, and data other than "
-    "images with labels",
+    stays_quiet="about single epochs, loaders of one batch, iterable datasets, data other than "
+    "images, and recurrent networks",
 )
 def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
     """Find training loaders whose epochs are equal: no shuffling, or a seed in each epoch."""
@@ -91,7 +91,7 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
         if len(epochs) < 2 or len({e.order for e in epochs}) > 1 or _is_one_batch(loader):  # noqa: PLR2004  (a comparison needs two)
             continue
         random = loader.sampler != "SequentialSampler"
-        if not random and (loader.dataset.classes or not _are_images(epochs[0])):
+        if not random and (loader.dataset.classes or not _are_images(evidence, epochs[0])):
             continue
         how = "although it shuffles: its random numbers are seeded anew" if random else "unshuffled"
         yield Finding(
@@ -111,8 +111,11 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _are_images(epoch: Epoch) -> bool:
-    return _has_labels(epoch) and any(len(v.shape) == IMAGES for v in epoch.values[0])
+def _are_images(evidence: Evidence, epoch: Epoch) -> bool:
+    """Return whether a batch has images, and no network with a memory reads them."""
+    types = {called.type for called in evidence.record.called}
+    images = any(len(value.shape) == IMAGES for value in epoch.values[0])
+    return images and not any(t.startswith(("RNN", "LSTM", "GRU")) for t in types)
 
 
 @rule(

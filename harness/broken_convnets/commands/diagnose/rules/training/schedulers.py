@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @rule(
     "a learning rate scheduler steps",
-    stays_quiet="if the program names the scheduler anywhere after it constructs it, or the "
-    "learning rate changes",
+    stays_quiet="if a call of step() did not run that may be the scheduler's, or the learning rate "
+    "changes",
     whole_program=True,
 )
 def scheduler_never_steps(evidence: Evidence) -> Iterator[Finding]:
@@ -42,10 +42,11 @@ def scheduler_never_steps(evidence: Evidence) -> Iterator[Finding]:
         {step.parameters for step in steps}
     ):
         return
-    for built in evidence.record.built_schedulers:
+    stepped = {step.scheduler for step in evidence.record.scheduler_steps}
+    for number, built in enumerate(evidence.record.built_schedulers):
         site = site_of(evidence, built.places)
         name = assigned_name(site.source, site.statement) if site else ""
-        if site is None or not name or _is_named(evidence, name):
+        if site is None or not name or number in stepped or _may_step(evidence, name):
             continue
         rates = steps[-1].learning_rates
         yield Finding(
@@ -61,6 +62,25 @@ def scheduler_never_steps(evidence: Evidence) -> Iterator[Finding]:
             candidates=_scheduler_steps(evidence, name, steps[-1]),
             confidence=8,
         )
+
+
+def _may_step(evidence: Evidence, name: str) -> bool:
+    """Return whether a call of step() that never ran may be the scheduler's.
+
+    A program without such a call may pass the scheduler on, but not step it.
+    """
+    if len(evidence.record.built_schedulers) > 1:
+        return _is_named(evidence, name)  # by another scheduler
+    sites = [site_of(evidence, step.places) for step in evidence.record.optimizer_steps]
+    optimizers = {site.receiver.rpartition(".")[2] for site in sites if site}
+    return any(
+        source.text_of(node.func.value).rpartition(".")[2] not in optimizers
+        for source in user_sources(evidence)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"step", "prepare", "step_update"}
+    )
 
 
 def _is_named(evidence: Evidence, name: str) -> bool:

@@ -313,6 +313,29 @@ optimizer.step()
 """,
     ),
 }
+BROKEN |= {
+    "network_instead_of_parameters": (
+        "network_passed_to_optimizer",
+        "training/empty_parameter_list",
+        """
+net = Net()
+optimizer = torch.optim.Adam(net, lr=1e-3)  # cause
+optimizer.zero_grad()
+F.cross_entropy(net(images), labels).backward()
+optimizer.step()
+""",
+    ),
+    "one_argument_too_many": (
+        "forward_arguments",
+        "training/forward_signature",
+        """
+def predict(model, x, y):
+    return model(x, y).argmax(1)  # cause
+
+print(predict(Net().eval(), images, labels))
+""",
+    ),
+}
 HEALTHY = {
     "containers": """
 class Tower(nn.Module):

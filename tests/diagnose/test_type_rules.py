@@ -285,6 +285,16 @@ print(Tagger()(images.flatten(1, 2)).shape)
 """,
     ),
 }
+BROKEN |= {
+    "array_as_input": (
+        "collection_as_tensor",
+        "none/non_tensor_input",
+        """
+rows = images.flatten(1).numpy()  # cause
+print(nn.Linear(108, 4)(rows).shape)
+""",
+    ),
+}
 HEALTHY = {
     "catches_its_error": """
 def pool(x, size):

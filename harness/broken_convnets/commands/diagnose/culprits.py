@@ -109,6 +109,8 @@ def output_text(evidence: Evidence, module: nn.Module) -> str:
 def _is_named(message: str, kind: str, value: object) -> bool:
     if kind == "type" and isinstance(value, type):
         return bool(re.search(rf"\b(type|{re.escape(value.__name__)})\b", message))
+    if value is UNKNOWN and kind in OPENING.values() and "must be Tensor, not " in message:
+        return True  # a named tuple or another subclass, described as what it is
     names = {NONE, "None"} if kind == NONE else {kind, f"{kind}s"}
     return any(re.search(rf"(?<!\w){re.escape(name)}\b", message) for name in names)
 

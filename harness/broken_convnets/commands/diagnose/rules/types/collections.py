@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
-COLLECTIONS = {"tuple", "list", "dict", "OrderedDict", "max", "min", "sort", "topk", "median"}
+COLLECTIONS = {
+    "tuple",
+    "list",
+    "dict",
+    "OrderedDict",
+    "max",
+    "min",
+    "sort",
+    "topk",
+    "median",
+    "ndarray",
+}
 MAPPINGS = {"dict", "OrderedDict"}
 Attempt = tuple[int, "Callable[[], Patch]"]
 
@@ -93,12 +104,13 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
     if frame.call and isinstance(frame.value(frame.call.func), type):
         return  # constructors accept collections
     for one in evidence.culprits:
-        if one.type not in COLLECTIONS or one.called or one.text == "self":
+        known = one.type in COLLECTIONS or isinstance(one.value, tuple)
+        if not known or one.called or one.text == "self":
             continue
         if _tuple_of_one(evidence, one) or _is_state(one):
             continue
         output = isinstance(one.origin.node, ast.Call) and not one.origin.looped
-        if output and not _is_output(evidence, one):
+        if one.type == "ndarray" or (output and not _is_output(evidence, one)):
             output = False
         text = shortened(one.origin.source.text_of(one.origin.node))
         where = _where(one)
@@ -152,6 +164,11 @@ def _contents(one: Culprit) -> str:
 
 def _attempts(one: Culprit) -> Iterator[Attempt]:
     source, node, statement = one.frame.source, one.node, one.origin.statement
+    if one.type == "ndarray":
+        for rank, method in enumerate(("", ".float()")):
+            new = f"torch.from_numpy({one.text}){method}"
+            yield rank, partial(edits.replace, source, [(node, new)])
+        return
     if one.type in MAPPINGS:
         for rank, key in enumerate(_float_keys(one.value)):
             yield rank, partial(edits.replace, source, [(node, f"{one.text}[{key!r}]")])

@@ -1,0 +1,42 @@
+"""Load the weights of a classifier that were stored on another machine."""
+
+import io
+from unittest import mock
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def stored(net):
+    file = io.BytesIO()
+    with mock.patch("torch.serialization.location_tag", lambda storage: "cuda:7"):
+        torch.save(net.state_dict(), file)
+    return io.BytesIO(file.getvalue())
+
+
+def run(net, images):
+    state = torch.load(stored(net))
+    loaded = Net()
+    loaded.load_state_dict(state)
+    loaded.eval()
+    with torch.no_grad():
+        return loaded(images)
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs())

@@ -225,13 +225,14 @@ def test_the_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged
     found = judged[name]
     assert found.raised
     assert not found.failed
-    assert found.kinds == {rule: kind}
+    assert found.kinds[rule] == kind
+    assert set(found.kinds.values()) == {kind}  # another rule may name the symptom
     assert CAUSE in found.rules[rule]
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name not in WITHOUT_FIX])
 def test_the_first_fix_makes_the_program_run(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].fixed == [BROKEN[name][0]]
+    assert BROKEN[name][0] in judged[name].fixed
 
 
 @pytest.mark.parametrize("name", HEALTHY)

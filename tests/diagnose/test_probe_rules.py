@@ -12,6 +12,23 @@ if TYPE_CHECKING:
 
 # Each program has one mistake, in the line that is marked: (rule, kind, program).
 BROKEN = {
+    "bias_of_a_rare_class_on_the_wrong_layer": (
+        "dead_activation",
+        "training/dying_relu",
+        """
+class Scores(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.last = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 1, 1)
+        with torch.no_grad():
+            self.hidden.bias.fill_(-5.0)  # cause
+
+    def forward(self, x):
+        return self.last(torch.relu(self.hidden(x)))
+
+print(Scores()(images).shape)
+""",
+    ),
     "attention_over_the_batch": (
         "samples_mixed",
         "loss/softmax_dimension",

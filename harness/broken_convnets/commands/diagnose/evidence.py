@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.culprits import Culprit, find_culprits
-from broken_convnets.commands.diagnose.dataflow import Dataflow
+from broken_convnets.commands.diagnose.analysis.culprits import Culprit, find_culprits
+from broken_convnets.commands.diagnose.analysis.dataflow import Dataflow
+from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame, user_frames
 from broken_convnets.commands.diagnose.probing import Probing
 from broken_convnets.commands.diagnose.source import Source
-from broken_convnets.commands.diagnose.user_frames import UserFrame, user_frames
 from broken_convnets.observe.failure import message_of
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.bindings import attribute_assignments, bindings
-from broken_convnets.commands.diagnose.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.bindings import attribute_assignments, bindings
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 

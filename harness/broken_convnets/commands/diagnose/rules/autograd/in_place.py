@@ -8,7 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure, shortened
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    require_failure,
+    shortened,
+)
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import Site, candidates, location, site_of

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     require_failure,
     shortened,

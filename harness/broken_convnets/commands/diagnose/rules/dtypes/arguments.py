@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.origins import Origin, follow, origin_of
+from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN, Scope
 from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.origins import Origin, follow, origin_of
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 from broken_convnets.commands.diagnose.source import argument
-from broken_convnets.commands.diagnose.user_frames import UNKNOWN, Scope
 from broken_convnets.observe.recorder.passes import running_modules
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.origins import origin_of
-from broken_convnets.commands.diagnose.returns import computed_by
+from broken_convnets.commands.diagnose.analysis.origins import origin_of
+from broken_convnets.commands.diagnose.analysis.returns import computed_by
+from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame, operands
 from broken_convnets.commands.diagnose.source import called_name
-from broken_convnets.commands.diagnose.user_frames import UserFrame, operands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.origins import Origin
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.origins import Origin
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.record import Operator
     from broken_convnets.observe.recorder.values import Value

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.dtypes.casts import (
@@ -26,16 +27,15 @@ from broken_convnets.commands.diagnose.rules.dtypes.data_sets import returned_co
 from broken_convnets.commands.diagnose.rules.dtypes.targets import CLASSES, at_origin, loss_call
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
-from broken_convnets.commands.diagnose.user_frames import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.origins import Origin
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.origins import Origin
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
@@ -31,9 +31,9 @@ from broken_convnets.commands.diagnose.source import argument
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
     from broken_convnets.observe.recorder.record import Operator
     from broken_convnets.observe.recorder.values import Value
 

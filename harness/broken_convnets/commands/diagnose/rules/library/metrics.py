@@ -7,9 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure, shortened
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    require_failure,
+    shortened,
+)
+from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.origins import origin_of
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.dtypes.casts import failed_operator
 from broken_convnets.commands.diagnose.sites import candidates

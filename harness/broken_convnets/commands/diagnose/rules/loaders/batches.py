@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from broken_convnets.commands.diagnose.returns import Callee, callee
+from broken_convnets.commands.diagnose.analysis.returns import Callee, callee
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

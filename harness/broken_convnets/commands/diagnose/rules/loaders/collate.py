@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.bindings import attribute_assignments
-from broken_convnets.commands.diagnose.callables import class_sources
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.bindings import attribute_assignments
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.returns import source_of_none
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.returns import source_of_none
 from broken_convnets.commands.diagnose.rules.loaders.batches import (
     failed_batch,
     item_method,
@@ -25,10 +25,10 @@ from broken_convnets.commands.diagnose.source import called_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.returns import Callee
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.commands.diagnose.returns import Callee
     from broken_convnets.commands.diagnose.source import Source
 
 Attempt = tuple[int, "Callable[[], Patch]"]

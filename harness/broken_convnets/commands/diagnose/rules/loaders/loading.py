@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from torch.utils.data import DataLoader
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
-from broken_convnets.commands.diagnose.origins import origin_of
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import Site, candidates, site_of
 from broken_convnets.commands.diagnose.source import argument

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure, shortened
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    require_failure,
+    shortened,
+)
+from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
-from broken_convnets.commands.diagnose.origins import origin_of
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, user_sources
 from broken_convnets.commands.diagnose.source import called_name

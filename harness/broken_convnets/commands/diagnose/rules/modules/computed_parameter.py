@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.callables import class_sources
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     require_failure,
     shortened,
@@ -25,10 +25,10 @@ from broken_convnets.commands.diagnose.source import called_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure, shortened
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    require_failure,
+    shortened,
+)
+from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates
-from broken_convnets.commands.diagnose.user_frames import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 LAYERS = {"relu": "nn.ReLU()", "sigmoid": "nn.Sigmoid()", "tanh": "nn.Tanh()", "gelu": "nn.GELU()"}
 LAYERS |= {"flatten": "nn.Flatten()", "softmax": "nn.Softmax(dim=1)"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,

@@ -12,16 +12,16 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.bindings import attribute_assignments
-from broken_convnets.commands.diagnose.callables import class_sources
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.bindings import attribute_assignments
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
-from broken_convnets.commands.diagnose.origins import origin_of
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import argument
@@ -29,11 +29,11 @@ from broken_convnets.commands.diagnose.source import argument
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.origins import Origin
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.origins import Origin
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.bindings import bindings
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.bindings import bindings
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     require_failure,
     shortened,
@@ -23,11 +23,11 @@ from broken_convnets.commands.diagnose.sites import candidates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 KIND = "training/name_shadowing"
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure, shortened
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    require_failure,
+    shortened,
+)
+from broken_convnets.commands.diagnose.analysis.returns import callee
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.returns import callee
 from broken_convnets.commands.diagnose.rules.modules.no_parameters import parameters_of_optimizer
 from broken_convnets.commands.diagnose.sites import candidates
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
-from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.batches import (
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.batches import (
     single_value_explanation,
     stack_explanation,
 )
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
-from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.images import image_changes, is_from_outside
-from broken_convnets.commands.diagnose.sizes.layers import (
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.images import image_changes, is_from_outside
+from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     CHANNELS_SECOND,
     CONVOLUTIONS,
     SPATIAL,
@@ -17,27 +14,30 @@ from broken_convnets.commands.diagnose.sizes.layers import (
     input_argument,
     type_name,
 )
-from broken_convnets.commands.diagnose.sizes.lineage import has_channels_second
-from broken_convnets.commands.diagnose.sizes.mismatch import (
+from broken_convnets.commands.diagnose.analysis.sizes.lineage import has_channels_second
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import (
     LATER,
     Mismatch,
     consumer_changes,
     mismatch_candidates,
     ranked,
 )
-from broken_convnets.commands.diagnose.sizes.wording import (
+from broken_convnets.commands.diagnose.analysis.sizes.wording import (
     constructed,
     described,
     layer_name,
     location_of,
     shape,
 )
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.failing import FailedCall
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.values import Value
 

@@ -6,21 +6,21 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.divisors import Division, division_of
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import ranked
 from broken_convnets.commands.diagnose.edits import set_argument
-from broken_convnets.commands.diagnose.failing import failed_call
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.divisors import Division, division_of
-from broken_convnets.commands.diagnose.sizes.mismatch import ranked
 from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.failing import FailedCall
 
 DIVISIBLE = re.compile(
     r"must be divisible by (?:groups|num_groups|num_heads)|divisible by num_groups"

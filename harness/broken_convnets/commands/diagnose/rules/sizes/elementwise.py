@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.operand_changes import explain
+from broken_convnets.commands.diagnose.analysis.sizes.operands import Operands, operands_of
+from broken_convnets.commands.diagnose.analysis.sizes.wording import shape
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.operand_changes import explain
-from broken_convnets.commands.diagnose.sizes.operands import Operands, operands_of
-from broken_convnets.commands.diagnose.sizes.wording import shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

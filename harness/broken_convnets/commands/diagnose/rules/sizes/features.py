@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from broken_convnets.commands.diagnose.failing import failed_call
-from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.features import explanations
-from broken_convnets.commands.diagnose.sizes.mismatch import Mismatch
-from broken_convnets.commands.diagnose.sizes.wording import (
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.features import explanations
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Mismatch
+from broken_convnets.commands.diagnose.analysis.sizes.wording import (
     constructed,
     described,
     layer_name,
     location_of,
     shape,
 )
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.failing import FailedCall
 
 
 @rule(

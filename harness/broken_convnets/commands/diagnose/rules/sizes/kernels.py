@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.kernels import Window
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import ranked
+from broken_convnets.commands.diagnose.analysis.sizes.wording import location_of, shape, sizes
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.kernels import Window
-from broken_convnets.commands.diagnose.sizes.mismatch import ranked
-from broken_convnets.commands.diagnose.sizes.wording import location_of, shape, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
-from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.expressions import (
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.expressions import (
     is_network_input,
     network_location,
     origin_location,
@@ -17,26 +14,29 @@ from broken_convnets.commands.diagnose.sizes.expressions import (
     wrap_network,
     wrap_origin,
 )
-from broken_convnets.commands.diagnose.sizes.layers import (
+from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     CHANNELS_SECOND,
     SPATIAL,
     declared,
     input_argument,
     type_name,
 )
-from broken_convnets.commands.diagnose.sizes.lineage import has_channels_second
-from broken_convnets.commands.diagnose.sizes.mismatch import LATER, ranked
-from broken_convnets.commands.diagnose.sizes.wording import layer_name, shape
+from broken_convnets.commands.diagnose.analysis.sizes.lineage import has_channels_second
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER, ranked
+from broken_convnets.commands.diagnose.analysis.sizes.wording import layer_name, shape
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
 
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
+    from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Group
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.failing import FailedCall
     from broken_convnets.commands.diagnose.findings import Location
-    from broken_convnets.commands.diagnose.sizes.mismatch import Group
     from broken_convnets.observe.recorder.values import Value
 
 SEQUENCE = 3  # dimensions of a batch of sequences

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.layers import SPATIAL, type_name
+from broken_convnets.commands.diagnose.analysis.sizes.ranks import explanations
+from broken_convnets.commands.diagnose.analysis.sizes.wording import layer_name, shape
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.layers import SPATIAL, type_name
-from broken_convnets.commands.diagnose.sizes.ranks import explanations
-from broken_convnets.commands.diagnose.sizes.wording import layer_name, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

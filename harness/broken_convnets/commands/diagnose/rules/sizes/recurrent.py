@@ -6,41 +6,44 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.edits import set_argument
-from broken_convnets.commands.diagnose.failing import failed_call
-from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.arguments import constructor
-from broken_convnets.commands.diagnose.sizes.changes import Wanted, argument_changes
-from broken_convnets.commands.diagnose.sizes.expressions import wrap_failing
-from broken_convnets.commands.diagnose.sizes.layers import (
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.arguments import constructor
+from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
+from broken_convnets.commands.diagnose.analysis.sizes.expressions import wrap_failing
+from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     ATTENTION,
     RECURRENT,
     declared,
     input_argument,
     type_name,
 )
-from broken_convnets.commands.diagnose.sizes.mismatch import (
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import (
     LATER,
     Mismatch,
     mismatch_candidates,
     ranked,
 )
-from broken_convnets.commands.diagnose.sizes.states import sized_state_changes, state_changes
-from broken_convnets.commands.diagnose.sizes.wording import (
+from broken_convnets.commands.diagnose.analysis.sizes.states import (
+    sized_state_changes,
+    state_changes,
+)
+from broken_convnets.commands.diagnose.analysis.sizes.wording import (
     constructed,
     described,
     layer_name,
     location_of,
     shape,
 )
+from broken_convnets.commands.diagnose.edits import set_argument
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.failing import FailedCall
 
 LAYERS = {*RECURRENT, *ATTENTION, "MultiheadAttention"}
 HIDDEN = re.compile(r"Expected hidden(?:\[\d\])? size \(([\d, ]+)\), got \[([\d, ]+)\]")

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
+from broken_convnets.commands.diagnose.analysis.sizes.layers import output_argument
+from broken_convnets.commands.diagnose.analysis.sizes.lineage import origin
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Group, ranked
+from broken_convnets.commands.diagnose.analysis.sizes.wording import described, location_of, shape
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.changes import Wanted, argument_changes
-from broken_convnets.commands.diagnose.sizes.layers import output_argument
-from broken_convnets.commands.diagnose.sizes.lineage import origin
-from broken_convnets.commands.diagnose.sizes.mismatch import Group, ranked
-from broken_convnets.commands.diagnose.sizes.wording import described, location_of, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.sizes.lineage import Origin
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.sizes.lineage import Origin
 
 SHUFFLE = re.compile(r"input\.size\(-3\)=(\d+) is not divisible by (\d+)")
 

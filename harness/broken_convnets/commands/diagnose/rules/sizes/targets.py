@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.class_targets import class_explanations
+from broken_convnets.commands.diagnose.analysis.sizes.equal_targets import equal_explanations
+from broken_convnets.commands.diagnose.analysis.sizes.losses import CLASSES, failed_loss
+from broken_convnets.commands.diagnose.analysis.sizes.wording import shape
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.class_targets import class_explanations
-from broken_convnets.commands.diagnose.sizes.equal_targets import equal_explanations
-from broken_convnets.commands.diagnose.sizes.losses import CLASSES, failed_loss
-from broken_convnets.commands.diagnose.sizes.wording import shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,22 +6,22 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.lineage import MOVES, chain
+from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER, ranked
+from broken_convnets.commands.diagnose.analysis.sizes.views import View
+from broken_convnets.commands.diagnose.analysis.sizes.wording import location_of_place, shape, where
 from broken_convnets.commands.diagnose.edits import Patch, replace
-from broken_convnets.commands.diagnose.failing import failed_call
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.sizes.lineage import MOVES, chain
-from broken_convnets.commands.diagnose.sizes.mismatch import LATER, ranked
-from broken_convnets.commands.diagnose.sizes.views import View
-from broken_convnets.commands.diagnose.sizes.wording import location_of_place, shape, where
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.failing import FailedCall
     from broken_convnets.commands.diagnose.source import Source
 
 INVALID = re.compile(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.state.loading import Load, failed_load
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
-from broken_convnets.commands.diagnose.user_frames import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

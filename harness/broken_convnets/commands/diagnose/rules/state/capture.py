@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import fx
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     require_failure,
     shortened,
@@ -24,9 +24,9 @@ from broken_convnets.util.traceback_text import FRAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 POOLS = {"avg_pool2d": "adaptive_avg_pool2d", "max_pool2d": "adaptive_max_pool2d"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.classes import nn_name, targets_of
+from broken_convnets.commands.diagnose.analysis.classes import nn_name, targets_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, user_sources

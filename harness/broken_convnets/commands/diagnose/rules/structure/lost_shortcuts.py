@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.classes import class_sources
+from broken_convnets.commands.diagnose.analysis.classes import class_sources
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, location_in
@@ -15,7 +15,7 @@ from broken_convnets.commands.diagnose.sites import candidates, location_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from broken_convnets.commands.diagnose.classes import FunctionNode
+    from broken_convnets.commands.diagnose.analysis.classes import FunctionNode
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.classes import nn_name
+from broken_convnets.commands.diagnose.analysis.classes import nn_name
+from broken_convnets.commands.diagnose.analysis.usage import Usage
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success, site_of
-from broken_convnets.commands.diagnose.usage import Usage
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:

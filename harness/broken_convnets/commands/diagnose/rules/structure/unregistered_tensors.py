@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.classes import class_sources, nn_name, targets_of
+from broken_convnets.commands.diagnose.analysis.classes import class_sources, nn_name, targets_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success
@@ -16,7 +16,7 @@ from broken_convnets.vocabulary import Law
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from broken_convnets.commands.diagnose.classes import ClassSource
+    from broken_convnets.commands.diagnose.analysis.classes import ClassSource
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate

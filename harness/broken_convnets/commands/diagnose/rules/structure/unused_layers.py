@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.classes import class_sources, reads_of
+from broken_convnets.commands.diagnose.analysis.classes import class_sources, reads_of
+from broken_convnets.commands.diagnose.analysis.usage import Usage
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import NotApplicable, rule
 from broken_convnets.commands.diagnose.sites import (
@@ -19,13 +20,12 @@ from broken_convnets.commands.diagnose.sites import (
     require_success,
     user_sources,
 )
-from broken_convnets.commands.diagnose.usage import Usage
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from broken_convnets.commands.diagnose.classes import ClassSource
+    from broken_convnets.commands.diagnose.analysis.classes import ClassSource
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.analysis.usage import Usage
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success
-from broken_convnets.commands.diagnose.usage import Usage
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:

@@ -10,23 +10,23 @@ import torch
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.returns import callee_of
+from broken_convnets.commands.diagnose.analysis.user_frames import value_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.returns import callee_of
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
-from broken_convnets.commands.diagnose.user_frames import value_of
 from broken_convnets.observe.recorder.passes import running_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from broken_convnets.commands.diagnose.culprits import Culprit
+    from broken_convnets.commands.diagnose.analysis.culprits import Culprit
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source

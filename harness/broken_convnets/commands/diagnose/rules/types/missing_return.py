@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.culprits import NONE, output_text
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure
-from broken_convnets.commands.diagnose.findings import Finding, Location
-from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.returns import (
+from broken_convnets.commands.diagnose.analysis.culprits import NONE, output_text
+from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.returns import (
     Callee,
     callee,
     callee_of,
     ends_without_return,
     source_of_none,
 )
+from broken_convnets.commands.diagnose.findings import Finding, Location
+from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates
 
 if TYPE_CHECKING:

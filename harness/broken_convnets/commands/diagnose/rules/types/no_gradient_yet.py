@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.callables import class_sources
-from broken_convnets.commands.diagnose.culprits import NONE
-from broken_convnets.commands.diagnose.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.culprits import NONE
+from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, location_in
@@ -21,10 +21,10 @@ from broken_convnets.commands.diagnose.source import called_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 

@@ -6,28 +6,28 @@ import ast
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.bindings import bindings
-from broken_convnets.commands.diagnose.culprits import NONE, Culprit
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.bindings import bindings
+from broken_convnets.commands.diagnose.analysis.culprits import NONE, Culprit
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.returns import Callee, callee_of
+from broken_convnets.commands.diagnose.analysis.user_frames import value_of
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.returns import Callee, callee_of
 from broken_convnets.commands.diagnose.sites import candidates
-from broken_convnets.commands.diagnose.user_frames import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from broken_convnets.commands.diagnose.analysis.origins import Origin
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.commands.diagnose.origins import Origin
-    from broken_convnets.commands.diagnose.user_frames import UserFrame
 
 
 @rule(

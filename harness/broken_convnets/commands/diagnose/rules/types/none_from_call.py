@@ -7,27 +7,27 @@ import difflib
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.bindings import bindings
-from broken_convnets.commands.diagnose.culprits import (
+from broken_convnets.commands.diagnose.analysis.bindings import bindings
+from broken_convnets.commands.diagnose.analysis.culprits import (
     NONE,
     Culprit,
     is_in_place,
     is_lookup,
     lookup_in,
 )
-from broken_convnets.commands.diagnose.failures import (
+from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.origins import Origin, follow
+from broken_convnets.commands.diagnose.analysis.returns import callee_of
+from broken_convnets.commands.diagnose.analysis.user_frames import value_of
 from broken_convnets.commands.diagnose.findings import Finding
-from broken_convnets.commands.diagnose.origins import Origin, follow
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.returns import callee_of
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
-from broken_convnets.commands.diagnose.user_frames import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,79 @@
+"""Images from outside of the network: where they enter, and changes of their channels."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.analysis.sizes.expressions import wrap_network
+from broken_convnets.commands.diagnose.edits import replace
+from broken_convnets.commands.diagnose.sites import user_sources
+from broken_convnets.commands.diagnose.source import called_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
+    from broken_convnets.commands.diagnose.analysis.sizes.lineage import Origin
+    from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Mismatch
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
+
+CONVERSIONS = {"to_tensor", "pil_to_tensor", "to_image", "array", "asarray"}
+
+
+@dataclass(frozen=True)
+class ImageChanges:
+    """Changes of images; `first` is whether they come before a change of the network."""
+
+    changes: list[Change]
+    first: bool
+
+
+def is_from_outside(evidence: Evidence, made: Origin) -> bool:
+    """Return whether a value was not computed by any layer of a network."""
+    if made.layer is not None or made.flattened:
+        return False
+    if any(not is_from_outside(evidence, part) for part in made.parts):
+        return False
+    operator = made.operator
+    return operator is None or not operator.layer
+
+
+def image_changes(found: Mismatch) -> ImageChanges:
+    """Return the changes that let images have as many channels as the network expects."""
+    if found.declared == 3:  # noqa: PLR2004  (red, green, blue)
+        opened = list(converted(found.evidence))
+        if opened:
+            return ImageChanges(opened, first=True)
+        if found.arriving == 1:
+            return ImageChanges(
+                wrap_network(found.evidence, found.failed, "{}.expand(-1, 3, -1, -1)"), first=False
+            )
+        if found.arriving == 4:  # noqa: PLR2004  (with alpha)
+            return ImageChanges(wrap_network(found.evidence, found.failed, "{}[:, :3]"), first=True)
+    return ImageChanges([], first=False)
+
+
+def converted(evidence: Evidence) -> Iterator[Change]:
+    """Yield the changes that convert PIL images to RGB, where they are opened or converted."""
+    for source in user_sources(evidence):
+        if "PIL" not in source.text:
+            continue
+        for node in source.expressions:
+            if isinstance(node, ast.Call) and _is_opener(source, node):
+                text = f'{source.text_of(node)}.convert("RGB")'
+                yield partial(replace, source, [(node, text)])
+            image = node.args[0] if isinstance(node, ast.Call) and node.args else None
+            if image is not None and called_name(node) in CONVERSIONS:  # type: ignore[arg-type]
+                text = f'{source.text_of(image)}.convert("RGB")'
+                yield partial(replace, source, [(image, text)])
+
+
+def _is_opener(source: Source, call: ast.Call) -> bool:
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr != "open":
+        return False
+    return source.text_of(function.value).endswith("Image")

@@ -1,0 +1,221 @@
+"""Two sides disagree about a size: which side to change, and the candidates for both."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.analysis.sizes.arguments import constructor
+from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
+from broken_convnets.commands.diagnose.analysis.sizes.layers import (
+    BATCH_NORMS,
+    INSTANCE_NORMS,
+    declared,
+    input_argument,
+    output_argument,
+    position,
+    type_name,
+)
+from broken_convnets.commands.diagnose.analysis.sizes.lineage import main_input, origin
+from broken_convnets.commands.diagnose.analysis.sizes.wording import layer_name
+from broken_convnets.commands.diagnose.edits import EditError, insert_after, replace
+from broken_convnets.commands.diagnose.findings import Candidate
+from broken_convnets.commands.diagnose.source import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torch import nn
+
+    from broken_convnets.commands.diagnose.analysis.failing import FailedCall
+    from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
+    from broken_convnets.commands.diagnose.analysis.sizes.lineage import Origin
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.values import Value
+
+Group = tuple[int, str, "Iterable[Change]"]  # a rank, a note, and ways to write one fix
+LATER = 10  # a rank after all ways to write the first choice
+KEEP_CHANNELS = {*BATCH_NORMS, *INSTANCE_NORMS, "GroupNorm", "LayerNorm", "RMSNorm", "PReLU"}
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A layer that is constructed for `declared` channels or features, and receives `arriving`."""
+
+    evidence: Evidence
+    failed: FailedCall
+    layer: nn.Module
+    argument: str
+    declared: int
+    arriving: int
+    value: Value
+    factors: tuple[int, ...] = ()
+
+    @property
+    def construction(self) -> Construction | None:
+        """Where the layer is constructed."""
+        return self.failed.construction
+
+    @property
+    def made_by(self) -> Origin:
+        """What determined the size that arrives."""
+        return origin(self.evidence.record, self.value, self.arriving)
+
+
+def ranked(*groups: Group) -> tuple[Candidate, ...]:
+    """Return candidates from (rank, note, changes); impossible and equal ones are left out.
+
+    The changes of one group are different ways to write one fix: each ranks after the one before.
+    """
+    found: list[Candidate] = []
+    for first, note, changes in groups:
+        rank = first
+        for change in changes:
+            try:
+                patch = change()
+            except EditError:
+                continue
+            if all(patch != one.patch for one in found):
+                found.append(Candidate(patch, rank, note))
+                rank += 1
+    return tuple(found)
+
+
+def mismatch_candidates(one: Mismatch) -> tuple[Candidate, ...]:
+    """Return the changes of either side; the side that the other layers contradict comes first."""
+    made = one.made_by
+    consumer = consumer_changes(one)
+    producer = list(producer_changes(one, made))
+    names = [layer_name(one.evidence, one.layer)]
+    names += [layer_name(one.evidence, made.layer)] if made.layer is not None else []
+    notes = [f"changes {name}" for name in names] if producer else ["", ""]
+    sides = [(notes[0], consumer), (notes[-1], producer)]
+    wrong = producer_is_wrong(one, made)
+    if wrong:
+        sides.reverse()
+    later = LATER if wrong is not None else 0
+    exchange = (0, "exchanges the input and output sizes", swapped(one))
+    carried = (0, "the next layer receives what this one returns", carried_changes(one, made))
+    turned = (0, "the other way round, as a decoder", reversed_changes(one))
+    return ranked(carried, turned, exchange, (0, *sides[0]), (later, *sides[1]))
+
+
+def consumer_changes(one: Mismatch) -> list[Change]:
+    """Return the changes of the layer that receives the size."""
+    wanted = Wanted(one.arriving, one.declared, one.factors, one.made_by)
+    return argument_changes(one.evidence, one.construction, one.layer, one.argument, wanted)
+
+
+def carried_changes(one: Mismatch, made: Origin) -> list[Change]:
+    """Return the assignment that a loop lacks if it constructs each layer for the same input.
+
+    In `for width in widths: layers.append(nn.Conv2d(channels, width, 3))`, `channels = width` is
+    missing.
+    """
+    own, other = (
+        constructor(one.evidence, one.construction),
+        constructor(one.evidence, made.construction),
+    )
+    if own is None or other is None or own.call is not other.call or made.layer is None:
+        return []
+    source = own.source
+    name = output_argument(made.layer)
+    inputs = argument(own.call, one.argument, position(one.layer, one.argument))
+    outputs = argument(own.call, name, position(made.layer, name))
+    loops = [loop for loop in source.loops_around(own.call) if isinstance(loop, ast.For)]
+    if not isinstance(inputs, ast.Name) or outputs is None or not loops:
+        return []
+    text = f"{inputs.id} = {source.text_of(outputs)}"
+    return [partial(insert_after, source, loops[0].body[-1], text)]
+
+
+def reversed_changes(one: Mismatch) -> list[Change]:
+    """Return the reversal of a loop whose last layer, not its first, fits what arrives."""
+    site = constructor(one.evidence, one.construction)
+    loops = site.source.loops_around(site.call) if site else []
+    if site is None or one.construction is None or not loops or not isinstance(loops[0], ast.For):
+        return []
+    place, items = one.construction.places[0], loops[0].iter
+    made = [c.object() for c in one.evidence.record.constructions if c.places[:1] == (place,)]
+    alike = [module for module in made if type(module) is type(one.layer)]
+    if alike[:1] != [one.layer] or declared(alike[-1], one.argument) != one.arriving:
+        return []
+    text = site.source.text_of(items)
+    texts = [f"reversed({text})", f"reversed(list({text}))"]
+    return [partial(replace, site.source, [(items, text)]) for text in texts]
+
+
+def swapped(one: Mismatch) -> list[Change]:
+    """Return the exchange of the input and output sizes of a layer, if it fits the input."""
+    name = output_argument(one.layer)
+    site = constructor(one.evidence, one.construction)
+    if site is None or not name or name == one.argument:
+        return []
+    if declared(one.layer, name) != one.arriving:
+        return []
+    own = argument(site.call, one.argument, position(one.layer, one.argument))
+    other = argument(site.call, name, position(one.layer, name))
+    if own is None or other is None:
+        return []
+    texts = [site.source.text_of(node) for node in (own, other)]
+    return [lambda: replace(site.source, [(own, texts[1]), (other, texts[0])])]
+
+
+def producer_changes(one: Mismatch, made: Origin) -> Iterator[Change]:
+    """Yield the changes of the layer that returns the size, if it is one of the same size."""
+    if made.layer is None or made.layer is one.layer or made.flattened:
+        return
+    name = output_argument(made.layer)
+    now = declared(made.layer, name)
+    directions = 2 if getattr(made.layer, "bidirectional", False) else 1
+    if now is not None and now * directions == one.arriving and one.declared % directions == 0:
+        wanted = Wanted(one.declared // directions, now)
+        yield from argument_changes(one.evidence, made.construction, made.layer, name, wanted)
+
+
+def producer_is_wrong(one: Mismatch, made: Origin) -> bool | None:
+    """Return whether other layers agree with the receiving layer; None if they do not say.
+
+    A layer that has already used the output agrees with it. A norm has the same number of
+    channels as the layer that is constructed after it.
+    """
+    if made.layer is None:
+        return None
+    if _is_confirmed(one, made):
+        return False
+    if type_name(one.layer) in KEEP_CHANNELS:
+        following = _constructed_next(one)
+        if following is not None and following == one.declared:
+            return True
+        if following is not None and following == one.arriving:
+            return False
+    return None
+
+
+def _is_confirmed(one: Mismatch, made: Origin) -> bool:
+    """Return whether a layer with a declared input size has used what was returned."""
+    record = one.evidence.record
+    for operator in list(record.operators)[-200:]:
+        module = operator.owner() if operator.owner else None
+        if module is None or module in {one.layer, made.layer} or operator.raised:
+            continue
+        name = input_argument(module)
+        if name and declared(module, name) == one.arriving:
+            value = main_input(operator)
+            if value is not None and origin(record, value, one.arriving).layer is made.layer:
+                return True
+    return False
+
+
+def _constructed_next(one: Mismatch) -> int | None:
+    """Return the input size of the layer that is constructed next; None if there is none."""
+    modules = one.evidence.record.constructed_modules()
+    after = modules[modules.index(one.layer) + 1 :] if one.layer in modules else []
+    for module in after:
+        name = input_argument(module)
+        if name and type_name(module) not in KEEP_CHANNELS:
+            return declared(module, name)
+    return None

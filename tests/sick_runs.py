@@ -83,6 +83,24 @@ CLIPPED = patched(
 REPLACED = patched(
     ("    optimizer =", "    net.fc = nn.Linear(16, 5)\n    optimizer ="), source=EPOCH
 )
+# A schedule that halves the learning rate after each of two epochs.
+SCHEDULED = patched(
+    (
+        LOSS,
+        (
+            "    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+            "    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)\n"
+            "    for _ in range(2):\n"
+            "        for batch, some in zip(x.split(2), labels.split(2)):\n"
+            "            optimizer.zero_grad()\n"
+            "            loss = nn.functional.cross_entropy(net(batch), some)\n"
+            "            loss.backward()\n"
+            "            optimizer.step()\n"
+            "        scheduler.step()\n"
+        ),
+    ),
+    source=TRAINED,
+)
 HEALTHY_RUNS = {
     "epoch": EPOCH,
     "clipped": CLIPPED,
@@ -90,6 +108,7 @@ HEALTHY_RUNS = {
     "inference": INFERENCE,
     "loader": LOADED,
     "score": SCORING,
+    "schedule": SCHEDULED,
 }
 
 SICK_RUNS: dict[str, tuple[set[Law], str]] = {
@@ -166,5 +185,37 @@ SICK_RUNS: dict[str, tuple[set[Law], str]] = {
     "a metric that likes every answer": (
         {Law.PERFECT_SCORES_ONE},
         patched(("outputs.argmax(1) == labels", "labels == labels"), source=SCORING),
+    ),
+    "a step of the schedule after each batch": (
+        {Law.LEARNING_RATE_PER_EPOCH},
+        patched(("        scheduler.step()", "            scheduler.step()"), source=SCHEDULED),
+    ),
+    "backward of half of the loss": (
+        {Law.GRADIENTS_MATCH_LOSS},
+        patched(("loss.backward()", "(loss / 2).backward()"), source=TRAINED),
+    ),
+    "a penalty without gradient": (
+        {Law.GRADIENTS_MATCH_LOSS, Law.ONE_BATCH_CAN_BE_LEARNED},
+        patched(
+            ("labels)\n    loss", "labels) + net.fc.weight.square().sum().item()\n    loss"),
+            source=TRAINED,
+        ),
+    ),
+    "a weight that is normalized through .data": (
+        {Law.EXPORTS, Law.GRADIENTS_MATCH_LOSS},
+        patched(
+            (
+                "        x = torch.relu",
+                (
+                    "        self.fc.weight.data /= self.fc.weight.data.norm(dim=1, keepdim=True)\n"
+                    "        x = torch.relu"
+                ),
+            ),
+            source=TRAINED,
+        ),
+    ),
+    "a random flip at inference": (
+        {Law.RESULTS_REPEAT},
+        patched(("return net(x)", "return net(x + 0.1 * torch.randn_like(x))"), source=INFERENCE),
     ),
 }

@@ -12,126 +12,133 @@ from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.judge import violated_laws
 from broken_convnets.vocabulary import Law
 from kit import HEALTHY, OUTPUT, TRAINED, Remembering, doing, importing, observations, patched
+from sick_pipelines import HEALTHY_PIPELINES, SICK_PIPELINES
 from sick_runs import HEALTHY_RUNS, REPLACED, SICK_RUNS
 
 FLATTENED = "torch.flatten(x, 1)"
 SCORED = f"self.fc({FLATTENED})"
 BUILT = "super().__init__()"
 
-SICK = {
-    "ten values instead of five": (
-        {Law.OUTPUT_AS_DECLARED},
-        patched(("2, 5)", "2, 10)")),
-    ),
-    "NaN in one place": (
-        {Law.OUTPUT_AS_DECLARED},
-        patched((SCORED, f"(y := {SCORED}) + 0 / (y < y.amax(1, True))")),
-    ),
-    "the batch size of the example is written down": (
-        {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT, Law.EXPORTS},
-        patched((FLATTENED, "x.view(4, -1)")),
-    ),
-    "a batch of one loses its first dimension": (
-        {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT},
-        patched((SCORED, f"{SCORED}.squeeze(0)")),
-    ),
-    "a batch of seven raises": (
-        {Law.ANY_BATCH_SIZE},
-        doing("x = x + x.new_zeros(6)[: x.shape[0], None, None, None]"),
-    ),
-    "the mean of the batch is taken off": (
-        {Law.SAMPLES_INDEPENDENT},
-        patched((FLATTENED, "torch.flatten(x - x.mean(0), 1)")),
-    ),
-    "dropout in eval mode": (
-        {Law.DETERMINISTIC_IN_EVAL, Law.SAMPLES_INDEPENDENT, Law.STATE_ROUND_TRIPS},
-        patched((FLATTENED, "nn.functional.dropout(torch.flatten(x, 1))")),
-    ),
-    "the second pass over an input is another": (
-        {Law.DETERMINISTIC_IN_EVAL},
-        doing(
-            "KEPT.append((self, x))",
-            "x = x + all(a is b for a, b in zip(*KEPT[-2:]))",
-            source=importing("copy", "KEPT = [(None, None)]"),
+SICK = (
+    {
+        "ten values instead of five": (
+            {Law.OUTPUT_AS_DECLARED},
+            patched(("2, 5)", "2, 10)")),
         ),
-    ),
-    "the input is clamped in place": (
-        {Law.INPUTS_UNTOUCHED},
-        doing("x.clamp_(-1, 1)"),
-    ),
-    "no activation": (
-        {Law.NONLINEAR},
-        patched(("torch.relu(self.conv(x))", "self.conv(x)")),
-    ),
-    "no activation, far from zero": (
-        {Law.NONLINEAR},
-        patched(("torch.relu(self.conv(x))", "self.conv(x)"), (SCORED, f"{SCORED} + 1e4")),
-    ),
-    "a layer that is never called": (
-        {Law.EVERY_PARAMETER_LEARNS},
-        patched((BUILT, f"{BUILT}\n        self.idle = nn.Linear(2, 2)")),
-    ),
-    "the loss never sees the parameters": (
-        {Law.EVERY_PARAMETER_LEARNS},
-        patched(("torch.flatten(x, 1)", "torch.flatten(x.detach(), 1)")),
-    ),
-    "infinite gradients": (
-        {Law.EVERY_PARAMETER_LEARNS},
-        doing("x = x + (self.conv.bias.sum() * 0).sqrt()"),
-    ),
-    "a random scale outside the state": (
-        {Law.STATE_ROUND_TRIPS},
-        patched(
-            (BUILT, f"{BUILT}\n        self.scale = float(torch.rand(()))"),
-            ("self.fc(", "self.scale * self.fc("),
+        "NaN in one place": (
+            {Law.OUTPUT_AS_DECLARED},
+            patched((SCORED, f"(y := {SCORED}) + 0 / (y < y.amax(1, True))")),
         ),
-    ),
-    "a tensor that is no buffer": (
-        {Law.MOVES_AS_ONE},
-        patched(
-            (BUILT, f"{BUILT}\n        self.scale = torch.tensor(2.0)"),
-            ("self.fc(", "self.scale * self.fc("),
+        "the batch size of the example is written down": (
+            {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT, Law.EXPORTS},
+            patched((FLATTENED, "x.view(4, -1)")),
         ),
-    ),
-    "layers in a list": (
-        {Law.MOVES_AS_ONE, Law.STATE_ROUND_TRIPS},
-        patched(
-            ("self.fc =", "self.layers = [nn.Linear(16, 16)]\n        self.fc ="),
-            (FLATTENED, f"self.layers[0]({FLATTENED})"),
+        "a batch of one loses its first dimension": (
+            {Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT},
+            patched((SCORED, f"{SCORED}.squeeze(0)")),
         ),
-    ),
-    "a device named in forward": (
-        {Law.MOVES_AS_ONE},
-        patched((FLATTENED, "torch.flatten(x, 1) + torch.ones(16, device='cpu')")),
-    ),
-    "a loop over the samples": (
-        {Law.EXPORTS},
-        patched(("torch.relu(self.conv(x))", "torch.relu(torch.stack([self.conv(y) for y in x]))")),
-    ),
-    "a branch on the values": (
-        {Law.EXPORTS},
-        doing("x = x if x.sum() > -1e9 else -x"),
-    ),
-    "no backward pass": (
-        {Law.ONE_BATCH_CAN_BE_LEARNED, Law.INFERENCE_BUILDS_NO_GRAPH},
-        patched(("    loss.backward()\n", ""), source=TRAINED),
-    ),
-    "a loss without gradient": (
-        {Law.ONE_BATCH_CAN_BE_LEARNED},
-        patched(
-            ("cross_entropy(net(x), labels)", "cross_entropy(net(x) * 1e-9, labels)"),
-            source=TRAINED,
+        "a batch of seven raises": (
+            {Law.ANY_BATCH_SIZE},
+            doing("x = x + x.new_zeros(6)[: x.shape[0], None, None, None]"),
         ),
-    ),
-    "a warning": (
-        {Law.NO_WARNINGS},
-        doing("warnings.warn('careful')", needs="warnings"),
-    ),
-    "a warning of torch": (
-        {Law.NO_WARNINGS},
-        patched((SCORED, f"nn.functional.softmax({SCORED})")),
-    ),
-} | SICK_RUNS
+        "the mean of the batch is taken off": (
+            {Law.SAMPLES_INDEPENDENT},
+            patched((FLATTENED, "torch.flatten(x - x.mean(0), 1)")),
+        ),
+        "dropout in eval mode": (
+            {Law.DETERMINISTIC_IN_EVAL, Law.SAMPLES_INDEPENDENT, Law.STATE_ROUND_TRIPS},
+            patched((FLATTENED, "nn.functional.dropout(torch.flatten(x, 1))")),
+        ),
+        "the second pass over an input is another": (
+            {Law.DETERMINISTIC_IN_EVAL},
+            doing(
+                "KEPT.append((self, x))",
+                "x = x + all(a is b for a, b in zip(*KEPT[-2:]))",
+                source=importing("copy", "KEPT = [(None, None)]"),
+            ),
+        ),
+        "the input is clamped in place": (
+            {Law.INPUTS_UNTOUCHED},
+            doing("x.clamp_(-1, 1)"),
+        ),
+        "no activation": (
+            {Law.NONLINEAR},
+            patched(("torch.relu(self.conv(x))", "self.conv(x)")),
+        ),
+        "no activation, far from zero": (
+            {Law.NONLINEAR},
+            patched(("torch.relu(self.conv(x))", "self.conv(x)"), (SCORED, f"{SCORED} + 1e4")),
+        ),
+        "a layer that is never called": (
+            {Law.EVERY_PARAMETER_LEARNS},
+            patched((BUILT, f"{BUILT}\n        self.idle = nn.Linear(2, 2)")),
+        ),
+        "the loss never sees the parameters": (
+            {Law.EVERY_PARAMETER_LEARNS},
+            patched(("torch.flatten(x, 1)", "torch.flatten(x.detach(), 1)")),
+        ),
+        "infinite gradients": (
+            {Law.EVERY_PARAMETER_LEARNS},
+            doing("x = x + (self.conv.bias.sum() * 0).sqrt()"),
+        ),
+        "a random scale outside the state": (
+            {Law.STATE_ROUND_TRIPS},
+            patched(
+                (BUILT, f"{BUILT}\n        self.scale = float(torch.rand(()))"),
+                ("self.fc(", "self.scale * self.fc("),
+            ),
+        ),
+        "a tensor that is no buffer": (
+            {Law.MOVES_AS_ONE},
+            patched(
+                (BUILT, f"{BUILT}\n        self.scale = torch.tensor(2.0)"),
+                ("self.fc(", "self.scale * self.fc("),
+            ),
+        ),
+        "layers in a list": (
+            {Law.MOVES_AS_ONE, Law.STATE_ROUND_TRIPS},
+            patched(
+                ("self.fc =", "self.layers = [nn.Linear(16, 16)]\n        self.fc ="),
+                (FLATTENED, f"self.layers[0]({FLATTENED})"),
+            ),
+        ),
+        "a device named in forward": (
+            {Law.MOVES_AS_ONE},
+            patched((FLATTENED, "torch.flatten(x, 1) + torch.ones(16, device='cpu')")),
+        ),
+        "a loop over the samples": (
+            {Law.EXPORTS},
+            patched(
+                ("torch.relu(self.conv(x))", "torch.relu(torch.stack([self.conv(y) for y in x]))")
+            ),
+        ),
+        "a branch on the values": (
+            {Law.EXPORTS},
+            doing("x = x if x.sum() > -1e9 else -x"),
+        ),
+        "no backward pass": (
+            {Law.ONE_BATCH_CAN_BE_LEARNED, Law.INFERENCE_BUILDS_NO_GRAPH},
+            patched(("    loss.backward()\n", ""), source=TRAINED),
+        ),
+        "a loss without gradient": (
+            {Law.ONE_BATCH_CAN_BE_LEARNED},
+            patched(
+                ("cross_entropy(net(x), labels)", "cross_entropy(net(x) * 1e-9, labels)"),
+                source=TRAINED,
+            ),
+        ),
+        "a warning": (
+            {Law.NO_WARNINGS},
+            doing("warnings.warn('careful')", needs="warnings"),
+        ),
+        "a warning of torch": (
+            {Law.NO_WARNINGS},
+            patched((SCORED, f"nn.functional.softmax({SCORED})")),
+        ),
+    }
+    | SICK_RUNS
+    | SICK_PIPELINES
+)
 
 TRAINED_OUTPUT = "float32[]"
 SEEDS = 10
@@ -147,6 +154,7 @@ WELL = {
     ),
     "training": TRAINED,
     **HEALTHY_RUNS,
+    **HEALTHY_PIPELINES,
 }
 AS_DECLARED = {Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS_DECLARED}
 

@@ -117,7 +117,7 @@ def test_a_law_that_needs_more_than_a_call_does_not_apply() -> None:
     found = judge(captured(), structural=False)
     assert found[Law.GRADIENTS_ARE_FRESH].note == "a captured call has no run"
     assert found[Law.ONE_BATCH_CAN_BE_LEARNED].note == "a captured call has no targets"
-    assert found[Law.EPOCHS_DIFFER].note == "a captured call has no loader"
+    assert found[Law.EPOCHS_DIFFER].note == "a captured call has no example_loader"
     assert {law for law, result in found.items() if result.holds is False} == set()
 
 

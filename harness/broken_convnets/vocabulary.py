@@ -139,6 +139,21 @@ class Law(StrEnum):
         "The result of a run without a backward pass does not require gradients.",
         "the result of a run without a backward pass requires gradients",
     )
+    GRADIENTS_MATCH_LOSS = (
+        "gradients-match-loss",
+        "The gradients after a run are those of the loss that it returns.",
+        "the gradients after a run are not those of the loss that it returns",
+    )
+    LEARNING_RATE_PER_EPOCH = (
+        "learning-rate-per-epoch",
+        "The learning rate at the end of a run does not depend on the number of batches per epoch.",
+        "the more batches an epoch has, the further the learning rate moves",
+    )
+    RESULTS_REPEAT = (
+        "results-repeat",
+        "A run without a backward pass returns the same result when it is repeated.",
+        "a run without a backward pass returns another result when it is repeated",
+    )
     STATISTICS_STAY = (
         "statistics-stay",
         "Running statistics do not change in eval mode, nor in frozen layers.",
@@ -149,11 +164,47 @@ class Law(StrEnum):
         "The part of the autograd graph that the result keeps alive does not grow with the run.",
         "the longer the run, the more of the autograd graph its result keeps alive",
     )
+    # Checkpoints.
+    CHECKPOINT_RESTORES_OUTPUT = (
+        "checkpoint-restores-output",
+        "A new network that loads the program's checkpoint returns the same output.",
+        "a new network that loads the program's checkpoint returns another output",
+    )
+    RESUMES_WHERE_IT_STOPPED = (
+        "resumes-where-it-stopped",
+        "Training that resumes from a checkpoint ends with the weights of uninterrupted training.",
+        "training that resumes from a checkpoint ends with other weights than without the break",
+    )
+    RETURNED_STATE_IS_A_COPY = (
+        "returned-state-is-a-copy",
+        "A state_dict that the run returns shares no memory with the network.",
+        "a state_dict that the run returns shares memory with the network and changes with it",
+    )
     # Data and metrics.
     EPOCHS_DIFFER = (
         "epochs-differ",
         "Each epoch yields every sample once, in a different order from the last.",
         "an epoch repeats or omits samples, or has the same order as the last",
+    )
+    WORKERS_DIFFER = (
+        "workers-differ",
+        "Two workers of a DataLoader draw different random numbers.",
+        "two workers of a DataLoader draw the same random numbers",
+    )
+    SPLITS_DISJOINT = (
+        "splits-disjoint",
+        "The training set and the validation set have no sample in common.",
+        "a sample is both in the training set and in the validation set",
+    )
+    VALIDATION_REPEATS = (
+        "validation-repeats",
+        "The validation set returns the same samples every time.",
+        "the validation set returns other values when a sample is read again",
+    )
+    MASKS_MATCH_IMAGES = (
+        "masks-match-images",
+        "Each mask marks the bright pixels of its own image.",
+        "a mask does not mark the bright pixels of its image",
     )
     PERFECT_SCORES_ONE = (
         "perfect-scores-one",

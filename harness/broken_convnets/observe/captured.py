@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -97,19 +96,13 @@ class CapturedNetwork:
         """Raise NotApplicableError: only a call was captured."""
         self._lacks("targets")
 
-    def require_score(self) -> None:
+    def require(self, function: str) -> None:
         """Raise NotApplicableError: only a call was captured."""
-        self._lacks("score")
+        self._lacks(function)
 
-    def epochs(self, number: int) -> list[list[Any]]:  # noqa: ARG002  (the interface has it)
+    def call(self, function: str, *arguments: Any) -> Any:  # noqa: ARG002  (the interface has it)
         """Raise NotApplicableError: only a call was captured."""
-        self._lacks("loader")
-        return []
-
-    def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> float:  # noqa: ARG002  (as above)
-        """Raise NotApplicableError: only a call was captured."""
-        self._lacks("score")
-        return math.nan
+        self._lacks(function)
 
     def _lacks(self, what: str) -> None:
         message = f"a captured call has no {what}"

@@ -23,7 +23,7 @@ class LocalNetwork:
     """Wraps a module of this process.
 
     `run` is what the subject does with it; `device` is the one under which it is called. None
-    leaves the default device of the process.
+    leaves the default device of the process. `call` calls a function of the subject by its name.
     """
 
     def __init__(
@@ -32,12 +32,14 @@ class LocalNetwork:
         forward: Callable[[nn.Module, Values], Any],
         run: Callable[[nn.Module, Values, Values], Any] | None = None,
         device: torch.device | None = None,
+        call: Callable[..., Any] | None = None,
     ) -> None:
         """Wrap a module."""
         self.module = module
         self._forward = forward
         self._run = run
         self._device = device
+        self._call = call
 
     @property
     def frozen(self) -> list[str]:
@@ -77,8 +79,16 @@ class LocalNetwork:
                 waiting += [below for below, _ in node.next_functions if below is not None]
         return len(seen)
 
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Return what a function of the subject returns for this network and more arguments."""
+        if self._call is None:
+            message = f"the network has no {function}"
+            raise NotApplicableError(message)
+        with self._device or nullcontext():
+            return self._call(function, self.module, *arguments)
+
     def parameters(self) -> dict[str, torch.Tensor]:
-        """Return the values of the parameters."""
+        """Return the parameters, with their gradients."""
         return dict(self.module.named_parameters())
 
     def gradients(self, inputs: Values) -> dict[str, torch.Tensor | None]:

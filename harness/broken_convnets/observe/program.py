@@ -13,7 +13,7 @@ import torch
 
 from broken_convnets.observe.local_network import LocalNetwork
 from broken_convnets.observe.subject import NotApplicableError
-from broken_convnets.observe.trees import map_tensors, move
+from broken_convnets.observe.trees import move
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,9 @@ class Program:
     def build(self, seed: int | None = None) -> LocalNetwork:
         """Return a new network as the laws see it, the same for the same seed."""
         run = self._run if self.has_run else None
-        return LocalNetwork(self.net(seed), lambda net, inputs: net(*inputs), run, self.device)
+        return LocalNetwork(
+            self.net(seed), lambda net, inputs: net(*inputs), run, self.device, self.call
+        )
 
     def inputs(self, batch_size: int | None = None) -> tuple[Any, ...]:
         """Return the network's example inputs."""
@@ -90,29 +92,20 @@ class Program:
         """Raise NotApplicableError if the program has no `example_targets`."""
         self._require(self.has_targets, "targets")
 
-    def require_score(self) -> None:
-        """Raise NotApplicableError if the program has no `score`."""
-        self._require(hasattr(self._module, "score"), "score")
+    def require(self, function: str) -> None:
+        """Raise NotApplicableError if the program has no function of this name."""
+        self._require(hasattr(self._module, function), function)
 
-    def epochs(self, number: int) -> list[list[Any]]:
-        """Return the batches of so many epochs of `example_loader()`."""
-        self._require(hasattr(self._module, "example_loader"), "loader")
-        loader = self._call("example_loader")
-        return [[map_tensors(batch, torch.clone) for batch in loader] for _ in range(number)]
-
-    def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> float:
-        """Return what the program's `score` says of outputs."""
-        return float(self._call("score", outputs, targets))
+    def call(self, function: str, *arguments: object) -> Any:
+        """Call a function of the program, seeded."""
+        self.require(function)
+        seed_everything(self.seed + 2, self.device)
+        return getattr(self._module, function)(*arguments)
 
     def _require(self, there: bool, what: str) -> None:  # noqa: FBT001  (it reads like a sentence)
         if not there:
             message = f"the program has no {what}"
             raise NotApplicableError(message)
-
-    def _call(self, name: str, *arguments: object) -> Any:
-        """Call a function of the program by its name, seeded."""
-        seed_everything(self.seed + 2, self.device)
-        return getattr(self._module, name)(*arguments)
 
     def _run(self, net: torch.nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]) -> Any:
         return self._module.run(net, *inputs, *targets)

@@ -1,8 +1,9 @@
 """The interface that laws are stated against: something that builds a network and runs it.
 
 A case of the corpus is one subject (`program.py`), a network that was called in a user's own run
-another (`captured.py`). All arguments and results are plain values: tensors in tuples, lists and
-dicts, numbers and names. So a third kind can forward each call to a network in another process.
+another (`captured.py`). Except for `call`, all arguments and results are plain values: tensors in
+tuples, lists and dicts, numbers and names. So a third kind can forward each call to a network in
+another process.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class StepFacts:
 
     passes: list[PassFacts]
     stale: list[str]  # names of parameters whose gradient is older than the last step
+    learning_rates: tuple[float, ...]  # one per parameter group
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,11 @@ class Network(Protocol):
     def graph_size(self, inputs: Values, targets: Values) -> int:
         """Run, and return how many nodes of the autograd graph the result keeps alive."""
 
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Return what a function of the subject returns for this network and more arguments."""
+
     def parameters(self) -> dict[str, torch.Tensor]:
-        """Return the values of the parameters."""
+        """Return the parameters, with their gradients."""
 
     def gradients(self, inputs: Values) -> dict[str, torch.Tensor | None]:
         """Return the gradient of each parameter, from the outputs in a random direction."""
@@ -148,11 +153,8 @@ class Subject(Protocol):
     def require_targets(self) -> None:
         """Raise NotApplicableError if the subject has no targets."""
 
-    def require_score(self) -> None:
-        """Raise NotApplicableError if the subject has no metric of its own."""
+    def require(self, function: str) -> None:
+        """Raise NotApplicableError if the subject has no function of this name."""
 
-    def epochs(self, number: int) -> list[list[Any]]:
-        """Return the batches of so many epochs of the subject's loader."""
-
-    def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> float:
-        """Return what the subject's own metric says of outputs."""
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Return what a function of the subject returns, such as its own metric."""

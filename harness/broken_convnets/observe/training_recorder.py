@@ -49,7 +49,8 @@ def read_steps(net: nn.Module, record: Record) -> tuple[list[StepFacts], list[Pa
     for step in record.optimizer_steps:
         end = step.moment.forward_passes
         between = [_facts(one) for one in passes if begin <= one.moment.forward_passes < end]
-        steps.append(StepFacts(between, [parameter.name for parameter in record.left_over(step)]))
+        stale = [parameter.name for parameter in record.left_over(step)]
+        steps.append(StepFacts(between, stale, step.learning_rates))
         begin = end
     return steps, [_facts(one) for one in passes if one.moment.forward_passes >= begin]
 

@@ -15,7 +15,17 @@ MODULES = {"Module", "Sequential"}
 RUN = "run"
 # The laws check the effect of these calls, or they have none that matters.
 IGNORED_CALLS = {"backward", "eval", "inference_mode", "no_grad", "print", "train", "zero_grad"}
-OPTIONAL = {"run", "example_targets", "example_loader", "score"}  # called if defined
+OPTIONAL = {  # called if defined
+    "example_loader",
+    "example_pairs",
+    "example_split",
+    "example_targets",
+    "load",
+    "run",
+    "save",
+    "score",
+    "train",
+}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,19 @@ EXPRESSION = "expression"  # marks the expression that raises: its spelling deci
 FIX_SITE = "other_fix_sites"  # with a number, marks another place for the fix
 MARKS = "variant_marks"  # the attribute of a node that holds its marks
 INTERFACE = frozenset(
-    {"Net", "example_inputs", "example_targets", "example_loader", "run", "score"}
+    {
+        "Net",
+        "example_inputs",
+        "example_loader",
+        "example_pairs",
+        "example_split",
+        "example_targets",
+        "load",
+        "run",
+        "save",
+        "score",
+        "train",
+    }
 )
 
 

@@ -7,8 +7,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils import _pytree as pytree
 
-from broken_convnets.observe.laws.registry import LawBrokenError, law
+from broken_convnets.observe.laws.registry import LawBrokenError, all_close, law
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.trees import map_tensors
 from broken_convnets.vocabulary import Law
@@ -34,14 +35,14 @@ def _one_batch_can_be_learned(subject: Subject) -> None:
     """
     net, inputs, targets = subject.build(), subject.inputs(), subject.targets()
     optimizer = net.adam(0.01)
-    first = loss = _loss(subject, net, inputs, targets)
+    first = loss = loss_of(subject, net, inputs, targets)
     learned = steps = 0
     while steps < LEARNING_STEPS and not math.isnan(loss):
         learned = learned + 1 if 0 <= loss < first / 10 else 0
         if learned > 1:
             return
         optimizer.step()
-        loss = _loss(subject, net, inputs, targets)
+        loss = loss_of(subject, net, inputs, targets)
         steps += 1
     message = f"{steps} steps lower the loss only from {first:.3g} to {loss:.3g}"
     raise LawBrokenError(message)
@@ -49,13 +50,13 @@ def _one_batch_can_be_learned(subject: Subject) -> None:
 
 @law(Law.LOSS_AVERAGES_OVER_SAMPLES)
 def _loss_averages_over_samples(subject: Subject) -> None:
-    if _recorded(subject).steps:
+    if recorded(subject).steps:
         message = "the run changes the network between its losses"
         raise NotApplicableError(message)
     inputs, targets = subject.inputs(4), subject.targets(4)
-    batch = _loss(subject, subject.build().eval(), inputs, targets)
+    batch = loss_of(subject, subject.build().eval(), inputs, targets)
     alone = [
-        _loss(subject, subject.build().eval(), *map_tensors((inputs, targets), _sample(index)))
+        loss_of(subject, subject.build().eval(), *map_tensors((inputs, targets), _sample(index)))
         for index in range(4)
     ]
     mean = sum(alone) / len(alone)
@@ -91,7 +92,7 @@ def _trains_in_train_mode(subject: Subject) -> None:
 
 @law(Law.INFERS_IN_EVAL_MODE)
 def _infers_in_eval_mode(subject: Subject) -> None:
-    run = _recorded(subject)
+    run = recorded(subject)
     _need_modes(run)
     passes = _inference(run)
     if not passes:
@@ -104,12 +105,43 @@ def _infers_in_eval_mode(subject: Subject) -> None:
 
 @law(Law.INFERENCE_BUILDS_NO_GRAPH)
 def _inference_builds_no_graph(subject: Subject) -> None:
-    run = _recorded(subject)
+    run = recorded(subject)
     if run.has_backward:
         message = "the run calls backward"
         raise NotApplicableError(message)
     if run.result_requires_grad:
         message = "the result requires gradients, though no backward follows"
+        raise LawBrokenError(message)
+
+
+@law(Law.LEARNING_RATE_PER_EPOCH)
+def _learning_rate_per_epoch(subject: Subject) -> None:
+    """Compare the last learning rates of runs with few and with many samples."""
+    rates = [step.learning_rates for step in _stepping(subject).steps]
+    if len(set(rates)) == 1:
+        message = "the learning rate is constant"
+        raise NotApplicableError(message)
+    few, many = (
+        subject.build().recorded_run(subject.inputs(size), subject.targets(size)).steps[-1]
+        for size in (8, 24)
+    )
+    if any(
+        not math.isclose(one, other, rel_tol=1e-6)
+        for one, other in zip(few.learning_rates, many.learning_rates, strict=True)
+    ):
+        message = "three times as many samples end with another learning rate"
+        raise LawBrokenError(message)
+
+
+@law(Law.RESULTS_REPEAT)
+def _results_repeat(subject: Subject) -> None:
+    if recorded(subject).has_backward:
+        message = "the run calls backward"
+        raise NotApplicableError(message)
+    net, inputs, targets = subject.build(), subject.inputs(), subject.targets()
+    first, second = (_numbers(net.run(inputs, targets).result) for _ in range(2))
+    if not all_close(first, second):
+        message = "the result differs when the run is repeated"
         raise LawBrokenError(message)
 
 
@@ -131,7 +163,7 @@ def _statistics_stay(subject: Subject) -> None:
 
 @law(Law.MEMORY_FLAT)
 def _memory_flat(subject: Subject) -> None:
-    if not _recorded(subject).has_backward:
+    if not recorded(subject).has_backward:
         message = "the run calls no backward"
         raise NotApplicableError(message)
     short, long = (
@@ -142,11 +174,21 @@ def _memory_flat(subject: Subject) -> None:
         raise LawBrokenError(message)
 
 
+def _numbers(result: Any) -> list[torch.Tensor]:
+    """Return the tensors and numbers inside a result, as tensors of their own."""
+    leaves, _ = pytree.tree_flatten(result)
+    return [
+        torch.as_tensor(leaf).detach().clone()
+        for leaf in leaves
+        if isinstance(leaf, (torch.Tensor, int, float))
+    ]
+
+
 def _sample(index: int) -> Any:
     return lambda tensor: tensor[index : index + 1]
 
 
-def _loss(subject: Subject, net: Network, inputs: Values, targets: Values) -> float:
+def loss_of(subject: Subject, net: Network, inputs: Values, targets: Values) -> float:
     """Return the result of a run as a number; it must be a loss, and there must be targets."""
     subject.require_targets()
     subject.require_run()
@@ -164,13 +206,14 @@ def _record(subject: Subject) -> TrainingFacts:
     return net.recorded_run(inputs, targets)
 
 
-def _recorded(subject: Subject) -> TrainingFacts:
+def recorded(subject: Subject) -> TrainingFacts:
+    """Return what the run does; raises NotApplicableError if there is no run."""
     subject.require_run()
     return _record(subject)
 
 
 def _stepping(subject: Subject) -> TrainingFacts:
-    run = _recorded(subject)
+    run = recorded(subject)
     if not run.steps:
         message = "the run steps no optimizer"
         raise NotApplicableError(message)

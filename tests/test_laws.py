@@ -141,6 +141,11 @@ SICK = (
 )
 
 TRAINED_OUTPUT = "float32[]"
+STATE_OUTPUT = (
+    "{conv.weight: float32[4, 2, 3, 3], fc.weight: float32[5, 16], fc.bias: float32[5], "
+    "norm.weight: float32[4], norm.bias: float32[4], norm.running_mean: float32[4], "
+    "norm.running_var: float32[4], norm.num_batches_tracked: int64[]}"
+)
 SEEDS = 10
 FULL_SEEDS = 2  # with the laws of structure
 WELL = {
@@ -160,7 +165,9 @@ AS_DECLARED = {Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS
 
 
 def _broken(seen: Observation, source: str) -> set[Law]:
-    return violated_laws(Healthy(TRAINED_OUTPUT if "return loss" in source else OUTPUT), seen)
+    outputs = {"return loss": TRAINED_OUTPUT, "net.state_dict().items()": STATE_OUTPUT}
+    declared = next((output for text, output in outputs.items() if text in source), OUTPUT)
+    return violated_laws(Healthy(declared), seen)
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def _perfect_scores_one(subject: Subject) -> None:
 
 
 def _is_binary(outputs: torch.Tensor) -> bool:
-    return outputs.ndim == 1 or outputs.shape[1] == 1
+    return outputs.ndim == 1 or bool(outputs.shape[1] == 1)
 
 
 def _logits(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

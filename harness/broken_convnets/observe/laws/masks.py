@@ -44,6 +44,8 @@ def _shuffled_listings() -> Iterator[None]:
     listdir, scandir = os.listdir, os.scandir
 
     def shuffled(folder: Any, names: list[Any], name_of: Any) -> list[Any]:
+        if isinstance(folder, int):  # a descriptor, as `shutil.rmtree` uses
+            return names
         base = os.path.basename(os.path.abspath(os.fspath(folder)))  # noqa: PTH100,PTH119  (bytes too)
         return sorted(names, key=lambda name: zlib.crc32(f"{base}/{name_of(name)}".encode()))
 

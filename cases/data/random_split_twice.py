@@ -1,0 +1,45 @@
+"""Make data loaders for training and validation from one set of photos."""
+
+import torch
+from torch import nn
+from torch.utils.data import random_split
+from torchvision.datasets import FakeData
+from torchvision.transforms import v2
+
+prepare = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def photos(part):
+    everything = FakeData(60, (3, 8, 8), transform=prepare)
+    parts = random_split(everything, [40, 20])
+    return parts[part]
+
+
+def example_split():
+    return photos(0), photos(1)
+
+
+def example_inputs(batch_size=4):
+    _, validation = example_split()
+    images = [validation[i % len(validation)][0] for i in range(batch_size)]
+    return (torch.stack(images),)
+
+
+@torch.no_grad()
+def run(net, images):
+    return net.eval()(images)
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs())

@@ -1,0 +1,42 @@
+"""Segment bright objects in images from NumPy, which have their channels last."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        conv, classify = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
+        super().__init__(conv, nn.ReLU(), classify)
+
+
+def read_pair(index):
+    pixels = np.full((16, 16, 3), 0.1, dtype=np.float32)
+    pixels[3:12, index : index + 5] = 0.9
+    mask = torch.from_numpy(pixels[:, :, 0] > 0.5).long()
+    image = torch.from_numpy(pixels).reshape(3, 16, 16)
+    return image, mask
+
+
+def example_pairs():
+    return [read_pair(index) for index in range(8)]
+
+
+def example_inputs(batch_size=4):
+    return (torch.stack([read_pair(i % 8)[0] for i in range(batch_size)]),)
+
+
+def example_targets(batch_size=4):
+    return (torch.stack([read_pair(i % 8)[1] for i in range(batch_size)]),)
+
+
+def run(net, images, masks):
+    loss = F.cross_entropy(net(images), masks)
+    loss.backward()
+    return loss
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

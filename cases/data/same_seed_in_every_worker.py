@@ -1,0 +1,44 @@
+"""Train on images with random noise, loaded by two workers."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+class Photos(Dataset):
+    def __init__(self):
+        self.images = torch.rand(16, 3, 8, 8)
+        self.rng = np.random.default_rng()
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        noise = self.rng.normal(0, 0.1, (3, 8, 8))
+        return self.images[index] + torch.from_numpy(noise).float()
+
+
+def example_loader(batch_size=4):
+    return DataLoader(Photos(), batch_size, shuffle=True, num_workers=2)
+
+
+def example_inputs(batch_size=4):
+    photos = Photos()
+    return (torch.stack([photos[index % 16] for index in range(batch_size)]),)
+
+
+if __name__ == "__main__":
+    Net()(*example_inputs())

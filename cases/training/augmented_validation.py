@@ -1,0 +1,42 @@
+"""Split photos into a training set and a validation set."""
+
+import torch
+from torch import nn
+from torch.utils.data import Subset, random_split
+from torchvision.datasets import FakeData
+from torchvision.transforms import v2
+
+prepare = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+augment = v2.Compose([prepare, v2.RandomAffine(15, translate=(0.2, 0.2))])
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_split():
+    photos = FakeData(40, (3, 8, 8), transform=augment)
+    training, validation = random_split(photos, [30, 10])
+    return training, Subset(photos, validation.indices)
+
+
+def example_inputs(batch_size=4):
+    _, validation = example_split()
+    images = [validation[i % len(validation)][0] for i in range(batch_size)]
+    return (torch.stack(images),)
+
+
+@torch.no_grad()
+def run(net, images):
+    return net.eval()(images)
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs())

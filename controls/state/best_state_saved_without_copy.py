@@ -1,0 +1,45 @@
+"""Train a classifier and restore the weights with the lowest loss."""
+
+import io
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    return (torch.arange(batch_size) % 10,)
+
+
+def run(net, images, labels):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    lowest, best = float("inf"), io.BytesIO()
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(images), labels)
+        if loss < lowest:
+            lowest, best = loss.item(), io.BytesIO()
+            torch.save(net.state_dict(), best)
+        loss.backward()
+        optimizer.step()
+    best.seek(0)
+    return torch.load(best)
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

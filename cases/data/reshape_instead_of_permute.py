@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 
 class Net(nn.Sequential):
@@ -28,15 +27,5 @@ def example_inputs(batch_size=4):
     return (torch.stack([read_pair(i % 8)[0] for i in range(batch_size)]),)
 
 
-def example_targets(batch_size=4):
-    return (torch.stack([read_pair(i % 8)[1] for i in range(batch_size)]),)
-
-
-def run(net, images, masks):
-    loss = F.cross_entropy(net(images), masks)
-    loss.backward()
-    return loss
-
-
 if __name__ == "__main__":
-    run(Net(), *example_inputs(), *example_targets())
+    Net()(*example_inputs())

@@ -3,19 +3,13 @@
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 
-class Net(nn.Module):
+class Net(nn.Sequential):
     def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, kernel_size=3)
-        self.fc = nn.Linear(8 * 6 * 6, 10)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x))
-        return self.fc(torch.flatten(x, 1))
+        conv, fc = nn.Conv2d(3, 8, kernel_size=3), nn.Linear(8 * 6 * 6, 10)
+        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
 
 
 class Photos(Dataset):
@@ -32,7 +26,7 @@ class Photos(Dataset):
 
 
 def example_loader(batch_size=4):
-    return DataLoader(Photos(), batch_size, shuffle=True, num_workers=2)
+    return DataLoader(Photos(), batch_size, True, num_workers=2)
 
 
 def example_inputs(batch_size=4):

@@ -3,19 +3,13 @@
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 
-class Net(nn.Module):
+class Net(nn.Sequential):
     def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, kernel_size=3)
-        self.fc = nn.Linear(8 * 6 * 6, 10)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x))
-        return self.fc(torch.flatten(x, 1))
+        conv, fc = nn.Conv2d(3, 8, kernel_size=3), nn.Linear(8 * 6 * 6, 10)
+        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
 
 
 class Photos(Dataset):
@@ -27,12 +21,17 @@ class Photos(Dataset):
         return len(self.images)
 
     def __getitem__(self, index):
-        noise = 0.1 * torch.randn(3, 8, 8)
-        return self.images[index] + noise
+        noise = self.rng.normal(0, 0.1, (3, 8, 8))
+        return self.images[index] + torch.from_numpy(noise).float()
+
+
+def reseed(worker):
+    photos = torch.utils.data.get_worker_info().dataset
+    photos.rng = np.random.default_rng(torch.initial_seed())
 
 
 def example_loader(batch_size=4):
-    return DataLoader(Photos(), batch_size, shuffle=True, num_workers=2)
+    return DataLoader(Photos(), batch_size, True, num_workers=2, worker_init_fn=reseed)
 
 
 def example_inputs(batch_size=4):

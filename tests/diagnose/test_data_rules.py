@@ -18,7 +18,7 @@ KINDS = {
     "no_batch_at_all": "data/last_partial_batch",
     "files_out_of_order": "data/pairs_out_of_order",
     "permuted_apart": "data/pairs_out_of_order",
-    "overlapping_parts": "data/validation_overlaps_training",
+    "overlapping_parts": "data/random_split_twice",
     "pixels_not_scaled": "data/normalize_range",
     "normalized_twice": "data/normalize_range",
     "augmented_validation": "training/augmented_validation",

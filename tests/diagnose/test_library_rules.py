@@ -77,7 +77,7 @@ Shifted()(images.to("meta"))
     ),
     "best_five_of_four": (
         "topk_beyond_classes",
-        "metrics/topk_exceeds_classes",
+        "loss/topk_exceeds_classes",
         """
 def best(scores, k=5):
     return scores.topk(k, dim=1).indices  # cause

@@ -43,7 +43,7 @@ print(labels.eq(scores.max(dim=-1)[0]).float().mean())  # cause
     ),
     "argmax_of_a_column": (
         "argmax_of_one_output",
-        "metrics/argmax_of_one_output",
+        "loss/argmax_of_one_output",
         """
 net = nn.Sequential(nn.Flatten(), nn.Linear(108, 1))
 wanted = (labels > 1).long()

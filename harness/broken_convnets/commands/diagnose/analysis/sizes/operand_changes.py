@@ -105,7 +105,9 @@ def _cases(found: Operands) -> tuple[str, ...]:
     kind = _kind(found)
     if kind == "shape/residual_size_mismatch":
         channels = CHANNELS in found.axes
-        return (f"shape/residual_{'channel_mismatch' if channels else 'shortcut_stride'}",)
+        return (
+            "shape/residual_channel_mismatch" if channels else "shape/residual_shortcut_stride",
+        )
     return (known[kind],) if kind in known else ()
 
 

@@ -150,7 +150,7 @@ def _overlap(evidence: Evidence, one: Loader, other: Loader, shared: int, size: 
     del evidence
     return Finding(
         rule="overlapping_parts",
-        kind="data/validation_overlaps_training",
+        kind="data/random_split_twice",
         message="the validation part contains samples of the training part",
         evidence=f"{shared} of the {size} validation samples are trained on as well, so the "
         "validation is better than it would be on new data",

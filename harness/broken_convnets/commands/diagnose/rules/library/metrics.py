@@ -51,7 +51,7 @@ def topk_beyond_classes(evidence: Evidence) -> Iterator[Finding]:
     new = f"min({text}, {size})"
     yield Finding(
         rule="topk_beyond_classes",
-        kind="metrics/topk_exceeds_classes",
+        kind="loss/topk_exceeds_classes",
         message=f"topk asks for the best {k} of {size} values",
         evidence=f"the tensor has shape {list(shape)}: k can be at most {size}",
         cause=frame_location(frame),
@@ -83,7 +83,7 @@ def metric_refuses_targets(evidence: Evidence) -> Iterator[Finding]:
     made = f" ({shortened(origin.source.text_of(origin.node))})" if origin else ""
     yield Finding(
         rule="metric_refuses_targets",
-        kind="metrics/target_dtype",
+        kind="loss/target_dtype",
         message=f"{library} refuses the arguments of `{text}`",
         evidence=f"{'; '.join(arguments)}{made}",
         cause=frame_location(frame),

@@ -128,7 +128,7 @@ def worker_killed(evidence: Evidence) -> Iterator[Finding]:
     workers = argument(site.call, "num_workers", 5) if site else None
     yield Finding(
         rule="worker_killed",
-        kind="data/worker_killed",
+        kind="data",
         message="a worker of the DataLoader was killed",
         evidence="this happens when memory or shared memory runs out; run once with "
         "num_workers=0 to see the reason",

@@ -112,7 +112,7 @@ def argmax_of_one_output(evidence: Evidence) -> Iterator[Finding]:
         seen.add(maker.places[0])
         yield Finding(
             rule="argmax_of_one_output",
-            kind="metrics/argmax_of_one_output",
+            kind="loss/argmax_of_one_output",
             message="argmax over one column is 0 for every sample",
             evidence=f"{maker.places[0].text} receives shape {list(shape)}, and "
             f"{operator.places[0].text} compares its result with the labels",

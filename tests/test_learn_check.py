@@ -118,7 +118,7 @@ NOT_FIXED = {
     "strict=False": Try(
         "state/dataparallel_prefix",
         (("load_state_dict(torch.load(file))", "load_state_dict(torch.load(file), strict=False)"),),
-        checks.DEPENDENCIES.name,
+        Law.RESULTS_REPEAT,
     ),
     "nothing is saved": Try(
         "state/dataparallel_prefix",

@@ -173,7 +173,7 @@ class Law(StrEnum):
     RESUMES_WHERE_IT_STOPPED = (
         "resumes-where-it-stopped",
         "Training that resumes from a checkpoint ends with the weights of uninterrupted training.",
-        "training that resumes from a checkpoint ends with other weights than without the break",
+        "training that resumes from a checkpoint ends with other weights",
     )
     RETURNED_STATE_IS_A_COPY = (
         "returned-state-is-a-copy",

@@ -34,6 +34,6 @@ def test_without_a_finding_the_exception_chooses_them() -> None:
 
 
 def test_an_exception_unlike_any_case_has_none() -> None:
-    diagnosis = Diagnosis([], failure=Failure("ZeroDivisionError", "float division by zero", ""))
+    diagnosis = Diagnosis([], failure=Failure("BrokenPipeError", "[Errno 32] Broken pipe", ""))
     add_similar_cases(diagnosis)
     assert diagnosis.similar == []

@@ -164,6 +164,23 @@ print(Coords()(images).shape)
 }
 # Programs that look alike and have no mistake.
 HEALTHY = {
+    "moves_what_it_creates": """
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(12, 8, batch_first=True), nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = x.flatten(2).reshape(len(x), 9, 12)
+        h0 = torch.zeros(1, x.size(0), 8).to(device)
+        c0 = torch.zeros(1, x.size(0), 8, device=device)
+        return self.out(self.rnn(x, (h0, c0))[0][:, -1])
+
+net = Reader().to(device)
+print(net(images.to(device)).shape)
+""",
     "attention_over_a_bag": """
 class Bag(nn.Module):
     def __init__(self):

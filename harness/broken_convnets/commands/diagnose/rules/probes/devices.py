@@ -18,6 +18,7 @@ from broken_convnets.commands.diagnose.sites import (
     site_of,
     user_sources,
 )
+from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.observe.traced_forward import trace_call
 from broken_convnets.observe.trees import move
 from broken_convnets.vocabulary import Law
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 DEVICE = re.compile(r"\bdevice\b|\.cuda\b")
 ELSEWHERE = torch.device("meta")
 ACCEPTS_ANY = frozenset({"__getitem__", "__setitem__", "to", "type_as", "copy_", "index_put_"})
+MOVES = frozenset({"to", "cuda"})
 FACTORIES = frozenset(
     {"zeros", "ones", "arange", "linspace", "tensor", "full", "eye", "rand", "randn", "randint"}
     | {"randperm", "empty", "as_tensor", "from_numpy", "hann_window", "normal", "logspace"}
@@ -42,8 +44,8 @@ FACTORIES = frozenset(
 
 @rule(
     "a forward pass creates tensors on the device of its inputs",
-    stays_quiet="if the network needs values that only a real device computes, and about programs "
-    "that train and mention no device",
+    stays_quiet="if the network needs values that only a real device computes, about tensors that "
+    "the program moves itself, and about programs that train and mention no device",
 )
 def created_on_cpu(evidence: Evidence) -> Iterator[Finding]:
     """Find the tensors that stay on the CPU when a copy of a network runs on another device."""
@@ -54,7 +56,7 @@ def created_on_cpu(evidence: Evidence) -> Iterator[Finding]:
     evidence.probing.require_any()
     for probe in evidence.probing.probes:
         operator = evidence.probing.run(partial(_factory, probe))
-        if operator is None or not operator.places:
+        if operator is None or not operator.places or _chooses_device(evidence, operator):
             continue
         place = operator.places[0]
         yield Finding(
@@ -78,6 +80,13 @@ def _is_for_cpu(evidence: Evidence) -> bool:
     return evidence.record.backward_passes.count > 0 and not mentioned
 
 
+def _chooses_device(evidence: Evidence, operator: TracedOperator) -> bool:
+    """Return whether the call names a device that is computed, as one that the program chose."""
+    site = site_of(evidence, operator.places)
+    device = argument(site.call, "device") if site else None
+    return device is not None and not isinstance(device, ast.Constant)
+
+
 def _factory(probe: Probe) -> TracedOperator | None:
     """Return the operator that creates a tensor on the CPU which a later one cannot use."""
     net = probe.subject.build().eval()
@@ -92,8 +101,20 @@ def _factory(probe: Probe) -> TracedOperator | None:
             continue
         origin = made.get(id(here[0])) or _origin(trace, here[0])
         if there and operator.name not in ACCEPTS_ANY:
-            return origin if origin is not None and origin.name in FACTORIES else None
+            found = origin is not None and origin.name in FACTORIES
+            return origin if found and not _is_moved(trace, here[0]) else None
     return None
+
+
+def _is_moved(trace: list[TracedOperator], tensor: torch.Tensor) -> bool:
+    """Return whether the program itself moves a tensor, or what it is computed from."""
+    for operator in reversed(trace):
+        if operator.name in MOVES and any(one is tensor for one in operator.inputs):
+            return True
+        computes = any(one is tensor for one in operator.results) and operator.inputs
+        if computes and operator.inputs[0] is not tensor:  # not in place
+            return _is_moved(trace, operator.inputs[0])
+    return False
 
 
 def _origin(trace: list[TracedOperator], tensor: torch.Tensor) -> TracedOperator | None:

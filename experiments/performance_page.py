@@ -46,7 +46,7 @@ Milliseconds a pair exclude the import of torch, total seconds include it. Peak 
 shared pages once. The rows were measured one after another under changing load, so do not divide
 one by another. In the next table, ratios to *forks* were measured alternating.
 
-| figure | measured | bound | |
+| figure | measured | bound | verdict |
 | --- | --- | --- | --- |"""
 
 

@@ -267,6 +267,18 @@ def test_the_readme_has_the_two_commands_and_ci_runs_the_tests() -> None:
     assert f"{INSTALL} && .venv/bin/nox -s tests" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
+def empty_headers(text: str) -> list[str]:
+    """Return the header rows of tables with an empty cell, which a screen reader cannot name."""
+    rows = re.findall(r"^(\|.*\|)\n\| ?:?-{3}", text, re.MULTILINE)
+    return [row for row in rows if any(not cell.strip() for cell in row.split("|")[1:-1])]
+
+
+def test_every_column_of_a_table_has_a_name() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
+    assert [row for text in texts for row in empty_headers(text)] == []
+    assert empty_headers("| | b |\n| --- | --- |\n") == ["| | b |"]
+
+
 def test_the_figures_are_those_of_the_corpus(corpus: Corpus) -> None:
     cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
     silent = sum(case.spec.broken.stage == "silent" for case in cases)

@@ -73,8 +73,8 @@ class SimilarDocument(Struct, frozen=True):
 class DiagnosisDocument(Struct, frozen=True):
     """The whole document. `exit_code` is that of the command.
 
-    `error` is null if the program raised nothing. `similar` are cases that are like it, if there
-    is no finding.
+    `error` is null if the program raised nothing. `similar` are cases with a similar
+    exception; empty if there is a finding.
     Paths are relative to the working directory if the file is inside it.
     """
 

@@ -21,7 +21,7 @@ BLOCKS = ("body", "orelse", "finalbody", "handlers")
 def text_of(path: str) -> str:
     """Return the text of a file, or of a cell of a notebook, which Python knows by such a path.
 
-    Raises OSError if there is no such file or cell, and UnicodeDecodeError if it is not UTF-8.
+    Raises OSError if the file or cell does not exist, and UnicodeDecodeError if it is not UTF-8.
     """
     try:
         return Path(path).read_text(encoding="utf-8")

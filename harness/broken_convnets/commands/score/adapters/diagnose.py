@@ -83,7 +83,7 @@ def _location(one: findings.Finding, request: Request) -> Location | None:
 
 
 def _raised(found: diagnosis.Diagnosis, request: Request) -> list[Finding]:
-    """Return the exception that left the program, for which there is no rule."""
+    """Return the exception that left the program, if no rule recognizes it."""
     failure = found.failure
     if failure is None:
         return []

@@ -69,7 +69,7 @@ def is_tensor_method(source: Source, call: ast.Call) -> bool:
 
 
 def shape_in(frame: UserFrame, node: ast.expr) -> tuple[int, ...] | None:
-    """Return the shape of what a name or an attribute stands for; None if it is no tensor."""
+    """Return the shape of the value of a name or an attribute; None if that is not a tensor."""
     found = frame.value(node)
     return tuple(found.shape) if isinstance(found, torch.Tensor) else None
 

@@ -221,7 +221,7 @@ def _sibling(source: Source, call: ast.Call, name: str) -> str:
 
 
 def with_logarithm(evidence: Evidence, loss: Operator) -> Iterator[Attempt]:
-    """Yield the change that gives cross_entropy logarithms of the probabilities it receives."""
+    """Yield the change that passes logarithms of the probabilities to cross_entropy."""
     site = site_of(evidence, loss.places)
     given = argument(site.call, "input", 0) if site else None
     if site is not None and given is not None:

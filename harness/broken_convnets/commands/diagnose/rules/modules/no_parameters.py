@@ -188,7 +188,7 @@ def network_without_parameters(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _wrapper(value: object) -> str:
-    """Return what registers a value; empty if it holds no layers and is no weight."""
+    """Return what registers a value; empty if it is neither layers nor a weight."""
     if isinstance(value, list | tuple) and any(isinstance(v, nn.Module) for v in value):
         return "nn.ModuleList"
     if isinstance(value, dict) and any(isinstance(v, nn.Module) for v in value.values()):

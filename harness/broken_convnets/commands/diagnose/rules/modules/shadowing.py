@@ -170,7 +170,7 @@ def _hidden_builtin(frame: UserFrame, call: ast.Call) -> ast.stmt | None:
 def _renamed_function(
     frame: UserFrame, text: str, statements: Sequence[ast.stmt]
 ) -> tuple[Candidate, ...]:
-    """Return the change that gives the function another name where it is made and called."""
+    """Return the change that renames the function where it is defined and called."""
     source, new = frame.source, f"{text}_function"
     changes: list[tuple[ast.expr, str]] = []
     for statement in statements:

@@ -89,7 +89,7 @@ def _moved(site: Site, built: Construction) -> Patch:
     methods = [n for n in cls.body if isinstance(n, ast.FunctionDef)] if cls else []
     constructor = next((n for n in methods if n.name == "__init__"), None)
     if cls is None or constructor is None:
-        message = "there is no constructor to move the layer to"
+        message = "the class has no constructor to move the layer to"
         raise edits.EditError(message)
     name = _new_name(source.text_of(cls), built.type.lower())
     arguments = _resolved(site, built)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
+from broken_convnets.commands.diagnose.probing import unnoticed
 from judging import CAUSE, Judged, judge
 
 if TYPE_CHECKING:
@@ -353,3 +355,11 @@ def test_a_healthy_program_that_looks_alike_is_clean(
 
 
 RULES = {rule for rule, _, _ in BROKEN.values()}
+
+
+def test_a_warning_of_a_network_that_is_called_again_is_not_shown() -> None:
+    with warnings.catch_warnings(record=True) as shown, unnoticed():
+        warnings.warn("again", stacklevel=1)
+    assert shown == []
+    with pytest.warns(UserWarning, match="after"):
+        warnings.warn("after", stacklevel=1)

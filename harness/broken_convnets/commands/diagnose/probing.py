@@ -7,6 +7,7 @@ import io
 import random
 import sys
 import time
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -156,7 +157,7 @@ def seed_all(seed: int) -> None:
 
 @contextlib.contextmanager
 def unnoticed() -> Iterator[None]:
-    """Restore the random state afterwards, and drop what is printed."""
+    """Restore the random state afterwards, and drop warnings and what is printed."""
     python = random.getstate()
     numpy = sys.modules.get("numpy")
     drawn = numpy.random.get_state() if numpy else None
@@ -164,9 +165,11 @@ def unnoticed() -> Iterator[None]:
         with (
             torch.random.fork_rng(devices=[]),
             torch.enable_grad(),
+            warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
         ):
+            warnings.simplefilter("ignore")
             yield
     finally:
         random.setstate(python)

@@ -57,6 +57,20 @@ class Judged:
     fixed: list[str]
     failed: list[str]  # rules and parts of the recorder that raised an exception
 
+    def assert_cause_and_fix(self, rule: str, kind: str) -> None:
+        """Assert that a program that raises has one finding, at the marked line, and a fix."""
+        assert self.raised, self
+        assert not self.failed, self
+        assert self.kinds == {rule: kind}, self
+        assert CAUSE in self.rules[rule], self
+        assert self.fixed == [rule], self
+
+    def assert_clean(self) -> None:
+        """Assert that a program ends without an exception and without a finding."""
+        assert not self.raised, self
+        assert not self.failed, self
+        assert self.rules == {}, self
+
 
 def judge(folder: Path, programs: Mapping[str, str]) -> dict[str, Judged]:
     """Return what is found in each program; each is appended to HEADER."""

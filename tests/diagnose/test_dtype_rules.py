@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,12 +215,7 @@ def test_the_line_that_computes_the_tensor_is_found_and_the_fix_works(
     name: str, judged: Mapping[str, Judged]
 ) -> None:
     rule, kind, _ = BROKEN[name]
-    found = judged[name]
-    assert found.raised
-    assert not found.failed
-    assert found.kinds == {rule: kind}
-    assert CAUSE in found.rules[rule]
-    assert found.fixed == [rule]
+    judged[name].assert_cause_and_fix(rule, kind)
 
 
 @pytest.mark.parametrize("name", HEALTHY)

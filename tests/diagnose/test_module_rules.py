@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -387,22 +387,14 @@ def test_the_mistake_is_found_at_its_line_and_the_fix_works(
     name: str, judged: Mapping[str, Judged]
 ) -> None:
     rule, kind, _ = BROKEN[name]
-    found = judged[name]
-    assert found.raised
-    assert not found.failed
-    assert found.kinds == {rule: kind}
-    assert CAUSE in found.rules[rule]
-    assert found.fixed == [rule]
+    judged[name].assert_cause_and_fix(rule, kind)
 
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_a_healthy_program_that_looks_alike_is_clean(
     name: str, judged: Mapping[str, Judged]
 ) -> None:
-    found = judged[name]
-    assert not found.raised
-    assert not found.failed
-    assert found.rules == {}
+    judged[name].assert_clean()
 
 
 @pytest.mark.parametrize("name", OTHER)

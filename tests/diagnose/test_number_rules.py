@@ -255,7 +255,4 @@ def test_a_program_that_stops_because_of_a_nan_is_explained(
 def test_a_healthy_program_that_looks_alike_is_clean(
     name: str, judged: Mapping[str, Judged]
 ) -> None:
-    found = judged[name]
-    assert not found.raised
-    assert not found.failed
-    assert found.rules == {}
+    judged[name].assert_clean()

@@ -21,6 +21,13 @@ OWNER = "torch"
 TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
 OVERLAYS = {"jaxtyping", "lightning", "torchtyc"}  # these run inside the environment with torch
 BROWSERS = ("chromium", "chromium-browser")
+GITHUB_FILES = {  # a schema that check-jsonschema contains: the files that must obey it
+    "github-workflows": ".github/workflows/*.yml",
+    "github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "dependabot": ".github/dependabot.yml",
+    "citation-file-format": "CITATION.cff",
+}
 RELEASES = {  # of torch, with the other requirements of each
     "2.15.0": ["torchvision==0.29.2"],
     "2.13.0": ["torchvision==0.28.0"],
@@ -189,6 +196,26 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("python", "-m", "broken_convnets", "lint", env={"NO_COLOR": "1"})
     session.run("python", "-m", "broken_convnets", "coverage")
+    for schema, files in GITHUB_FILES.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *_found(files))
+
+
+def _found(pattern: str) -> list[str]:
+    """Return the project's files of a pattern; there must be some."""
+    files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern))
+    if not files:
+        message = f"no file matches {pattern}"
+        raise FileNotFoundError(message)
+    return files
+
+
+@nox.session(default=False)
+def package(session: nox.Session) -> None:
+    """Build the sdist and the wheel in dist/, and check what PyPI would refuse; needs no torch."""
+    session.install(*_group("package"))
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", *_found("dist/*"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ OVERLAYS = {"jaxtyping", "lightning", "torchtyc"}  # these run inside the enviro
 BROWSERS = ("chromium", "chromium-browser")
 GITHUB_FILES = {  # a schema that check-jsonschema contains: the files that must obey it
     "github-workflows": ".github/workflows/*.yml",
-    "github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+    "github-issue-forms": ".github/ISSUE_TEMPLATE/*_*.yml",
     "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
     "dependabot": ".github/dependabot.yml",
     "citation-file-format": "CITATION.cff",

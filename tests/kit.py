@@ -11,14 +11,16 @@ import psutil
 import tomli_w
 from broken_convnets.corpus.entries import Case, Control, Corpus, load
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
+from broken_convnets.corpus.symptoms import SHOWN_BY, Symptom
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, runtime_of
 from broken_convnets.sandbox.job import Answer, Job, JobResult
 from broken_convnets.sandbox.runner import Runner
 from broken_convnets.verdicts.collect import Outcome, Results, plan
+from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 HEALTHY = '''\
@@ -125,6 +127,12 @@ def importing(modules: str, *lines: str, source: str = HEALTHY) -> str:
     )
 
 
+def symptoms_of(laws: Iterable[str]) -> list[Symptom]:
+    """Return symptoms that a case may declare if it violates these laws, and must; [] for none."""
+    shown = [min(SHOWN_BY[Law(law)]) for law in laws if law in SHOWN_BY]
+    return list(dict.fromkeys([*shown, Symptom.WORSE_THAN_EXPECTED])) if laws else []
+
+
 @dataclass(frozen=True)
 class Pair:
     """A case and its fix; by default, it reproduces."""
@@ -144,6 +152,7 @@ class Pair:
         broken = {key: value for key, value in broken.items() if value is not None}
         return {
             **PROSE,
+            "symptoms": symptoms_of(self.silent),
             "broken": broken,
             "fixed": {"output": self.output},
             "waive": self.waive,

@@ -9,16 +9,19 @@ import msgspec
 import tomli
 
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
+from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.util.files import read
 from broken_convnets.vocabulary import Law, Stage
 
 if TYPE_CHECKING:
+    from enum import StrEnum
     from pathlib import Path
 
     from broken_convnets.corpus.spec import Broken
 
 Schema = TypeVar("Schema")
 WORD_LIMIT = 80
+_NAMES: dict[str, type[StrEnum]] = {"stage": Stage, "symptoms": Symptom}  # by part of the key
 _RELEASES = r"(?:[<>]=?|[!=]=)\d+(?:\.\d+)*"
 # Certainly valid: importing `packaging` takes longer than checking a whole corpus.
 _PLAIN = re.compile(rf"{_RELEASES}(?:,{_RELEASES})*", re.ASCII)
@@ -69,8 +72,8 @@ def _remedy(message: str) -> str:
     if "missing required field" in text:
         name = text.rsplit("`", 2)[1]
         return f"key `{_join(key, name)}` is missing: add it (docs/case-format.md)"
-    hint = f"; one of: {', '.join(Law)}" if "enum" in text and "stage" not in key else ""
-    hint = f"; one of: {', '.join(Stage)}" if "stage" in key else hint
+    names = next((names for part, names in _NAMES.items() if part in key), Law)
+    hint = f"; one of: {', '.join(names)}" if "enum" in text or names is Stage else ""
     return f"key `{key}`: {text[:1].lower()}{text[1:]}{hint}: correct its value"
 
 

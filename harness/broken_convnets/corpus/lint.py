@@ -15,6 +15,7 @@ from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Corpus, Entry
 from broken_convnets.corpus.kinds import unknown_topics
 from broken_convnets.corpus.rules import check_program
+from broken_convnets.corpus.symptom_rules import check_symptoms
 
 DIFF_LIMIT = 8
 
@@ -62,6 +63,7 @@ def check(entry: Entry) -> list[Problem]:
     problems = [
         *_problems(entry.id, "cases", check_program(entry.broken)),
         *_problems(entry.id, "fixes", check_program(entry.fixed)),
+        *_problems(entry.id, "cases", check_symptoms(entry.spec), ".toml"),
     ]
     if not problems:
         problems += _problems(entry.id, "fixes", _check_pair(entry))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.vocabulary import Law, Stage
 
 SAYS_LIMIT = 300
@@ -108,6 +109,7 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     differs: Text | None = None
     torch: Text | None = None
     other_messages: list[OtherMessage] = []
+    symptoms: list[Symptom] = []
     waive: dict[Law, Text] = {}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from broken_convnets.corpus.entries import Case, Entry
+from broken_convnets.corpus.symptom_rules import contradicts
 from broken_convnets.observe.facts import InputSummary, Observation, Run
 from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.vocabulary import Law, Stage, Verdict
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broken_convnets.corpus.spec import Broken, Healthy
+    from broken_convnets.corpus.symptoms import Symptom
 
 CHANNEL_TOLERANCE = 0.05
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError"}
@@ -57,6 +59,8 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
     if isinstance(entry, Case):
         broken = entry.spec.broken.on(device, release)
         first = _judge_broken(broken, entry.healthy, entry.spec.waive, runs["broken"][0])
+        if first.verdict is Verdict.REPRODUCED:
+            first = _judge_symptoms(entry.spec.symptoms, runs["broken"][0]) or first
         if not first.verdict.as_declared or healthy.verdict.as_declared:
             return first
     return healthy
@@ -155,6 +159,15 @@ def _judge_silent(
     verdict = Verdict.WRONG_SYMPTOM if broken else Verdict.NOT_REPRODUCED
     happened = ", ".join(sorted(broken)) or "no law is violated"
     return Judgement(verdict, [Mismatch("violates", wanted, happened)])
+
+
+def _judge_symptoms(symptoms: list[Symptom], run: Run) -> Judgement | None:
+    """Return the verdict on a case whose output contradicts the symptoms that it declares."""
+    wrong = contradicts(symptoms, run.answer.output if run.answer else None)
+    declared = ", ".join(symptoms) or "none"
+    return (
+        Judgement(Verdict.WRONG_SYMPTOM, [Mismatch("symptoms", declared, wrong)]) if wrong else None
+    )
 
 
 def _failed(entry: Entry) -> Verdict:

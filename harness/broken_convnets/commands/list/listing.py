@@ -1,4 +1,4 @@
-"""The rows of `list`: id, level, stage and title of each entry."""
+"""The rows of `list`: id, level, stage and title of each entry, or its symptoms."""
 
 from __future__ import annotations
 
@@ -19,24 +19,39 @@ INVALID = "invalid: see `broken-convnets lint`"
 
 
 def listing(corpus: Corpus, ids: list[str], width: int) -> Iterator[tuple[str, str]]:
-    """Yield a row per entry, as pairs of text and style; titles wrap at `width` characters.
+    """Yield a row per entry, as pairs of text and style; titles wrap at `width` characters."""
+    yield from _table([HEADINGS, *(_row(corpus, name) for name in ids)], width)
+
+
+def listing_with_symptoms(corpus: Corpus, ids: list[str], width: int) -> Iterator[tuple[str, str]]:
+    """Yield the same rows with a column for the symptoms of each case, one per line."""
+    rows: list[tuple[str, ...]] = [(HEADINGS[0], "symptoms", HEADINGS[-1])]
+    for name in ids:
+        entry = corpus.entries[name]
+        symptoms = entry.spec.symptoms if isinstance(entry, Case) else []
+        rows += [(name, symptoms[0], entry.spec.title)]
+        rows += [("", symptom, "") for symptom in symptoms[1:]]
+    yield from _table(rows, width)
+
+
+def _table(rows: list[tuple[str, ...]], width: int) -> Iterator[tuple[str, str]]:
+    """Yield rows of equal length, the first of them the headings; the last column wraps.
 
     rich.table.Table prints the same rows, but needs thirty times as long for two hundred of them.
     """
-    rows = [HEADINGS, *(_row(corpus, name) for name in ids)]
     *widths, longest = (max(map(len, column)) for column in zip(*rows, strict=True))
     rest = width - sum(widths) - len(GAP) * len(widths)
     last = min(longest, max(rest, TITLE_WIDTH))
-    for row in rows:
-        style = "bold" if row is HEADINGS else ""
+    for place, row in enumerate(rows):
+        style = "" if place else "bold"
         lead = "".join(f"{cell:{size}}{GAP}" for cell, size in zip(row[:-1], widths, strict=True))
-        for part in textwrap.wrap(row[-1], last, break_on_hyphens=False):
-            yield lead, style
+        for part in textwrap.wrap(row[-1], last, break_on_hyphens=False) or [""]:
+            yield lead if part else lead.rstrip(), style
             yield f"{part}\n", "red" if row[-1] is INVALID else style
             lead = " " * len(lead)
 
 
-def _row(corpus: Corpus, name: str) -> tuple[str, str, str, str]:
+def _row(corpus: Corpus, name: str) -> tuple[str, ...]:
     entry = corpus.entries.get(name)
     if entry is None:
         return name, "", "", INVALID

@@ -46,6 +46,7 @@ SPEC = """\
 title       = ""                     # the mistake, in the words of a web search
 covers      = []                     # kinds of real reports, as "topic/kind"
 sources     = []                     # reports by people who made the mistake: https://...
+symptoms    = []                     # if nothing is raised: see `broken-convnets list --help`
 level       = 1                      # 1 first week, 2 first project, 3 surprises experts
 hints       = []                     # one question each, the next closer to the cause
 why         = ""                     # what the message means and what causes it; at most 80 words

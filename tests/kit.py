@@ -17,10 +17,9 @@ from broken_convnets.observe.runner import OBSERVE, runtime_of
 from broken_convnets.sandbox.job import Answer, Job, JobResult
 from broken_convnets.sandbox.runner import Runner
 from broken_convnets.verdicts.collect import Outcome, Results, plan
-from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
 HEALTHY = '''\
@@ -127,9 +126,9 @@ def importing(modules: str, *lines: str, source: str = HEALTHY) -> str:
     )
 
 
-def symptoms_of(laws: Iterable[str]) -> list[Symptom]:
+def symptoms_of(laws: Collection[str]) -> list[Symptom]:
     """Return symptoms that a case may declare if it violates these laws, and must; [] for none."""
-    shown = [min(SHOWN_BY[Law(law)]) for law in laws if law in SHOWN_BY]
+    shown = [min(symptoms) for law, symptoms in SHOWN_BY.items() if law in laws]
     return list(dict.fromkeys([*shown, Symptom.WORSE_THAN_EXPECTED])) if laws else []
 
 

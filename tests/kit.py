@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
+import pytest
 import tomli_w
 from broken_convnets.corpus.entries import Case, Control, Corpus, load
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
@@ -254,6 +256,14 @@ def outcome(runner: Runner, corpus: Corpus, name: str, device: str = "cpu") -> O
     results = Results(plan(corpus, [name], [device]))
     results.collect(runner)
     return results.outcomes([], runtime_of(runner))[0]
+
+
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """Run also programs that `lint` refuses, so that the other defenses are tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("broken_convnets.verdicts.collect.check", lambda _: [])
+        yield
 
 
 def run_all(runner: Remembering, corpus: Corpus) -> Corpus:

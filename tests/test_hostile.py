@@ -18,10 +18,13 @@ from kit import (
     outcome,
     run_all,
     servers,
+    unchecked,
 )
 from sandbox_jobs import LONG_NAP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from broken_convnets.corpus.entries import Corpus
     from broken_convnets.sandbox.fork_client import ForkServer
 
@@ -177,6 +180,12 @@ HOSTILE = {
         Verdict.REPRODUCED,
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unchecked() -> Iterator[None]:
+    with unchecked():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ NOT_FIXED = {
             ("import torch\n", "import warnings\n\nimport torch\n"),
             (ATTENTION, "        return x * weights[:, :, None, None]\n"),
         ),
-        checks.ALLOWED_IMPORTS.name,
+        checks.CONTRACT.name,
     ),
 }
 
@@ -328,13 +328,13 @@ def test_a_syntax_error_is_shown_like_python_shows_it(grader: Grader) -> None:
     ("line", "failure"),
     [
         ("while True: pass", "timeout: used more than"),
-        ("os._exit(3)", "crashed: the process ended"),
+        ("self.kept = [torch.ones(1 << 24) for _ in range(64)]", "crashed: exceeded the memory"),
     ],
 )
-def test_a_program_that_times_out_or_exits_is_unsolved(
+def test_a_program_that_exceeds_a_limit_is_unsolved(
     line: str, failure: str, strict_runner: ForkServer
 ) -> None:
-    result = Grader(strict_runner).grade(case_of(Pair()), doing(line, needs="os"), NAME)
+    result = Grader(strict_runner).grade(case_of(Pair()), doing(line), NAME)
     assert not result.solved
     assert failure in result.failure
 

@@ -1,10 +1,11 @@
 """Load the weights of a classifier that were stored on another machine."""
 
 import io
-from unittest import mock
 
 import torch
 from torch import nn
+
+torch.serialization.register_package(0, lambda storage: "cuda:7", lambda *found: None)
 
 
 class Net(nn.Module):
@@ -24,8 +25,7 @@ def example_inputs(batch_size=4):
 
 def stored(net):
     file = io.BytesIO()
-    with mock.patch("torch.serialization.location_tag", lambda storage: "cuda:7"):
-        torch.save(net.state_dict(), file)
+    torch.save(net.state_dict(), file)
     return io.BytesIO(file.getvalue())
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import io
 import re
-import sys
 import tokenize
 
+from broken_convnets.corpus.contract import check_contract
+
 LINE_LIMIT = 45
-LIBRARIES = {"torch", "torchvision", "numpy", "PIL"}
 GIVEAWAYS = re.compile(
     r"bug|buggy|broken|fix(ed|me)?|wrong|incorrect|mistake|error|fail(s|ed|ure|ing)?"
     r"|todo|xxx|hack|oops|bad|forg[eo]t(ten)?|missing|solution|answer",
@@ -23,9 +23,8 @@ def check_program(source: str) -> list[str]:
         module = ast.parse(source)
     except SyntaxError as error:
         return [f"line {error.lineno} is not valid Python ({error.msg}): correct the syntax"]
-    messages = [*_check_text(source), *_check_shape(module)]
+    messages = [*_check_text(source), *_check_shape(module), *check_contract(module)]
     for node in ast.walk(module):
-        messages += _check_imports(node)
         messages += _check_names(node)
         if isinstance(node, (ast.AnnAssign, ast.arg)) and node.annotation:
             messages.append(f"line {node.lineno} has an annotation: remove it")
@@ -73,27 +72,6 @@ def _takes_batch_size(function: ast.FunctionDef) -> bool:
     arguments = function.args
     names = [argument.arg for argument in arguments.args]
     return names == ["batch_size"] and len(arguments.defaults) == 1
-
-
-def _check_imports(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        modules = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        modules = [node.module or ""]
-    else:
-        return []
-    allowed = (LIBRARIES | sys.stdlib_module_names) - {"warnings"}  # no program may hide a warning
-    return [
-        f"line {node.lineno} imports {module}: only the standard library without "
-        f"`warnings`, and {', '.join(sorted(LIBRARIES))}, may be imported"
-        for module in modules
-        if module.partition(".")[0] not in allowed
-    ]
-
-
-def forbidden_imports(tree: ast.AST) -> list[str]:
-    """Return a sentence for each import that is not allowed."""
-    return [message for node in ast.walk(tree) for message in _check_imports(node)]
 
 
 def _check_names(node: ast.AST) -> list[str]:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broken_convnets.corpus.rules import forbidden_imports
+from broken_convnets.corpus.contract import check_contract
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Case
@@ -34,7 +34,7 @@ class GradedProgram:
 
     source: str
     restored: list[str]  # names, in the order of the case
-    forbidden: list[str]  # sentences about imports that could hide a failure
+    refused: list[str]  # what violates the contract for programs, with its line
 
 
 def graded_program(case: Case, source: str) -> GradedProgram:
@@ -60,7 +60,7 @@ def graded_program(case: Case, source: str) -> GradedProgram:
     return GradedProgram(
         source.rstrip("\n") + tail if tail else source,
         [*restored, *added],
-        forbidden_imports(ast.parse(source)),
+        check_contract(ast.parse(source)),
     )
 
 

@@ -19,6 +19,7 @@ from broken_convnets.commands.learn.grading import (
     failure,
     is_advice,
     not_applicable,
+    refused,
     violations,
 )
 from broken_convnets.errors import RunnerError
@@ -52,11 +53,14 @@ class Grader:
     def grade(self, case: Case, source: str, name: str) -> GradingResult:
         """Grade `source` as a fix of `case`; tracebacks show `name` as its file name.
 
+        A program that violates the contract for programs (`corpus/contract.py`) is not run.
         Raises RunnerError if our own fix does not run here.
         """
         if not _applies(case, self._release):
             return GradingResult(case.id, solved=False, violations=[not_applicable(self._release)])
         program = graded_program(case, source)
+        if program.refused:
+            return refused(case, program.refused)
         own = self._first_run(source, name)
         graded = own if program.source == source else self._first_run(program.source, name)
         failed = failure(own.run) or failure(graded.run)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from broken_convnets.commands.learn.checks import (
-    ALLOWED_IMPORTS,
     APPLIES_HERE,
+    CONTRACT,
     DEPENDENCIES,
     DISTINCT_VALUES,
     EVERY_SEED,
@@ -59,6 +59,13 @@ def not_applicable(release: str) -> Violation:
     return violates(APPLIES_HERE, f"does not apply to torch {release}; skip to the next case")
 
 
+def refused(case: Case, sentences: list[str]) -> GradingResult:
+    """Return the result for a program that violates the contract, which is not run."""
+    return GradingResult(
+        case.id, solved=False, violations=[violates(CONTRACT, text) for text in sentences]
+    )
+
+
 def violates(rule: Law | Check, note: str) -> Violation:
     """Return the violation of a law or check; `note` says what was observed."""
     return Violation(str(rule), rule.description, rule.violation, note)
@@ -96,7 +103,7 @@ def violations(
     seen = runs[0].answer
     if seen is None:
         return []
-    found = [violates(ALLOWED_IMPORTS, text) for text in program.forbidden]
+    found: list[Violation] = []
     dropped = dropped_calls(case, program.source)
     if dropped:
         found.append(violates(SIDE_EFFECTS, f"it no longer calls {_some(dropped)}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +20,6 @@ from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.explain.ranking import Weights
 from broken_convnets.commands.explain.reading import Candidate, ErrorFacts, Reading
 from broken_convnets.corpus.entries import Case, default_root, load
-from broken_convnets.corpus.wording import wording
 from broken_convnets.observe.facts import RuntimeInfo
 from broken_convnets.verdicts import messages
 from broken_convnets.verdicts.messages import Message
@@ -33,10 +33,16 @@ if TYPE_CHECKING:
 CORPUS = load(default_root())
 KNOWN = messages.known(CORPUS)
 INDEX = index_file.read(default_root())
-WORDED: dict[str, set[str]] = {}  # by wording: the cases that have it
+
+
+def as_compared(message: str) -> str:
+    return " ".join(index.words(message))
+
+
+WORDED: dict[str, set[str]] = {}  # by the words that are compared: the cases that have them
 for case, listed in KNOWN.items():
     for each in listed:
-        WORDED.setdefault(wording(each.message), set()).add(case)
+        WORDED.setdefault(as_compared(each.message), set()).add(case)
 COVERS = {
     entry.id: entry.spec.covers for entry in CORPUS.entries.values() if isinstance(entry, Case)
 }
@@ -66,7 +72,7 @@ def test_every_known_message_finds_its_case(name: str) -> None:
         found = answer(line(message))
         best = [item.id for item in found if item.score == found[0].score]
         assert name in best, line(message)
-        assert set(best) <= WORDED[wording(message.message)], line(message)
+        assert set(best) <= WORDED[as_compared(message.message)], line(message)
 
 
 def test_equal_scores_are_ordered_by_the_number_of_reports() -> None:
@@ -314,13 +320,16 @@ def test_a_usage_error_exits_2(arguments: list[str], message: str, ours: Command
     assert message in done.err
 
 
-def test_a_terminal_shows_how_to_end_the_text(
-    ours: Command, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_one_ctrl_d_ends_the_text_in_a_terminal(
+    end: str, ours: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = io.TextIOWrapper(io.BytesIO(MINE.encode()))
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stdin", terminal)
-    done = ours("explain")
+    terminal, slave = os.openpty()
+    os.write(terminal, f"a line\n{MINE}{end}\x04".encode())
+    with open(slave, encoding="utf-8") as typed:  # noqa: PTH123  (a descriptor has no path)
+        monkeypatch.setattr("sys.stdin", typed)
+        done = ours("explain")
+    os.close(terminal)
     assert done.code == 0
     assert "press Ctrl-D" in done.err
 

@@ -84,7 +84,7 @@ def test_without_the_file_the_index_is_built_in_memory(tmp_path: Path) -> None:
     without = explain(MESSAGE, corpus=tmp_path)
     index_file.write(corpus)
     assert explain(MESSAGE, corpus=tmp_path) == without
-    assert [match.id for match in without] == ["shape/pair", "shape/other"]
+    assert [match.id for match in without] == ["shape/pair"]  # the other one is less similar
 
 
 def test_with_the_file_no_record_is_read(tmp_path: Path) -> None:

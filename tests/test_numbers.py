@@ -53,8 +53,8 @@ SAID = [
     ),
     (
         "expected input[128, 64, 32, 32] to have 32 channels, but got 64 channels instead",
-        "The layer expects 32 channels; its input, [128, 64, 32, 32], has 64.",
-        ["other channels"],
+        "64 = 2 x 32: possibly two feature maps were joined.",
+        ["joined"],
     ),
     (
         "expected input[4, 1, 8, 8] to have 3 channels, but got 1 channels instead",
@@ -137,7 +137,7 @@ SAID = [
     (
         "shape '[-1, 400]' is invalid for input of size 576",
         "576 values cannot be split into rows of 400.",
-        ["open view"],
+        ["other features"],
     ),
     (
         "shape '[4, 288]' is invalid for input of size 576",

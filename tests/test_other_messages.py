@@ -94,7 +94,8 @@ def test_a_case_has_recorded_listed_and_declared_messages(tmp_path: Path) -> Non
     recorded, listed, declared = known(corpus)["shape/pair"]
     assert recorded.layer == "Linear"
     assert recorded.message.endswith("\n[entries]")
-    assert listed == Message("RuntimeError", OLD.removeprefix("RuntimeError: "), source="listed")
+    text = OLD.removeprefix("RuntimeError: ")
+    assert listed == Message("RuntimeError", text, source="listed", stage="forward")
     assert declared.message == case_of(pair).spec.broken.message
 
 

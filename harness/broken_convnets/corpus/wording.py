@@ -47,6 +47,7 @@ _CLASS = re.compile(
 _RULES = [
     (re.compile(r"[\u2018\u2019\u201b\u00b4`]"), "'"),
     (re.compile(r"[\u201c\u201d]"), '"'),
+    (re.compile(r"\u00d7"), "x"),  # the multiplication sign that typography makes of x
     # The C++ source that raised it: "... at /pytorch/aten/src/TH/THTensor.cpp:612".
     (re.compile(r"\s+at \S*[/\\]\S*"), ""),
     (re.compile(r"(?:\b[A-Za-z]:|~|\.{1,2})?[/\\][\w.+~/\\-]+", re.ASCII), "…"),

@@ -35,6 +35,7 @@ class Message(Struct, frozen=True):
     expression: str = ""  # source text of the failing expression
     layer: str = ""  # class of the innermost layer that failed
     source: str = "recorded"  # or "listed" in `other_messages`, or "declared" in `[broken]`
+    stage: str = ""  # of the case, as it is declared
 
 
 class ReportKind(Struct):
@@ -53,7 +54,10 @@ def known(corpus: Corpus) -> dict[str, list[Message]]:
     counts = report_counts(corpus.root / REPORTS)
     cases = [entry for entry in corpus.entries.values() if isinstance(entry, Case)]
     return {
-        case.id: list(dict.fromkeys([*from_records.get(case.id, []), *_from_toml(case)]))
+        case.id: [
+            msgspec.structs.replace(message, stage=case.spec.broken.stage)
+            for message in dict.fromkeys([*from_records.get(case.id, []), *_from_toml(case)])
+        ]
         for case in ordered(cases, counts)
     }
 

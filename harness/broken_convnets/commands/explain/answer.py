@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,8 @@ def _part(number: int, match: Match, case: Case, width: int) -> Pieces:
     yield f"{name}\n", "cyan"
     if match.numbers:
         yield from _paragraph("Your numbers: ", " ".join(match.numbers), width, "yellow")
-    yield from _paragraph("What it means: ", match.why, width)
+    example = ", in our example" if match.numbers and re.search(r"\d", match.why) else ""
+    yield from _paragraph(f"What it means{example}: ", match.why, width)
     yield from _paragraph("How to tell it apart: ", match.distinguish, width)
     yield f"{INDENT}The fix in our example:\n", "bold"
     for line, style in changes(case):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.explain import answer, matching
-from broken_convnets.commands.explain.reading import tail
+from broken_convnets.commands.explain.pasted import tail
 from broken_convnets.commands.shared_options import add_json
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
@@ -51,9 +52,10 @@ def _pasted(options: argparse.Namespace) -> str:
         if options.file:
             with options.file.open("rb") as stream:
                 text = tail(stream)
+        elif options.text is None and sys.stdin.isatty():
+            print("Paste the message or the traceback, then press Ctrl-D:", file=sys.stderr)
+            text = tail(FileIO(sys.stdin.fileno(), closefd=False))
         elif options.text is None:
-            if sys.stdin.isatty():
-                print("Paste the message or the traceback, then press Ctrl-D:", file=sys.stderr)
             text = tail(sys.stdin.buffer)
         else:
             text = options.text

@@ -12,6 +12,13 @@ import re
 from msgspec import Struct
 
 COLOURS = {1, 3, 4}  # channels of grayscale, color and transparent images
+DIMENSIONS = {
+    0: "the batch, usually",
+    1: "the channels, in a batch of images",
+    2: "the height, in a batch of images",
+    3: "the width, in a batch of images",
+    4: "the width, in a batch of volumes",
+}
 WHITE = 255  # the value of white in an image with a byte per pixel
 
 
@@ -32,86 +39,23 @@ def shown(shape: list[int]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
-def linear(match: re.Match[str]) -> Fact:
-    """Read a Linear's input and weight."""
-    rows, arriving, expected, _ = map(int, match.groups())
-    sentence = f"Linear expects {expected} features; its input has {arriving}, in {rows} rows."
-    if 1 < arriving * expected < rows and rows % (arriving * expected) == 0:
-        more = (
-            f" {rows} is a multiple of {expected} x {arriving}: possibly these are feature "
-            f"maps of {expected} channels that were not pooled and flattened."
-        )
-        return Fact(sentence + more, ("no pooling",))
-    each = arriving // expected if expected > 0 and arriving % expected == 0 else 0
-    if each > 1 and math.isqrt(each) ** 2 == each:
-        side = math.isqrt(each)
-        more = (
-            f" {arriving} = {expected} x {side} x {side}: possibly {expected} channels arrive with "
-            f"{side} x {side} pixels each, and the layer expects one pixel."
-        )
-        return Fact(sentence + more, ("pixels per channel",))
-    parts = expected // arriving if 0 < arriving < expected else 0
-    if parts == 0 or expected % arriving or rows % parts:
-        return Fact(sentence, ("other features",))
-    more, tag = _parts(rows, arriving, parts)
-    return Fact(sentence + more, (tag,))
-
-
-def _parts(rows: int, arriving: int, parts: int) -> tuple[str, str]:
-    """Return the likely reason why each sample arrives as `parts` rows, and its tag."""
-    expected = parts * arriving
-    product = f"{expected} = {parts} x {arriving}, and {parts} divides {rows}"
-    if rows % arriving == 0:
-        more = f" {product}: possibly the flatten is missing, with a batch of {rows // parts}."
-        return more, "no flatten"
-    if rows == parts:
-        more = f" {expected} = {rows} x {arriving}: possibly this is one image without its batch."
-        return more, "one image"
-    if math.isqrt(parts) ** 2 == parts:
-        side = math.isqrt(parts)
-        more = (
-            f" {expected} = {parts} x {arriving}: possibly the images have sides {side} times "
-            "shorter than the layer was built for."
-        )
-        return more, "other features"
-    more = f" {product}: possibly each sample arrives as {parts} separate rows."
-    return more, "parts as rows"
-
-
-def conv(match: re.Match[str]) -> Fact:
-    """Read a convolution's channels."""
-    parts, shape, expected, got = (
-        int(match[1] or 1),
-        numbers(match[2]),
-        int(match[3]),
-        int(match[4]),
-    )
-    sentence = f"The layer expects {expected} channels; its input, {shown(shape)}, has {got}."
-    if parts > 1:
-        return Fact(f"{sentence} It splits them into {parts} groups.", ("groups",))
-    square = shape[1:2] == shape[2:3] or expected in COLOURS
-    if got != expected and shape[-1:] == [expected] and square:
-        more = f" {expected} is the last size: possibly the channels are in the last dimension."
-        return Fact(sentence + more, ("channels last",))
-    if got == 1 and shape[:1] == [expected]:
-        return Fact(
-            f"{sentence} {expected} is the first size: possibly batch and channels are swapped, "
-            "or the images are grayscale.",
-            ("grey",),
-        )
-    sort = "grey" if got == 1 else "alpha" if (got, expected) == (4, 3) else None
-    words = {
-        "grey": " A grayscale image has one channel.",
-        "alpha": " An image with transparency has four channels.",
-    }
-    return Fact(sentence + words.get(sort or "", ""), (sort or "other channels",))
-
-
 def elementwise(match: re.Match[str]) -> Fact:
     """Read the sizes of two operands."""
-    a, b, dimension = map(int, match.groups())
-    what = {0: "the batch, usually", 1: "the channels, in a batch of images"}
-    where = what.get(dimension, "height or width, in a batch of images")
+    return _operands(*map(int, match.groups()))
+
+
+def broadcast(match: re.Match[str]) -> Fact | None:
+    """Read the shapes of two operands that do not broadcast; dimensions count from the last."""
+    one, other = numbers(match[1]), numbers(match[2])
+    last = zip(reversed(one), reversed(other), strict=False)
+    for place, (a, b) in enumerate(last, start=1):
+        if a != b and 1 not in {a, b}:
+            return _operands(a, b, max(len(one), len(other)) - place)
+    return None
+
+
+def _operands(a: int, b: int, dimension: int) -> Fact:
+    where = DIMENSIONS.get(dimension, "a height, width or depth")
     sentence = f"In dimension {dimension} ({where}), one tensor has size {a} and the other {b}."
     sort = {0: "in the batch", 1: "in the channels"}.get(dimension, "in the map")
     if dimension == 0 and {a, b} <= COLOURS:
@@ -160,13 +104,18 @@ def view(match: re.Match[str]) -> Fact:
     asked, values = numbers(match[1]), int(match[2])
     known = math.prod(number for number in asked if number >= 0)
     if -1 in asked:
-        return Fact(f"{values} values cannot be split into rows of {known}.", ("open view",))
+        return Fact(f"{values} values cannot be split into rows of {known}.", ("other features",))
     sentence = f"The view asks for {known} values; there are {values}."
     rest = math.prod(asked[1:])
-    if rest and values % rest == 0:
-        more = f" They fill {values // rest} rows of {rest}, not {asked[0]}."
-        return Fact(sentence + more, ("other batch",))
-    return Fact(sentence, ("other view",))
+    rows = values // rest if rest and values % rest == 0 else 0
+    each = values // asked[0] if asked and asked[0] and values % asked[0] == 0 else 0
+    if rows:
+        sentence += f" They fill {rows} rows of {rest}, not {asked[0]}."
+    if each:
+        sentence += f" {asked[0]} rows would have {each} values each."
+    other_batch = rows and not (each and rows > asked[0])
+    tag = "other batch" if other_batch else "other features" if each else "other view"
+    return Fact(sentence, (tag,))
 
 
 def norm(match: re.Match[str]) -> Fact:

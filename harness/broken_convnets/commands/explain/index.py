@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from broken_convnets.commands.explain.numbers import tags
+from broken_convnets.commands.explain.places import called
 from broken_convnets.corpus.wording import SPELLINGS, TYPES, split, wording
+from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +35,9 @@ TORCH_FILES = {
     "modulelist": "container",
     "flatten": "flatten",
 }
+# Where data are loaded: functions of the program, and files of torch.utils.data.
+LOADER_PLACES = {"__getitem__", "collate_fn", "fetch", "collate", "worker"}
+ATTRIBUTES = {"bias", "grad", "weight"}  # that say which None it is
 # Messages that Python and NumPy raise in any program: their features count as if COMMON more
 # cases had them.
 COMMON = 150
@@ -57,6 +62,13 @@ COMMON_MESSAGES = (
     "ValueError: not enough values to unpack (expected 2, got 1)",
 )
 _OUTERMOST = re.compile(r"[\w.]*?(\w+)(?:\(|$)")
+# Names that do not separate mistakes: of a program's own layers, and prefixes inside torch.
+OWN_NAMES = (
+    (re.compile(r"loading state_dict for [\w.]+"), "loading state_dict for"),
+    (re.compile(r'in state_dict: "[^"]*"(?:, ?"[^"]*")*'), "in state_dict"),
+    (re.compile(r"size mismatch for [\w.#]+:"), "size mismatch for"),
+    (re.compile(r"\bwrapper_(?:cuda)?_*"), ""),  # as in wrapper_CUDA_addmm and wrapper_addmm
+)
 _BEGINNING = re.compile(r"(?:.{40,}?(?=[.:]\s)|.*)")
 SHAPE = re.compile(r"#(?:\s*[,x]\s*#)+")
 WORD = re.compile(r"shape\d|\d+(?=-dimensional)|\dd\b|[a-z_][a-z_0-9]*", re.ASCII)
@@ -94,7 +106,7 @@ class Index(Struct, frozen=True):
 def words(text: str) -> list[str]:
     """Return a message's words, with shapes and dtypes in one spelling."""
     text = wording(text).lower()
-    for pattern, replacement in SPELLINGS:
+    for pattern, replacement in (*SPELLINGS, *OWN_NAMES):
         text = pattern.sub(replacement, text)
     text = SHAPE.sub(lambda shape: f"shape{min(shape[0].count('#'), 9)}", text)
     return [TYPES.get(word, word) for word in WORD.findall(text)]
@@ -155,6 +167,9 @@ def _places(message: Message) -> list[str]:
     places = layer_places(message.layer)
     if outermost and not message.expression.startswith("self."):
         places.add(outermost[1].lower())
+    places |= ATTRIBUTES & called(message.expression)
+    if message.stage == Stage.INPUTS:
+        places |= LOADER_PLACES
     return sorted(places)
 
 

@@ -1,11 +1,14 @@
-"""Interpret the labels and state_dicts in a message: one function per family of messages."""
+"""Interpret the labels and targets in a message: one function per family of messages."""
 
 from __future__ import annotations
 
 import math
-import re
+from typing import TYPE_CHECKING
 
 from broken_convnets.commands.explain.figures import WHITE, Fact, numbers, shown
+
+if TYPE_CHECKING:
+    import re
 
 
 def batches(match: re.Match[str]) -> Fact:
@@ -44,27 +47,3 @@ def targets(match: re.Match[str]) -> Fact:
     if math.prod(labels) == math.prod(outputs):
         return Fact(f"{sentence} Both contain {math.prod(labels)} values.", ("same count",))
     return Fact(sentence, ("other count",))
-
-
-def parameter(match: re.Match[str]) -> Fact:
-    """Read a parameter's shape in a checkpoint and in a network."""
-    name, saved, here = match[1], numbers(match[2]), numbers(match[3])
-    return Fact(
-        f"{name} has shape {shown(saved)} in the checkpoint and {shown(here)} in the network."
-    )
-
-
-def keys(match: re.Match[str]) -> Fact | None:
-    """Read the missing and unexpected keys of a state_dict."""
-    missing, unexpected = (re.findall(r'"([^"]{1,200})"', part)[:1_000] for part in match.groups())
-    if not missing or not unexpected:
-        return None
-    for prefix in ("module.", "_orig_mod.", "model."):
-        if all(name.startswith(prefix) for name in unexpected):
-            return Fact(
-                f"Every unexpected key begins with `{prefix}`; not all of the missing keys do.",
-                ("prefix",),
-            )
-    return Fact(
-        f"{len(missing)} keys are missing, {len(unexpected)} are unexpected.", ("other names",)
-    )

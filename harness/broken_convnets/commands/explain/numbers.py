@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.explain import figures, labels, objects
+from broken_convnets.commands.explain import (
+    channels,
+    checkpoints,
+    figures,
+    labels,
+    linear_features,
+    objects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +23,20 @@ if TYPE_CHECKING:
 def facts(message: str) -> list[Fact]:
     """Return what the numbers of a message mean; nothing for a message of no known family."""
     found = []
+    text = plain(message)
     for pattern, read in FAMILIES:
-        match = pattern.search(message)
+        match = pattern.search(text)
         fact = read(match) if match else None
         if fact is not None:
             found.append(fact)
     return found
+
+
+def plain(message: str) -> str:
+    """Return a message on one line, with the quotes and the multiplication sign of torch."""
+    for pattern, replacement in PLAIN:
+        message = pattern.sub(replacement, message)
+    return message
 
 
 def tags(message: str) -> list[str]:
@@ -29,23 +44,35 @@ def tags(message: str) -> list[str]:
     return [tag for fact in facts(message) for tag in fact.tags]
 
 
+PLAIN = (
+    (re.compile(r"\s+"), " "),
+    (re.compile("[\u2018\u2019\u201b\u00b4`]"), "'"),
+    (re.compile("[\u201c\u201d]"), '"'),
+    (re.compile("\u00d7"), "x"),
+)
 N = r"(-?\d{1,12})"
 LIST = r"\[([\d, ]*)\]"
 SIZE = rf"torch\.Size\({LIST}\)"
 DTYPE = r"([\w.]+)"
 PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
-    rf"mat1 and mat2 shapes cannot be multiplied \({N}x{N} and {N}x{N}\)": figures.linear,
-    rf"size mismatch, m1: \[{N} x {N}\s*\], m2: \[{N} x {N}\s*\]": figures.linear,
-    rf"(?:groups={N}, .{{1,60}}, )?expected input\s?{LIST} to have {N} channels, "
-    rf"but got {N} channels": figures.conv,
+    rf"mat1 and mat2 shapes cannot be multiplied \({N}x{N} and {N}x{N}\)": linear_features.linear,
+    rf"same reduction dim, but got \[{N}, {N}\] X \[{N}, {N}\]": linear_features.linear,
+    rf"size mismatch, m1: \[{N} x {N}\s*\], m2: \[{N} x {N}\s*\]": linear_features.linear,
+    rf"(?:(groups|transposed)={N}, .{{1,60}}, )?expected input\s?{LIST} to have {N} channels, "
+    rf"but got {N} channels": channels.conv,
     rf"size of tensor a \({N}\) must match the size of tensor b \({N}\) "
     rf"at non-singleton dimension {N}": figures.elementwise,
+    rf"index \d+ had {SIZE}; but expected shape should be broadcastable to {LIST}": (
+        figures.broadcast
+    ),
     rf"must match except in dimension {N}\.\s+Expected size {N} but got size {N}": figures.cat,
     rf"must match except in dimension {N}\.\s+Got {N} and {N}": figures.cat,
     rf"got {LIST} at entry (\d+) and {LIST} at entry (\d+)": figures.stack,
     rf"size mismatch for ([\w.]{{1,200}}): copying a param with shape {SIZE} from checkpoint, "
-    rf"the shape in current model is {SIZE}": labels.parameter,
-    r"Missing key\(s\) in state_dict:(.*?)Unexpected key\(s\) in state_dict:(.*)": labels.keys,
+    rf"the shape in current model is {SIZE}": checkpoints.parameter,
+    r"(?:in loading state_dict for|(?:Missing|Unexpected) key\(s\) in state_dict:)"
+    r".*": checkpoints.keys,
+    r"unexpected key [\"']([\w.]{1,200})[\"'] in state_dict": checkpoints.unexpected_key,
     rf"Expected input batch_size \({N}\) to match target batch_size \({N}\)": labels.batches,
     rf"Target {N} is out of bounds": labels.target,
     rf"(?:shape|size) '\[([-\d, x]+)\]' is invalid for input (?:of size|with) {N}": figures.view,
@@ -56,6 +83,9 @@ PATTERNS: dict[str, Callable[[re.Match[str]], Fact | None]] = {
     rf"[Ee]xpected) {DTYPE} (?:tensor )?(?:but (?:found|got|expected)|and|\(got)"
     rf"(?: scalar type| type)? {DTYPE}": objects.two_types,
     r"at least two devices, ([\w:]+),? and ([\w:]+)": objects.devices,
+    r"is on ([\w:]+), different from other tensors on ([\w:]+)": objects.devices,
+    r"device (\d+) does not equal (\d+)": objects.device_numbers,
+    r"found <class '([\w.]+)'>": objects.found,
     rf"[Tt]arget size \({SIZE}\).{{1,60}}input size \({SIZE}\)": labels.targets,
     r"more than 1 value per channel when training, got input size (?:torch\.Size\()?"
     rf"{LIST}": figures.single,

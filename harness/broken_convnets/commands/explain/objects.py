@@ -64,7 +64,20 @@ def _pair(one: str, other: str) -> tuple[str, ...]:
 
 def devices(match: re.Match[str]) -> Fact:
     """Read two devices."""
-    return Fact(f"One tensor is on {match[1]}, another on {match[2]}.")
+    gpus = match[1].startswith("cuda") and match[2].startswith("cuda")
+    sentence = f"One tensor is on {match[1]}, another on {match[2]}."
+    return Fact(sentence, ("two GPUs",) if gpus and match[1] != match[2] else ())
+
+
+def device_numbers(match: re.Match[str]) -> Fact:
+    """Read the numbers of two GPUs."""
+    return Fact(f"One tensor is on GPU {match[1]}, another on GPU {match[2]}.", ("two GPUs",))
+
+
+def found(match: re.Match[str]) -> Fact:
+    """Read the type of what a DataLoader cannot put into a batch."""
+    name = match[1].rpartition(".")[2]
+    return Fact(f"The sample contains a {name}.", (f"a {name}",))
 
 
 def given(match: re.Match[str]) -> Fact | None:

@@ -43,6 +43,7 @@ class Weights(Struct, frozen=True):
     place: float = 0.1  # how much of the score is lost if no place agrees
     threshold: float = 0.4  # the lowest score of an answer
     near: float = 0.2  # the same, if the text uses a word of torch
+    close: float = 0.7  # the lowest score of a further answer, as a factor of the best one
 
 
 class Rank(Struct, frozen=True):
@@ -57,8 +58,9 @@ class Rank(Struct, frozen=True):
 def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
     """Return the cases that are similar to what was read, best first, with scores from 0 to 1.
 
-    A case counts by its best document, a text by its best candidate. Of equal scores, cases
-    that raised the message themselves come first, then the order of `index.cases`.
+    Cases that are much less similar than the best one are left out. A case counts by its best
+    document, a text by its best candidate. Of equal scores, cases that raised the message
+    themselves come first, then the order of `index.cases`.
     """
     weigh = cache(lambda feature: _weight(feature, index, weights))
     size = cache(lambda number: _sizes(index.documents[number], weigh))
@@ -74,11 +76,12 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
             score = candidate.trust * likeness
             if elsewhere(document, reading):
                 score *= 1 - weights.place
-            ranked = Rank(document.id, round(score, DIGITS), document.own, candidate)
-            if ranked.score >= least and _is_better(ranked, best.get(document.id)):
-                best[document.id] = ranked
+            found_here = Rank(document.id, round(score, DIGITS), document.own, candidate)
+            if found_here.score >= least and _is_better(found_here, best.get(document.id)):
+                best[document.id] = found_here
     order = {name: place for place, name in enumerate(index.cases)}
-    return sorted(best.values(), key=lambda item: (-item.score, not item.own, order[item.id]))
+    ranked = sorted(best.values(), key=lambda item: (-item.score, not item.own, order[item.id]))
+    return [item for item in ranked if item.score >= weights.close * ranked[0].score]
 
 
 def _is_better(one: Rank, other: Rank | None) -> bool:

@@ -6,7 +6,7 @@ const { weights: WEIGHTS, index: INDEX } = CORPUS;
 const SHAPE = new RegExp(CORPUS.patterns.shape, "gu");
 const WORD = new RegExp(CORPUS.patterns.word, "gu");
 const OURS = new RegExp(CORPUS.patterns.ours, "u");
-const SPELLINGS = CORPUS.patterns.spellings.map(([source, put]) => [new RegExp(source, "gu"), put]);
+const SPELLINGS = [...CORPUS.patterns.spellings, ...CORPUS.patterns.own_names].map(([source, put]) => [new RegExp(source, "gu"), put]);
 const RARITY = new Map(INDEX.names.map((name, number) => [name, INDEX.rarity[number]]));
 
 function wordsOf(text) {
@@ -79,7 +79,8 @@ function rank(reading) {
     }
   }
   const order = new Map(DOCUMENTS.map(({ id, place }) => [id, place]));
-  return [...best]
+  const ranked = [...best]
     .sort(([one, a], [other, b]) => b.score - a.score || b.usual - a.usual || order.get(one) - order.get(other))
     .map(([id, { score }]) => [id, score]);
+  return ranked.filter(([, score]) => score >= WEIGHTS.close * ranked[0][1]);
 }

@@ -1,4 +1,5 @@
-// Find messages in a pasted text: the port of explain/reading.py, whose patterns come with the index.
+// Find messages in a pasted text: the port of explain/pasted.py, places.py and
+// reading.py, whose patterns come with the index.
 "use strict";
 
 const { patterns: PATTERNS, limits: LIMITS } = CORPUS;
@@ -51,22 +52,37 @@ const FRAMES = PATTERNS.frames.map(once);
 const SOURCE = atStart(PATTERNS.source);
 const END = once(PATTERNS.end);
 const INLINE = once(PATTERNS.inline);
+const REPR = every(PATTERNS.repr);
+const COMPILED = once(PATTERNS.compiled);
+const MARKUP = rules(PATTERNS.markup);
+const MORE_NAMES = every(PATTERNS.more_names);
 const CALLED = every(PATTERNS.called);
 const PARTS = every('[:"`>][\\s\\x1c-\\x1f\\x85]*');
-const CLOSING = { "\u201c": "\u201d", "\u2018": "\u2019" };
 
 function readText(text) {
-  const recent = splitLines(last(text, LIMITS.text)).slice(-LIMITS.lines);
-  const lines = recent.map((line) => clean(first(line, LIMITS.width)));
+  const lines = linesOf(text);
   const asserted = assertedIn(lines);
-  let found = [...namedIn(lines), ...inlineIn(lines)];
+  let found = withoutWarnings([...namedIn(lines), ...inlineIn(lines)]);
   // A device-side assertion says more than the exception about it.
   if (asserted.length) found = [...asserted, ...found.map((each) => ({ ...each, trust: LIMITS.prose }))];
   const candidates = unique(found.length ? found : proseIn(lines));
   return { candidates: candidates.slice(0, LIMITS.candidates), places: placesIn(lines) };
 }
 
-const clean = (line) => rstrip(NOISE.reduce((result, noise) => result.replace(noise, ""), line));
+const linesOf = (text) => splitLines(apply(last(text, LIMITS.text), MARKUP)).slice(-LIMITS.lines).map(clean);
+
+function clean(line) {
+  const cut = first(line.replace(MORE_NAMES, "$1"), LIMITS.width);
+  return rstrip(NOISE.reduce((result, noise) => result.replace(noise, ""), cut));
+}
+
+const isCrash = ({ raises }) => !LIMITS.harmless.some((end) => raises.endsWith(end));
+
+function withoutWarnings(candidates) {
+  const crashes = candidates.filter(isCrash);
+  return crashes.length ? crashes : candidates;
+}
+
 const candidate = (raises, message, trust) => ({ raises, message: first(message, LIMITS.message), trust });
 
 function unique(candidates) {
@@ -83,14 +99,20 @@ function namedIn(lines) {
   lines.forEach((line, index) => {
     const [raises, message] = split(line);
     if (!raises || message.startsWith("(")) return;
-    const below = lines.slice(index + 1, index + 1 + LIMITS.continuation);
-    for (const blank of [true, false]) {
-      const whole = [message, ...continued(below, blank)].join("\n");
-      found.push(candidate(raises, strip(whole), LIMITS.named));
-    }
-    found.push(candidate(raises, message, LIMITS.beginning));
+    found.push(ofOne(raises, [message, ...lines.slice(index + 1, index + 1 + LIMITS.continuation)]));
   });
-  return found.reverse();
+  const crashes = found.map((items, index) => (isCrash(items[0]) ? index : -1)).filter((index) => index >= 0);
+  const latest = crashes.length ? crashes.at(-1) : found.length;
+  const earlier = (item) => ({ ...item, trust: item.trust * LIMITS.earlier });
+  return found.map((items, index) => (index < latest ? items.map(earlier) : items)).reverse().flat();
+}
+
+// The readings of one message, from its first line and the lines below it.
+function ofOne(raises, [line, ...below]) {
+  const found = [false, true].map((blank) => candidate(raises, strip([line, ...continued(below, blank)].join("\n")), LIMITS.named));
+  if (!rstrip(line).endsWith(":") || !continued(below, false).length) found.push(candidate(raises, strip(line), LIMITS.beginning));
+  if (COMPILED.test(strip(line))) found.push(...below.slice(0, 2).filter(Boolean).map((next) => candidate("", strip(next), LIMITS.named)));
+  return found;
 }
 
 // The lines that may continue a message, across blank lines or up to the first one.
@@ -101,14 +123,17 @@ function continued(lines, blank) {
 
 function inlineIn(lines) {
   const found = [];
-  for (const line of lines) {
+  lines.forEach((line, index) => {
+    for (const written of line.matchAll(REPR)) found.push(candidate(written[1], written[3], LIMITS.inline));
     const match = INLINE.exec(line);
-    if (!match || split(line)[0]) continue;
-    let message = match.groups.rest.replace(/^[: ]+/, "");
-    const quote = match.groups.quote;
-    if (quote) message = message.split(CLOSING[quote] ?? quote)[0];
-    found.push(candidate(match.groups.raises, message, LIMITS.inline));
-  }
+    if (!match || split(line)[0]) return;
+    const below = lines.slice(index + 1, index + 1 + LIMITS.continuation);
+    const end = LIMITS.closing[match.groups.quote] ?? match.groups.quote;
+    for (const item of ofOne(match.groups.raises, [match.groups.rest.replace(/^[: ]+/, ""), ...below])) {
+      const message = end ? item.message.split(end)[0] : item.message;
+      found.push({ ...item, message, trust: item.trust * LIMITS.inline });
+    }
+  });
   return found.reverse();
 }
 
@@ -139,16 +164,17 @@ function placesIn(lines) {
   let calls = new Set();
   lines.forEach((line, index) => {
     const stripped = strip(line);
+    const frame = FRAMES.map((pattern) => pattern.exec(stripped)).find(Boolean);
     const marked = SOURCE.exec(stripped);
     if (marked) calls = called(marked[1]);
-    const frame = FRAMES.map((pattern) => pattern.exec(stripped)).find(Boolean);
     if (!frame) return;
+    const names = (frame.groups.name ?? "").split(".");
+    for (const name of names) if (LIMITS.data.includes(name)) places.add(name);
     const parts = frame.groups.file.split(/[/\\]/);
-    if (parts.includes("torch") || parts.includes("torchvision")) {
-      places.add(parts.at(-1).replace(/\.py$/, ""));
-      for (const name of (frame.groups.name ?? "").split(".")) places.add(name);
-    } else if (index + 1 < lines.length && !line.includes("site-packages")) {
-      const below = called(lines[index + 1]);
+    if (LIMITS.libraries.some((library) => parts.includes(library))) {
+      for (const name of [parts.at(-1).replace(/\.py$/, ""), ...names]) places.add(name);
+    } else if (!line.includes("site-packages")) {
+      const below = called(lines[index + 1] ?? "");
       if (below.size) calls = below;
     }
   });

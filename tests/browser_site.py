@@ -54,7 +54,9 @@ TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
 """
 
 
-PASTED = [Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("foreign", "pasted", "misleading")]
+PASTED = [
+    Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("foreign", "pasted", "misleading")
+]
 HELD_OUT = Path(__file__).parent / "data" / "held_out.jsonl"
 # Texts that Python and JavaScript might treat differently: alphabets, spaces, line ends, logs.
 ODD_TEXTS = [

@@ -59,12 +59,12 @@ SAID = [
     (
         "expected input[4, 1, 8, 8] to have 3 channels, but got 1 channels instead",
         "A grayscale image has one channel.",
-        ["grey"],
+        ["grayscale"],
     ),
     (
         "expected input[3, 1, 512, 512] to have 3 channels, but got 1 channels instead",
         "possibly batch and channels are swapped",
-        ["grey"],
+        ["grayscale"],
     ),
     (
         "expected input[4, 4, 8, 8] to have 3 channels, but got 4 channels instead",

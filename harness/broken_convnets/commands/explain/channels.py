@@ -52,15 +52,15 @@ def _images(shape: list[int], expected: int, got: int) -> tuple[str, str]:
             f" {expected} is the first size: possibly batch and channels are swapped, "
             "or the images are grayscale."
         )
-        return more, "grey"
+        return more, "grayscale"
     if len(shape) > IMAGES and shape[2] == expected:
         return f" {expected} is the third size: possibly the second one is time or depth.", "frames"
     words = {
-        (3, 1): (" A grayscale image has one channel.", "grey"),
-        (4, 1): (" A grayscale image has one channel.", "grey"),
+        (3, 1): (" A grayscale image has one channel.", "grayscale"),
+        (4, 1): (" A grayscale image has one channel.", "grayscale"),
         (3, 4): (" An image with transparency has four channels.", "alpha"),
-        (1, 3): (" A color image has three channels.", "color into grey"),
-        (1, 4): (" An image with transparency has four channels.", "color into grey"),
+        (1, 3): (" A color image has three channels.", "color into grayscale"),
+        (1, 4): (" An image with transparency has four channels.", "color into grayscale"),
         (4, 3): (" A color image without transparency has three channels.", "chain"),
     }
     return words.get((expected, got), ("", "chain"))

@@ -54,9 +54,9 @@ function isChannelsLast(shape, expected, got) {
 }
 
 function imageTag(shape, expected, got) {
-  if (got === 1 && shape[0] === expected) return "grey";
+  if (got === 1 && shape[0] === expected) return "grayscale";
   if (shape.length > CORPUS.limits.images && shape[2] === expected) return "frames";
-  const tags = { "3,1": "grey", "4,1": "grey", "3,4": "alpha", "1,3": "color into grey", "1,4": "color into grey" };
+  const tags = { "3,1": "grayscale", "4,1": "grayscale", "3,4": "alpha", "1,3": "color into grayscale", "1,4": "color into grayscale" };
   return tags[`${expected},${got}`] ?? "chain";
 }
 

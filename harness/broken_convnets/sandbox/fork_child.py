@@ -16,6 +16,7 @@ from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.sandbox.wire import ANSWER_BYTES, EncodedResult, result_of_ended
 
 if TYPE_CHECKING:
+    from broken_convnets.sandbox.isolation import Isolation
     from broken_convnets.sandbox.job import Limits
     from broken_convnets.sandbox.wire import QueuedJob
 
@@ -27,7 +28,9 @@ READS_AT_ONCE = 16  # so that one child's flood does not keep the server from th
 class Child:
     """The process of one job, and what has been read from it so far."""
 
-    def __init__(self, job: QueuedJob, limits: Limits, scratch: Path) -> None:
+    def __init__(
+        self, job: QueuedJob, limits: Limits, scratch: Path, isolation: Isolation | None
+    ) -> None:
         """Fork; the child works in `scratch` and never returns from here."""
         self._job = job
         self._limits = limits
@@ -40,7 +43,7 @@ class Child:
         printed_read, printed_write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_child(job, scratch, answer_write, printed_write)
+            _become_child(job, scratch, isolation, answer_write, printed_write)
         os.close(answer_write)
         os.close(printed_write)
         for pipe in (answer_read, printed_read):
@@ -91,7 +94,9 @@ class Child:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-def _become_child(job: QueuedJob, scratch: Path, answer: int, printed: int) -> None:
+def _become_child(
+    job: QueuedJob, scratch: Path, isolation: Isolation | None, answer: int, printed: int
+) -> None:
     """Detach from the server, run the job, write its answer, and end the process."""
     status = 70  # EX_SOFTWARE: the function raised; its traceback is in the output
     try:
@@ -99,9 +104,11 @@ def _become_child(job: QueuedJob, scratch: Path, answer: int, printed: int) -> N
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
-        _redirect(answer, printed)
         os.chdir(scratch)
         Path("/proc/self/oom_score_adj").write_bytes(b"1000")  # text would load a codec
+        if isolation:
+            isolation.enter(scratch)
+        _redirect(answer, printed)
         encoded = calls.run(job)
         with os.fdopen(ANSWER_PIPE, "wb") as pipe:
             pipe.write(encoded)

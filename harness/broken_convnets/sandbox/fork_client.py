@@ -81,6 +81,8 @@ class ForkServer(Runner):
         if started.error:
             self.close()
             raise RunnerError(started.error)
+        if started.isolation:
+            self.isolation = f"{type(self).isolation}, {started.isolation}"
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
         """Yield a result for each job; raises RunnerError if the server dies."""

@@ -23,6 +23,7 @@ import msgspec
 from broken_convnets.sandbox import calls, processes
 from broken_convnets.sandbox.fork_child import Child
 from broken_convnets.sandbox.heap import freeze_heap
+from broken_convnets.sandbox.isolation import Isolation
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.sandbox.wire import QueuedJob, ServerStart
 
@@ -35,11 +36,14 @@ CHECK_EVERY = 0.05  # seconds between looks at the children's memory and process
 class Server:
     """Runs at most `limits.workers` children at a time until its socket closes."""
 
-    def __init__(self, channel: socket.socket, limits: Limits, scratch: Path) -> None:
+    def __init__(
+        self, channel: socket.socket, limits: Limits, scratch: Path, isolation: Isolation | None
+    ) -> None:
         """Serve `channel`; children work in folders below `scratch`."""
         self._channel = channel
         self._limits = limits
         self._scratch = scratch
+        self._isolation = isolation
         self._waiting: deque[QueuedJob] = deque()
         self._children: dict[int, Child] = {}
         self._selector = selectors.DefaultSelector()
@@ -77,7 +81,9 @@ class Server:
             job = self._waiting.popleft()
             with contextlib.suppress(Exception):  # the job's own process will report it
                 calls.prepare(job)
-            child = Child(job, self._limits, Path(tempfile.mkdtemp(dir=self._scratch)))
+            isolation = self._isolation if job.isolated else None
+            folder = Path(tempfile.mkdtemp(dir=self._scratch))
+            child = Child(job, self._limits, folder, isolation)
             self._children[child.pid] = child
             for descriptor in child.descriptors:
                 self._selector.register(descriptor, selectors.EVENT_READ, child)
@@ -149,17 +155,19 @@ def serve(channel: socket.socket) -> None:
     if not first:  # whoever started it has gone
         return
     limits = msgspec.json.decode(first, type=Limits)
+    isolation = Isolation(limits.hidden) if limits.isolate else None
     error = calls.preload(limits.preload, forks=True)
     freeze_heap()
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on the closing socket ends it
+    start = ServerStart(error, isolation.description() if isolation else "")
     with contextlib.suppress(BrokenPipeError):
-        channel.sendall(msgspec.json.encode(ServerStart(error)) + b"\n")
+        channel.sendall(msgspec.json.encode(start) + b"\n")
     with tempfile.TemporaryDirectory(
         prefix="broken-convnets-", ignore_cleanup_errors=True
     ) as scratch:
-        Server(channel, limits, Path(scratch)).serve()
+        Server(channel, limits, Path(scratch), isolation).serve()
     os._exit(0)  # unloading torch would take longer than most jobs
 
 

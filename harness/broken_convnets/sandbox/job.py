@@ -24,6 +24,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     output_bytes: int = 1 << 16  # of stdout and stderr together; the rest is read and dropped
     workers: int = 1  # jobs that run at the same time
     preload: list[str] = []
+    isolate: bool = True  # programs from files and network, where the system offers it
+    hidden: list[str] = []  # folders that isolated jobs cannot read, unless Python needs them
 
     @property
     def wall_seconds(self) -> float:
@@ -43,6 +45,7 @@ class Job(Struct, frozen=True):
     number: int
     call: str
     payload: Any
+    isolated: bool = True  # False: for trusted code, which may use all files and the network
 
 
 class JobStatus(StrEnum):

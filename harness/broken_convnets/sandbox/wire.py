@@ -22,6 +22,7 @@ class QueuedJob(Struct, frozen=True):
     number: int
     call: str
     payload: Raw
+    isolated: bool = True
 
 
 class EncodedResult(Struct, frozen=True):
@@ -37,9 +38,13 @@ class EncodedResult(Struct, frozen=True):
 
 
 class ServerStart(Struct, frozen=True):
-    """What a fork server sends first: why it cannot run jobs, or an empty text if it can."""
+    """What a fork server sends first: why it cannot run jobs, or an empty text if it can.
+
+    `isolation` says how it isolates programs.
+    """
 
     error: str = ""
+    isolation: str = ""
 
 
 def result_of_ended(job: int, exit_code: int, answer: bytes, printed: bytes) -> EncodedResult:

@@ -122,7 +122,9 @@ def _rounds(runner: Runner, request: TimingRequest) -> list[dict[str, float]]:
 def limits_for(effort: Effort) -> Limits:
     """Return the limits of one process; one runs at a time, so that they do not disturb others."""
     seconds = LEAST_SECONDS + effort.share
-    return Limits(seconds=seconds, memory_bytes=MEMORY_BYTES, workers=1, preload=PRELOAD)
+    return Limits(
+        seconds=seconds, memory_bytes=MEMORY_BYTES, workers=1, preload=PRELOAD, isolate=False
+    )
 
 
 @contextmanager

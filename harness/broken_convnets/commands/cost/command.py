@@ -79,7 +79,7 @@ def _count_all(
 ) -> CostResults:
     """Count the programs on each device, and compare; a partial run does not look for gone ones."""
     with terminal.console(stderr=True).status("loading torch"):
-        opened = open_torch_runner(Limits(workers=options.workers))
+        opened = open_torch_runner(Limits(workers=options.workers, hidden=[str(options.corpus)]))
     with opened as runner:
         runtime = runtime_of(runner)
         devices, missing = choose_devices(options.device, runtime)

@@ -142,5 +142,5 @@ def _has_candidates(diagnosis: Diagnosis) -> bool:
 
 def _runner() -> Runner:
     """Return a runner for trials. Where possible it forks this process, so open it early."""
-    limits = Limits(seconds=TRIAL_SECONDS, workers=cpu_count(), preload=[PRELOAD])
+    limits = Limits(seconds=TRIAL_SECONDS, workers=cpu_count(), preload=[PRELOAD], isolate=False)
     return ForkedServer(limits) if hasattr(os, "pidfd_open") else open_torch_runner(limits)

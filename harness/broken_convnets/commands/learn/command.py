@@ -95,11 +95,15 @@ def _reset(cases: list[Case], workspace: Workspace) -> int:
     return 0
 
 
+def _limits(options: argparse.Namespace) -> Limits:
+    return Limits(seconds=options.timeout, workers=WORKERS, hidden=[str(options.corpus)])
+
+
 def _once(case: Case, workspace: Workspace, options: argparse.Namespace) -> int:
     workspace.begin(case)
     source = workspace.read(case)
     with terminal.console(stderr=True).status("loading torch"):
-        opened = open_torch_runner(Limits(seconds=options.timeout, workers=WORKERS))
+        opened = open_torch_runner(_limits(options))
     with opened as runner:
         result = grade(Grader(runner), workspace, case, source)
     if options.json:
@@ -119,7 +123,7 @@ def _interactive(
     with Events() as events:
         console = terminal.console()
         with console.status("loading torch"):
-            opened = open_torch_runner(Limits(seconds=options.timeout, workers=WORKERS))
+            opened = open_torch_runner(_limits(options))
         with opened as runner:
             Session(cases, start, workspace, Grader(runner), events).run()
     solved = sum(workspace.progress.state(case.id) is State.SOLVED for case in cases)

@@ -102,7 +102,8 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     ids = corpus.select(options.ids)
     baselines = records.read_all(results_to_read(corpus.root))
     with terminal.console(stderr=True).status("loading torch"):
-        opened = open_torch_runner(Limits(seconds=options.timeout, workers=options.workers))
+        limits = Limits(seconds=options.timeout, workers=options.workers, hidden=[str(corpus.root)])
+        opened = open_torch_runner(limits)
     with opened as runner:
         runtime = runtime_of(runner)
         devices, missing = choose_devices(options.device, runtime)

@@ -41,7 +41,7 @@ def describe_tool(runner: Runner, ref: ToolRef) -> ToolReport:
 
     Raises UsageError if there is no such tool or something must be installed first.
     """
-    (result,) = runner.run([Job(0, RUN_TOOL, ToolJob(ref))], ToolReport)
+    (result,) = runner.run([Job(0, RUN_TOOL, ToolJob(ref), isolated=False)], ToolReport)
     report = _complete_report(result, [])
     if report is None:
         message = f"cannot open the tool {ref.name}: {result.detail}"
@@ -93,7 +93,12 @@ class ToolClient:
         self, chunks: list[Sequence[CorpusProgram]], requests: dict[str, Request]
     ) -> Iterator[tuple[Sequence[CorpusProgram], JobResult[ToolReport]]]:
         jobs = [
-            Job(number, RUN_TOOL, ToolJob(self._ref, tuple(requests[one.id] for one in chunk)))
+            Job(
+                number,
+                RUN_TOOL,
+                ToolJob(self._ref, tuple(requests[one.id] for one in chunk)),
+                isolated=False,  # a tool may call a service, and reads files of its own
+            )
             for number, chunk in enumerate(chunks)
         ]
         for result in self._runner.run(jobs, ToolReport) if jobs else ():

@@ -159,7 +159,12 @@ def open_run(corpus: Corpus, options: argparse.Namespace) -> Iterator[ToolRun]:
 
     Raises UsageError for an unknown executor or entry.
     """
-    limits = Limits(seconds=options.timeout, memory_bytes=MEMORY_BYTES, workers=options.workers)
+    limits = Limits(
+        seconds=options.timeout,
+        memory_bytes=MEMORY_BYTES,
+        workers=options.workers,
+        hidden=[str(corpus.root)],
+    )
     with terminal.console(stderr=True).status("loading torch"):
         opened: Runner = (
             ExecutorRunner(load_executor(options.executor), with_torch(limits))

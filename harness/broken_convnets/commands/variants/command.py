@@ -87,7 +87,7 @@ def _entries(corpus: Corpus, patterns: list[str]) -> list[Entry]:
 def _generate(entries: list[Entry], options: argparse.Namespace) -> Generation:
     started = time.perf_counter()
     with terminal.console(stderr=True).status("loading torch"):
-        opened = open_torch_runner(Limits(workers=options.workers))
+        opened = open_torch_runner(Limits(workers=options.workers, hidden=[str(options.corpus)]))
     checked: list[CheckedVariant] = []
     wanted = len(entries) * options.count
     text = f"generating {wanted} variants"

@@ -10,15 +10,16 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
-import psutil
 from msgspec import Struct
 
 LONG_NAP = 86_413  # seconds; also the mark by which a test finds a process that is left over
 ANSWER_PIPE = 3  # the descriptor on which a forked child writes its answer
 BALLAST_BYTES = 64 << 20
+PR_SET_CHILD_SUBREAPER = 36
 
 called: list[str] = []  # the hooks of this module, in the order of their calls
 ballast = bytearray()
@@ -154,12 +155,57 @@ def hoard_in_a_child(_: Nothing) -> Nothing:
     return Nothing()
 
 
-def spin_in_a_daemon(_: Nothing) -> Text:
-    return _until_killed(_daemon(lambda: spin(Nothing())))
+def spin_in_a_daemon(_: Nothing) -> Nothing:
+    _daemon(lambda: spin(Nothing()))
+    return hang(Nothing())
 
 
-def hoard_in_a_daemon(_: Nothing) -> Text:
-    return _until_killed(_daemon(lambda: hoard(Nothing())))
+def hoard_in_a_daemon(_: Nothing) -> Nothing:
+    _daemon(lambda: hoard(Nothing()))
+    return hang(Nothing())
+
+
+def hoard_in_a_child_of_a_thread(_: Nothing) -> Nothing:
+    threading.Thread(target=hoard_in_a_child, args=(Nothing(),)).start()
+    return hang(Nothing())
+
+
+def hoard_in_a_child_beside_a_zombie(_: Nothing) -> Nothing:
+    if os.fork() == 0:
+        os._exit(0)
+    if os.fork() == 0:
+        hoard(Nothing())
+    return hang(Nothing())
+
+
+def hoard_in_children_that_share(_: Nothing) -> Nothing:
+    if os.fork() == 0:
+        hoard = bytearray(b"1") * (512 << 20)
+        for _number in range(7):
+            if os.fork() == 0:
+                break
+        time.sleep(LONG_NAP)
+        del hoard
+    return hang(Nothing())
+
+
+def disown_a_daemon(_: Nothing) -> Text:
+    """Start a daemon below the server, and wait until it is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    pid = _daemon(lambda: time.sleep(LONG_NAP))
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return Text("killed")
+        time.sleep(0.01)
+
+
+def start_many_processes(_: Nothing) -> Nothing:
+    for _number in range(99):
+        if os.fork() == 0:
+            break
+    return hang(Nothing())
 
 
 # Hostile: these crash, or return nonsense.
@@ -251,9 +297,3 @@ def _daemon(act: object) -> int:
         os._exit(0)
     os.wait()
     return int(os.read(read, 99))
-
-
-def _until_killed(pid: int) -> Text:
-    while psutil.pid_exists(pid):
-        time.sleep(0.01)
-    return Text("killed")

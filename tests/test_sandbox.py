@@ -157,7 +157,7 @@ def test_a_job_that_waits_for_ever_is_stopped(function: str) -> None:
     assert (result.status, result.detail) == (JobStatus.TIMEOUT, "still running after 0.5 s")
 
 
-@pytest.mark.parametrize("function", ["spin", "spin_in_a_child", "flood"])
+@pytest.mark.parametrize("function", ["spin", "spin_in_a_child", "spin_in_a_daemon", "flood"])
 def test_a_job_that_computes_for_ever_is_stopped(function: str) -> None:
     with ForkServer(Limits(seconds=0.3, wall_factor=1e4)) as runner:
         result = _run(runner, function)
@@ -165,7 +165,17 @@ def test_a_job_that_computes_for_ever_is_stopped(function: str) -> None:
     assert result.detail == "used more than 0.3 s of processor time"
 
 
-@pytest.mark.parametrize("function", ["hoard", "hoard_in_a_child"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        "hoard",
+        "hoard_in_a_child",
+        "hoard_in_a_daemon",
+        "hoard_in_a_child_of_a_thread",
+        "hoard_in_a_child_beside_a_zombie",
+        "hoard_in_children_that_share",
+    ],
+)
 def test_a_job_that_takes_too_much_memory_is_stopped(function: str) -> None:
     with ForkServer(Limits(memory_bytes=256 << 20)) as runner:
         result = _run(runner, function)
@@ -180,11 +190,16 @@ def test_what_the_server_has_loaded_does_not_count_as_memory_of_a_job() -> None:
         assert _run(runner, "hoard").status is JobStatus.CRASHED
 
 
-@pytest.mark.parametrize("function", ["spin_in_a_daemon", "hoard_in_a_daemon"])
-def test_a_daemon_beyond_the_limits_of_a_job_is_killed(function: str) -> None:
-    limits = Limits(seconds=1, wall_factor=1e4, memory_bytes=256 << 20)
-    with ForkServer(limits) as runner:
-        assert _run(runner, function, schema=Text).answer == Text("killed")
+def test_a_job_that_starts_too_many_processes_is_stopped() -> None:
+    with ForkServer(Limits(processes=20)) as runner:
+        result = _run(runner, "start_many_processes")
+    assert (result.status, result.detail) == (JobStatus.CRASHED, "started more than 20 processes")
+
+
+def test_a_daemon_that_its_job_disowns_is_killed(sandbox: ForkServer) -> None:
+    job = Job(0, "sandbox_jobs:disown_a_daemon", Nothing(), isolated=False)
+    (result,) = sandbox.run([job], Text)
+    assert result.answer == Text("killed")
 
 
 # Jobs that crash, return nonsense, or tamper.

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broken_convnets.sandbox import calls, processes
+from broken_convnets.sandbox import accounting, calls, processes
 from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.sandbox.wire import ANSWER_BYTES, EncodedResult, result_of_ended
 
@@ -38,7 +38,7 @@ class Child:
         self._answer = bytearray()
         self._printed = bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
-        self._memory_bound = processes.unnamed_bytes(os.getpid()) + limits.memory_bytes
+        self._memory_bound = accounting.unnamed_bytes(os.getpid()) + limits.memory_bytes
         answer_read, answer_write = os.pipe()
         printed_read, printed_write = os.pipe()
         self.pid = os.fork()
@@ -64,10 +64,14 @@ class Child:
     def exceeded(self) -> EncodedResult | None:
         """Return the result for a job that is beyond one of its limits; None within them."""
         number, limits = self._job.number, self._limits
-        if processes.memory_bytes(self.pid) > self._memory_bound:
+        below = accounting.descendants(self.pid)
+        if len(below) > limits.processes:
+            started = f"started more than {limits.processes} processes"
+            return EncodedResult(number, JobStatus.CRASHED, started)
+        if accounting.memory_bytes(self.pid, below) > self._memory_bound:
             size = f"{limits.memory_bytes / (1 << 30):g} GiB"
             return EncodedResult(number, JobStatus.CRASHED, f"exceeded the memory limit of {size}")
-        if processes.processor_seconds(self.pid) > limits.seconds:
+        if accounting.processor_seconds(self.pid, below) > limits.seconds:
             used = f"used more than {limits.seconds:g} s of processor time"
             return EncodedResult(number, JobStatus.TIMEOUT, used)
         if time.monotonic() > self._deadline:
@@ -104,6 +108,8 @@ def _become_child(
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
+        # A daemon that it starts stays below it, so that it counts as this job's.
+        processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
         os.chdir(scratch)
         Path("/proc/self/oom_score_adj").write_bytes(b"1000")  # text would load a codec
         if isolation:

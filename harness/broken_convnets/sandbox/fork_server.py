@@ -68,7 +68,7 @@ class Server:
         finally:
             for child in self._children.values():
                 child.kill()
-            _kill(processes.orphans(set()))
+            processes.kill_orphans(())
 
     def _receive(self) -> bool:
         data = self._channel.recv(1 << 20)
@@ -110,13 +110,7 @@ class Server:
                 child.kill()
                 os.waitpid(child.pid, 0)
                 self._finish(child, result)
-        _kill({pid for pid in processes.orphans(set(self._children)) if self._is_greedy(pid)})
-
-    def _is_greedy(self, orphan: int) -> bool:
-        """Return whether a daemon, which no job answers for, is by itself beyond a job's limits."""
-        used = processes.processor_seconds(orphan)
-        bound = processes.unnamed_bytes(os.getpid()) + self._limits.memory_bytes
-        return used > self._limits.seconds or processes.memory_bytes(orphan) > bound
+        processes.kill_orphans(self._children)
 
     def _finish(self, child: Child, result: EncodedResult) -> None:
         """Kill what a child left running, release what it used, and send its result."""
@@ -125,20 +119,12 @@ class Server:
             self._unregister(descriptor)
         child.close()
         del self._children[child.pid]
-        _kill(processes.orphans(set(self._children)))
+        processes.kill_orphans(self._children)
         self._channel.sendall(msgspec.json.encode(result) + b"\n")
 
     def _unregister(self, descriptor: int) -> None:
         with contextlib.suppress(KeyError):  # a pipe that ended before
             self._selector.unregister(descriptor)
-
-
-def _kill(pids: set[int]) -> None:
-    """Kill and reap children of this process."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.sandbox import landlock, private_network, seccomp
 from broken_convnets.sandbox.landlock import OF_FILES, Access
-from broken_convnets.sandbox.processes import LIBC
+from broken_convnets.sandbox.processes import LIBC, PR_SET_DUMPABLE, prctl
 from broken_convnets.sandbox.readable import readable
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Isolation:
             self._network.join()
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         _drop_capabilities()
+        prctl(PR_SET_DUMPABLE, 1)  # a new user namespace hides it even from its server
         if self._abi:
             own = [(_open(folder), OWN), (_open(Path("/proc/self")), READ)]
             landlock.restrict([*self._rules, *own], self._abi)

@@ -1,0 +1,1 @@
+"""From words such as "my loss does not go down" to a symptom, its questions and its cases."""

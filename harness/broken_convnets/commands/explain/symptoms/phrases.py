@@ -1,0 +1,69 @@
+"""Compile the phrases of the guides to regular expressions, each with a weight."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import cache
+
+from msgspec import Struct
+
+from broken_convnets.commands.explain.symptoms.guides import guide_of, words
+from broken_convnets.corpus.symptoms import Symptom
+
+GAP = r"(?:(?![.!?;]\s)[^\n]){0,45}?"  # between the words of a phrase: not across sentences
+DIGITS = 3  # of a weight
+OWN = 0.6  # how much an expression counts that stands only in one phrase, and not in words.toml
+_WORD = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
+
+
+class Phrase(Struct, frozen=True):
+    """A phrase of a symptom. The fewer symptoms use its words, the larger its weight."""
+
+    symptom: Symptom
+    pattern: re.Pattern[str]
+    weight: float
+
+
+@cache
+def phrases() -> list[Phrase]:
+    """Return the phrases of all guides; raises KeyError for an unknown word in capitals."""
+    texts = {symptom: guide_of(symptom).phrases for symptom in Symptom}
+    used = Counter(word for found in texts.values() for word in _words_of(found))
+    return [
+        Phrase(symptom, compiled(text), _weight(text, used))
+        for symptom, found in texts.items()
+        for text in found
+    ]
+
+
+def compiled(text: str) -> re.Pattern[str]:
+    """Return the expression for a phrase, for text in lower case."""
+    known = words()
+    parts = [_WORD.sub(lambda word: f"(?:{known[word[0]]})", part) for part in split(text)]
+    return re.compile(GAP.join(rf"(?<!\w)(?:{part})(?!\w)" for part in parts))
+
+
+def split(text: str) -> list[str]:
+    """Return the words of a phrase: its parts between spaces that are not inside brackets."""
+    parts, depth, start = [], 0, 0
+    for place, letter in enumerate(text):
+        depth += (letter in "([") - (letter in ")]")
+        if letter == " " and not depth:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
+
+
+def _words_of(texts: list[str]) -> set[str]:
+    return {word for text in texts for word in split(text)}
+
+
+def _weight(text: str, used: Counter[str]) -> float:
+    """Return the sum of the rarities of the words; a word of its own is as rare as half of one."""
+    rarities = [
+        math.log(len(Symptom) / used[word]) * (1.0 if _WORD.fullmatch(word) else OWN)
+        for word in split(text)
+    ]
+    return round(sum(rarities), DIGITS)

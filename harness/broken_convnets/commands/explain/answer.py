@@ -25,7 +25,7 @@ NOTHING = """\
 No similar case found.
 The corpus covers failures of convolutional networks in PyTorch: see `broken-convnets list`.
 Paste the last line of the traceback, with the name of the exception: `explain` compares error \
-messages, not questions.
+messages, and knows what people say about failures that raise nothing.
 If nothing was raised, `broken-convnets trace your_program.py` shows the inputs and output of \
 each layer, and the first None or NaN."""
 
@@ -33,38 +33,39 @@ each layer, and the first None or NaN."""
 def answer(matches: list[Match], root: Path, width: int) -> Pieces:
     """Yield the matches in a corpus, best first, for lines of `width` characters."""
     if not matches:
-        yield "\n".join([*_wrapped(NOTHING, width), ""]), ""
+        yield "\n".join([*wrapped(NOTHING, width), ""]), ""
         return
     read = " ".join(matches[0].read.split())
     found = f"Message: {read[:SHOWN]}{'…' * (len(read) > SHOWN)}"
-    yield "\n".join([*_wrapped(found, width), ""]), ""
+    yield "\n".join([*wrapped(found, width), ""]), ""
     for number, match in enumerate(matches, start=1):
         yield from _part(number, match, case_of(root, match.id), width)
 
 
 def _part(number: int, match: Match, case: Case, width: int) -> Pieces:
-    *lines, last = _wrapped(f"{number}. {match.title}  ({match.id})", width)
+    *lines, last = wrapped(f"{number}. {match.title}  ({match.id})", width)
     name = f"({match.id})"
     yield "\n" + "".join(f"{line}\n" for line in lines) + last.removesuffix(name), "bold"
     yield f"{name}\n", "cyan"
     if match.numbers:
-        yield from _paragraph("Your numbers: ", " ".join(match.numbers), width, "yellow")
+        yield from paragraph("Your numbers: ", " ".join(match.numbers), width, "yellow")
     example = ", in our example" if match.numbers and re.search(r"\d", match.why) else ""
-    yield from _paragraph(f"What it means{example}: ", match.why, width)
-    yield from _paragraph("How to tell it apart: ", match.distinguish, width)
+    yield from paragraph(f"What it means{example}: ", match.why, width)
+    yield from paragraph("How to tell it apart: ", match.distinguish, width)
     yield f"{INDENT}The fix in our example:\n", "bold"
     for line, style in changes(case):
         yield f"{INDENT}{line}\n", style
     yield f"{INDENT}More: broken-convnets show {match.id}\n", "cyan"
 
 
-def _paragraph(heading: str, text: str, width: int, style: str = "") -> Pieces:
-    first, *lines = _wrapped(heading + text, width - len(INDENT))
+def paragraph(heading: str, text: str, width: int, style: str = "") -> Pieces:
+    """Yield an indented paragraph that begins with a bold heading."""
+    first, *lines = wrapped(heading + text, width - len(INDENT))
     yield INDENT + first[: len(heading)], "bold"
     yield f"\n{INDENT}".join([first[len(heading) :], *lines]) + "\n", style
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
     """Return a text in lines of at most `width` characters, except for longer words."""
     return [
         part

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.explain import answer, matching
 from broken_convnets.commands.explain.pasted import tail
+from broken_convnets.commands.explain.symptoms import answer as symptom_answer
+from broken_convnets.commands.explain.symptoms.lookup import look_up
 from broken_convnets.commands.shared_options import add_json
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "text", nargs="?", metavar="TEXT", help="message or traceback (default: stdin)"
+        "text", nargs="?", metavar="TEXT", help="message, traceback or symptom (default: stdin)"
     )
     parser.add_argument("--file", type=Path, metavar="PATH", help="read the text from a file")
     parser.add_argument(
@@ -33,14 +35,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the cases that are similar to a text; return 1 if there is none."""
+    """Print the cases that are similar to a text, or what helps with the symptom in it.
+
+    Return 1 if there is neither.
+    """
     text = _pasted(options)
     matches = matching.explain(text, top=options.top, corpus=options.corpus)
+    other = None if matches else look_up(text, options.corpus)
     if options.json:
-        print_json({"matches": matches})
+        print_json({"matches": matches, "other": other})
+    elif other:
+        terminal.print_pieces(partial(symptom_answer.pieces, other, options.top))
     else:
         terminal.print_pieces(partial(answer.answer, matches, options.corpus))
-    return 0 if matches else 1
+    return 0 if matches or other else 1
 
 
 def _pasted(options: argparse.Namespace) -> str:

@@ -1,4 +1,4 @@
-"""Read the guides: for each symptom the phrases that people use, and questions that end at cases."""
+"""Read the guides: the phrases that people use for a symptom, and questions that end at cases."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ class Guide(Struct, frozen=True, forbid_unknown_fields=True):
 
     phrases: list[str]
     questions: list[Question]
+    general: bool = (
+        False  # people also say so about other symptoms, which then are the better answer
+    )
 
     @property
     def cases(self) -> list[str]:

@@ -1,0 +1,68 @@
+"""Answer words instead of an error message: with a symptom, or with a page of the documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from broken_convnets.commands.explain import index_file
+from broken_convnets.commands.explain.reading import read
+from broken_convnets.commands.explain.symptoms.cases import cases_with, ranked
+from broken_convnets.commands.explain.symptoms.documents import Document, document_for
+from broken_convnets.commands.explain.symptoms.guides import Question, guide_of
+from broken_convnets.commands.explain.symptoms.matching import symptoms_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from broken_convnets.corpus.spec import CaseSpec
+    from broken_convnets.corpus.symptoms import Symptom
+
+
+class LikelyCase(Struct, frozen=True):
+    """A case of the symptom, and the question that separates it from others."""
+
+    id: str
+    title: str
+    distinguish: str
+
+
+class SymptomAnswer(Struct, frozen=True):
+    """The symptom that a text describes, the questions to ask, and its cases, likely ones first."""
+
+    symptom: str
+    description: str
+    questions: list[Question]
+    cases: list[LikelyCase]
+
+
+def look_up(text: str, root: Path) -> SymptomAnswer | Document | None:
+    """Return what helps with a text; None if nothing does, or if it names an exception.
+
+    `root` is the folder of the corpus. Raises CorpusError and RecordError if it cannot be read.
+    """
+    if any(candidate.raises for candidate in read(text).candidates):
+        return None
+    document = document_for(text, root)
+    if document is not None:
+        return document
+    found = symptoms_in(text)
+    if not found:
+        return None
+    symptom = found[0].symptom
+    cases = cases_with(root, symptom)
+    return answer(text, symptom, cases, index_file.read(root).cases) if cases else None
+
+
+def answer(
+    text: str, symptom: Symptom, cases: Mapping[str, CaseSpec], order: Sequence[str]
+) -> SymptomAnswer:
+    """Return the answer for a symptom with these cases.
+
+    `order` has ids, those with the most reports first.
+    """
+    likely = ranked(text, cases, order)
+    shown = [LikelyCase(name, cases[name].title, cases[name].distinguish) for name in likely]
+    return SymptomAnswer(symptom, symptom.description, guide_of(symptom).questions, shown)

@@ -281,7 +281,7 @@ def test_the_command_reports_that_no_case_is_similar(ours: Command) -> None:
     done = ours("explain", "KeyError: 'x'")
     assert done.code == 1
     assert "No similar case found." in done.out
-    assert ours.json("explain", "KeyError: 'x'") == {"matches": []}
+    assert ours.json("explain", "KeyError: 'x'") == {"matches": [], "other": None}
 
 
 def test_the_json_has_the_best_match_first(ours: Command) -> None:

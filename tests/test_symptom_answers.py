@@ -84,6 +84,10 @@ FOREIGN = [
 ]
 
 
+def _found(text: str, root: Path = ROOT) -> SymptomAnswer | Document | None:
+    return look_up(text, root, [])
+
+
 @pytest.mark.parametrize("text", WORDS)
 def test_words_lead_to_the_symptom(text: str) -> None:
     assert symptoms_in(text)[0].symptom is WORDS[text]
@@ -95,7 +99,7 @@ def test_each_symptom_is_found_by_some_words() -> None:
 
 @pytest.mark.parametrize("text", FOREIGN)
 def test_a_text_about_something_else_is_not_answered(text: str) -> None:
-    assert look_up(text, ROOT) is None
+    assert _found(text) is None
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +225,7 @@ def test_without_common_words_the_most_reported_case_comes_first() -> None:
 
 
 def _shown(text: str, top: int = 3, width: int = 100) -> str:
-    found = look_up(text, ROOT)
+    found = _found(text)
     assert found is not None
     return "".join(piece for piece, _ in answer.pieces(found, top, width))
 
@@ -267,21 +271,20 @@ def test_json_has_the_symptom_beside_the_matches(capsys: pytest.CaptureFixture[s
 
 def test_an_exception_is_not_read_as_a_symptom(capsys: pytest.CaptureFixture[str]) -> None:
     text = "My loss does not go down.\nValueError: Input X contains NaN."
-    assert look_up(text, ROOT) is None
     assert cli.main(["explain", text]) == 1
     assert "No similar case found." in capsys.readouterr().out
 
 
 def test_a_symptom_without_a_case_is_not_answered(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, {"shape/pair": Pair()})
-    assert look_up("my loss is nan", corpus.root) is None
+    assert _found("my loss is nan", corpus.root) is None
 
 
 def test_an_invalid_case_does_not_disturb(tmp_path: Path) -> None:
     leak = Pair(silent=("memory-flat",), extra={"symptoms": ["memory_grows"]})
     corpus = corpus_of(tmp_path, {"loss/leak": leak, "loss/bad": leak})
     (tmp_path / "cases/loss/bad.toml").write_text("colour = 1")
-    found = look_up("GPU memory grows", corpus.root)
+    found = _found("GPU memory grows", corpus.root)
     assert isinstance(found, SymptomAnswer)
     assert [case.id for case in found.cases] == ["loss/leak"]
 
@@ -300,7 +303,7 @@ def test_an_invalid_case_does_not_disturb(tmp_path: Path) -> None:
     ],
 )
 def test_the_question_about_none_leads_to_its_page(text: str) -> None:
-    found = look_up(text, ROOT)
+    found = _found(text)
     assert isinstance(found, Document)
     assert found.name == "why-none"
     assert found.path == str(ROOT / "docs/why-none.md")

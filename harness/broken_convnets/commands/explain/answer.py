@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import case_of
+from broken_convnets.util.paragraphs import INDENT, paragraph, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     Pieces = Iterator[tuple[str, str]]  # text, each with its style
 
 SHOWN = 300  # characters of the message that was found
-INDENT = "   "
-NARROWEST = 20  # characters of a line, however narrow the terminal
 NOTHING = """\
 No similar case found.
 The corpus covers failures of convolutional networks in PyTorch: see `broken-convnets list`.
@@ -56,24 +54,6 @@ def _part(number: int, match: Match, case: Case, width: int) -> Pieces:
     for line, style in changes(case):
         yield f"{INDENT}{line}\n", style
     yield f"{INDENT}More: broken-convnets show {match.id}\n", "cyan"
-
-
-def paragraph(heading: str, text: str, width: int, style: str = "") -> Pieces:
-    """Yield an indented paragraph that begins with a bold heading."""
-    first, *lines = wrapped(heading + text, width - len(INDENT))
-    yield INDENT + first[: len(heading)], "bold"
-    yield f"\n{INDENT}".join([first[len(heading) :], *lines]) + "\n", style
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most `width` characters, except for longer words."""
-    return [
-        part
-        for line in text.splitlines()
-        for part in textwrap.wrap(
-            line, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False
-        )
-    ]
 
 
 def changes(case: Case) -> Pieces:

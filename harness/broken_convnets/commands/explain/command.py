@@ -8,8 +8,9 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.explain import answer, matching
+from broken_convnets.commands.explain import answer, index_file, matching
 from broken_convnets.commands.explain.pasted import tail
+from broken_convnets.commands.explain.reading import read
 from broken_convnets.commands.explain.symptoms import answer as symptom_answer
 from broken_convnets.commands.explain.symptoms.lookup import look_up
 from broken_convnets.commands.shared_options import add_json
@@ -20,6 +21,9 @@ from broken_convnets.util.json_output import print_json
 
 if TYPE_CHECKING:
     import argparse
+
+    from broken_convnets.commands.explain.symptoms.documents import Document
+    from broken_convnets.commands.explain.symptoms.lookup import SymptomAnswer
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     """
     text = _pasted(options)
     matches = matching.explain(text, top=options.top, corpus=options.corpus)
-    other = None if matches else look_up(text, options.corpus)
+    other = None if matches else _without_message(text, options.corpus)
     if options.json:
         print_json({"matches": matches, "other": other})
     elif other:
@@ -49,6 +53,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         terminal.print_pieces(partial(answer.answer, matches, options.corpus))
     return 0 if matches or other else 1
+
+
+def _without_message(text: str, root: Path) -> SymptomAnswer | Document | None:
+    """Return what helps with a text that names no exception; None if nothing does."""
+    if any(candidate.raises for candidate in read(text).candidates):
+        return None
+    return look_up(text, root, index_file.read(root).cases)
 
 
 def _pasted(options: argparse.Namespace) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.explain.answer import INDENT, paragraph, wrapped
 from broken_convnets.commands.explain.symptoms.documents import Document
+from broken_convnets.util.paragraphs import INDENT, paragraph, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broken_convnets.commands.explain import index_file
-from broken_convnets.commands.explain.reading import read
 from broken_convnets.commands.explain.symptoms.cases import cases_with, ranked
 from broken_convnets.commands.explain.symptoms.documents import Document, document_for
 from broken_convnets.commands.explain.symptoms.guides import Question, guide_of
@@ -38,13 +36,12 @@ class SymptomAnswer(Struct, frozen=True):
     cases: list[LikelyCase]
 
 
-def look_up(text: str, root: Path) -> SymptomAnswer | Document | None:
-    """Return what helps with a text; None if nothing does, or if it names an exception.
+def look_up(text: str, root: Path, order: Sequence[str]) -> SymptomAnswer | Document | None:
+    """Return what helps with a text that quotes no error message; None if nothing does.
 
-    `root` is the folder of the corpus. Raises CorpusError and RecordError if it cannot be read.
+    `root` is the folder of the corpus, and `order` has ids of cases, those with the most reports
+    first. Raises CorpusError if the corpus cannot be read.
     """
-    if any(candidate.raises for candidate in read(text).candidates):
-        return None
     document = document_for(text, root)
     if document is not None:
         return document
@@ -53,16 +50,12 @@ def look_up(text: str, root: Path) -> SymptomAnswer | Document | None:
         return None
     symptom = found[0].symptom
     cases = cases_with(root, symptom)
-    return answer(text, symptom, cases, index_file.read(root).cases) if cases else None
+    return _answer(text, symptom, cases, order) if cases else None
 
 
-def answer(
+def _answer(
     text: str, symptom: Symptom, cases: Mapping[str, CaseSpec], order: Sequence[str]
 ) -> SymptomAnswer:
-    """Return the answer for a symptom with these cases.
-
-    `order` has ids, those with the most reports first.
-    """
     likely = ranked(text, cases, order)
     shown = [LikelyCase(name, cases[name].title, cases[name].distinguish) for name in likely]
     return SymptomAnswer(symptom, symptom.description, guide_of(symptom).questions, shown)

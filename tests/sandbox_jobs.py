@@ -71,6 +71,16 @@ def prepare(payload: object) -> None:
 # Well-behaved.
 
 
+def end_the_server(_: Nothing) -> Nothing:
+    os.kill(os.getppid(), signal.SIGKILL)
+    return hang(Nothing())
+
+
+def stop_the_server(_: Nothing) -> Nothing:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    return hang(Nothing())
+
+
 def process(_: Nothing) -> Process:
     return Process(os.getpid(), prepared_in)
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import sandbox_jobs
 from broken_convnets.errors import RunnerError
+from broken_convnets.sandbox.connection import Connection, ServerDiedError
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.sandbox.forked_server import ForkedProcess, ForkedServer
 from broken_convnets.sandbox.job import Job, JobStatus, Limits
@@ -249,21 +250,60 @@ def test_no_process_of_a_job_is_left(sandbox: ForkServer) -> None:
 # The server itself.
 
 
-def test_a_server_that_dies_is_reported_and_its_jobs_die_with_it(
+@pytest.mark.parametrize(
+    ("function", "how"), [("end_the_server", "exit -9"), ("stop_the_server", "it was stopped")]
+)
+def test_a_job_that_ends_its_server_costs_no_other_job(function: str, how: str) -> None:
+    hostile = Job(99, f"sandbox_jobs:{function}", Nothing(), isolated=False)
+    jobs = [_job("echo_slowly", Text("alive"), number) for number in range(40)]
+    before = servers()
+    with ForkServer(Limits(seconds=PATIENCE, workers=2)) as runner:
+        results = {
+            result.job: result for result in runner.run([*jobs[:20], hostile, *jobs[20:]], Text)
+        }
+        assert _run(runner, "echo", Text("next"), Text).answer == Text("next")
+    culprit = results.pop(99)
+    assert culprit.status is JobStatus.CRASHED
+    assert culprit.detail == f"it ended the process that starts all programs ({how}), twice"
+    assert len(results) == 40
+    assert {result.answer for result in results.values()} == {Text("alive")}
+    assert servers() == before
+
+
+def test_a_server_that_dies_once_costs_no_job_and_leaves_no_process_and_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed server cannot delete its folder
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with _opened(Limits(seconds=PATIENCE, workers=3)) as (runner, server):
-        jobs = [_job("process"), *(_job("hang", number=n) for n in range(1, 9))]
-        results = runner.run(jobs, Process)
+        jobs = [_job("process"), *(_job("nap", Amount(1.0), number) for number in range(1, 4))]
+        results = runner.run(jobs, Nothing)
         assert next(results).job == 0
         assert wait_for(lambda: len(server.children()) == 3, PATIENCE)
         processes = server.children(recursive=True)
         server.kill()
-        with pytest.raises(RunnerError, match=r"^the fork server died \(exit -9\)"):
-            next(results)
+        assert [result.status for result in results] == [JobStatus.DONE] * 3
     gone, alive = psutil.wait_procs(processes, timeout=PATIENCE)
     assert (len(gone), alive) == (3, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_servers_that_die_without_a_job_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ForkServer(PATIENT) as runner:
+
+        def die(*_: object) -> None:
+            how = "exit 1"
+            raise ServerDiedError(how)
+
+        monkeypatch.setattr(Connection, "receive", die)
+        with pytest.raises(RunnerError, match=r"^the fork server died \(exit 1\)"):
+            _run(runner, "echo", Text("lost"), Text)
+
+
+def test_a_server_that_is_a_fork_of_this_process_is_not_started_again() -> None:
+    with ForkedServer(PATIENT) as runner:
+        job = Job(0, "sandbox_jobs:end_the_server", Nothing(), isolated=False)
+        with pytest.raises(RunnerError, match=r"^the fork server died \(exit -9\)"):
+            list(runner.run([job], Nothing))
 
 
 def test_closing_a_runner_kills_its_jobs() -> None:

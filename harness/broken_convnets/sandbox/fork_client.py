@@ -1,46 +1,40 @@
-"""The runner that starts a fork server and sends it jobs."""
+"""The runner that starts a fork server and sends it jobs, and another one if that dies."""
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import subprocess
 import sys
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from broken_convnets.errors import RunnerError
 from broken_convnets.sandbox import wire
+from broken_convnets.sandbox.batch import Batch
+from broken_convnets.sandbox.connection import Connection, ServerDiedError, ServerProcess
 from broken_convnets.sandbox.interpreter import Interpreter
+from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.sandbox.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits
 
 QUEUED_PER_WORKER = 8  # keeps every worker busy; all jobs at once could fill both sockets
-
-
-class ServerProcess(Protocol):
-    """What a runner asks of the process of its server, as `subprocess.Popen` has it."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Return the exit status; raises subprocess.TimeoutExpired after `timeout` seconds."""
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-
-    def kill(self) -> None:
-        """Kill it."""
+DEATHS_WITHOUT_A_JOB = 2  # in a row: then it is no job that ends the servers
 
 
 class ForkServer(Runner):
-    """A process with modules preloaded that forks one child per job (`fork_server.py`)."""
+    """A process with modules preloaded that forks one child per job (`fork_server.py`).
+
+    If it dies, a new one runs the jobs that have no result yet. A job during which two servers
+    died counts as crashed.
+    """
 
     isolation = "a fork per program"
+    restarts = True
 
     def __init__(self, limits: Limits, python: str = sys.executable) -> None:
         """Start the server and wait until it has preloaded its modules: seconds for torch.
@@ -49,86 +43,92 @@ class ForkServer(Runner):
         """
         self._limits = limits
         self._sent = 0
+        self._deaths = 0  # in a row, without a job that had started
         self._interpreter = Interpreter(python)
-        self._channel, theirs = socket.socketpair()
-        self._lines = self._channel.makefile("rb")
         try:
-            with theirs:
-                self._process = self._start(theirs)
-        except RunnerError:
-            self._disconnect()
+            self._server = self._connect()
+        except BaseException:
             self._interpreter.close()
             raise
-        self._wait_until_ready()
 
-    def _start(self, channel: socket.socket) -> ServerProcess:
+    def _connect(self) -> Connection:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                server = Connection(self._start(theirs, ours), ours, self._limits)
+        except RunnerError:
+            ours.close()
+            raise
+        try:
+            start = server.open(self._limits)
+        except ServerDiedError as died:
+            server.close()
+            message = f"the fork server died as it started ({died}); see its output above"
+            raise RunnerError(message) from None
+        except BaseException:
+            server.close()
+            raise
+        if start.error:
+            server.close()
+            raise RunnerError(start.error)
+        if start.isolation:
+            self.isolation = f"{type(self).isolation}, {start.isolation}"
+        return server
+
+    def _start(self, theirs: socket.socket, ours: socket.socket) -> ServerProcess:  # noqa: ARG002  (a fork must close it)
         return self._interpreter.start(
             f"{__package__}.fork_server",
-            str(channel.fileno()),
-            pass_fds=[channel.fileno()],
+            str(theirs.fileno()),
+            pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal is for this process alone
         )
 
-    def _wait_until_ready(self) -> None:
-        try:
-            self._send([self._limits])
-            started = msgspec.json.decode(self._receive(), type=wire.ServerStart)
-        except BaseException:
-            self._process.terminate()  # while it imports modules it does not watch the socket
-            self.close()
-            raise
-        if started.error:
-            self.close()
-            raise RunnerError(started.error)
-        if started.isolation:
-            self.isolation = f"{type(self).isolation}, {started.isolation}"
-
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
-        """Yield a result for each job; raises RunnerError if the server dies."""
+        """Yield a result for each job; raises RunnerError if no server can run them."""
         first = self._sent  # numbers of its own, so that it knows the results of an earlier run
         self._sent += len(jobs)
-        numbered = (
+        batch = Batch(
             msgspec.structs.replace(job, number=number) for number, job in enumerate(jobs, first)
         )
-        self._send(islice(numbered, QUEUED_PER_WORKER * self._limits.workers))
-        for _ in jobs:
-            result = self._next_result(first)
-            self._send(islice(numbered, 1))
+        for result in self._results(batch, first):
             number = jobs[result.job - first].number
             yield wire.decoded(msgspec.structs.replace(result, job=number), schema)
 
-    def _next_result(self, first: int) -> wire.EncodedResult:
-        """Return the next result, but for those of runs that the caller abandoned."""
-        while True:
-            result = msgspec.json.decode(self._receive(), type=wire.EncodedResult)
-            if result.job >= first:
-                return result
+    def _results(self, batch: Batch, first: int) -> Iterator[wire.EncodedResult]:
+        while batch.unfinished:
+            self._server.send(batch.take(QUEUED_PER_WORKER * self._limits.workers))
+            try:
+                message = self._server.receive()
+            except ServerDiedError as died:
+                culprit = self._replace_server(batch, str(died))
+                if culprit:
+                    yield culprit
+                continue
+            self._deaths = 0
+            if message.job < first:  # of a run that the caller abandoned
+                continue
+            if isinstance(message, wire.JobStarted):
+                batch.start(message.job)
+            else:
+                batch.finish(message.job)
+                yield message
+
+    def _replace_server(self, batch: Batch, how: str) -> wire.EncodedResult | None:
+        """Start another server; return the result of the job that ended two of them, if any."""
+        self._deaths += 1
+        if not self.restarts or self._deaths > DEATHS_WITHOUT_A_JOB:
+            message = f"the fork server died ({how}); see its output above"
+            raise RunnerError(message)
+        self._server.close()
+        self._server = self._connect()
+        culprit = batch.server_died()
+        if culprit is None:
+            return None
+        detail = f"it ended the process that starts all programs ({how}), twice"
+        return wire.EncodedResult(culprit.number, JobStatus.CRASHED, detail)
 
     def close(self) -> None:
-        """Close the socket, at which the server kills its children, and wait until it ends."""
-        self._disconnect()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Close the connection, at which the server kills its children, and wait for its end."""
+        self._server.close()
         self._interpreter.close()
-
-    def _disconnect(self) -> None:
-        self._lines.close()
-        self._channel.close()
-
-    def _send(self, messages: Iterable[msgspec.Struct]) -> None:
-        with contextlib.suppress(BrokenPipeError):  # _receive reports it
-            self._channel.sendall(b"".join(msgspec.json.encode(m) + b"\n" for m in messages))
-
-    def _receive(self) -> bytes:
-        try:
-            line = self._lines.readline()
-        except ConnectionResetError:  # it died before it read all that was sent
-            line = b""
-        if not line:
-            message = f"the fork server died (exit {self._process.wait()}); see its output above"
-            raise RunnerError(message)
-        return line

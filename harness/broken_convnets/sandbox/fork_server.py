@@ -25,7 +25,7 @@ from broken_convnets.sandbox.fork_child import Child
 from broken_convnets.sandbox.heap import freeze_heap
 from broken_convnets.sandbox.isolation import Isolation
 from broken_convnets.sandbox.job import Limits
-from broken_convnets.sandbox.wire import QueuedJob, ServerStart
+from broken_convnets.sandbox.wire import JobStarted, QueuedJob, ServerStart
 
 if TYPE_CHECKING:
     from broken_convnets.sandbox.wire import EncodedResult
@@ -81,6 +81,8 @@ class Server:
             job = self._waiting.popleft()
             with contextlib.suppress(Exception):  # the job's own process will report it
                 calls.prepare(job)
+            # Before it exists: it could end this process at once.
+            self._channel.sendall(msgspec.json.encode(JobStarted(job.number)) + b"\n")
             isolation = self._isolation if job.isolated else None
             folder = Path(tempfile.mkdtemp(dir=self._scratch))
             child = Child(job, self._limits, folder, isolation)
@@ -147,12 +149,12 @@ def serve(channel: socket.socket) -> None:
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on the closing socket ends it
-    start = ServerStart(error, isolation.description() if isolation else "")
-    with contextlib.suppress(BrokenPipeError):
-        channel.sendall(msgspec.json.encode(start) + b"\n")
     with tempfile.TemporaryDirectory(
         prefix="broken-convnets-", ignore_cleanup_errors=True
     ) as scratch:
+        start = ServerStart(error, isolation.description() if isolation else "", scratch)
+        with contextlib.suppress(BrokenPipeError):
+            channel.sendall(msgspec.json.encode(start) + b"\n")
         Server(channel, limits, Path(scratch), isolation).serve()
     os._exit(0)  # unloading torch would take longer than most jobs
 

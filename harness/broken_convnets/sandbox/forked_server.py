@@ -10,10 +10,12 @@ import traceback
 from typing import TYPE_CHECKING
 
 from broken_convnets.sandbox import fork_server
-from broken_convnets.sandbox.fork_client import ForkServer, ServerProcess
+from broken_convnets.sandbox.fork_client import ForkServer
 
 if TYPE_CHECKING:
     import socket
+
+    from broken_convnets.sandbox.connection import ServerProcess
 
 NAME = "fork server"  # in messages
 
@@ -21,10 +23,13 @@ NAME = "fork server"  # in messages
 class ForkedServer(ForkServer):
     """Forks this process, which must not have started a thread.
 
-    torch starts some at its first backward pass, so open it before anything runs.
+    torch starts some at its first backward pass, so open it before anything runs. For the same
+    reason there is one server only: `run` raises RunnerError if it dies.
     """
 
-    def _start(self, channel: socket.socket) -> ServerProcess:
+    restarts = False
+
+    def _start(self, theirs: socket.socket, ours: socket.socket) -> ServerProcess:
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -33,10 +38,10 @@ class ForkedServer(ForkServer):
         status = 1
         try:
             os.setsid()  # Ctrl-C in the terminal is for the parent alone
-            self._disconnect()  # else the parent's end stays open here, and no close is seen
+            ours.close()  # else the parent's end stays open here, and no close is seen
             with open(os.devnull, "rb") as null:  # noqa: PTH123  (a descriptor is what is wanted)
                 os.dup2(null.fileno(), 0)
-            fork_server.serve(channel)
+            fork_server.serve(theirs)
             status = 0
         except BaseException:  # noqa: BLE001  (a child must never run the parent's code)
             traceback.print_exc()

@@ -25,7 +25,7 @@ class QueuedJob(Struct, frozen=True):
     isolated: bool = True
 
 
-class EncodedResult(Struct, frozen=True):
+class EncodedResult(Struct, frozen=True, tag="result"):
     """A job's result as a fork server sends it: the answer is not decoded yet.
 
     `answer` is JSON, `null` unless the job is done. msgspec has no union of Raw and None.
@@ -37,14 +37,24 @@ class EncodedResult(Struct, frozen=True):
     answer: Raw = Raw(b"null")
 
 
+class JobStarted(Struct, frozen=True, tag="started"):
+    """What a fork server sends just before the process of a job exists."""
+
+    job: int
+
+
+Message = EncodedResult | JobStarted
+
+
 class ServerStart(Struct, frozen=True):
     """What a fork server sends first: why it cannot run jobs, or an empty text if it can.
 
-    `isolation` says how it isolates programs.
+    `isolation` says how it isolates programs, and `folder` is where they work.
     """
 
     error: str = ""
     isolation: str = ""
+    folder: str = ""
 
 
 def result_of_ended(job: int, exit_code: int, answer: bytes, printed: bytes) -> EncodedResult:

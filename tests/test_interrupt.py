@@ -42,13 +42,9 @@ class Session:
 
     def __init__(self, root: Path, mark: str, *, slow: bool = True) -> None:
         self.root, self.mark = root, mark
-        for folder in ("begun", "scratch"):
-            (root / folder).mkdir()
-        begun = f"pathlib.Path({str(root / 'begun')!r}, str(os.getpid())).touch()"
-        quick = importing("os, pathlib", begun)
-        sleeps = importing("os, pathlib, time", f"{begun}\ntime.sleep(86_400)")
-        broken = quick.replace("flatten(x, 1)", "flatten(x, 2)")
-        corpus_of(root, {"shape/pair": Pair(broken, quick)})
+        (root / "scratch").mkdir()
+        sleeps = importing("pathlib, time", "pathlib.Path('begun').touch()\ntime.sleep(86_400)")
+        corpus_of(root, {"shape/pair": Pair()})
         if slow:
             corpus_of(root, {"loss/slow": Solo(sleeps)})
         put(root / "results/README.md", "as before")
@@ -104,14 +100,13 @@ class Session:
 
     def loading(self) -> bool:
         """Whether the server has started to import torch: an interpreter alone is far smaller."""
-        return any(process.memory_info().rss > 50 << 20 for process in self.others())
+        return any(_resident_bytes(process) > 50 << 20 for process in self.others())
 
     def running(self) -> bool:
         """Whether the quick programs are done and reported, and only the slow ones run."""
-        if len(list((self.root / "begun").iterdir())) < QUICK + SLOW:
-            return False
         folders = list(self.root.glob("scratch/broken-convnets-*/*/"))
-        return len(folders) == SLOW and self._waits() and self._waits()
+        begun = all((folder / "begun").exists() for folder in folders)
+        return begun and len(folders) == SLOW and self._waits() and self._waits()
 
     def _waits(self) -> bool:
         """Whether every process waits: then no result is on its way from one to another."""
@@ -133,6 +128,13 @@ class Session:
             process.kill()
         self.process.kill()
         self.process.wait()
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:  # it has just ended
+        return 0
 
 
 WAYS = [

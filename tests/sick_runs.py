@@ -51,6 +51,22 @@ INFERENCE = patched(
         "\n\n@torch.no_grad()\ndef run(net, x):\n    net.eval()\n    return net(x)\n" + GUARD,
     )
 )
+SCALED = patched(
+    (
+        LOSS,
+        (
+            "    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+            "    scaler = torch.amp.GradScaler(x.device.type)\n"
+            "    loss = nn.functional.cross_entropy(net(x), labels)\n"
+            "    scaler.scale(loss).backward()\n"
+            "    scaler.unscale_(optimizer)\n"
+            "    nn.utils.clip_grad_norm_(net.parameters(), max_norm=0.5)\n"
+            "    scaler.step(optimizer)\n"
+            "    scaler.update()\n"
+        ),
+    ),
+    source=TRAINED,
+)
 LOADED = patched(
     (
         GUARD,
@@ -109,6 +125,7 @@ HEALTHY_RUNS = {
     "loader": LOADED,
     "score": SCORING,
     "schedule": SCHEDULED,
+    "scaled": SCALED,
 }
 
 SICK_RUNS: dict[str, tuple[set[Law], str]] = {
@@ -213,6 +230,10 @@ SICK_RUNS: dict[str, tuple[set[Law], str]] = {
             ),
             source=TRAINED,
         ),
+    ),
+    "gradients that are clipped with their scale": (
+        {Law.LOSS_SCALE_CANCELS},
+        patched(("scaler.unscale_(optimizer)", "net.zero_grad"), source=SCALED),
     ),
     "a random flip at inference": (
         {Law.RESULTS_REPEAT},

@@ -144,6 +144,11 @@ class Law(StrEnum):
         "The gradients after a run are those of the loss that it returns.",
         "the gradients after a run are not those of the loss that it returns",
     )
+    LOSS_SCALE_CANCELS = (
+        "loss-scale-cancels",
+        "The weights after a run do not depend on the initial scale of its GradScaler.",
+        "the weights after a run depend on the initial scale of its GradScaler",
+    )
     LEARNING_RATE_PER_EPOCH = (
         "learning-rate-per-epoch",
         "The learning rate at the end of a run does not depend on the number of batches per epoch.",

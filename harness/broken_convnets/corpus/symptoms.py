@@ -73,6 +73,7 @@ NEEDS: dict[Symptom, frozenset[Law]] = {
             Law.PARAMETERS_AS_DECLARED,
             Law.GRADIENTS_ARE_FRESH,
             Law.GRADIENTS_MATCH_LOSS,
+            Law.LOSS_SCALE_CANCELS,
             Law.STATISTICS_STAY,
             Law.STATE_ROUND_TRIPS,
             Law.ONE_BATCH_CAN_BE_LEARNED,

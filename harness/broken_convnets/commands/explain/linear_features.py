@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Features that ResNet, DenseNet, MobileNet, EfficientNet or ConvNeXt return after pooling.
 BACKBONES = {512, 768, 1024, 1280, 1408, 1536, 1664, 1792, 1920, 2048, 2208}
+CLASSES = {365, 1000, 21841, 21843}  # of Places365, ImageNet-1k and ImageNet-21k
 ROWS_PER_FEATURE = 16  # an unflattened feature map has many more rows than columns
 
 
@@ -38,6 +39,12 @@ def _relation(rows: int, arriving: int, expected: int) -> tuple[str, str]:
             "possibly this layer was built for another backbone."
         )
         return more, "another backbone"
+    if arriving in CLASSES and expected in BACKBONES:
+        more = (
+            f" Common backbones have {arriving} classes and return {expected} features: "
+            "possibly the backbone still ends with its own classifier."
+        )
+        return more, "class scores"
     pixels = arriving // expected if expected > 0 and arriving % expected == 0 else 0
     if pixels > 1 and math.isqrt(pixels) ** 2 == pixels:
         size = f"{math.isqrt(pixels)} x {math.isqrt(pixels)}"

@@ -6,6 +6,7 @@ from broken_convnets.observe.laws import (
     forward,
     gradients,
     masks,
+    scaling,
     structure,
     training,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "gradients",
     "judge",
     "masks",
+    "scaling",
     "structure",
     "training",
 ]

@@ -1,0 +1,30 @@
+"""Compute scores in bfloat16, and hand them to NumPy."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+@torch.no_grad()
+def run(net, images):
+    with torch.autocast(images.device.type, dtype=torch.bfloat16):
+        scores = net.eval()(images)
+    return float(scores.cpu().numpy().max())
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs())

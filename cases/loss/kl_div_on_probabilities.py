@@ -1,0 +1,36 @@
+"""Train a small network on the scores of a large one."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    return (torch.randn(batch_size, 10),)
+
+
+def run(net, images, teacher_scores):
+    student = F.softmax(net(images), dim=1)
+    teacher = F.softmax(teacher_scores, dim=1)
+    loss = F.kl_div(student, teacher, reduction="batchmean")
+    loss.backward()
+    return loss
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

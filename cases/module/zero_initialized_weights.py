@@ -1,0 +1,36 @@
+"""Classify small colour images, with weights set at the start."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+        for layer in (self.conv, self.fc):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    return (torch.arange(batch_size) % 10,)
+
+
+def run(net, images, labels):
+    loss = nn.functional.cross_entropy(net(images), labels)
+    loss.backward()
+    return loss
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

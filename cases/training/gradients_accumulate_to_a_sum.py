@@ -1,0 +1,38 @@
+"""Accumulate the gradients of a large batch, one part after another."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    return (torch.arange(batch_size) % 10,)
+
+
+def run(net, images, labels):
+    parts = list(zip(images.split(1), labels.split(1), strict=True))
+    total = 0
+    for image, label in parts:
+        loss = F.cross_entropy(net(image), label)
+        loss.backward()
+        total += loss.detach() / len(parts)
+    return total
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

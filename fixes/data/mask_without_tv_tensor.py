@@ -1,0 +1,40 @@
+"""Segment road signs, with random flips as augmentation."""
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        conv, classify = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
+        super().__init__(conv, nn.ReLU(), classify)
+
+
+class Signs(Dataset):
+    def __init__(self):
+        self.flip = v2.RandomHorizontalFlip()
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        mask = torch.zeros(16, 16, dtype=torch.int64)
+        mask[3:12, index : index + 5] = 1
+        image = tv_tensors.Image(0.2 * torch.rand(3, 16, 16) + 0.7 * mask)
+        return self.flip(image, tv_tensors.Mask(mask))
+
+
+def example_pairs():
+    return Signs()
+
+
+def example_inputs(batch_size=4):
+    signs = Signs()
+    return (torch.stack([signs[index % 8][0] for index in range(batch_size)]),)
+
+
+if __name__ == "__main__":
+    Net()(*example_inputs())

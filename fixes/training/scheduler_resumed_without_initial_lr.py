@@ -1,0 +1,44 @@
+"""Go on with the training of a classifier after its tenth epoch."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import StepLR
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    return (torch.arange(batch_size) % 10,)
+
+
+def run(net, images, labels):
+    epoch = 9
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = 0.1
+    scheduler = StepLR(optimizer, step_size=5, last_epoch=epoch)
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(images), labels)
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+    return loss
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

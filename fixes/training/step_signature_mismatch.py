@@ -1,0 +1,40 @@
+"""Train a classifier whose steps a trainer calls."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.flatten(x, 1))
+
+    def training_step(self, batch, batch_idx):
+        images, labels = batch
+        return F.cross_entropy(self(images), labels)
+
+
+def example_inputs(batch_size=4):
+    return (torch.randn(batch_size, 3, 8, 8),)
+
+
+def example_targets(batch_size=4):
+    return (torch.arange(batch_size) % 10,)
+
+
+def run(net, images, labels):
+    batches = [(images, labels)]
+    for batch_idx, batch in enumerate(batches):
+        loss = net.training_step(batch, batch_idx)
+        loss.backward()
+    return loss
+
+
+if __name__ == "__main__":
+    run(Net(), *example_inputs(), *example_targets())

@@ -73,11 +73,11 @@ class Judged:
 
 
 def judge(folder: Path, programs: Mapping[str, str]) -> dict[str, Judged]:
-    """Return what is found in each program; each is appended to HEADER."""
+    """Return what is found in each program; each is appended to HEADER, and runs in `folder`."""
     for name, text in programs.items():
         (folder / f"{name}.py").write_text(HEADER + text, encoding="utf-8")
     command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout.splitlines()[-1])
     return {name: Judged(**answer) for name, answer in answers.items()}

@@ -22,6 +22,7 @@ from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
+from broken_convnets.observe.recorder.snapshots import Snapshots
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import gradient_of, is_zero, state_of, tensors_in
 
@@ -67,6 +68,7 @@ class Gradients:
         self._known: dict[int, _Known] = {}
         self._running: list[OptimizerStep] = []
         self._kept = KeptGraphs(record)
+        self.snapshots = Snapshots(record)
         self._hooks = ExitStack()
 
     def patch(self, patches: Patches) -> None:
@@ -215,7 +217,9 @@ class Gradients:
                 number for number, p in zip(known, own, strict=False) if gradient_of(p) is None
             ),
             holds=self._holds(),
+            is_first=not optimizer.state,
         )
+        self.snapshots.step(step.number, own)
         self._record.optimizer_steps.append(step)
         self._running.append(step)
 

@@ -16,12 +16,14 @@ from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.modes import depends_on_mode, modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
 from broken_convnets.observe.recorder.kept_networks import KeptNetworks
+from broken_convnets.observe.recorder.kept_outputs import OutputsAlive
 from broken_convnets.observe.recorder.networks import Network, owner_of
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.record import CalledModule
 from broken_convnets.observe.recorder.structure import structure_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
+from broken_convnets.observe.recorder.values import tensors_in
 from broken_convnets.observe.trees import detached
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class ModuleCalls:
         self._gradients = gradients
         self._thread = _Thread()
         self._kept = KeptNetworks(record)
+        self._outputs = OutputsAlive(record)
         self._met: dict[int, weakref.ref[nn.Module]] = {}
         self._networks: OrderedDict[int, Network] = OrderedDict()
 
@@ -249,6 +252,7 @@ class ModuleCalls:
             with NoDispatch(), NoFunction():
                 begun.received = self._operators.values_in(inputs)
         if self._gradients is not None:
+            self._outputs.begin()
             begun.parameters = self._gradients.meet(root.named_parameters())
             if begun.number == 1 and self._options.gradients:
                 self._record.structures.append(structure_of(root))
@@ -263,5 +267,7 @@ class ModuleCalls:
 
     def _look_at_output(self, ended: ForwardPass, output: object) -> None:
         ended.operators_at_end = self._record.operators.count
+        if self._gradients is not None:
+            self._outputs.end(ended, tensors_in(output))
         if self._operators is not None:
             ended.returned = self._operators.values_in(output)

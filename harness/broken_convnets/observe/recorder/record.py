@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
+    from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
     from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.metric_calls import MetricCall
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.options import Options
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.resumes import Resume
     from broken_convnets.observe.recorder.scalers import ScalerCall
     from broken_convnets.observe.recorder.schedulers import BuiltScheduler, SchedulerStep
     from broken_convnets.observe.recorder.scopes import Scope
+    from broken_convnets.observe.recorder.snapshots import Snapshot
     from broken_convnets.observe.recorder.state_dicts import StateLoad
     from broken_convnets.observe.recorder.stored_data import RewrittenData
     from broken_convnets.observe.recorder.structure import Structure
@@ -145,6 +148,7 @@ class OptimizerStep:
     parameters: tuple[int, ...]  # that the optimizer has
     without_gradient: tuple[int, ...]  # of those
     holds: dict[int, tuple[int, ...]]
+    is_first: bool = False  # whether the optimizer has no state yet
     changed: tuple[int, ...] = ()  # of its parameters, those written to
     finished: bool = False
 
@@ -229,11 +233,14 @@ class Record:
         self.rewritten: list[RewrittenData] = []  # data that reading a dataset modifies
         self.clippings: Bounded[Clipping] = Bounded(limit)
         self.state_loads: Bounded[StateLoad] = Bounded(limit)
+        self.snapshots: Bounded[Snapshot] = Bounded(limit)  # results of state_dict()
+        self.resumes: Bounded[Resume] = Bounded(limit)
         self.weight_loads: Bounded[WeightLoad] = Bounded(limit)
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass
+        self.kept_outputs: Bounded[KeptOutputs] = Bounded(limit)
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
         self.warnings: Bounded[Warned] = Bounded(limit)

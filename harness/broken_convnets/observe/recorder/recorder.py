@@ -19,6 +19,7 @@ from broken_convnets.observe.recorder.patches import (
     stop_in_forked_children,
 )
 from broken_convnets.observe.recorder.record import Record
+from broken_convnets.observe.recorder.resumes import Resumes
 from broken_convnets.observe.recorder.scalers import Scalers
 from broken_convnets.observe.recorder.schedulers import Schedulers
 from broken_convnets.observe.recorder.state_dicts import StateDicts
@@ -90,8 +91,11 @@ class Recorder(AbstractContextManager["Recorder"]):
         options = self.record.options
         parts: list[Any] = [self._calls, self._operators, self._gradients]
         if options.gradients and self._gradients is not None:
-            parts += [Optimization(self.record, self._gradients), StateDicts(self.record)]
-            parts += [WeightLoads(self.record)]
+            parts += [
+                Optimization(self.record, self._gradients),
+                StateDicts(self.record, self._gradients.snapshots),
+            ]
+            parts += [WeightLoads(self.record), Resumes(self.record, self._gradients)]
             parts += [Schedulers(self.record), Scalers(self.record)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []

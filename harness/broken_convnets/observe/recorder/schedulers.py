@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = f"{TORCH}/optim/"
 SETTINGS = ("T_max", "step_size", "gamma", "total_steps", "total_iters", "T_0")
+MILESTONES = "last_milestone"
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltScheduler:
     """A learning rate scheduler as it was constructed, outside of another scheduler.
 
-    `settings` are its numbers: `T_max`, `step_size`, `gamma`. `optimizer` tells optimizers apart.
+    `settings` are its numbers: `T_max`, `step_size`, `gamma`, `last_milestone`. `optimizer` tells
+    optimizers apart.
     """
 
     type: str
@@ -50,6 +52,7 @@ class SchedulerStep:
     places: tuple[Place, ...]
     moment: Moment
     learning_rates: tuple[float, ...]  # after the step
+    last_epoch: int = 0  # how often it has advanced by now, as it counts itself
 
 
 class Schedulers:
@@ -99,6 +102,9 @@ class Schedulers:
     def _note_constructed(self, built: Any, places: tuple[Place, ...]) -> None:
         numbers = {name: vars(built).get(name) for name in SETTINGS}
         settings = {n: float(v) for n, v in numbers.items() if type(v) in {int, float}}
+        milestones = vars(built).get("milestones")
+        if milestones and all(type(number) is int for number in milestones):
+            settings[MILESTONES] = float(max(milestones))
         optimizer = self._optimizers.setdefault(built.optimizer, len(self._optimizers))
         self._numbers[built] = self._record.built_schedulers.count
         self._record.built_schedulers.append(
@@ -114,5 +120,6 @@ class Schedulers:
                 places,
                 self._record.moment,
                 tuple(float(group["lr"]) for group in groups),
+                int(scheduler.last_epoch),
             )
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,10 @@ class StateLoad:
 class StateDicts:
     """Stands in for `nn.Module.state_dict` and `load_state_dict`."""
 
-    def __init__(self, record: Record) -> None:
-        """Start with no state_dict known."""
+    def __init__(self, record: Record, snapshots: Snapshots) -> None:
+        """Start with no state_dict known; `snapshots` follows those that are read."""
         self._record = record
+        self._snapshots = snapshots
         self._read: weakref.WeakKeyDictionary[Any, tuple[tuple[Place, ...], Moment]] = (
             weakref.WeakKeyDictionary()
         )
@@ -52,9 +54,13 @@ class StateDicts:
         def state_dict(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             result = original(module, *args, **kwargs)
             nested = bool(args or "prefix" in kwargs or "destination" in kwargs)
-            if not is_compiling() and not nested:
-                places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
-                self._read[module] = (places, self._record.moment)
+            try:
+                if not is_compiling() and not nested:
+                    places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                    self._read[module] = (places, self._record.moment)
+                    self._snapshots.meet(module, result, places)
+            except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+                self._record.problem(error)
             return result
 
         return state_dict

@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.analysis.sizes.arithmetic import evaluate
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
 from broken_convnets.commands.diagnose.sites import candidates, location, require_success, site_of
-from broken_convnets.commands.diagnose.source import argument
+from broken_convnets.commands.diagnose.source import argument, called_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LENGTHS = {"CosineAnnealingLR": "T_max", "LinearLR": "total_iters", "PolynomialLR": "total_iters"}
 DECAYS = frozenset({"StepLR", "ExponentialLR", "MultiStepLR"})
+DROPS = {"StepLR": "step_size", "MultiStepLR": "last_milestone"}
 NOTHING = 1e-3  # of the first learning rate
 NEARLY = 0.9  # of the optimizer steps
 REPEATS = 3
@@ -41,7 +43,8 @@ def _steps_by_scheduler(evidence: Evidence) -> Iterator[tuple[BuiltScheduler, li
 @rule(
     "a schedule that counts epochs advances once per epoch",
     stays_quiet="unless its length is the number of epochs, or the learning rate is 1000 times "
-    "smaller halfway; about programs with several optimizers",
+    "smaller halfway, or at the end with drops after fewer steps than there are epochs; about "
+    "programs with several optimizers",
 )
 def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
     """Find scheduler.step() in the loop over batches that belongs in the loop over epochs."""
@@ -52,18 +55,18 @@ def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
         if site is None or len(steps) < NEARLY * total or not _is_nested(evidence, steps[0]):
             continue
         length = built.settings.get(LENGTHS.get(built.type, ""), 0)
-        too_early = _decays_to_nothing(evidence, built, steps)
+        too_early = _decays_to_nothing(evidence, built, site, steps)
         if not too_early and not (length and _counts_epochs(evidence, built, site, length, total)):
             continue
-        first, last = evidence.record.optimizer_steps.find(0), steps[len(steps) // 2]
-        rate = max(first.learning_rates) if first else 0.0
+        moments = (steps[len(steps) // 2], steps[-1])
+        rate, (halfway, end) = _first_rate(evidence), (max(m.learning_rates) for m in moments)
         what = f"its length is {length:g} epochs, and it" if length else "it"
         yield Finding(
             rule="scheduler_steps_per_batch",
             kind="training/scheduler_per_batch",
             message=f"{built.type} advances at every batch, although it counts epochs",
             evidence=f"{what} advances {len(steps)} times in {total} optimizer steps; the learning "
-            f"rate is {rate:g} at first and {max(last.learning_rates):.3g} halfway",
+            f"rate is {rate:g} at first, {halfway:.3g} halfway, and {end:.3g} at the end",
             cause=location(steps[0].places),
             symptom=location(built.places),
             subject=site.called,
@@ -81,14 +84,49 @@ def _is_nested(evidence: Evidence, step: SchedulerStep) -> bool:
     return loops > 1
 
 
-def _decays_to_nothing(
-    evidence: Evidence, built: BuiltScheduler, steps: list[SchedulerStep]
-) -> bool:
+def _first_rate(evidence: Evidence) -> float:
     first = evidence.record.optimizer_steps.find(0)
-    if built.type not in DECAYS or first is None or not max(first.learning_rates):
+    return max(first.learning_rates) if first else 0.0
+
+
+def _decays_to_nothing(
+    evidence: Evidence, built: BuiltScheduler, site: Site, steps: list[SchedulerStep]
+) -> bool:
+    """Return whether the learning rate vanishes halfway, or by drops that are meant for epochs."""
+    rate = NOTHING * _first_rate(evidence)
+    if built.type not in DECAYS or not rate:
         return False
-    halfway = max(steps[len(steps) // 2].learning_rates)
-    return halfway < NOTHING * max(first.learning_rates)
+    if max(steps[len(steps) // 2].learning_rates) < rate:
+        return True
+    drop = built.settings.get(DROPS.get(built.type, ""), 0)
+    epochs = [number for number in _epochs(evidence, site) if 2 * number <= len(steps)]
+    if not 0 < drop <= max(epochs, default=0) or _counts_batches(evidence, built, drop):
+        return False
+    drops_end_early = built.type == "MultiStepLR" and 2 * drop <= len(steps)
+    return drops_end_early or max(steps[-1].learning_rates) < rate
+
+
+def _counts_batches(evidence: Evidence, built: BuiltScheduler, drop: float) -> bool:
+    """Return whether a number of steps is computed, or that of the batches of a loader."""
+    site = site_of(evidence, built.places)
+    name = DROPS[built.type].replace("last_milestone", "milestones")
+    meant = argument(site.call, name, 1) if site else None
+    computed = meant is None or any(
+        isinstance(part, ast.Call | ast.BinOp) for part in ast.walk(meant)
+    )
+    return computed or drop in {e.batches for one in evidence.record.loaders for e in one.epochs}
+
+
+def _epochs(evidence: Evidence, site: Site) -> list[int]:
+    """Return how many epochs there are, by the loaders and by the outer loops with a number."""
+    found = [sum(trains(evidence, e) for e in one.epochs) for one in evidence.record.loaders]
+    scopes = [scope for built in evidence.record.constructions for scope in built.scopes]
+    known = {name: number for scope in reversed(scopes) for name, number in scope.items()}
+    for loop in site.source.loops_around(site.call)[1:]:
+        ranged = loop.iter if isinstance(loop, ast.For) else None
+        if isinstance(ranged, ast.Call) and called_name(ranged) == "range" and ranged.args:
+            found.append(evaluate(ranged.args[-1], known) or 0)
+    return found
 
 
 def _counts_epochs(

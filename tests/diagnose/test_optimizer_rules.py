@@ -17,7 +17,7 @@ KINDS = {
     "optimizer_misses_parameters": "training/frozen_and_wrong_optimizer",
     "clips_nothing": "training/exhausted_generator",
     "clips_after_step": "training/not_learning",
-    "state_kept_by_reference": "training/not_learning",
+    "state_kept_by_reference": "state/best_state_not_copied",
     "loss_diverges": "training/nan_lr",
 }
 # Each program has one mistake, in the line that is marked.

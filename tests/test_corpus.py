@@ -86,6 +86,20 @@ def test_a_bad_toml_is_a_problem_of_its_entry_alone(tmp_path: Path) -> None:
     assert set(corpus.entries) == {"dtype/other", "dtype/myth"}
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 9_999 + "]" * 9_999, "{a=" * 9_999, "1" * 10_000, "0x" + "f" * 10_000, ".a" * 9_999],
+    ids=["arrays", "tables", "decimal", "hexadecimal", "key"],
+)
+def test_a_monstrous_toml_costs_only_its_entry(value: str, tmp_path: Path) -> None:
+    corpus_of(tmp_path, SOUND)
+    put(tmp_path / "cases/shape/pair.toml", f"title = {value}")
+    corpus = load(tmp_path)
+    assert set(corpus.entries) == set(SOUND) - {"shape/pair"}
+    (problem,) = corpus.problems
+    assert problem.file == "cases/shape/pair.toml"
+
+
 @pytest.mark.parametrize("tree", ["cases", "fixes"])
 def test_a_source_that_is_not_utf8_is_a_problem_of_its_entry(tree: str, tmp_path: Path) -> None:
     corpus_of(tmp_path, SOUND)

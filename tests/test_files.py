@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.util import files
+from broken_convnets.util.locks import locked
 from kit import put
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ for version in range(start, start + 1_000_000):
     files.write(path, f"{version}\\n" * 500)
     if version == start:
         print("begun", flush=True)
+"""
+
+# Adds to a number in a file, 50 times, under the lock of its folder.
+ADDER = """
+import sys
+from pathlib import Path
+from broken_convnets.util import files
+from broken_convnets.util.locks import locked
+
+folder = Path(sys.argv[1])
+for _ in range(50):
+    with locked(folder):
+        count = folder / "count"
+        files.write(count, str(int(count.read_text()) + 1 if count.exists() else 1))
 """
 
 
@@ -99,11 +114,39 @@ def test_a_reader_never_sees_a_mixture(tmp_path: Path) -> None:
             assert (len(lines), len(set(lines))) == (500, 1)
 
 
-def test_everything_but_the_files_named_is_deleted(tmp_path: Path) -> None:
-    for name in ("index.html", "deep/page.html", "deep/old.html", "gone/deeper/old.html"):
-        put(tmp_path / name, "text")
-    (tmp_path / "gone/link").symlink_to(tmp_path / "deep", target_is_directory=True)
-    kept = {tmp_path / "index.html", tmp_path / "deep/page.html"}
-    files.delete_all_but(tmp_path, kept)
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == kept
-    assert not (tmp_path / "gone").exists()
+def test_the_files_named_are_deleted_and_then_empty_folders(tmp_path: Path) -> None:
+    for name in ("a/b/gone", "a/kept", "gone"):
+        put(tmp_path / "site" / name, "text")
+    put(tmp_path / "outside", "text")
+    names = ["a/b/gone", "gone", "missing", "../outside", str(tmp_path / "outside")]
+    files.delete(tmp_path / "site", names)
+    left = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))]
+    assert left == ["outside", "site", "site/a", "site/a/kept"]
+
+
+def test_a_new_file_has_the_usual_permissions_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
+    put(tmp_path / "usual", "text")
+    files.write(tmp_path / "new", "text")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    (tmp_path / "new").chmod(0o600)
+    files.write(tmp_path / "new", "other")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_writers_take_turns(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ADDER, str(tmp_path)]
+    writers = [subprocess.Popen(command) for _ in range(2)]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert (tmp_path / "count").read_text() == "100"
+
+
+def test_a_writer_that_waits_says_so(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", ADDER, str(tmp_path)], stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stderr
+        line = waiting.stderr.readline()
+    assert line == f"waiting: another command writes to {tmp_path}\n"
+    assert waiting.wait() == 0
+    waiting.stderr.close()

@@ -300,3 +300,29 @@ def test_a_deleted_file_is_reported(play: Any) -> None:
         out.split()
     )
     assert "Hint 1 of 1" in out
+
+
+def test_two_sessions_in_one_folder_both_keep_their_progress(tmp_path: Path) -> None:
+    first, second = Workspace(tmp_path), Workspace(tmp_path)
+    for session, case, attempts in ((first, "a", 2), (second, "b", 3), (first, "c", 1)):
+        session.progress.entry(case).attempts = attempts
+        session.save()
+    found = progress.read(tmp_path).cases
+    assert {name: entry.attempts for name, entry in found.items()} == {"a": 2, "b": 3, "c": 1}
+
+
+def test_of_two_sessions_on_one_case_the_further_one_counts(tmp_path: Path) -> None:
+    first, second = Workspace(tmp_path), Workspace(tmp_path)
+    first.progress.record_attempt("a", "right", unchanged=False, solved=True)
+    first.save()
+    second.progress.record_attempt("a", "wrong", unchanged=False, solved=False)
+    second.save()
+    assert progress.read(tmp_path).state("a") is State.SOLVED
+
+
+def test_a_case_that_is_reset_is_not_brought_back(tmp_path: Path) -> None:
+    case = case_of(Pair())
+    session = Workspace(tmp_path)
+    session.begin(case)
+    session.reset(case)
+    assert case.id not in progress.read(tmp_path).cases

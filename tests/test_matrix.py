@@ -74,3 +74,10 @@ def test_what_differs_is_named() -> None:
     assert differences(LOUD, Record(Verdict.WRONG_SYMPTOM, FAILS)) == [
         "wrong_symptom: RuntimeError"
     ]
+
+
+def test_ids_and_names_are_shown_as_they_are() -> None:
+    hostile = "a|b <img src=x> [c](d) `e`\x1b[2K"
+    rows = _tables([Baseline("2.14.1", "", "", "cpu", {hostile: WORKS})])
+    shown = "a&#124;b &#60;img src=x> &#91;c&#93;(d) &#96;e&#96;&#92;x1b&#91;2K"
+    assert rows[-1] == f"| {shown.replace('x>', 'x&#62;')} | works |"

@@ -18,7 +18,7 @@ from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
 from broken_convnets.vocabulary import Verdict
-from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, put
+from kit import BOOK, BROKEN, HEALTHY, Pair, Solo, corpus_of, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -276,6 +276,46 @@ def test_a_rebuilt_site_deletes_pages_of_deleted_cases(tmp_path: Path) -> None:
     build(corpus_of(tmp_path / "two", {"shape/pair": Pair()}), tmp_path / "site")
     assert not (tmp_path / "site/shape/gone.html").exists()
     assert (tmp_path / "site" / MARKER).is_file()
+
+
+def test_a_rebuilt_site_leaves_files_alone_that_no_build_wrote(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "one", {"shape/pair": Pair()})
+    build(corpus, tmp_path / "site")
+    put(tmp_path / "site/shape/notes.txt", "mine")
+    build(corpus, tmp_path / "site")
+    assert (tmp_path / "site/shape/notes.txt").read_text() == "mine"
+
+
+def test_a_forged_list_of_pages_deletes_nothing_outside(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "one", {"shape/pair": Pair()})
+    build(corpus, tmp_path / "site")
+    put(tmp_path / "thesis.txt", "years of work")
+    (tmp_path / "site/link").symlink_to(tmp_path)
+    put(tmp_path / "site" / MARKER, f"../thesis.txt\n{tmp_path}/thesis.txt\nlink/thesis.txt\n")
+    build(corpus, tmp_path / "site")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_site_says_that_nothing_was_run(tmp_path: Path) -> None:
+    build(corpus_of(tmp_path / "one", {"shape/pair": Pair()}), tmp_path / "site")
+    front, page = (
+        (tmp_path / "site" / name).read_text() for name in ("index.html", "shape/pair.html")
+    )
+    assert "None of these networks was run here" in front
+    assert "Not run: this page shows what is declared." in page
+
+
+def test_the_site_says_which_entries_were_run_and_where(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "one", {"shape/pair": Pair(), "shape/new": Pair()})
+    put(corpus.root / "results/torch-2.14.1/cpu.toml", BOOK)
+    build(corpus, tmp_path / "site")
+    pages = [
+        tmp_path / "site" / name for name in ("index.html", "shape/pair.html", "shape/new.html")
+    ]
+    front, pair, new = (page.read_text() for page in pages)
+    assert "1 of 2 entries were run with torch 2.14.1 on cpu; 1 of them behave" in front
+    assert "Run with torch 2.14.1." in pair
+    assert "Not run" in new
 
 
 def _refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:

@@ -48,6 +48,8 @@ BAD_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"fixed": "float32[4, 5]"}, "fixed", "correct its value"),
     ({"why": WORDS}, "why", "has 81 words: shorten it to 80"),
     ({"diagnose": WORDS}, "diagnose", "has 81 words: shorten it to 80"),
+    ({"broken.message": "m"}, "broken.message", "is part of too many messages; declare more of it"),
+    ({"broken.cuda": {"message": "a b"}}, "broken.cuda.message", "declare more of it"),
     ({"broken.raises": GONE}, "broken.raises", "a loud failure declares it"),
     ({"broken.message": GONE}, "broken.message", "a loud failure declares it"),
     ({"broken.expression": GONE}, "broken.expression", "a loud failure declares it"),

@@ -16,6 +16,7 @@ from broken_convnets.util.json_output import as_json, print_json
 from broken_convnets.util.progress import progress_bar, track
 from broken_convnets.util.toml_files import read_toml, write_toml
 from broken_convnets.util.traceback_text import FRAME
+from broken_convnets.util.visible import visible
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -37,12 +38,31 @@ def test_a_toml_file_is_read_back_to_the_letter(tmp_path: Path) -> None:
     assert read_toml(path, Point, "") == point
 
 
-@pytest.mark.parametrize("damage", [b"x = ", b"x = 'one'", b"y = 1", b"\xff"])
+@pytest.mark.parametrize(
+    "damage",
+    [b"x = ", b"x = 'one'", b"y = 1", b"\xff", b"x = " + b"1" * 10_000, b"x = " + b"[" * 9_999],
+    ids=["syntax", "type", "key", "bytes", "number", "depth"],
+)
 def test_a_damaged_toml_file_is_refused_with_path_and_remedy(damage: bytes, tmp_path: Path) -> None:
     path = tmp_path / "point.toml"
     path.write_bytes(damage)
     with pytest.raises(RecordError, match=r"point\.toml: .*; restore it"):
         read_toml(path, Point, "restore it")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2K", r"\x1b[2K"),
+        ("\r", r"\r"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\u202e\u200b", r"\u202e\u200b"),
+        ("\ud800", r"\ud800"),
+        ("é ✓\t\n", "é ✓\t\n"),
+    ],
+)
+def test_controls_of_a_text_become_visible(text: str, shown: str) -> None:
+    assert visible(f"a{text}b") == f"a{shown}b"
 
 
 def test_a_missing_toml_file_is_an_os_error(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Schema = TypeVar("Schema")
 WORD_LIMIT = 80
+MESSAGE_LETTERS = 8  # of a declared message; fewer are in messages of other mistakes too
 _NAMES: dict[str, type[StrEnum]] = {"stage": Stage, "symptoms": Symptom}  # by part of the key
 _RELEASES = r"(?:[<>]=?|[!=]=)\d+(?:\.\d+)*"
 # Certainly valid: importing `packaging` takes longer than checking a whole corpus.
@@ -53,7 +54,10 @@ def read_control(path: Path | str) -> ControlSpec:
 def _read(path: Path | str, schema: type[Schema]) -> Schema:
     try:
         data = tomli.loads(read(path))
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}; correct its permissions"
+        raise SpecError(message) from None
+    except (ValueError, RecursionError) as error:  # not TOML or UTF-8, a huge number, too deep
         message = f"not valid TOML: {error}; correct the syntax there"
         raise SpecError(message) from None
     try:
@@ -100,6 +104,13 @@ def _check_failure(broken: Broken) -> None:
             message = f"key `broken.{key}` is missing: a loud failure declares it"
             raise SpecError(message)
     _check_class("broken.raises", broken.raises)
+    _check_message("broken.message", broken.message or "")
+
+
+def _check_message(key: str, message: str) -> None:
+    if sum(map(str.isalnum, message)) < MESSAGE_LETTERS:
+        wrong = f"key `{key}`: {message!r} is part of too many messages; declare more of it"
+        raise SpecError(wrong)
 
 
 def _check_class(key: str, raises: object) -> None:
@@ -150,6 +161,8 @@ def _check_difference(broken: Broken, place: str, given: dict[str, Any]) -> None
         message = f"key `{place}` is empty: name what differs there, or remove it"
         raise SpecError(message)
     _check_class(f"{place}.raises", given.get("raises"))
+    if "message" in given:
+        _check_message(f"{place}.message", given["message"])
     for key, value in given.items():
         if key != "fails" and Stage.SILENT in {broken.stage, value}:
             message = f"key `{place}.{key}`: one of the two is silent; declare two cases"

@@ -151,6 +151,8 @@ def _read_entry(root: Path, name: str, tree: str) -> Entry | Problem:
         return Problem(name, f"{tree}/{name}.toml", str(error))
     except UnicodeDecodeError as error:
         return Problem(name, name, f"not UTF-8 ({error}): save it as UTF-8")
+    except OSError as error:
+        return Problem(name, name, f"cannot be read ({error.strerror}): correct its permissions")
 
 
 def _tree(contents: Contents, name: str) -> str:

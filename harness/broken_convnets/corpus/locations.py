@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from broken_convnets.version import __version__
@@ -34,12 +36,12 @@ def results_to_write(root: Path) -> Path:
     """
     own = root_to_write(root) / "results"
     if _is_bundled(root) and not own.is_dir():
-        draft = own.with_name(f".results-{os.getpid()}")
-        try:
+        own.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".results-", dir=own.parent) as folder:
+            draft = Path(folder) / own.name
             shutil.copytree(root / "results", draft)
-            draft.rename(own)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            with suppress(FileExistsError):  # another command has copied them
+                draft.rename(own)
     return own
 
 

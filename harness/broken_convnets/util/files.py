@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -26,19 +27,31 @@ def write(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file in one step, or create it: readers see the old content or the new."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    with draft.open("xb") as stream:  # it did not exist, so it is ours to delete
+        try:
+            stream.write(content)
+            stream.flush()
+            if path.exists():
+                draft.chmod(path.stat().st_mode & 0o777)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
-def delete_all_but(folder: Path, kept: Collection[Path]) -> None:
-    """Delete every file below `folder` that is not in `kept`, and every folder without files."""
-    for path in sorted(folder.rglob("*"), reverse=True):  # what a folder contains comes before it
-        if path.is_dir() and not path.is_symlink():
-            with suppress(OSError):  # it is not empty
-                path.rmdir()
-        elif path not in kept:
-            path.unlink()
+def delete(folder: Path, paths: Iterable[str]) -> None:
+    """Delete files, named by paths below `folder`, and then the folders that held nothing else.
+
+    A path that leads out of the folder is ignored.
+    """
+    root = folder.resolve()
+    for name in paths:
+        path = folder / name
+        if root not in path.resolve().parents:
+            continue
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is not empty
+            for above in path.parents:
+                if above == folder:
+                    break
+                above.rmdir()

@@ -18,14 +18,14 @@ Schema = TypeVar("Schema", bound=msgspec.Struct)
 def read_toml(path: Path, schema: type[Schema], remedy: str) -> Schema:
     """Return the content of a TOML file as a struct.
 
-    Raises RecordError, with the path and the remedy, for a file that is not UTF-8, not TOML or
-    not of that schema, and OSError for a file that cannot be read.
+    Raises RecordError, with the path and the remedy, for a file that is not UTF-8, not TOML that
+    can be read, or not of that schema, and OSError for a file that cannot be read.
     """
     import tomli  # noqa: PLC0415  (only where a file is read)
 
     try:
         return msgspec.convert(tomli.loads(files.read(path)), schema)
-    except (msgspec.ValidationError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a huge number or deep arrays, for example
         message = f"{path}: {error}; {remedy}"
         raise RecordError(message) from None
 

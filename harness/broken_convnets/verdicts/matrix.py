@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from broken_convnets.util.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +44,12 @@ def page(baselines: list[Baseline]) -> str:
 
 def _table(rows: list[list[str]]) -> str:
     rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return "".join("| " + " | ".join(map(_escaped, row)) + " |\n" for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown shows as it is in one cell; the bold of a difference stays."""
+    return re.sub(r"[\\`|<>&\[\]]", lambda found: f"&#{ord(found[0])};", visible(text))
 
 
 def _count(baseline: Baseline, newest: Column) -> list[str]:

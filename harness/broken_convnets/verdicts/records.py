@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from broken_convnets.util import files
+from broken_convnets.util.locks import locked
 from broken_convnets.util.toml_files import read_toml, write_toml
 from broken_convnets.verdicts import matrix
 from broken_convnets.verdicts.layer_lines import layer_line
@@ -123,6 +124,13 @@ def update(
     corpus any more (`known`) is removed. Returns the paths written, and raises RecordError, before
     anything is written, if a file is damaged.
     """
+    with locked(results):
+        return _update(results, runtime, happened, known)
+
+
+def _update(
+    results: Path, runtime: RuntimeInfo, happened: dict[str, dict[str, Record]], known: set[str]
+) -> list[Path]:
     read_all(results)  # refuses a damaged file before anything is written
     written = []
     for device, entries in happened.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from broken_convnets.util.locks import locked
 from broken_convnets.util.toml_files import read_toml, write_toml
 
 if TYPE_CHECKING:
@@ -52,16 +53,20 @@ def read(results: Path, device: str) -> BrokenTimes:
 
 def save(results: Path, new: BrokenTimes) -> Path:
     """Add times to those with the same fingerprint; drop times with another fingerprint."""
-    former = read(results, new.device)
-    if former.fingerprint == new.fingerprint:
-        new = msgspec.structs.replace(
-            new,
-            fix_costs=dict(sorted({**former.fix_costs, **new.fix_costs}.items())),
-            failures_us=dict(sorted({**former.failures_us, **new.failures_us}.items())),
-        )
     path = path_of(results, new.device)
-    write_toml(path, new)
+    with locked(results):
+        write_toml(path, _added(read(results, new.device), new))
     return path
+
+
+def _added(former: BrokenTimes, new: BrokenTimes) -> BrokenTimes:
+    if former.fingerprint != new.fingerprint:
+        return new
+    return msgspec.structs.replace(
+        new,
+        fix_costs=dict(sorted({**former.fix_costs, **new.fix_costs}.items())),
+        failures_us=dict(sorted({**former.failures_us, **new.failures_us}.items())),
+    )
 
 
 def sentence(times: BrokenTimes, name: str) -> str:

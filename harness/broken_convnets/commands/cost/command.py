@@ -15,6 +15,7 @@ from broken_convnets.observe.runner import open_torch_runner, runtime_of
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.json_output import print_json
+from broken_convnets.util.locks import locked
 from broken_convnets.verdicts.collect import choose_devices
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ def _count_all(
 
 def _update(root: Path, runtime: RuntimeInfo, counts: Counts, known: set[str]) -> Path:
     """Record the counts, and return the file."""
-    path = baseline.path_of(results_to_write(root), runtime, counts.device)
-    baseline.update(path, runtime, counts, known)
+    results = results_to_write(root)
+    path = baseline.path_of(results, runtime, counts.device)
+    with locked(results):
+        baseline.update(path, runtime, counts, known)
     return path
 
 

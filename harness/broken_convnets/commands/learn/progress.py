@@ -101,6 +101,27 @@ def read(folder: Path) -> Progress:
     return found
 
 
+def merge(own: Progress, before: Progress, stored: Progress) -> None:
+    """Add to `own` what other sessions stored since this one last knew the file as `before`.
+
+    On a case on which both worked, the further progress counts. A case that this session has
+    reset since stays as it is here.
+    """
+    for name, entry in stored.cases.items():
+        known = before.cases.get(name)
+        if entry == known:
+            continue
+        here = own.cases.get(name)
+        if here is None or here == known:
+            own.cases[name] = entry
+        else:
+            own.cases[name] = max(here, entry, key=_reached)
+
+
+def _reached(entry: Entry) -> tuple[bool, int, int]:
+    return entry.state is State.SOLVED, entry.attempts, entry.hints
+
+
 def write(folder: Path, progress: Progress) -> None:
     """Store `progress` in `folder`."""
     files.write(folder / NAME, f"{as_json(progress)}\n")

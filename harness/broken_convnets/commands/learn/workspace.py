@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.learn import progress
 from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.errors import UsageError
 from broken_convnets.util import files
+from broken_convnets.util.locks import locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,7 @@ class Workspace:
             self.progress = progress.read(folder)
         except OSError as error:
             raise self._unusable(error) from None
+        self._stored = deepcopy(self.progress)  # what this session knows of the file
 
     def _write(self, path: Path, text: str) -> None:
         try:
@@ -87,5 +90,11 @@ class Workspace:
         return backup
 
     def save(self) -> None:
-        """Write the progress."""
-        progress.write(self.folder, self.progress)
+        """Write the progress of this session and of others in the same folder."""
+        try:
+            with locked(self.folder):
+                progress.merge(self.progress, self._stored, progress.read(self.folder))
+                progress.write(self.folder, self.progress)
+        except OSError as error:
+            raise self._unusable(error) from None
+        self._stored = deepcopy(self.progress)

@@ -24,6 +24,7 @@ from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import count, positive, seconds
 from broken_convnets.util.json_output import print_json
+from broken_convnets.util.locks import locked
 
 if TYPE_CHECKING:
     from broken_convnets.commands.score.record import ToolRecord
@@ -195,12 +196,13 @@ def _write(evaluation: Evaluation, corpus: Corpus, options: argparse.Namespace) 
         write_sarif(options.sarif_out, outcome.ref.name, version, outcome.results)
     if not options.update:
         return
-    record = evaluation.record(corpus, options)
     path = options.recorded or record_path(results_to_write(corpus.root), outcome.ref.name)
-    write_record(path, record)
-    print(f"updated {path}", file=sys.stderr)
-    if not options.recorded:
-        print(f"updated {write_leaderboard(corpus, path.parent)}", file=sys.stderr)
+    with locked(path.parent):
+        now = Evaluation(outcome, read_record(path))  # another run may have written it meanwhile
+        write_record(path, now.record(corpus, options))
+        print(f"updated {path}", file=sys.stderr)
+        if not options.recorded:
+            print(f"updated {write_leaderboard(corpus, path.parent)}", file=sys.stderr)
 
 
 def _show(evaluation: Evaluation) -> None:

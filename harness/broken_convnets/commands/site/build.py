@@ -15,6 +15,7 @@ from broken_convnets.commands.site.markup import ticks
 from broken_convnets.commands.site.pages import pages
 from broken_convnets.errors import UsageError
 from broken_convnets.util import files
+from broken_convnets.util.locks import locked
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
@@ -38,15 +39,16 @@ class BuiltSite:
 
 
 def build(corpus: Corpus, out: Path) -> BuiltSite:
-    """Write the site into `out` and delete other files of an earlier build.
+    """Write the site into `out` and delete the pages of an earlier build that are gone.
 
-    Raises SiteError if `out` is not empty and not a site, and RecordError for damaged records.
+    Files that no build wrote are left alone. Raises SiteError if `out` is not empty and not a
+    site, and RecordError for damaged records.
     """
     began = time.monotonic()
     _check_folder(out)
     library = Library(corpus)
     environment = _environment(library)
-    written = {out / MARKER: b""}
+    written: dict[Path, bytes] = {}
     for path in (HERE / "static").rglob("*"):
         if path.is_file():
             written[out / "static" / path.relative_to(HERE / "static")] = path.read_bytes()
@@ -57,12 +59,25 @@ def build(corpus: Corpus, out: Path) -> BuiltSite:
         html = template.render(page.context, root=page.root, path=page.path).encode()
         written[out / page.path] = html
         sizes.append(len(html))
-    for path, content in written.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(path, content)
-    files.delete_all_but(out, written)
+    with locked(out):
+        former = _marked(out)
+        names = sorted(path.relative_to(out).as_posix() for path in written)
+        # Before the pages: an interrupted build leaves no file that a later one would not delete.
+        marked = "".join(f"{name}\n" for name in sorted({*names, *former}))
+        files.write(out / MARKER, marked)
+        for path, content in written.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_bytes(path, content)
+        files.delete(out, former.difference(names))
+        files.write(out / MARKER, "".join(f"{name}\n" for name in names))
     seconds = time.monotonic() - began
     return BuiltSite(str(out / "index.html"), len(sizes), max(sizes), seconds)
+
+
+def _marked(out: Path) -> set[str]:
+    """Return the files that an earlier build wrote: the lines of its marker."""
+    marker = out / MARKER
+    return set(marker.read_text(encoding="utf-8").splitlines()) if marker.is_file() else set()
 
 
 def _check_folder(out: Path) -> None:

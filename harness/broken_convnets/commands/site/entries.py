@@ -12,7 +12,7 @@ from broken_convnets.corpus.wording import split, wording
 from broken_convnets.vocabulary import Law, Stage, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from broken_convnets.corpus.entries import Corpus
     from broken_convnets.verdicts.records import Baseline, Record
@@ -48,6 +48,28 @@ def latest(baselines: list[Baseline], name: str) -> LatestRecord | None:
         (baseline, baseline.entries[name]) for baseline in baselines if name in baseline.entries
     )
     return next((LatestRecord(release_name(baseline), record) for baseline, record in found), None)
+
+
+def runs(baselines: list[Baseline], names: Collection[str]) -> str:
+    """Return a sentence that says how many of the entries were run, where, and how that ended."""
+    if not baselines or not names:
+        return "None of these networks was run here: each is shown as its author declares it."
+    newest = baselines[0]
+    records = [newest.entries[name] for name in names if name in newest.entries]
+    good = sum(record.verdict.as_declared for record in records)
+    where = f"torch {newest.torch} on {newest.device}"
+    return (
+        f"{len(records)} of {len(names)} entries were run with {where}; "
+        f"{good} of them behave as documented."
+    )
+
+
+def where_run(name: str, baselines: list[Baseline]) -> str:
+    """Return a sentence that says with which releases an entry was run."""
+    found = [release_name(baseline) for baseline in baselines if name in baseline.entries]
+    if not found:
+        return "Not run: this page shows what is declared."
+    return f"Run with torch {', '.join(found)}."
 
 
 def messages(case: Case, baselines: list[Baseline]) -> list[Message]:

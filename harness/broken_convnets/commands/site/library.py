@@ -95,6 +95,7 @@ class Library:
             "has_timings": bool(self.timings),
             "has_releases": bool(self.baselines),
             "page_of": page_of,
+            "runs": entries.runs(self.baselines, self.corpus.entries),
         }
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from broken_convnets.commands.registry import COMMANDS, GROUPS
 from broken_convnets.commands.shared_options import add_corpus
 from broken_convnets.errors import UsageError
 from broken_convnets.util.optional import first_missing, how_to_install
+from broken_convnets.util.streams import prepare_standard_streams
+from broken_convnets.util.visible import visible
 from broken_convnets.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +30,25 @@ DESCRIPTION = "Minimal broken PyTorch convolutional networks, each beside its fi
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 success, 1 a failed check, 2 wrong usage."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        prepare_standard_streams()
+        code = _main(sys.argv[1:] if arguments is None else list(arguments))
+        if not sys.stdout.closed:  # a traced program may close it
+            sys.stdout.flush()
+    except UsageError as error:
+        return _usage_error(str(error))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader (head, less) has exited
+        _discard_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        _discard_output()
+        return _usage_error(_failed(error))
+    return code
+
+
+def _main(words: list[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         from broken_convnets.commands.completion import complete  # noqa: PLC0415  (never else)
 
@@ -51,35 +72,33 @@ def _without_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> i
     if parser.parse_args(words).version:
         print(f"{PROGRAM} {__version__}")
     else:
-        parser.print_help()
+        print(parser.format_help(), end="")  # print_help ignores a full disk
     return 0
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        if missing := first_missing(COMMANDS[name].needs):
-            raise UsageError(how_to_install(name, missing))  # noqa: TRY301  (one place prints it)
-        code = int(options.run(options))
-        if not sys.stdout.closed:  # a traced program may close it
-            sys.stdout.flush()
-    except UsageError as error:
-        return _usage_error(str(error))
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader (head, less) has exited
+    if missing := first_missing(COMMANDS[name].needs):
+        raise UsageError(how_to_install(name, missing))
+    return int(options.run(options))
+
+
+def _failed(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is None:  # of a stream, a process, or the whole system
+        return f"the system refused an operation: {reason}; check the free space and the limits"
+    return f"cannot use {os.fspath(error.filename)}: {reason}; check the path and its permissions"
+
+
+def _discard_output() -> None:
+    """Send what is still to be written nowhere: the interpreter would try again as it ends."""
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.filename is None:
-            raise
-        reason = f"cannot use {os.fspath(error.filename)}: {error.strerror}"
-        return _usage_error(f"{reason}; check the path and its permissions")
-    return code
 
 
 def _usage_error(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    with suppress(OSError):  # stderr may be as full as the disk
+        print(f"error: {visible(message)}", file=sys.stderr)
     return EXIT_USAGE
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from broken_convnets.errors import CorpusError
+from broken_convnets.util.visible import visible
 
 TREES = ("cases", "fixes", "controls")
 
@@ -25,7 +26,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem as one line."""
-        return f"{self.file}: {self.message}"
+        return visible(f"{self.file}: {self.message}")
 
 
 class Contents(NamedTuple):

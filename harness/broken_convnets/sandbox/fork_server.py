@@ -149,14 +149,21 @@ def serve(channel: socket.socket) -> None:
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on the closing socket ends it
-    with tempfile.TemporaryDirectory(
-        prefix="broken-convnets-", ignore_cleanup_errors=True
-    ) as scratch:
-        start = ServerStart(error, isolation.description() if isolation else "", scratch)
-        with contextlib.suppress(BrokenPipeError):
-            channel.sendall(msgspec.json.encode(start) + b"\n")
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="broken-convnets-", ignore_cleanup_errors=True)
+    except OSError as refused:
+        _report(channel, ServerStart(f"there is no folder for programs: {refused}"))
+        return
+    with folder as scratch:
+        how = isolation.description() if isolation else ""
+        _report(channel, ServerStart(error, how, scratch))
         Server(channel, limits, Path(scratch), isolation).serve()
     os._exit(0)  # unloading torch would take longer than most jobs
+
+
+def _report(channel: socket.socket, start: ServerStart) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        channel.sendall(msgspec.json.encode(start) + b"\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,38 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import BinaryIO, TextIO
+
+from broken_convnets.errors import UsageError
+
+
+def prepare_standard_streams() -> None:
+    """Make the standard streams usable, whatever started this process.
+
+    A text that the encoding of the terminal lacks is printed with escapes. Where stdin or stderr
+    is closed, the null device takes its place: else the next file that is opened would. Raises
+    UsageError if stdout is closed.
+    """
+    closed = [descriptor for descriptor in range(3) if not _is_open(descriptor)]
+    for _ in closed:
+        os.open(os.devnull, os.O_RDWR)  # the lowest descriptor that is free
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  (lasts as long as this process)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (likewise)
+    if 1 in closed:
+        message = "standard output is closed: redirect it to a file or to /dev/null"
+        raise UsageError(message)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def own_stdout() -> BinaryIO:

@@ -6,21 +6,39 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from broken_convnets.util.visible import visible
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
-WIDTH = 132  # if the output is not a terminal
+WIDTH = 132  # if the output is not a terminal, or says nothing credible about its own
+NARROWEST = 20
 STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # make rich treat a file as a terminal
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that respects NO_COLOR and wraps at WIDTH in a file."""
-    from rich.console import Console  # noqa: PLC0415  (slower to import than to list the corpus)
+    made = _console(stderr=stderr, width=None)
+    plausible = made.is_terminal and made.width >= NARROWEST
+    return made if plausible else _console(stderr=stderr, width=WIDTH)
 
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
+
+def _console(*, stderr: bool, width: int | None) -> Console:
+    """Return a console that shows the controls in any text, such as a layer's name."""
+    from rich.console import Console  # noqa: PLC0415  (slower to import than to list the corpus)
+    from rich.segment import Segment as Piece  # noqa: PLC0415  (likewise)
+
+    class Visible(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Piece(text if control else visible(text), style, control)
+
+    return Visible(stderr=stderr, highlight=False, width=width)
 
 
 def print_pieces(
@@ -32,7 +50,7 @@ def print_pieces(
     """
     stream = sys.stderr if stderr else sys.stdout
     if not _is_terminal(stream) and not any(map(os.environ.get, STYLED)):
-        print("".join(text for text, _ in pieces(WIDTH)), end="", file=stream)
+        print("".join(visible(text) for text, _ in pieces(WIDTH)), end="", file=stream)
         return
     from rich.text import Text  # noqa: PLC0415  (likewise)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from broken_convnets.observe.facts import Cost
 from broken_convnets.util.toml_files import read_toml, write_toml
+from broken_convnets.util.visible import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ class Difference:
 
     def __str__(self) -> str:
         """Return the name with the lines below it."""
-        return "\n  ".join([self.program, *self.lines])
+        return visible("\n  ".join([self.program, *self.lines]))
 
 
 def path_of(results: Path, runtime: RuntimeInfo, device: str) -> Path:

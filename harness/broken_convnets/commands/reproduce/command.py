@@ -21,6 +21,7 @@ from broken_convnets.util.argument_types import positive, seconds
 from broken_convnets.util.interrupts import interruptible
 from broken_convnets.util.json_output import print_json
 from broken_convnets.util.progress import progress_bar
+from broken_convnets.util.visible import visible
 from broken_convnets.verdicts import records
 from broken_convnets.verdicts.collect import (
     SEEDS,
@@ -164,7 +165,7 @@ def _update(corpus: Corpus, session: Session) -> None:
     print(f"updated {index_file.write(corpus)}", file=sys.stderr)
     for outcome in session.outcomes:
         if outcome.verdict in records.UNSTABLE:
-            print(f"  except {outcome.id}: {outcome.verdict}", file=sys.stderr)
+            print(f"  except {visible(outcome.id)}: {outcome.verdict}", file=sys.stderr)
 
 
 def _document(session: Session, options: argparse.Namespace) -> dict[str, Any]:

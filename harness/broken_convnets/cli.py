@@ -69,10 +69,10 @@ def _main(words: list[str]) -> int:
 def _without_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     if words and words[0] not in {"-h", "--help", "--version"}:
         parser.error(f"unknown option {words[0]!r}: write the command first, then its options")
-    if parser.parse_args(words).version:
+    if words[:1] == ["--version"]:
         print(f"{PROGRAM} {__version__}")
     else:
-        print(parser.format_help(), end="")  # print_help ignores a full disk
+        print(parser.format_help(), end="")  # argparse itself would ignore a full disk
     return 0
 
 

@@ -18,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 HOSTILE = "\x1b[2K\rreproduced \x9b31m \u202e"
+FOREIGN = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "PYTHONUNBUFFERED"}
+FULL = [["list"], ["show", "shape/pair"], ["--help"], ["list", "--help"]]
 SHOWN = r"\x1b[2K"
 
 
@@ -36,11 +38,7 @@ def _run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command line, whose streams `redirect` changes, with other environment variables."""
     command = [sys.executable, "-m", "broken_convnets", *map(str, arguments)]
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"}
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return subprocess.run(
         ["bash", "-c", f'"$@" {redirect}', "bash", *command],
         env={**environment, **(variables or {})},
@@ -58,9 +56,9 @@ def _is_one_sentence(done: subprocess.CompletedProcess[bytes]) -> bool:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("arguments", [["list"], ["show", "shape/pair"], ["--help"]])
+@pytest.mark.parametrize("arguments", FULL)
 def test_a_full_output_is_one_sentence(arguments: list[str], corpus: Path) -> None:
-    where = [] if arguments == ["--help"] else ["--corpus", str(corpus)]
+    where = [] if "--help" in arguments else ["--corpus", str(corpus)]
     done = _run(*arguments, *where, redirect="> /dev/full")
     assert done.returncode == 2
     assert _is_one_sentence(done), done.stderr

@@ -22,6 +22,7 @@ from broken_convnets.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from typing import TextIO
 
 PROGRAM = "broken-convnets"
 EXIT_USAGE = 2
@@ -32,18 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 success, 1 a failed check, 2 wrong usage."""
     try:
         prepare_standard_streams()
-        code = _main(sys.argv[1:] if arguments is None else list(arguments))
-        if not sys.stdout.closed:  # a traced program may close it
-            sys.stdout.flush()
+        try:
+            code = _main(sys.argv[1:] if arguments is None else list(arguments))
+        finally:  # argparse prints help, ignores errors of the disk, and exits
+            if not sys.stdout.closed:  # a traced program may close it
+                sys.stdout.flush()
     except UsageError as error:
         return _usage_error(str(error))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader (head, less) has exited
-        _discard_output()
+        _discard(sys.stdout)
         return 128 + signal.SIGPIPE
     except OSError as error:
-        _discard_output()
+        _discard(sys.stdout)
         return _usage_error(_failed(error))
     return code
 
@@ -69,10 +72,10 @@ def _main(words: list[str]) -> int:
 def _without_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     if words and words[0] not in {"-h", "--help", "--version"}:
         parser.error(f"unknown option {words[0]!r}: write the command first, then its options")
-    if words[:1] == ["--version"]:
+    if parser.parse_args(words).version:
         print(f"{PROGRAM} {__version__}")
     else:
-        print(parser.format_help(), end="")  # argparse itself would ignore a full disk
+        parser.print_help()
     return 0
 
 
@@ -90,15 +93,17 @@ def _failed(error: OSError) -> str:
     return f"cannot use {os.fspath(error.filename)}: {reason}; check the path and its permissions"
 
 
-def _discard_output() -> None:
+def _discard(stream: TextIO) -> None:
     """Send what is still to be written nowhere: the interpreter would try again as it ends."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _usage_error(message: str) -> int:
-    with suppress(OSError):  # stderr may be as full as the disk
-        print(f"error: {visible(message)}", file=sys.stderr)
+    try:
+        print(f"error: {visible(message)}", file=sys.stderr, flush=True)
+    except OSError:  # it may be as full as the disk
+        _discard(sys.stderr)
     return EXIT_USAGE
 
 

@@ -36,7 +36,7 @@ def _evidence(root: Path, kinds: list[str], uncovered: str = "") -> None:
         ([KIND], "", None),
         ([KIND, "shape/other"], '"shape/other" = "needs two machines"', None),
         ([], "", f"{KIND}: no report is of this kind"),
-        ([KIND, "shape/other"], "", "shape/other: no case covers it"),
+        ([KIND, "shape/other"], "", "shape/other: no case or guide covers it"),
         ([KIND], f'"{KIND}" = "too hard"', f"{KIND}: covered by shape/pair: remove it"),
         ([KIND], '"shape/gone" = "?"', "shape/gone: no report is of this kind"),
     ],

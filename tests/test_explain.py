@@ -287,7 +287,7 @@ def test_the_command_reports_that_no_case_is_similar(ours: Command) -> None:
 def test_the_json_has_the_best_match_first(ours: Command) -> None:
     found = ours.json("explain", MINE)["matches"]
     assert [set(match) for match in found] == [
-        {"id", "score", "title", "numbers", "why", "distinguish", "read"}
+        {"id", "score", "title", "numbers", "why", "distinguish", "read", "unverified", "steps"}
     ]
     assert (found[0]["id"], found[0]["score"], found[0]["read"]) == ("shape/pair", 1.0, MINE)
 

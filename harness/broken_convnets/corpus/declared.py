@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import tomli
 
-from broken_convnets.corpus.spec import CaseSpec, ControlSpec
+from broken_convnets.corpus.spec import CaseSpec, ControlSpec, GuideSpec
 from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.util.files import read
 from broken_convnets.vocabulary import Law, Stage
@@ -48,6 +48,13 @@ def read_control(path: Path | str) -> ControlSpec:
     spec = _read(path, ControlSpec)
     _check_length("truth", spec.truth)
     _check_needed(spec.torch)
+    return spec
+
+
+def read_guide(path: Path | str) -> GuideSpec:
+    """Read and check a guide's `.toml`; raises SpecError if it is invalid."""
+    spec = _read(path, GuideSpec)
+    _check_length("why", spec.why)
     return spec
 
 

@@ -1,7 +1,7 @@
 """The vocabulary of kinds of failure: `topic/name`, where the topic is a folder of the corpus.
 
-A kind is in the vocabulary if a case's `covers` lists it, or `evidence/uncovered.toml` says why
-no case does.
+A kind is in the vocabulary if the `covers` of a case or a guide lists it, or
+`evidence/uncovered.toml` says why none does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tomli
 
 from broken_convnets.corpus.contents import Problem
 from broken_convnets.corpus.entries import Case
+from broken_convnets.corpus.guides import load_guides
 from broken_convnets.errors import CorpusError
 from broken_convnets.util.files import read
 
@@ -23,7 +24,7 @@ UNCOVERED = "evidence/uncovered.toml"
 
 def kinds(corpus: Corpus) -> frozenset[str]:
     """Return every kind of a corpus; raises CorpusError for a damaged `uncovered.toml`."""
-    return frozenset({*covered(corpus), *uncovered(corpus)})
+    return frozenset({*covered(corpus), *guided(corpus), *uncovered(corpus)})
 
 
 def covered(corpus: Corpus) -> dict[str, list[str]]:
@@ -35,8 +36,17 @@ def covered(corpus: Corpus) -> dict[str, list[str]]:
     return found
 
 
+def guided(corpus: Corpus) -> dict[str, list[str]]:
+    """Return the kinds that have a guide, each with the ids of its guides."""
+    found: dict[str, list[str]] = {}
+    for name, guide in load_guides(corpus.root).valid.items():
+        for kind in guide.spec.covers:
+            found.setdefault(kind, []).append(name)
+    return found
+
+
 def uncovered(corpus: Corpus) -> dict[str, str]:
-    """Return the reason for each kind without a case; none if the corpus has no such file."""
+    """Return the reason for each kind without a case or guide; none without such a file."""
     path = corpus.root / UNCOVERED
     if not path.is_file():
         return {}
@@ -58,6 +68,8 @@ def unknown_topics(corpus: Corpus) -> list[Problem]:
     files = {
         kind: [f"cases/{name}.toml" for name in names] for kind, names in covered(corpus).items()
     }
+    for kind, names in guided(corpus).items():
+        files.setdefault(kind, []).extend(f"guides/{name}.toml" for name in names)
     for kind in uncovered(corpus):
         files.setdefault(kind, []).append(UNCOVERED)
     return [

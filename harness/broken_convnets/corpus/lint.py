@@ -13,6 +13,7 @@ from pathlib import Path
 from broken_convnets.corpus.contents import TREES, Problem
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Corpus, Entry
+from broken_convnets.corpus.guides import guide_problems
 from broken_convnets.corpus.kinds import unknown_topics
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.corpus.symptom_rules import check_symptoms
@@ -23,7 +24,13 @@ DIFF_LIMIT = 8
 def lint(corpus: Corpus) -> list[Problem]:
     """Return every problem: those found while loading, then those in the programs."""
     found = [problem for entry in corpus.entries.values() for problem in check(entry)]
-    return [*corpus.problems, *found, *_twins(corpus), *unknown_topics(corpus)]
+    return [
+        *corpus.problems,
+        *found,
+        *_twins(corpus),
+        *guide_problems(corpus),
+        *unknown_topics(corpus),
+    ]
 
 
 def _twins(corpus: Corpus) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The schema of a case's and a control's `.toml`."""
+"""The schema of the `.toml` of a case, a control and a guide."""
 
 from __future__ import annotations
 
@@ -124,3 +124,21 @@ class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):
     works: Healthy
     waive: dict[Law, Text] = {}
     torch: Text | None = None
+
+
+class GuideSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything declared about an error that no program shows.
+
+    `unverified` is the reason, as a clause: "it needs a CUDA GPU". `steps` are what to try, in
+    this order; `related` are ids of cases and controls.
+    """
+
+    title: Text
+    unverified: Text
+    covers: Annotated[list[Kind], Meta(min_length=1)]
+    sources: Sources
+    why: Text
+    steps: Annotated[list[Text], Meta(min_length=1)]
+    distinguish: Text
+    messages: Annotated[list[OtherMessage], Meta(min_length=1)]
+    related: list[str] = []

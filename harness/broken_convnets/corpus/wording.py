@@ -36,10 +36,10 @@ TYPES = {
     "variables": "tensors",
 }
 SPELLINGS = ((re.compile(r"\blong int\b"), "long"), (re.compile(r"\bunsigned char\b"), "byte"))
-# The last part of an exception's name; some of torch's end in Node.
+# The last part of an exception's name; some of torch's end in Node or Failed.
 _CLASS = re.compile(
     r"(?:[A-Za-z_]\w*\.)*"
-    r"([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Node))(?::\s*|\s*$)",
+    r"([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Node|Failed))(?::\s*|\s*$)",
     re.ASCII,
 )
 # Applied in this order. Numbers of dimensions (`4-dimensional`, `4D`) stay, and digits in names

@@ -8,7 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from broken_convnets.corpus.entries import Case, Corpus
-from broken_convnets.corpus.kinds import UNCOVERED, covered, uncovered, unknown_topics
+from broken_convnets.corpus.kinds import (
+    UNCOVERED,
+    covered,
+    guided,
+    uncovered,
+    unknown_topics,
+)
 from broken_convnets.corpus.locations import root_to_write
 from broken_convnets.errors import CorpusError
 from broken_convnets.util import files
@@ -20,8 +26,9 @@ HEAD = """\
 # What the corpus covers
 
 Written by `broken-convnets coverage --write`; do not edit. `evidence/reports.jsonl`
-links to reports of real failing networks and names the kind of each failure. A case's `covers`
-lists kinds; a kind without a case is in `evidence/uncovered.toml` with the reason.
+links to reports of real failing networks and names the kind of each failure. The `covers` of a case
+lists kinds. So does that of a guide, which shows no program. A kind without either is in
+`evidence/uncovered.toml` with the reason.
 """
 
 
@@ -35,23 +42,24 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Coverage(Struct, frozen=True):
-    """Reports by kind, cases by kind, and the reasons for the kinds without a case."""
+    """Reports, cases and guides by kind, and the reasons for the kinds without a case or guide."""
 
     reports: dict[str, list[Report]]
     cases: dict[str, list[str]]
+    guides: dict[str, list[str]]
     uncovered: dict[str, str]
 
     def problems(self) -> list[str]:
         """Return a sentence for each inconsistency."""
         found = []
-        for kind in sorted({*self.reports, *self.cases, *self.uncovered}):
-            names = ", ".join(self.cases.get(kind, []))
+        for kind in sorted({*self.reports, *self.cases, *self.guides, *self.uncovered}):
+            names = ", ".join([*self.cases.get(kind, []), *self.guides.get(kind, [])])
             if kind not in self.reports:
                 found.append(f"{kind}: no report is of this kind: correct it in {names or PAGE}")
             elif names and kind in self.uncovered:
                 found.append(f"{kind}: covered by {names}: remove it from {UNCOVERED}")
             elif not names and kind not in self.uncovered:
-                found.append(f"{kind}: no case covers it: add one, or the reason why not")
+                found.append(f"{kind}: no case or guide covers it: add one, or the reason why not")
         return found
 
 
@@ -67,7 +75,7 @@ def read(corpus: Corpus) -> Coverage:
     reports = defaultdict(list)
     for report in known:
         reports[report.kind].append(report)
-    return Coverage(dict(reports), covered(corpus), uncovered(corpus))
+    return Coverage(dict(reports), covered(corpus), guided(corpus), uncovered(corpus))
 
 
 def page(corpus: Corpus, coverage: Coverage) -> str:
@@ -76,11 +84,14 @@ def page(corpus: Corpus, coverage: Coverage) -> str:
     cases = [entry for entry in entries if isinstance(entry, Case)]
     silent = sum(case.spec.broken.stage is Stage.SILENT for case in cases)
     total = sum(map(len, coverage.reports.values()))
-    covered = sum(len(coverage.reports.get(kind, [])) for kind in coverage.cases)
+    proven = sum(len(coverage.reports.get(kind, [])) for kind in coverage.cases)
+    only_guided = sorted(coverage.guides.keys() - coverage.cases.keys())
+    explained = sum(len(coverage.reports.get(kind, [])) for kind in only_guided)
     summary = [
         f"{len(cases)} pairs, {silent} of them silent, and {len(entries) - len(cases)} controls.",
         f"They cover {len(coverage.cases)} of {len(coverage.reports)} kinds,",
-        f"and {covered} of {total} reports.\n",
+        f"and {proven} of {total} reports. Guides cover {len(only_guided)} more kinds,",
+        f"and {explained} more reports.\n",
     ]
     lines = [
         HEAD,
@@ -93,6 +104,12 @@ def page(corpus: Corpus, coverage: Coverage) -> str:
             f"| {kind} | {len(coverage.reports[kind])} | {', '.join(names)} |"
             for kind, names in sorted(coverage.cases.items())
             if kind in coverage.reports
+        ),
+        "\n| kind with a guide only | reports | guides |\n| --- | --- | --- |",
+        *(
+            f"| {kind} | {len(coverage.reports.get(kind, []))} | "
+            f"{', '.join(coverage.guides[kind])} |"
+            for kind in only_guided
         ),
         "\n| not covered | reports | why |\n| --- | --- | --- |",
         *(

@@ -37,23 +37,36 @@ def answer(matches: list[Match], root: Path, width: int) -> Pieces:
     found = f"Message: {read[:SHOWN]}{'…' * (len(read) > SHOWN)}"
     yield "\n".join([*wrapped(found, width), ""]), ""
     for number, match in enumerate(matches, start=1):
-        yield from _part(number, match, case_of(root, match.id), width)
+        yield from _part(number, match, width)
+        yield from _steps(match, width) if match.steps else _fix(case_of(root, match.id))
+        yield f"{INDENT}More: broken-convnets show {match.id}\n", "cyan"
 
 
-def _part(number: int, match: Match, case: Case, width: int) -> Pieces:
+def _part(number: int, match: Match, width: int) -> Pieces:
     *lines, last = wrapped(f"{number}. {match.title}  ({match.id})", width)
     name = f"({match.id})"
     yield "\n" + "".join(f"{line}\n" for line in lines) + last.removesuffix(name), "bold"
     yield f"{name}\n", "cyan"
+    if match.unverified:
+        reason = f"{match.unverified}."
+        yield from paragraph("Not verified by a program: ", reason, width, "yellow")
     if match.numbers:
         yield from paragraph("Your numbers: ", " ".join(match.numbers), width, "yellow")
     example = ", in our example" if match.numbers and re.search(r"\d", match.why) else ""
     yield from paragraph(f"What it means{example}: ", match.why, width)
     yield from paragraph("How to tell it apart: ", match.distinguish, width)
+
+
+def _fix(case: Case) -> Pieces:
     yield f"{INDENT}The fix in our example:\n", "bold"
     for line, style in changes(case):
         yield f"{INDENT}{line}\n", style
-    yield f"{INDENT}More: broken-convnets show {match.id}\n", "cyan"
+
+
+def _steps(match: Match, width: int) -> Pieces:
+    yield f"{INDENT}Try, in this order:\n", "bold"
+    for number, step in enumerate(match.steps, start=1):
+        yield from paragraph(f"{number}. ", step, width)
 
 
 def changes(case: Case) -> Pieces:

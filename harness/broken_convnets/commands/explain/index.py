@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from broken_convnets.commands.explain.numbers import tags
 from broken_convnets.commands.explain.places import called
+from broken_convnets.corpus.guides import load_guides
 from broken_convnets.corpus.wording import SPELLINGS, TYPES, split, wording
 from broken_convnets.vocabulary import Stage
 
@@ -62,7 +63,7 @@ COMMON_MESSAGES = (
     "ValueError: not enough values to unpack (expected 2, got 1)",
 )
 _OUTERMOST = re.compile(r"[\w.]*?(\w+)(?:\(|$)")
-# Names that do not separate mistakes: of a program's own layers, and prefixes inside torch.
+# Names that do not separate mistakes: of a program's own layers, and prefixes in torch.
 OWN_NAMES = (
     (re.compile(r"loading state_dict for [\w.]+"), "loading state_dict for"),
     (re.compile(r'in state_dict: "[^"]*"(?:, ?"[^"]*")*'), "in state_dict"),
@@ -75,7 +76,7 @@ WORD = re.compile(r"shape\d|\d+(?=-dimensional)|\dd\b|[a-z_][a-z_0-9]*", re.ASCI
 
 
 class Document(Struct, frozen=True):
-    """A message of a case. `own` means that the case's program raised it, or declares it."""
+    """A message of a case or guide. `own`: the case's program raised it, or declares it."""
 
     id: str
     raises: str
@@ -183,4 +184,13 @@ def index_of(corpus: Corpus) -> Index:
     """Build the index of a corpus; raises RecordError and CorpusError for damaged files."""
     from broken_convnets.verdicts.messages import known  # noqa: PLC0415  (slower than the file)
 
-    return build(known(corpus))
+    return build({**known(corpus), **_of_guides(corpus)})
+
+
+def _of_guides(corpus: Corpus) -> dict[str, list[Message]]:
+    from broken_convnets.verdicts.messages import Message  # noqa: PLC0415  (likewise)
+
+    return {
+        name: [Message(*split(other.message), source="listed") for other in guide.spec.messages]
+        for name, guide in load_guides(corpus.root).valid.items()
+    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from broken_convnets.commands.explain import index_file, numbers, ranking, reading
 from broken_convnets.corpus.entries import case_of, default_root
+from broken_convnets.corpus.guides import guide_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +20,11 @@ TOP = 3
 
 
 class Match(Struct, frozen=True):
-    """A similar case, with a score from 0 to 1.
+    """A similar case or guide, with a score from 0 to 1.
 
     `numbers` are sentences about the figures in the text, and `read` is the message that was
-    found in it; both are empty if there were none.
+    found in it; both are empty if there were none. A guide has no program: `unverified` is the
+    reason, and `steps` are what to try, in this order. A case has neither.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Match(Struct, frozen=True):
     why: str
     distinguish: str
     read: str
+    unverified: str = ""
+    steps: list[str] = []
 
 
 def explain(error: str | ErrorFacts, *, top: int = TOP, corpus: Path | None = None) -> list[Match]:
@@ -52,8 +56,12 @@ def matches(root: Path, index: Index, error: str | ErrorFacts, top: int) -> list
 
 
 def _match(root: Path, rank: ranking.Rank) -> Match:
-    spec = case_of(root, rank.id).spec
     message = rank.candidate
     sentences = list(dict.fromkeys(fact.sentence for fact in numbers.facts(message.message)))
     line = ": ".join(filter(None, (message.raises, message.message)))
-    return Match(rank.id, rank.score, spec.title, sentences, spec.why, spec.distinguish, line)
+    guide = guide_of(root, rank.id)
+    spec = guide.spec if guide else case_of(root, rank.id).spec
+    match = Match(rank.id, rank.score, spec.title, sentences, spec.why, spec.distinguish, line)
+    if guide is None:
+        return match
+    return structs.replace(match, unverified=guide.spec.unverified, steps=guide.spec.steps)

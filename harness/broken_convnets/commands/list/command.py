@@ -1,4 +1,4 @@
-"""The `list` command: list the cases and controls."""
+"""The `list` command: list the cases, controls and guides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.list.listing import listing, listing_with_symptoms
 from broken_convnets.commands.shared_options import add_ids, add_json
 from broken_convnets.corpus.entries import Case, Corpus, load
+from broken_convnets.corpus.guides import Guide, load_guides
+from broken_convnets.corpus.selection import select
 from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.errors import UsageError
 from broken_convnets.util import terminal
@@ -37,13 +39,14 @@ def run(options: argparse.Namespace) -> int:
     """Print a row, or with `--json` an object, for each entry."""
     wanted = None if options.symptom in {None, ANY} else _symptom(options.symptom)
     corpus = load(options.corpus)
-    ids = corpus.select(options.ids)
+    guides = load_guides(corpus.root).valid
+    ids = select(corpus.root, sorted({*corpus.ids, *guides}), options.ids)
     if options.symptom:
         ids = [name for name in ids if _shows(corpus, name, wanted)]
     if options.json:
-        print_json([_summary(corpus, name) for name in ids])
+        print_json([_summary(corpus, guides, name) for name in ids])
     else:
-        rows = listing_with_symptoms if options.symptom else listing
+        rows = listing_with_symptoms if options.symptom else partial(listing, guides=guides)
         terminal.print_pieces(partial(rows, corpus, ids))
     return 0
 
@@ -72,7 +75,9 @@ def _shows(corpus: Corpus, name: str, wanted: Symptom | None) -> bool:
     return bool(symptoms) if wanted is None else wanted in symptoms
 
 
-def _summary(corpus: Corpus, name: str) -> dict[str, object]:
+def _summary(corpus: Corpus, guides: dict[str, Guide], name: str) -> dict[str, object]:
+    if name in guides:
+        return {"id": name, "kind": "guide", "title": guides[name].spec.title}
     entry = corpus.entries.get(name)
     if entry is None:
         return {"id": name, "kind": "invalid"}

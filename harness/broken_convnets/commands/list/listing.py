@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.corpus.entries import Corpus
+    from broken_convnets.corpus.guides import Guide
 
 HEADINGS = ("id", "level", "stage", "title")
 GAP = "  "  # between columns
@@ -18,9 +19,20 @@ TITLE_WIDTH = 12  # at least, even in a narrow terminal
 INVALID = "invalid: see `broken-convnets lint`"
 
 
-def listing(corpus: Corpus, ids: list[str], width: int) -> Iterator[tuple[str, str]]:
-    """Yield a row per entry, as pairs of text and style; titles wrap at `width` characters."""
-    yield from _table([HEADINGS, *(_row(corpus, name) for name in ids)], width)
+def listing(
+    corpus: Corpus, ids: list[str], width: int, *, guides: dict[str, Guide] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield a row per entry and guide, as pairs of text and style; titles wrap at `width`.
+
+    A guide has neither a level nor a stage.
+    """
+    rows = [
+        (name, "", "guide", guides[name].spec.title)
+        if guides and name in guides
+        else _row(corpus, name)
+        for name in ids
+    ]
+    yield from _table([HEADINGS, *rows], width)
 
 
 def listing_with_symptoms(corpus: Corpus, ids: list[str], width: int) -> Iterator[tuple[str, str]]:

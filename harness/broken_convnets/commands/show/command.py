@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.shared_options import add_id, add_json
-from broken_convnets.commands.show.page import page
-from broken_convnets.corpus.entries import find
+from broken_convnets.commands.show.page import guide_page, page
+from broken_convnets.corpus.guides import Guide, find_with_guides
 from broken_convnets.corpus.locations import results_to_read
 from broken_convnets.util import terminal
 from broken_convnets.util.json_output import print_json
@@ -24,8 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one entry as a page, or with `--json` as an object."""
-    entry = find(options.corpus, options.id)
+    """Print one entry or guide as a page, or with `--json` as an object."""
+    entry = find_with_guides(options.corpus, options.id)
+    if isinstance(entry, Guide):
+        _show_guide(entry, as_json=options.json)
+        return 0
     results = results_to_read(options.corpus)
     release, record = records.newest(results, entry.id)
     if options.json:
@@ -42,3 +45,10 @@ def run(options: argparse.Namespace) -> int:
         times = stored.sentence(stored.read(results, "cpu"), entry.id)
         terminal.console().print(page(entry, options.corpus, record, release, times))
     return 0
+
+
+def _show_guide(guide: Guide, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": guide.id, "kind": guide.kind, "spec": guide.spec})
+    else:
+        terminal.console().print(guide_page(guide))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from broken_convnets.corpus.entries import Control, Entry
+    from broken_convnets.corpus.guides import Guide
     from broken_convnets.corpus.spec import OtherMessage
     from broken_convnets.verdicts.records import Record
 
@@ -105,6 +106,23 @@ def _control(control: Control) -> Iterator[RenderableType]:
     yield _heading("The program")
     yield from (Text(f"  {line}") for line in control.source.splitlines())
     yield from (_heading("Reports"), *(Text(f"  {url}") for url in spec.sources))
+
+
+def guide_page(guide: Guide) -> RenderableType:
+    """Return a guide: what its error means and what to try, in which order."""
+    spec = guide.spec
+    numbered = (Text(f"  {number}. {step}") for number, step in enumerate(spec.steps, start=1))
+    return Group(
+        Text(f"{guide.id}: {spec.title}", style="bold"),
+        Text(f"Not verified by a program: {spec.unverified}.", style="yellow"),
+        *(_heading("What happens"), Padding.indent(Text(spec.messages[0].message, style="red"), 2)),
+        *(_heading("What it means"), Text(spec.why)),
+        *(_heading("What to try, in this order"), *numbered),
+        *(_heading("How to tell it apart"), Text(spec.distinguish)),
+        *([_heading("See also"), Text(f"  {', '.join(spec.related)}")] if spec.related else []),
+        *(_heading("Other wordings"), *_other_wordings(spec.messages[1:], guide.id)),
+        *(_heading("Reports"), *(Text(f"  {url}") for url in spec.sources)),
+    )
 
 
 def _run_it(entry: Entry, root: Path) -> Iterator[Text]:

@@ -10,6 +10,7 @@ from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site import entries, timings
 from broken_convnets.commands.site.prose import Prose, page_of
 from broken_convnets.corpus.entries import Case, Control
+from broken_convnets.corpus.guides import load_guides
 from broken_convnets.corpus.locations import results_to_read
 from broken_convnets.verdicts import matrix
 from broken_convnets.verdicts.records import read_all
@@ -27,7 +28,7 @@ LINKED_ABOVE = {"why-none", "scoreboard", "verification"}  # documents that base
 
 @dataclass(frozen=True)
 class Item:
-    """A case in a list."""
+    """A case or a guide in a list."""
 
     id: str
     title: str
@@ -38,7 +39,7 @@ class Item:
 
     @property
     def topic(self) -> str:
-        """The folder of the case."""
+        """The folder of the case or guide."""
         return self.id.partition("/")[0]
 
 
@@ -53,7 +54,8 @@ class Library:
         self.timings = timings.read(results)
         self.run_times = [stored.read(results, name) for name in matrix.DEVICES]
         self.documents = _documents(corpus.root)
-        self.prose = Prose(corpus.entries, self.documents)
+        self.guides = load_guides(corpus.root).valid
+        self.prose = Prose({*corpus.entries, *self.guides}, self.documents)
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -71,6 +73,14 @@ class Library:
         return {case.id: self._item(case) for case in self.cases}
 
     @cached_property
+    def guide_items(self) -> list[Item]:
+        """The guides as lists show them; they have no level."""
+        return [
+            Item(name, guide.spec.title, 0, guide.kind, _cut(guide.spec.messages[0].message))
+            for name, guide in self.guides.items()
+        ]
+
+    @cached_property
     def similar(self) -> dict[str, list[str]]:
         """For each case the others with the same message or the same violated laws."""
         return entries.similar(self.corpus, self.baselines)
@@ -79,8 +89,8 @@ class Library:
         spec = case.spec
         found = entries.messages(case, self.baselines)
         message = f"{found[0].raises}: {' '.join(found[0].message.split())}" if found else ""
-        cut = message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
-        return Item(case.id, spec.title, spec.level, spec.broken.stage.value, cut, spec.distinguish)
+        stage = spec.broken.stage.value
+        return Item(case.id, spec.title, spec.level, stage, _cut(message), spec.distinguish)
 
     def globals(self) -> dict[str, Any]:
         """Return the variables of every template."""
@@ -97,6 +107,10 @@ class Library:
             "page_of": page_of,
             "runs": entries.runs(self.baselines, self.corpus.entries),
         }
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
 
 
 def _documents(root: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.site.library import Item, Library
     from broken_convnets.corpus.entries import Case, Control
+    from broken_convnets.corpus.guides import Guide
     from broken_convnets.verdicts.records import Side
 
 SIMILAR = 8  # cases that a page lists as similar
@@ -43,6 +44,8 @@ def pages(library: Library) -> Iterator[Page]:
         yield Page(f"{case.id}.html", "case.html", _case(library, case))
     for control in library.controls:
         yield Page(f"{control.id}.html", "control.html", _control(library, control))
+    for guide in library.guides.values():
+        yield Page(f"{guide.id}.html", "guide.html", _guide(library, guide))
     yield Page("myths.html", "myths.html", {"controls": library.controls})
     for name, text in library.documents.items():
         context = {"name": name, "title": title_of(text, name), "text": text}
@@ -58,6 +61,7 @@ def _front(library: Library) -> dict[str, Any]:
     items = library.items.values()
     return {
         "items": items,
+        "guides": library.guide_items,
         "by_topic": {
             topic: sorted((item for item in items if item.topic == topic), key=_overview_order)
             for topic in sorted({item.topic for item in items})
@@ -117,6 +121,15 @@ def _control(library: Library, control: Control) -> dict[str, Any]:
         "release": latest.release if latest else "",
         **_traces(side, side),
         **_download("controls", control.id, control.source, "fixed"),
+    }
+
+
+def _guide(library: Library, guide: Guide) -> dict[str, Any]:
+    titles = {name: entry.spec.title for name, entry in library.corpus.entries.items()}
+    return {
+        "guide": guide,
+        "topic": guide.id.partition("/")[0],
+        "related": [(name, titles[name]) for name in guide.spec.related if name in titles],
     }
 
 

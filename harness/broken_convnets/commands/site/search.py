@@ -37,7 +37,10 @@ def script(library: Library) -> str:
     for baseline in library.baselines:
         releases[entries.release_name(baseline)] = _failures(baseline, numbers_of)
     data: dict[str, Any] = {
-        "distinguish": {case.id: case.spec.distinguish for case in library.cases},
+        "distinguish": {
+            **{case.id: case.spec.distinguish for case in library.cases},
+            **{name: guide.spec.distinguish for name, guide in library.guides.items()},
+        },
         "messages": list(numbers_of),
         "releases": releases,
         "index": _index(index.index_of(library.corpus)),

@@ -48,12 +48,15 @@ def best(error: str | ErrorFacts) -> Finding | None:
     """Return the case that is most similar to an error, as a finding without a location."""
     from broken_convnets.commands.explain import matching  # noqa: PLC0415  (only when the tool runs)
     from broken_convnets.corpus.entries import case_of  # noqa: PLC0415  (only when the tool runs)
+    from broken_convnets.corpus.guides import guide_of  # noqa: PLC0415  (only when the tool runs)
 
     root, index = known()
     matches = matching.matches(root, index, error, top=1)
     if not matches:
         return None
-    kind = case_of(root, matches[0].id).spec.covers[0]
+    guide = guide_of(root, matches[0].id)
+    spec = guide.spec if guide else case_of(root, matches[0].id).spec
+    kind = spec.covers[0]
     return Finding(matches[0].title, kind=kind, rule=matches[0].id)
 
 

@@ -26,7 +26,7 @@
       (!stage || row.dataset.stage === stage) &&
       (!level || row.dataset.level === level) &&
       (!silent || row.dataset.stage === "silent") &&
-      (!release || row.dataset.id in CORPUS.releases[release])
+      (!release || row.dataset.stage === "guide" || row.dataset.id in CORPUS.releases[release])
     );
   }
 
@@ -51,7 +51,8 @@
     list.classList.toggle("all", how === "all");
     find("overview").hidden = Boolean(text);
     clear.hidden = !text;
-    status.textContent = summary(passing.length, ids.length, how);
+    const guides = passing.filter((id) => rows.get(id).dataset.stage === "guide").length;
+    status.textContent = summary(passing.length - guides, guides, ids.length, how);
     remember(filters);
   }
 
@@ -60,7 +61,7 @@
     row.classList.toggle("best", best);
     row.classList.toggle("first", best && place === 0);
     const message = row.querySelector(".msg");
-    const known = release ? CORPUS.messages[CORPUS.releases[release][row.dataset.id]] : original.get(row.dataset.id);
+    const known = release && row.dataset.stage !== "guide" ? CORPUS.messages[CORPUS.releases[release][row.dataset.id]] : original.get(row.dataset.id);
     if (message.textContent !== known) message.textContent = known || "raises nothing";
     const shown = row.querySelector(".distinguish");
     if (best && !shown) row.append(question(CORPUS.distinguish[row.dataset.id]));
@@ -78,12 +79,15 @@
     return paragraph;
   }
 
-  function summary(count, before, how) {
-    const cases = `${count} ${how === "similar" ? "similar " : ""}${count === 1 ? "case" : "cases"}`;
-    if (how === "all") return cases;
+  function summary(cases, guides, before, how) {
+    const kind = how === "similar" ? "similar " : "";
+    const parts = [`${cases} ${kind}${cases === 1 ? "case" : "cases"}`];
+    if (guides) parts.push(`${guides} ${guides === 1 ? "guide" : "guides"}`);
+    const shown = parts.slice(cases || !guides ? 0 : 1).join(", ");
+    if (how === "all") return shown;
     if (!before) return "No similar case found. Try the last line of the traceback, or fewer words.";
-    if (!count) return `The filters exclude all ${before} similar cases.`;
-    return how === "similar" ? `${cases}, best match first` : `${cases} with these words`;
+    if (!cases && !guides) return `The filters exclude all ${before} similar cases.`;
+    return how === "similar" ? `${shown}, best match first` : `${shown} with these words`;
   }
 
   // The URL contains the filters, so that a filtered list can be linked to, but never the text.

@@ -114,7 +114,7 @@ SAID = [
     (
         'Missing key(s) in state_dict: "a.b".\n\tUnexpected key(s) in state_dict: "module.a.b".',
         "Every unexpected key begins with `module.`",
-        ["prefix"],
+        ["prefix module."],
     ),
     (
         "Expected input batch_size (16) to match target batch_size (4).",

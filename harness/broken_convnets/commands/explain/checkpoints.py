@@ -40,10 +40,10 @@ def keys(match: re.Match[str]) -> Fact | None:
     for prefix in PREFIXES:
         if _have(prefix, unexpected) and not _have(prefix, missing):
             sentence = f"Every unexpected key begins with `{prefix}`; not all missing keys do."
-            return Fact(sentence, ("prefix",))
+            return Fact(sentence, (f"prefix {prefix}",))
         if unexpected and _have(prefix, missing) and not _have(prefix, unexpected):
             sentence = f"Every missing key begins with `{prefix}`; not all unexpected keys do."
-            return Fact(sentence, ("prefix",))
+            return Fact(sentence, (f"prefix {prefix}",))
     if PARTS.intersection(unexpected) - {*missing}:
         found = ", ".join(f"`{name}`" for name in sorted(PARTS.intersection(unexpected)))
         return Fact(f"Among the unexpected keys: {found}. No layer has it.", ("whole checkpoint",))
@@ -53,9 +53,12 @@ def keys(match: re.Match[str]) -> Fact | None:
 
 def unexpected_key(match: re.Match[str]) -> Fact | None:
     """Read the one unexpected key that torch before 0.4 names."""
-    if match[1].startswith(OLD_PREFIXES):
-        return Fact(f"The unexpected key begins with `{match[1].partition('.')[0]}.`.", ("prefix",))
-    return Fact("", ("whole checkpoint",)) if match[1] in PARTS else None
+    for prefix in OLD_PREFIXES:
+        if match[1].startswith(prefix):
+            return Fact(f"The unexpected key begins with `{prefix}`.", (f"prefix {prefix}",))
+    if match[1] in PARTS:
+        return Fact(f"No layer has the unexpected key `{match[1]}`.", ("whole checkpoint",))
+    return None
 
 
 def _names(part: re.Pattern[str], text: str) -> list[str]:

@@ -36,6 +36,7 @@ TENSORS = {
 }
 METHODS = {"forward", "train", "eval", "half", "float", "double", "to", "apply"}  # of a module
 STEPS = {"step", "training_step", "validation_step", "test_step"}  # of schedulers and trainers
+CALLS = METHODS | STEPS  # whose names separate mistakes
 PAIR = 2  # images and labels
 
 
@@ -125,7 +126,7 @@ def misused(match: re.Match[str]) -> Fact:
 
 def arguments(match: re.Match[str]) -> Fact:
     """Read a call with the wrong arguments."""
-    name = match[1] if match[1] in METHODS | STEPS else "a function"
+    name = match[1] if match[1] in CALLS else "a function"
     return Fact(
         f"{match[1]}() was called with the wrong number of arguments.", (f"call of {name}",)
     )

@@ -6,9 +6,10 @@
 const COLOURS = CORPUS.limits.colours;
 const STAND_INS = new Set(CORPUS.limits.stand_ins);
 const TENSORS = new Set(CORPUS.limits.tensors);
-const METHODS = new Set(CORPUS.limits.methods);
+const CALLS = new Set(CORPUS.limits.calls);
 const [WHITE, PAIR] = [CORPUS.limits.white, CORPUS.limits.pair];
 const BACKBONES = new Set(CORPUS.limits.backbones);
+const CLASSES = new Set(CORPUS.limits.classes);
 const OF_CHECKPOINTS = new Set(CORPUS.limits.parts);
 const TYPES = new Map(Object.entries(CORPUS.types));
 
@@ -85,6 +86,7 @@ const READERS = {
     const area = arriving * expected;
     if (1 < arriving && arriving < area && area <= rows && divides(area, rows)) return ["no pooling"];
     if (BACKBONES.has(arriving) && BACKBONES.has(expected)) return ["another backbone"];
+    if (CLASSES.has(arriving) && BACKBONES.has(expected)) return ["class scores"];
     const pixels = 0 < expected && divides(expected, arriving) ? arriving / expected : 0;
     if (pixels > 1 && square(pixels)) return ["pixels per channel"];
     return unflattened(rows, arriving, expected);
@@ -120,11 +122,13 @@ const READERS = {
     const have = (prefix, names) => names.length > 0 && names.every((name) => name.startsWith(prefix));
     const differs = (prefix) =>
       (have(prefix, unexpected) && !have(prefix, missing)) || (unexpected.length && have(prefix, missing) && !have(prefix, unexpected));
-    if (CORPUS.limits.prefixes.some(differs)) return ["prefix"];
+    const prefix = CORPUS.limits.prefixes.find(differs);
+    if (prefix) return [`prefix ${prefix}`];
     return [unexpected.some((name) => OF_CHECKPOINTS.has(name) && !missing.includes(name)) ? "whole checkpoint" : "other names"];
   },
   unexpected_key([, name]) {
-    if (CORPUS.limits.old_prefixes.some((prefix) => name.startsWith(prefix))) return ["prefix"];
+    const prefix = CORPUS.limits.old_prefixes.find((start) => name.startsWith(start));
+    if (prefix) return [`prefix ${prefix}`];
     return OF_CHECKPOINTS.has(name) ? ["whole checkpoint"] : [];
   },
   batches([, rows, targets]) {
@@ -174,7 +178,7 @@ const READERS = {
     return name === name.toLowerCase() && name !== name.toUpperCase() ? [`a ${name} without ${attribute}`] : [];
   },
   misused: ([, path, use]) => [`a ${lastPart(path)} not ${use}`],
-  arguments: ([, name]) => [`call of ${METHODS.has(name) ? name : "a function"}`],
+  arguments: ([, name]) => [`call of ${CALLS.has(name) ? name : "a function"}`],
 };
 
 // The numbers of a family without a reader do not distinguish any mistakes.

@@ -136,7 +136,7 @@ for _ in range(3):
     ),
     "probabilities_in_kl_div": (
         "kl_div_arguments",
-        "loss/wrong_loss",
+        "loss/kl_div_input",
         """
 net, teacher = Net(), Net().eval()
 for _ in range(3):
@@ -364,7 +364,7 @@ for _ in range(2):
     ),
     "raw_scores_in_kl_div": (
         "kl_div_arguments",
-        "loss/wrong_loss",
+        "loss/kl_div_input",
         """
 net, teacher, distance = Net(), Net().eval(), nn.KLDivLoss(reduction="batchmean")
 for _ in range(3):

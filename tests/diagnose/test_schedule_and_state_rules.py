@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "step_bypasses_scaler": "training/nan_lr",
-    "clips_scaled_gradients": "training/not_learning",
+    "clips_scaled_gradients": "training/clipping_scaled_gradients",
     "learning_rate_is_zero": "training/not_learning",
     "weight_decay_too_large": "training/not_learning",
     "scheduler_steps_per_batch": "training/scheduler_per_batch",

@@ -53,7 +53,7 @@ def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
         low, high = call.input.minimum, call.input.maximum
         yield Finding(
             rule="kl_div_arguments",
-            kind="loss/wrong_loss",
+            kind="loss/kl_div_input",
             message=f"the input of kl_div is {what}; it expects logarithms of probabilities",
             evidence=f"the input has values from {low:.3g} to {high:.3g}"
             + (f", from {maker.name} at {shown(maker.places)}" if maker else ""),
@@ -61,6 +61,7 @@ def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
             cause=location(origin_of(evidence, cause)),
             symptom=location(call.operator.places),
             subject=call.operator.places[0].text,
+            cases=("loss/kl_div_on_probabilities",),
             candidates=candidates(*renamed(evidence, cause, "log_softmax", "LogSoftmax"))
             if softmax
             else _normalized(evidence, call),

@@ -103,13 +103,14 @@ def clips_scaled_gradients(evidence: Evidence) -> Iterator[Finding]:
     clipping, call = clippings[0]
     yield Finding(
         rule="clips_scaled_gradients",
-        kind="training/not_learning",
+        kind="training/clipping_scaled_gradients",
         message="gradients are clipped while they are scaled: unscale_() is missing before",
         evidence=f"the gradients are {call.scale:g} times too large when they are clipped "
         f"({len(clippings)} times); after the scaler divides, their norm is that much too small",
         cause=location(clipping.places),
         symptom=location(call.places),
         subject=clipping.places[0].text if clipping.places else "",
+        cases=("training/clipping_before_unscale",),
         candidates=_unscaled(evidence, clipping),
         confidence=9,
     )

@@ -1,16 +1,14 @@
-"""Diagnose the programs of a test in one process of their own, and try their first candidates."""
+"""Diagnose the programs of a test in a process of their own, and try their first candidates."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.examine import examine_run
 from broken_convnets.observe.user_program import UserProgram
+from forks import answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,14 +71,17 @@ class Judged:
 
 
 def judge(folder: Path, programs: Mapping[str, str]) -> dict[str, Judged]:
-    """Return what is found in each program; each is appended to HEADER, and runs in `folder`."""
+    """Return what is found in each program; each is appended to HEADER."""
     for name, text in programs.items():
         (folder / f"{name}.py").write_text(HEADER + text, encoding="utf-8")
-    command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
-    return {name: Judged(**answer) for name, answer in answers.items()}
+    found = answer("judging:judge_here", folder)
+    return {name: Judged(**facts) for name, facts in found.items()}
+
+
+def judge_here() -> dict[str, dict[str, object]]:
+    """Return what is found in each program of the working directory."""
+    paths = sorted(Path.cwd().glob("*.py"))
+    return {path.stem: _answer(UserProgram(str(path))) for path in paths}
 
 
 def _answer(program: UserProgram) -> dict[str, object]:
@@ -103,8 +104,3 @@ def _answer(program: UserProgram) -> dict[str, object]:
 
 def _is_clean(run: ExaminedRun) -> bool:
     return not run.raised and not run.findings.found
-
-
-if __name__ == "__main__":
-    paths = sorted(Path(sys.argv[1]).glob("*.py"))
-    print(json.dumps({path.stem: _answer(UserProgram(str(path))) for path in paths}))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +11,7 @@ from broken_convnets.commands.diagnose.diagnosis import lines_around
 from broken_convnets.commands.diagnose.edits import changed_lines
 from broken_convnets.commands.diagnose.examine import examine_run
 from broken_convnets.observe.user_program import UserProgram
+from forks import answer
 
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.examine import ExaminedRun
@@ -65,14 +63,16 @@ def programs(name: str) -> list[Program]:
 
 
 def judge(folder: Path, found: list[Program]) -> dict[str, Judged]:
-    """Diagnose programs in one process of their own, and try their candidates in order."""
+    """Diagnose programs in a process of their own, and try their candidates in order."""
     for program in found:
         (folder / f"{program.name}.py").write_text(program.text, encoding="utf-8")
-    command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
-    return {name: Judged(**answer) for name, answer in answers.items()}
+    facts = answer("size_programs:judge_here", folder)
+    return {name: Judged(**one) for name, one in facts.items()}
+
+
+def judge_here() -> dict[str, dict[str, object]]:
+    """Return what is found in each program of the working directory."""
+    return {path.stem: asdict(_judged(path)) for path in sorted(Path.cwd().glob("*.py"))}
 
 
 def _judged(path: Path) -> Judged:
@@ -111,8 +111,3 @@ def _cause(path: Path, finding: Finding, fix: Candidate | None) -> str:
         lines = changed_lines(text, new)
         line = line if line in lines_around(lines, text, new) else min(lines)
     return text.splitlines()[line - 1]
-
-
-if __name__ == "__main__":
-    paths = sorted(Path(sys.argv[1]).glob("*.py"))
-    print(json.dumps({path.stem: asdict(_judged(path)) for path in paths}))

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from forks import call, command_line
 from kit import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from forks import Call, Ended
 
 ROOT = Path(__file__).parent.parent
 HEAD = (
@@ -165,61 +166,9 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
 def source(body: str) -> str:
     lines = body.splitlines()
     return HEAD + "\n".join(line.removeprefix(" " * 8) for line in lines) + "\n"
-
-
-# Loads torch once, then runs each command of a list in a fork, with files for its output.
-FORKS = """
-import json, os, sys, traceback
-from broken_convnets import cli
-from broken_convnets.commands.trace import command, trace
-for folder, arguments in json.load(sys.stdin):
-    pid = os.fork()
-    if pid == 0:
-        os.chdir(folder)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
-        try:
-            sys.exit(cli.main(["trace", *arguments]))
-        except SystemExit as end:
-            sys.stderr.flush()
-            os._exit(end.code)
-    with open(os.path.join(folder, "code"), "w") as file:
-        file.write(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
-"""
-
-
-def run(jobs: list[tuple[Path, list[str]]]) -> list[Ran]:
-    subprocess.run(
-        [sys.executable, "-c", FORKS],
-        input=json.dumps([(str(f), a) for f, a in jobs]),
-        env=ENVIRONMENT,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    return [
-        Ran(
-            int((folder / "code").read_text()),
-            (folder / "out").read_text(),
-            (folder / "err").read_text(),
-        )
-        for folder, _ in jobs
-    ]
 
 
 # Commands that run no file: their arguments.
@@ -234,24 +183,28 @@ MISTAKES: dict[str, list[str]] = {
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ran]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
     """Run all programs and commands of this module after one import of torch."""
-    jobs = {}
+    calls = {}
     for name, (body, options) in PROGRAMS.items():
         folder = tmp_path_factory.mktemp("program")
         put(folder / "below" / "program.py", source(body))
         put(folder / "below" / "helper.py", "NAME = 'found beside the program'")
         arguments = ["below/program.py", "--", "--lr", "0.1", "--", "--json"]
-        jobs[name] = (folder, [*options, *arguments])
+        calls[name] = _trace(folder, *options, *arguments)
     folder = tmp_path_factory.mktemp("module")
     put(folder / "package" / "train.py", source("print(sys.argv[1:], __package__)"))
-    jobs["module"] = (folder, MODULE)
+    calls["module"] = _trace(folder, *MODULE)
     for name, arguments in MISTAKES.items():
-        jobs[name] = (tmp_path_factory.mktemp("mistake"), arguments)
-    return dict(zip(jobs, run(list(jobs.values())), strict=True))
+        calls[name] = _trace(tmp_path_factory.mktemp("mistake"), *arguments)
+    return dict(zip(calls, call(*calls.values()), strict=True))
 
 
-def test_a_program_has_the_surroundings_that_python_provides(ran: Mapping[str, Ran]) -> None:
+def _trace(folder: Path, *arguments: str) -> Call:
+    return command_line(folder, ["trace", *arguments], NO_COLOR="1")
+
+
+def test_a_program_has_the_surroundings_that_python_provides(ran: Mapping[str, Ended]) -> None:
     done = ran["arguments"]
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
@@ -261,7 +214,7 @@ def test_a_program_has_the_surroundings_that_python_provides(ran: Mapping[str, R
     assert "0 Linear  float32[1, 4] -> float32[1, 3]" in done.err
 
 
-def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) -> None:
+def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ended]) -> None:
     done = ran["loop"]
     assert done.code == 1
     assert "Sequential, forward pass 6 of 6" in done.err
@@ -272,7 +225,7 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ran]) ->
     assert "broken-convnets show shape/" in explained
 
 
-def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
+def test_another_step_can_be_chosen(ran: Mapping[str, Ended]) -> None:
     assert "forward pass 2 of 3" in ran["chosen step"].err
     assert "float32[2, 4] -> float32[2, 3]" in ran["chosen step"].err
     assert "Sequential ran 1 times: there is no pass 2" in ran["step that never comes"].err
@@ -298,7 +251,7 @@ def test_another_step_can_be_chosen(ran: Mapping[str, Ran]) -> None:
     ],
 )
 def test_a_program_ends_as_it_does_without_trace(
-    name: str, code: int, says: str, ran: Mapping[str, Ran]
+    name: str, code: int, says: str, ran: Mapping[str, Ended]
 ) -> None:
     assert ran[name].code == code, ran[name].err
     assert says in ran[name].err
@@ -306,7 +259,7 @@ def test_a_program_ends_as_it_does_without_trace(
     assert "importlib" not in ran[name].err  # as frames of the recorder are called
 
 
-def test_the_traceback_is_the_one_of_python(ran: Mapping[str, Ran], tmp_path: Path) -> None:
+def test_the_traceback_is_the_one_of_python(ran: Mapping[str, Ended], tmp_path: Path) -> None:
     put(tmp_path / "program.py", source(PROGRAMS["own error"][0]))
     plain = subprocess.run(
         [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -321,7 +274,7 @@ def test_the_traceback_is_the_one_of_python(ran: Mapping[str, Ran], tmp_path: Pa
 
 
 def test_a_failure_outside_of_the_networks_comes_with_their_tables(
-    ran: Mapping[str, Ran],
+    ran: Mapping[str, Ended],
 ) -> None:
     document = ran["loss of None"].document
     assert document["failure"]["layer"] is None
@@ -333,24 +286,24 @@ def test_a_failure_outside_of_the_networks_comes_with_their_tables(
     assert twice["expression"] == "loss.backward()"
 
 
-def test_a_failure_is_explained_where_something_is_like_it(ran: Mapping[str, Ran]) -> None:
+def test_a_failure_is_explained_where_something_is_like_it(ran: Mapping[str, Ended]) -> None:
     matches = {match["id"]: match for match in ran["backward twice"].document["matches"]}
     assert matches["training/backward_twice"]["why"]
     assert "Message: " not in ran["own error"].err
 
 
-def test_a_failure_that_a_program_catches_is_reported(ran: Mapping[str, Ran]) -> None:
+def test_a_failure_that_a_program_catches_is_reported(ran: Mapping[str, Ended]) -> None:
     document = ran["caught"].document
     assert (document["exit_code"], document["failure"]) == (0, None)
     assert document["caught"]["network"]["shown"] == 2
     assert [row["failed"] for row in document["caught"]["network"]["layers"]] == [False, True]
 
 
-def test_healthy_workers_run_as_usual(ran: Mapping[str, Ran]) -> None:
+def test_healthy_workers_run_as_usual(ran: Mapping[str, Ended]) -> None:
     assert (ran["worker that is well"].code, ran["worker that is well"].out) == (0, "done\n")
 
 
-def test_only_the_document_goes_to_stdout(ran: Mapping[str, Ran]) -> None:
+def test_only_the_document_goes_to_stdout(ran: Mapping[str, Ended]) -> None:
     done = ran["prints"]
     assert set(done.document) == {
         "schema",
@@ -371,13 +324,13 @@ def test_only_the_document_goes_to_stdout(ran: Mapping[str, Ran]) -> None:
     assert done.document["command"] == ["below/program.py", "--lr", "0.1", "--", "--json"]
 
 
-def test_a_module_is_run_by_its_name(ran: Mapping[str, Ran]) -> None:
+def test_a_module_is_run_by_its_name(ran: Mapping[str, Ended]) -> None:
     done = ran["module"]
     assert (done.code, done.out) == (0, "['--lr', '1'] package\n"), done.err
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_wrong_command_line_exits_2(name: str, ran: Mapping[str, Ran]) -> None:
+def test_a_wrong_command_line_exits_2(name: str, ran: Mapping[str, Ended]) -> None:
     assert (ran[name].code, ran[name].out) == (2, "")
     assert "error: " in ran[name].err
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from forks import call, command_line
 from jsonschema import Draft202012Validator
 from kit import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from forks import Ended
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMA = ROOT / "harness/broken_convnets/commands/diagnose/diagnosis.schema.json"
@@ -99,82 +100,23 @@ MISTAKES = {
 }
 
 
-@dataclass(frozen=True)
-class Ran:
-    folder: Path
-
-    @property
-    def code(self) -> int:
-        return int((self.folder / "code").read_text())
-
-    @property
-    def out(self) -> str:
-        return (self.folder / "out").read_text()
-
-    @property
-    def err(self) -> str:
-        return (self.folder / "err").read_text()
-
-    @property
-    def document(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-# Loads torch once, then runs each command line in a fork, with files as its streams.
-FORKS = """
-import json, os, sys
-import rich.console, rich.text, torch._dynamo  # the first optimizer imports the last one
-from broken_convnets import cli
-from broken_convnets.commands.diagnose import document, preload, registry, session
-registry.load_rules()
-for folder, arguments, environment in json.load(sys.stdin):
-    pid = os.fork()
-    if pid == 0:
-        os.environ.update(environment)
-        os.chdir(folder)
-        os.dup2(os.open("in", os.O_RDONLY | os.O_CREAT), 0)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-        sys.stdin = open(0, closefd=False)
-        try:
-            sys.exit(cli.main(["diagnose", *arguments]))
-        except SystemExit as end:
-            sys.stderr.flush()
-            os._exit(end.code)
-    with open(os.path.join(folder, "code"), "w") as file:
-        file.write(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
-"""
-
-
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ran]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
     """Return what became of each program and each mistaken command line, by its name."""
-    jobs, found = [], {}
+    calls = {}
     for name, program in PROGRAMS.items():
         folder = tmp_path_factory.mktemp("program")
         put(folder / "below/program.py", HEAD + program.body + "\n")
         put(folder / "in", program.stdin)
         arguments = [*program.options, "below/program.py", "--", "--lr", "0.1", "--json"]
-        jobs.append((str(folder), arguments, dict(program.environment)))
-        found[name] = Ran(folder)
+        environment = dict(program.environment)
+        calls[name] = command_line(folder, ["diagnose", *arguments], **environment)
     for name, arguments in {**MISTAKES, "schema": ["--schema"], "rules": ["--rules"]}.items():
-        folder = tmp_path_factory.mktemp("mistake")
-        jobs.append((str(folder), arguments, {}))
-        found[name] = Ran(folder)
-    inherited = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR"}}
-    environment = {**inherited, "PYTHONPATH": str(ROOT / "harness"), "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [sys.executable, "-c", FORKS],
-        input=json.dumps(jobs),
-        env=environment,
-        text=True,
-        check=True,
-    )
-    return found
+        calls[name] = command_line(tmp_path_factory.mktemp("mistake"), ["diagnose", *arguments])
+    return dict(zip(calls, call(*calls.values()), strict=True))
 
 
-def test_the_report_has_place_evidence_verified_fix_and_case(ran: Mapping[str, Ran]) -> None:
+def test_the_report_has_place_evidence_verified_fix_and_case(ran: Mapping[str, Ended]) -> None:
     done = ran["stale"]
     assert done.code == 1, done.err
     assert done.out == "['below/program.py', '--lr', '0.1', '--json'] __main__\n"
@@ -189,7 +131,7 @@ def test_the_report_has_place_evidence_verified_fix_and_case(ran: Mapping[str, R
     assert "whether the fixes work" not in done.err
 
 
-def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ran]) -> None:
+def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ended]) -> None:
     done = ran["stale, as a document"]
     (finding,) = done.document["findings"]
     assert finding["cause"] == {"file": "below/program.py", "line": BEFORE}
@@ -199,7 +141,7 @@ def test_the_document_has_stdout_to_itself(ran: Mapping[str, Ran]) -> None:
         assert f"{text}\n" in done.err
 
 
-def test_apply_writes_the_fix_that_the_document_shows(ran: Mapping[str, Ran]) -> None:
+def test_apply_writes_the_fix_that_the_document_shows(ran: Mapping[str, Ended]) -> None:
     done = ran["stale, as a document"]
     program = done.folder / "below/program.py"
     assert "        optimizer.zero_grad()\n        net(torch.ones(2, 4))" in program.read_text()
@@ -211,32 +153,32 @@ def test_apply_writes_the_fix_that_the_document_shows(ran: Mapping[str, Ran]) ->
     assert (done.folder / "patched/below/program.py").read_text() == program.read_text()
 
 
-def test_the_table_shows_the_layers_before_the_report(ran: Mapping[str, Ran]) -> None:
+def test_the_table_shows_the_layers_before_the_report(ran: Mapping[str, Ended]) -> None:
     table, report = ran["raises its own"].err.split("\n\n", 1)
     assert table.startswith("Linear, forward pass 1 of 1\n  Linear  float32[2, 4] -> float32[2, 3]")
     assert report.startswith("below/program.py:")
     assert "forward pass 1 of 1" not in ran["raises"].err
 
 
-def test_properties_with_one_reason_are_counted(ran: Mapping[str, Ran]) -> None:
+def test_properties_with_one_reason_are_counted(ran: Mapping[str, Ended]) -> None:
     assert re.search(r"\n  \d+ properties \(the program failed before", ran["raises its own"].err)
 
 
 @pytest.mark.parametrize("name", ["stale, as a document", "raises, as a document", "terminated"])
-def test_every_document_follows_the_schema(name: str, ran: Mapping[str, Ran]) -> None:
+def test_every_document_follows_the_schema(name: str, ran: Mapping[str, Ended]) -> None:
     validator = Draft202012Validator(json.loads(ran["schema"].out))
     assert list(validator.iter_errors(ran[name].document)) == []
     assert list(validator.iter_errors({**ran[name].document, "findings": [{}]}))
 
 
-def test_the_packaged_schema_is_the_one_of_the_document(ran: Mapping[str, Ran]) -> None:
+def test_the_packaged_schema_is_the_one_of_the_document(ran: Mapping[str, Ended]) -> None:
     from broken_convnets.commands.diagnose.document import json_schema  # noqa: PLC0415  (needs msgspec only)
 
     assert json.loads(SCHEMA.read_text()) == json_schema()
     assert ran["schema"].out == SCHEMA.read_text()
 
 
-def test_the_rules_are_listed(ran: Mapping[str, Ran]) -> None:
+def test_the_rules_are_listed(ran: Mapping[str, Ended]) -> None:
     assert "  stale_gradients\n    checks: at each optimizer step, " in ran["rules"].out
 
 
@@ -260,27 +202,27 @@ def test_the_rules_are_listed(ran: Mapping[str, Ran]) -> None:
     ],
 )
 def test_the_exit_code_is_the_one_of_the_program_or_1(
-    name: str, code: int, says: str, ran: Mapping[str, Ran]
+    name: str, code: int, says: str, ran: Mapping[str, Ended]
 ) -> None:
     assert ran[name].code == code, ran[name].err
     assert says in ran[name].err
     assert "/harness/" not in ran[name].err
 
 
-def test_a_forked_process_ends_as_usual(ran: Mapping[str, Ran]) -> None:
+def test_a_forked_process_ends_as_usual(ran: Mapping[str, Ended]) -> None:
     assert ran["forks"].out == f"{3 << 8}\n"
     assert ran["worker"].out == "done\n"
     assert ran["os._exit"].out == "end\n"
 
 
 @pytest.mark.parametrize("name", ["interrupted", "terminated"])
-def test_what_was_seen_before_a_signal_is_judged(name: str, ran: Mapping[str, Ran]) -> None:
+def test_what_was_seen_before_a_signal_is_judged(name: str, ran: Mapping[str, Ended]) -> None:
     assert "still holds the gradient" in ran[name].out + ran[name].err
     assert "running the program again" not in ran[name].err
     assert "whether the fixes work" in ran[name].out + ran[name].err
 
 
-def test_a_failure_is_named_first_and_its_traceback_printed_once(ran: Mapping[str, Ran]) -> None:
+def test_a_failure_is_named_first_and_its_traceback_printed_once(ran: Mapping[str, Ended]) -> None:
     line = HEAD.count("\n") + 1
     text = ran["raises"].err
     assert text.startswith(f"below/program.py:{line}  RuntimeError: {MESSAGE}\n")
@@ -291,7 +233,7 @@ def test_a_failure_is_named_first_and_its_traceback_printed_once(ran: Mapping[st
     assert "torch/nn/modules/linear.py" in whole
 
 
-def test_a_failure_in_the_document(ran: Mapping[str, Ran]) -> None:
+def test_a_failure_in_the_document(ran: Mapping[str, Ended]) -> None:
     done = ran["raises, as a document"]
     error = done.document["error"]
     assert (error["type"], error["message"]) == ("RuntimeError", MESSAGE)
@@ -310,26 +252,28 @@ def test_a_failure_in_the_document(ran: Mapping[str, Ran]) -> None:
     ],
 )
 def test_a_program_that_is_not_run_again_says_why(
-    name: str, why: str, ran: Mapping[str, Ran]
+    name: str, why: str, ran: Mapping[str, Ended]
 ) -> None:
     assert ran[name].code == 1
     assert f"{why})" in ran[name].err
     assert "running the program again" not in ran[name].err
 
 
-def test_a_program_reads_its_own_input(ran: Mapping[str, Ran]) -> None:
+def test_a_program_reads_its_own_input(ran: Mapping[str, Ended]) -> None:
     assert ran["reads stdin"].out == "a line\n\n"
     assert ran["asks"].out == "a line\n"
     assert ran["iterates over stdin"].out == "['a\\n', 'b'] <stdin>\n"
 
 
-def test_no_color_removes_the_colors(ran: Mapping[str, Ran]) -> None:
+def test_no_color_removes_the_colors(ran: Mapping[str, Ended]) -> None:
     color = re.compile(r"\x1b\[[0-9;]*3[0-9]")
     assert color.search(ran["colors"].err)
     assert not color.search(ran["no colors"].err)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistaken_command_exits_2_before_anything_runs(name: str, ran: Mapping[str, Ran]) -> None:
+def test_a_mistaken_command_exits_2_before_anything_runs(
+    name: str, ran: Mapping[str, Ended]
+) -> None:
     assert (ran[name].code, ran[name].out) == (2, "")
     assert "error: " in ran[name].err

@@ -20,6 +20,12 @@ ROOT = Path(__file__).parent
 OWNER = "torch"
 TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
 OVERLAYS = {"jaxtyping", "lightning", "torchtyc"}  # these run inside the environment with torch
+PARALLEL = (  # a module of tests stays in one process, which runs its fixtures once
+    "--numprocesses=logical",
+    "--maxprocesses=4",
+    "--dist=loadfile",
+    "--no-loadscope-reorder",  # tests/conftest.py puts the longest modules first
+)
 BROWSERS = ("chromium", "chromium-browser")
 GITHUB_FILES = {  # a schema that check-jsonschema contains: the files that must obey it
     "github-workflows": ".github/workflows/*.yml",
@@ -72,8 +78,8 @@ def reproduce(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=[OWNER])
 def tests(session: nox.Session) -> None:
-    """Test the harness: `nox -s tests -- -k runner`."""
-    _borrow(session, "-m", "pytest", *session.posargs)
+    """Test the harness, on up to 4 cores: `nox -s tests -- -k runner`, or `-- -n 0` for one."""
+    _borrow(session, "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])

@@ -26,11 +26,31 @@ from kit import Pair, Remembering, Solo, corpus_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The modules that take longest, in processor time: they start first, so that no process is left
+# with one of them when the others have nothing to do.
+LONGEST = (
+    "test_real_corpus.py",
+    "test_wheel.py",
+    "test_learn_check.py",
+    "test_laws.py",
+    "test_teaching.py",
+    "test_recorder.py",
+    "test_hostile.py",
+    "test_interrupt.py",
+    "test_size_rules.py",
+)
+
 # On a busy machine, threads that wait for each other at every operator burn processor time.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # A process that a shell starts in the background ignores Ctrl-C, and so do its descendants.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first, and leave the order as it is otherwise."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

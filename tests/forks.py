@@ -145,7 +145,8 @@ def _run_in_child(request: Call) -> NoReturn:
         os.environ.update(request.environment)
         os.chdir(request.folder)
         _redirect()
-        code = _function(request.function)(*request.arguments)
+        returned = _function(request.function)(*request.arguments)
+        code = returned if isinstance(returned, int) else 0
     except SystemExit as end:
         code = end.code
     except BaseException:  # noqa: BLE001  (a child must never return to the loop of its parent)
@@ -154,7 +155,7 @@ def _run_in_child(request: Call) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # the program has closed or replaced it
                 stream.flush()
-        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+        os._exit(code if isinstance(code, int) else 1)
 
 
 def _redirect() -> None:

@@ -23,6 +23,7 @@ from broken_convnets.observe.recorder import Options, Record, Recorder
 from broken_convnets.observe.recorder.bounded import Bounded
 from broken_convnets.observe.recorder.callers import Callers
 from broken_convnets.observe.recorder.places import is_user_file
+from forks import Call, call
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -486,7 +487,7 @@ from broken_convnets.observe.recorder import Options, Recorder
 warnings.simplefilter("ignore")
 net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Softmax(1)).eval()
 x = torch.ones(1, 1, 4, 4)
-if "recorded" in sys.argv:
+if RECORDED:
     recorder = Recorder(Options.everything()).__enter__()
     net(x)
     print(recorder.record.operators.count, file=sys.stderr)
@@ -495,10 +496,14 @@ print(torch.jit.trace(net, x).inlined_graph)
 
 
 def test_a_graph_of_jit_trace_is_the_same_with_its_names_and_source_lines(tmp_path: Path) -> None:
-    plain, recorded = (run_program(tmp_path, JIT, arguments) for arguments in ([], ["recorded"]))
-    assert "conv.py" in plain.stdout
-    assert recorded.stdout == plain.stdout
-    assert int(recorded.stderr) > 3
+    (tmp_path / "program.py").write_text(JIT, encoding="utf-8")
+    plain, recorded = (
+        call(Call("runpy:run_path", tmp_path, ["program.py", {"RECORDED": value}]))[0]
+        for value in (False, True)
+    )
+    assert "conv.py" in plain.out
+    assert recorded.out == plain.out
+    assert int(recorded.err) > 3
 
 
 def run_program(

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import rules
@@ -65,6 +66,7 @@ def rule(holds: str, *, stays_quiet: str, whole_program: bool = False) -> Callab
     return register
 
 
+@cache  # the search for modules takes longer than most rules
 def load_rules() -> None:
     """Import every module below `rules/`, which registers their rules."""
     for module in pkgutil.walk_packages(rules.__path__, f"{rules.__name__}."):

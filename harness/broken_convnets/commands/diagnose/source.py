@@ -44,9 +44,8 @@ class Source:
         self.text = text
         self.lines = text.split("\n")
         self.tree = ast.parse(text)
-        self._parents = {
-            child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)
-        }
+        self.nodes = list(ast.walk(self.tree))
+        self._parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     @classmethod
     def read(cls, path: str) -> Source:
@@ -56,16 +55,26 @@ class Source:
     @cached_property
     def expressions(self) -> list[ast.expr]:
         """All expressions."""
-        return [node for node in ast.walk(self.tree) if isinstance(node, ast.expr)]
+        return [node for node in self.nodes if isinstance(node, ast.expr)]
 
     @cached_property
     def statements(self) -> list[ast.stmt]:
         """All statements."""
-        return [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
+        return [node for node in self.nodes if isinstance(node, ast.stmt)]
 
     def text_of(self, node: ast.expr | ast.stmt) -> str:
         """Return the source text of a node."""
-        return ast.get_source_segment(self.text, node) or ""
+        if node.end_lineno is None or node.end_col_offset is None:
+            return ""
+        lines = self._encoded_lines[node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode()
+
+    @cached_property
+    def _encoded_lines(self) -> list[bytes]:
+        """The lines in UTF-8: `ast.get_source_segment` would split the text for every node."""
+        return [line.encode() for line in self.lines]
 
     def expression_at(self, place: Place) -> ast.expr | None:
         """Return the expression at exactly `place`, else the smallest one around it."""
@@ -131,7 +140,7 @@ class Source:
 
     def function_named(self, name: str, first_line: int) -> ast.FunctionDef | None:
         """Return the function of a code object, by its name and `co_firstlineno`."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 decorated = min([node.lineno, *(d.lineno for d in node.decorator_list)])
                 if decorated <= first_line <= node.lineno:
@@ -140,7 +149,7 @@ class Source:
 
     def class_named(self, name: str) -> ast.ClassDef | None:
         """Return the class of a name, the first where there are several."""
-        classes = (n for n in ast.walk(self.tree) if isinstance(n, ast.ClassDef))
+        classes = (n for n in self.nodes if isinstance(n, ast.ClassDef))
         return next((node for node in classes if node.name == name), None)
 
     def block_of(self, statement: ast.stmt) -> list[ast.stmt]:

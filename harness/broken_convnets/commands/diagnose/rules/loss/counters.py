@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.sites import user_sources
@@ -55,19 +56,27 @@ class RightAnswers:
 def right_answers(evidence: Evidence) -> Iterator[RightAnswers]:
     """Yield the counts of right answers in the user's files."""
     for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
-            found = None
-            if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-                found = _count_in_a_loop(source, node)
-            elif isinstance(node, ast.Assign) and len(node.targets) == 1:
-                found = _count_in_a_sum(source, node)
-            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                found = _count_in_a_list(source, node, node.value)
-            if found is not None:
-                nodes = own_nodes(found.scope)
-                divisions = (_division(source, one, found.name) for one in nodes)
-                found.divisions += [one for one in divisions if one is not None]
-                yield found
+        yield from _counts(source)
+
+
+@lru_cache(maxsize=64)  # several rules ask for the counts of a file
+def _counts(source: Source) -> list[RightAnswers]:
+    found = [count for node in source.nodes if (count := _count(source, node)) is not None]
+    for count in found:
+        divisions = (_division(source, one, count.name) for one in own_nodes(count.scope))
+        count.divisions += [one for one in divisions if one is not None]
+    return found
+
+
+def _count(source: Source, node: ast.AST) -> RightAnswers | None:
+    """Return the count that a statement adds to; None for other nodes."""
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+        return _count_in_a_loop(source, node)
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        return _count_in_a_sum(source, node)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return _count_in_a_list(source, node, node.value)
+    return None
 
 
 def _count_in_a_loop(source: Source, growth: ast.AugAssign) -> RightAnswers | None:
@@ -84,11 +93,13 @@ def _count_in_a_loop(source: Source, growth: ast.AugAssign) -> RightAnswers | No
 
 def _count_in_a_sum(source: Source, statement: ast.Assign) -> RightAnswers | None:
     """Return the count of `right = sum((a == b).sum() for batch in loader)`."""
-    call, scope = statement.value, _scope(source, statement)
-    is_sum = isinstance(call, ast.Call) and source.text_of(call.func) == "sum"
-    items = call.args[0] if is_sum and isinstance(call, ast.Call) and call.args else None
+    call = statement.value
+    if not isinstance(call, ast.Call) or not call.args or source.text_of(call.func) != "sum":
+        return None
+    items = call.args[0]
     if not isinstance(items, ast.GeneratorExp | ast.ListComp):
         return None
+    scope = _scope(source, statement)
     comparison = counted(items.elt, scope, source)
     if comparison is None:
         return None
@@ -178,7 +189,7 @@ def _summed(call: ast.Call) -> ast.expr | None:
 def _function(source: Source, call: ast.Call) -> ast.FunctionDef | None:
     """Return the only function of the called name in the file."""
     name = called_name(call)
-    functions = (n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef))
+    functions = (n for n in source.nodes if isinstance(n, ast.FunctionDef))
     found = [function for function in functions if function.name == name]
     return found[0] if len(found) == 1 else None
 

@@ -14,7 +14,7 @@ from broken_convnets.commands.trace.table import printable
 if TYPE_CHECKING:
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.failure import Failure
-    from broken_convnets.observe.recorder.record import NonFinite
+    from broken_convnets.observe.recorder.recorded_events import NonFinite
 
 # How torch and Python name the type of a value that they refuse.
 WRONG_TYPE = re.compile(r"(?:got \(?|not |')(NoneType|tuple|list|dict)\b")

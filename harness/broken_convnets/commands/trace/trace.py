@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +16,7 @@ from broken_convnets.commands.trace.blame import (
     suspect,
     where,
 )
+from broken_convnets.commands.trace.limits import compiled_frames, limits
 from broken_convnets.commands.trace.table import NetworkTable, aligned, heading, printable, table
 from broken_convnets.observe.failure import Failure, failure
 from broken_convnets.observe.recorder import Options, Recorder
@@ -31,13 +31,6 @@ if TYPE_CHECKING:
 CALL_LIMIT = 10_000  # module calls that are kept of one pass
 OPERATOR_LIMIT = 1_000  # that are kept; the first non-finite value needs none of them
 NETWORKS = 8  # that are shown without --all
-# Modules whose layers run outside of Python.
-CLOSED = {
-    "OptimizedModule": "torch.compile",
-    "RecursiveScriptModule": "TorchScript",
-    "TopLevelTracedModule": "TorchScript",
-    "TracedModule": "TorchScript",
-}
 
 
 def trace(net: nn.Module | None = None, /, *inputs: Any, **keywords: Any) -> Tracing:
@@ -119,7 +112,7 @@ class Tracing(AbstractContextManager["Tracing"]):
 
     def run(self, net: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Run one forward pass, and keep what it returns or raises."""
-        self._compiled = _compiled()
+        self._compiled = compiled_frames()
         try:
             with self._recorder:
                 self.output = net(*inputs, **keywords)
@@ -129,7 +122,7 @@ class Tracing(AbstractContextManager["Tracing"]):
 
     def __enter__(self) -> Self:
         """Begin to follow."""
-        self._compiled = _compiled()
+        self._compiled = compiled_frames()
         self._recorder.__enter__()
         return self
 
@@ -213,7 +206,7 @@ class Tracing(AbstractContextManager["Tracing"]):
         found = self._record.first_non_finite
         trains = bool(self._record.optimizer_steps.count)
         self.first_non_finite = first_non_finite(found, trains=trains) if found else None
-        self.notes = self._limits()
+        self.notes = limits(self.networks, self._record, self.failure, self._step, self._compiled)
 
     def _pass_with(self, module: nn.Module) -> ForwardPass | None:
         """Return the pass, of the last one of each network, in which a module was called."""
@@ -226,34 +219,6 @@ class Tracing(AbstractContextManager["Tracing"]):
         if failed is None and network.first_non_finite:
             return network.first_non_finite
         return network.last
-
-    def _limits(self) -> list[str]:
-        """Return, in a sentence each, what could not be traced."""
-        notes = []
-        seen = {row.type for network in self.networks for row in network.layers}
-        by = {CLOSED[name] for name in seen & set(CLOSED)}
-        if _compiled() > self._compiled:
-            by.add("torch.compile")
-        if "torch.compile" in by:
-            notes.append(
-                "code compiled by torch.compile ran: layers inside it are not shown; "
-                "set TORCH_COMPILE_DISABLE=1 in the environment to see them"
-            )
-        if "TorchScript" in by:
-            notes.append("a module ran as TorchScript: layers inside it are not shown")
-        if self.failure and "DataLoader worker process" in self.failure.message:
-            notes.append(
-                "it failed in a worker process of a DataLoader, which is not traced: "
-                "run it with num_workers=0"
-            )
-        missing = [n for n in self._record.networks if self._step and n.chosen is None]
-        notes += [
-            f"{printable(n.type)} ran {n.passes} times: there is no pass {self._step}"
-            for n in missing
-        ]
-        if not self._record.networks:
-            notes.append("no network was called")
-        return notes
 
 
 def _without_helpers(
@@ -280,9 +245,3 @@ def _table(network: Network, shown: ForwardPass, failing: nn.Module | None) -> N
         owner=network.owner,
         first_non_finite=first is not None and shown is first and shown is not network.last,
     )
-
-
-def _compiled() -> int:
-    """Return how many pieces of code torch.compile has compiled in this process."""
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    return int(dynamo.counters["frames"]["ok"]) if dynamo else 0

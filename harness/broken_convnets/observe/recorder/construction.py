@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from broken_convnets.observe.describe import default_device, describe
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.places import is_user_file, user_frames, user_places
-from broken_convnets.observe.recorder.record import Construction
+from broken_convnets.observe.recorder.recorded_events import Construction
 from broken_convnets.observe.recorder.scopes import scope_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import nn
 
 from broken_convnets.observe.recorder.aside import is_compiling
 from broken_convnets.observe.recorder.places import user_places
-from broken_convnets.observe.recorder.record import ModeChange, Warned
+from broken_convnets.observe.recorder.recorded_events import ModeChange, Warned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

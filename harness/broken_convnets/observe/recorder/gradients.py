@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,10 +18,11 @@ from torch.optim.optimizer import (
 
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
+from broken_convnets.observe.recorder.followed_parameter import HOLDS, FollowedParameter
 from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
-from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep, Parameter
+from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep, Parameter
 from broken_convnets.observe.recorder.snapshots import Snapshots
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import gradient_of, is_zero, state_of, tensors_in
@@ -32,24 +33,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.values import State, Values
-
-HOLDS = 16  # backward passes that are kept of one gradient
-
-
-@dataclass(eq=False)
-class _Known:
-    """A parameter that is followed, and the backward passes that its gradient holds."""
-
-    parameter: weakref.ref[torch.Tensor]
-    facts: Parameter
-    holds: list[int] = field(default_factory=list)
-    version: int = 0  # of the parameter when the step that is running began
-
-    def hold(self, backward_pass: int) -> None:
-        """Add a backward pass; of very many, the first and the last ones are kept."""
-        self.holds.append(backward_pass)
-        if len(self.holds) > HOLDS:
-            del self.holds[HOLDS // 2]
 
 
 class Gradients:
@@ -65,7 +48,7 @@ class Gradients:
         self._values = values
         self._follows = record.options.gradients
         self._looks = record.options.values
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, FollowedParameter] = {}
         self._running: list[OptimizerStep] = []
         self._kept = KeptGraphs(record)
         self.snapshots = Snapshots(record)
@@ -105,17 +88,17 @@ class Gradients:
         known = (p for p in parameters if not is_lazy(p)) if self._follows else ()
         return tuple(self._of(parameter).facts.number for parameter in known)
 
-    def _of(self, parameter: torch.Tensor) -> _Known:
+    def _of(self, parameter: torch.Tensor) -> FollowedParameter:
         known = self._known.get(id(parameter))
         if known is None or known.parameter() is not parameter:
             number, shape = len(self._record.parameters), tuple(parameter.shape)
             facts = Parameter(number, "", shape, parameter.requires_grad)
             self._record.parameters.append(facts)
-            known = _Known(weakref.ref(parameter), facts)
+            known = FollowedParameter(weakref.ref(parameter), facts)
             self._known[id(parameter)] = known
         return known
 
-    def _alive(self) -> list[tuple[_Known, torch.Tensor]]:
+    def _alive(self) -> list[tuple[FollowedParameter, torch.Tensor]]:
         pairs = [(known, known.parameter()) for known in self._known.values()]
         alive = [(known, parameter) for known, parameter in pairs if parameter is not None]
         if len(alive) < len(pairs) // 2:
@@ -191,7 +174,7 @@ class Gradients:
         begun.backward_pass.received = tuple(received)
         begun.backward_pass.non_finite = tuple(bad)
 
-    def _check_contents(self, known: _Known, gradient: torch.Tensor | None) -> None:
+    def _check_contents(self, known: FollowedParameter, gradient: torch.Tensor | None) -> None:
         """Forget what a gradient held once it is None or all zeros, however it became so."""
         if known.holds and (gradient is None or is_zero(gradient)):
             known.holds = []

@@ -15,7 +15,8 @@ from broken_convnets.observe.recorder.values import look_at
 
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Operator, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 # Loss functions of torch.nn.functional whose first arguments are an input and a target.

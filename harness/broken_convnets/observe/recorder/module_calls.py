@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import weakref
 from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -13,14 +11,15 @@ import torch
 from torch import nn
 
 from broken_convnets.observe.describe import default_device, describe
-from broken_convnets.observe.modes import depends_on_mode, modal_layers
+from broken_convnets.observe.modes import modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
+from broken_convnets.observe.recorder.called_modules import CalledModules
 from broken_convnets.observe.recorder.kept_networks import KeptNetworks
 from broken_convnets.observe.recorder.kept_outputs import OutputsAlive
 from broken_convnets.observe.recorder.networks import Network, owner_of
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
 from broken_convnets.observe.recorder.places import user_places
-from broken_convnets.observe.recorder.record import CalledModule
+from broken_convnets.observe.recorder.running_calls import RunningCalls
 from broken_convnets.observe.recorder.structure import structure_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
 from broken_convnets.observe.recorder.values import tensors_in
@@ -36,15 +35,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 NETWORK_LIMIT = 50
-
-
-class _Thread(threading.local):
-    """The calls that are running in one thread, the innermost last."""
-
-    def __init__(self) -> None:
-        self.running: list[ModuleCall] = []
-        self.current: ForwardPass | None = None  # or the one that ran last
-        self.network: ForwardPass | None = None  # the last one of a network with state
 
 
 class ModuleCalls:
@@ -69,10 +59,10 @@ class ModuleCalls:
         self._on_raise = on_raise
         self._operators = operators
         self._gradients = gradients
-        self._thread = _Thread()
+        self._thread = RunningCalls()
         self._kept = KeptNetworks(record)
         self._outputs = OutputsAlive(record)
-        self._met: dict[int, weakref.ref[nn.Module]] = {}
+        self._called = CalledModules(record)
         self._networks: OrderedDict[int, Network] = OrderedDict()
 
     def patch(self, patches: Patches) -> None:
@@ -136,22 +126,8 @@ class ModuleCalls:
         elif thread.current is not None:
             thread.current.begin(call, module)
         thread.running.append(call)
-        self._meet(module)
+        self._called.meet(module)
         return call
-
-    def _meet(self, module: nn.Module) -> None:
-        """Note a module at its first call."""
-        known = self._met.get(id(module))
-        if known is not None and known() is module:
-            return
-        met = CalledModule(
-            type=type(module).__name__,
-            has_parameters=any(True for _ in module.parameters(recurse=False)),
-            depends_on_mode=depends_on_mode(module),
-            module=weakref.ref(module),
-        )
-        self._met[id(module)] = met.module
-        self._record.called.append(met)
 
     def _end(self, call: ModuleCall, output: object) -> None:
         current = self._thread.current

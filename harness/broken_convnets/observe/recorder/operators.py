@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import overrides
 from torch.overrides import TorchFunctionMode
 
 from broken_convnets.observe.describe import default_device, describe
@@ -28,9 +26,15 @@ from broken_convnets.observe.recorder.functions import (
 from broken_convnets.observe.recorder.held_tensors import held_tensors
 from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.metric_calls import MetricCalls
+from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
-from broken_convnets.observe.recorder.record import NonFinite, Operator
+from broken_convnets.observe.recorder.recorded_events import NonFinite, Operator
+from broken_convnets.observe.recorder.running_operator import (
+    Begun,
+    asks_for_non_finite,
+    version_of,
+)
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import look_at, tensors_in
 
@@ -142,7 +146,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         try:
             with NoFunction():  # no operator runs inside
                 taken = tensors_in((args, kwargs))
-                versions = [_version(tensor) for tensor in taken]
+                versions = [version_of(tensor) for tensor in taken]
                 operator = self._operator(func, args, kwargs, caller, taken)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
@@ -189,7 +193,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
 
     def _record_end(self, begun: Begun, output: object) -> None:
         operator = begun.operator
-        written = [t for t, v in zip(begun.taken, begun.versions, strict=True) if _version(t) != v]
+        written = begun.written()
         operator.changed = tuple(self._values.new(tensor, operator.number) for tensor in written)
         results = tensors_in(output)
         operator.outputs = tuple(self._output(tensor, operator) for tensor in results)
@@ -220,7 +224,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
 
     def _look_for_non_finite(self, operator: Operator, taken: list[torch.Tensor]) -> None:
         """Keep the first operator that returned a number that is not finite, unless asked to."""
-        if self._record.first_non_finite or _asks_for_non_finite(operator):
+        if self._record.first_non_finite or asks_for_non_finite(operator):
             return
         if all(value.finite is not False for value in operator.outputs):
             return
@@ -240,40 +244,6 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             forward_pass=latest.number if latest else 0,
             inside=bool(self.calls and self.calls.innermost),
         )
-
-
-def take_off_stack(mode: TorchFunctionMode) -> bool:
-    """Remove a mode from the stack of this thread; return whether it was there."""
-    stack = overrides._get_current_function_mode_stack()  # noqa: SLF001  (torch has no public way)
-    if not any(other is mode for other in stack):
-        return False
-    for _ in stack:
-        overrides._pop_mode()  # noqa: SLF001  (as above)
-    for other in stack:
-        if other is not mode:
-            overrides._push_mode(other)  # noqa: SLF001  (as above)
-    return True
-
-
-class Begun(NamedTuple):
-    """An operator that is running, its input tensors, and how often each was written to before."""
-
-    operator: Operator
-    taken: list[torch.Tensor]
-    versions: list[int]
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """Return how often a tensor was written to; torch does not count it in inference mode."""
-    return 0 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001  (there is no public one)
-
-
-def _asks_for_non_finite(operator: Operator) -> bool:
-    """Return whether an infinity or a NaN is an argument, as masks have it, or all there is."""
-    numbers = [value for value in operator.literals.values() if type(value) is float]
-    if not all(map(math.isfinite, numbers)):
-        return True
-    return not operator.inputs and all(value.shape in {(), (1,)} for value in operator.outputs)
 
 
 # A class body cannot hide its own method: the name of the mode is in its frames' code.

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.gradients import Gradients
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Moment
 
 CLIPPING = ("clip_grad_norm_", "clip_grad_value_")
 

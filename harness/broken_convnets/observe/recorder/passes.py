@@ -17,7 +17,7 @@ from broken_convnets.observe.recorder.networks import Paths
 
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Moment
+    from broken_convnets.observe.recorder.recorded_events import Moment
     from broken_convnets.observe.recorder.values import Value
 
 # What is odd in the description of an input or an output, and what to call it there.

@@ -10,8 +10,9 @@ from broken_convnets.observe.recorder.dispatch import DispatchCounts
 from broken_convnets.observe.recorder.events import Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
 from broken_convnets.observe.recorder.loaders import Loaders
+from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.module_calls import ModuleCalls
-from broken_convnets.observe.recorder.operators import OperatorMode, take_off_stack
+from broken_convnets.observe.recorder.operators import OperatorMode
 from broken_convnets.observe.recorder.optimization import Optimization
 from broken_convnets.observe.recorder.patches import (
     Patches,

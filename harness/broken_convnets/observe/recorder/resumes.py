@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.gradients import Gradients
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Moment
 
 FRAMES = 3  # whose names may hold the checkpoint
 NAMES = 200  # of one frame or object

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Moment
 
 OPTIMIZERS = f"{TORCH}/optim/"
 SETTINGS = ("T_max", "step_size", "gamma", "total_steps", "total_iters", "T_0")

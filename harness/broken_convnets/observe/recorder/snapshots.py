@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Moment
 
 FOLLOWED = 64  # results, the latest
 

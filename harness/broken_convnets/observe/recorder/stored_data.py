@@ -17,7 +17,7 @@ import torch
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
-from broken_convnets.observe.recorder.operators import take_off_stack
+from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.places import Place, is_user_file, place_of
 from broken_convnets.observe.recorder.reachable import Array, State, arrays_in, state_of
 from broken_convnets.observe.recorder.values import tensors_in

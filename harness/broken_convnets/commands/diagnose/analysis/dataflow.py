@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import BackwardPass, Operator, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, Operator
     from broken_convnets.observe.recorder.values import Value
 
 # Operators whose results have no graph.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Construction, Operator, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Construction, Operator
     from broken_convnets.observe.recorder.values import Value
 
 RECENT = 4  # operators that may have run after the one that raised, in handlers

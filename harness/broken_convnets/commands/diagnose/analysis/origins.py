@@ -17,7 +17,14 @@ from broken_convnets.commands.diagnose.analysis.bindings import (
     bindings,
     passed_argument,
 )
-from broken_convnets.commands.diagnose.analysis.callables import class_sources, code_of
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.callers import (
+    Builder,
+    builder_of,
+    calls,
+    default_of,
+    self_of,
+)
 from broken_convnets.commands.diagnose.analysis.user_frames import (
     UNKNOWN,
     Scope,
@@ -130,24 +137,24 @@ class _Trail:
                 before=at,
             )
             return self.follow(outer, passed, steps - 1)
-        default = _default(function, at.node.id)
+        default = default_of(function, at.node.id)
         if default is not None and caller is not None:
             return Origin(at.source, default, at.scope, function, default=True, before=at)
         return at
 
     def _caller(
         self, index: int, function: Function, at: Origin
-    ) -> tuple[UserFrame | _Builder | None, int]:
+    ) -> tuple[UserFrame | Builder | None, int]:
         """Return the frame that called a function of the traceback, or built the object."""
         frame = self._frames[index]
         if frame.function is function:
             caller = self._frames[index + 1] if index + 1 < len(self._frames) else None
-            called = caller is not None and _calls(caller, frame)
+            called = caller is not None and calls(caller, frame)
             return (caller if called else None), index + 1
         owner = at.scope.lookup(function.args.args[0].arg) if function.args.args else UNKNOWN
         if function.name != "__init__" or owner is UNKNOWN:
             return None, index
-        return _builder(self._evidence, owner), len(self._frames) - 1
+        return builder_of(self._evidence, owner), len(self._frames) - 1
 
     def _assigned_attribute(self, at: Origin, node: ast.Attribute) -> Origin | None:
         """Return the assignment of an attribute in the classes of its owner."""
@@ -159,29 +166,9 @@ class _Trail:
             if found:
                 first = [one for one in found if one[0].name == "__init__"] or found
                 function, statement, value = first[-1]
-                scope = Scope(_self_of(function, owner), at.scope.world)
+                scope = Scope(self_of(function, owner), at.scope.world)
                 return Origin(source, value, scope, statement)
         return None
-
-
-@dataclass(frozen=True)
-class _Builder:
-    """The call that constructed an object. It has returned: no name of it can be read."""
-
-    source: Source
-    call: ast.Call
-    statement: ast.stmt | None
-    scope: Scope
-
-
-def _builder(evidence: Evidence, owner: object) -> _Builder | None:
-    built = evidence.record.construction(owner)
-    place = built.places[0] if built and built.places else None
-    source = evidence.source(place.file) if place else None
-    call = source.call_at(place) if source and place else None
-    if source is None or call is None:
-        return None
-    return _Builder(source, call, source.statement_of(call), Scope({}, {}))
 
 
 def _binding(at: Origin, name: ast.Name) -> Binding | None:
@@ -221,41 +208,3 @@ def parameter(at: Origin) -> Function | None:
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return function if any(a.arg == at.node.id for a in every) else None
-
-
-def _calls(caller: UserFrame, callee: UserFrame) -> bool:
-    """Return whether the call of a frame is the call of the next frame's function."""
-    called = caller.value(caller.call.func) if caller.call else UNKNOWN
-    if called is UNKNOWN:
-        return bool(caller.call) and _names_self(caller, callee)
-    return code_of(called) is callee.code
-
-
-def _names_self(caller: UserFrame, callee: UserFrame) -> bool:
-    """Return whether an unreadable callable has the name of the callee or of its class.
-
-    That is so for `Net()(x)` and for `Trainer(net).fit(x)`.
-    """
-    function = caller.call.func if caller.call else None
-    if isinstance(function, ast.Attribute):
-        return function.attr == callee.code.co_name
-    made = function.func if isinstance(function, ast.Call) else None
-    name = made.id if isinstance(made, ast.Name) else getattr(made, "attr", "")
-    own = callee.scope.local.get("self")
-    return own is not None and type(own).__name__ == name
-
-
-def _default(function: Function, name: str) -> ast.expr | None:
-    arguments = function.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    with_default = positional[len(positional) - len(arguments.defaults) :]
-    pairs = [*zip(with_default, arguments.defaults, strict=True)]
-    for keyword, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if value is not None:
-            pairs.append((keyword, value))
-    return next((value for argument_, value in pairs if argument_.arg == name), None)
-
-
-def _self_of(function: Function, owner: object) -> dict[str, object]:
-    names = [a.arg for a in function.args.args]
-    return {names[0]: owner} if names else {}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import Parameter
+    from broken_convnets.observe.recorder.recorded_events import Parameter
     from broken_convnets.observe.recorder.values import Value
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.recorded_events import Construction
     from broken_convnets.observe.recorder.scopes import Scope
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

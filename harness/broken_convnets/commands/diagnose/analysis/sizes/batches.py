@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.recorded_events import Construction
 
 CHANNELS = {1, 3, 4}
 

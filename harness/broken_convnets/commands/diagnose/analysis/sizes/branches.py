@@ -11,7 +11,8 @@ from broken_convnets.commands.diagnose.analysis.failing import construction_of
 from broken_convnets.commands.diagnose.analysis.sizes.lineage import chain, main_input
 
 if TYPE_CHECKING:
-    from broken_convnets.observe.recorder.record import Construction, Operator, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Construction, Operator
     from broken_convnets.observe.recorder.values import Value
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d

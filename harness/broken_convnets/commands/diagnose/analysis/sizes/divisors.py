@@ -17,7 +17,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER
 from broken_convnets.commands.diagnose.edits import replace
 from broken_convnets.commands.diagnose.findings import Location
 from broken_convnets.commands.diagnose.source import argument, called_name
-from broken_convnets.observe.recorder.record import Construction
+from broken_convnets.observe.recorder.recorded_events import Construction
 from broken_convnets.observe.recorder.scopes import scope_of_names
 
 if TYPE_CHECKING:

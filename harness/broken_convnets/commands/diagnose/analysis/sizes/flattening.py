@@ -33,7 +33,7 @@ from broken_convnets.commands.diagnose.edits import replace
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
     from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Mismatch
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 FLATTENS = {"flatten", "view", "reshape"}

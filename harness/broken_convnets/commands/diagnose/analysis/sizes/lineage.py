@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from broken_convnets.observe.recorder.record import Construction, Operator, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Construction, Operator
     from broken_convnets.observe.recorder.values import Value
 
 STEPS = 200

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
     from broken_convnets.commands.diagnose.analysis.sizes.lineage import Origin
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.recorded_events import Construction
     from broken_convnets.observe.recorder.values import Value
 
 Group = tuple[int, str, "Iterable[Change]"]  # a rank, a note, and ways to write one fix

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 FLATTENS = {"flatten", "view", "reshape"}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.arguments import Spot
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.recorded_events import Construction
 
 LARGEST = 2048
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.analysis.sizes.lineage import chain
 
 if TYPE_CHECKING:
-    from broken_convnets.observe.recorder.record import Operator, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 POOLS = ("max_pool", "avg_pool", "lp_pool")

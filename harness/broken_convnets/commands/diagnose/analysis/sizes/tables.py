@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.observe.recorder.record import Construction, Operator
+    from broken_convnets.observe.recorder.recorded_events import Construction, Operator
     from broken_convnets.observe.recorder.values import Value
 
 FACTORIES = {"zeros", "ones", "empty", "rand", "randn", "normal", "full"}

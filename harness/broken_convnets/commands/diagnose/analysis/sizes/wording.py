@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.lineage import Origin
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.recorded_events import Construction
     from broken_convnets.observe.recorder.values import Value
 
 SHORT = 70  # characters of an expression

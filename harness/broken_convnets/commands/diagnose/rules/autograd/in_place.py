@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Operator, OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import Operator, OptimizerStep
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}

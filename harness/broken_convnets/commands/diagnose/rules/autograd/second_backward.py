@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import BackwardPass
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 KIND = "training/backward_twice"

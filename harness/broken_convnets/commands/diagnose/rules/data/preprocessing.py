@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import Construction, Operator
+    from broken_convnets.observe.recorder.recorded_events import Construction, Operator
 
 WHITE = 255
 LEVELS = 32  # different values of pixels, at least

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.rules.dtypes.casts import Operand
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 Attempt = tuple[int, "Callable[[], Patch]"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.losses import LossCall
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 SCALINGS = frozenset({"div", "mul", "__truediv__", "__mul__"})  # by a temperature
 SEVERAL = 1.5  # the sum of a row that holds more than one class

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.losses import LossCall
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 # Operators that return raw scores; others may mix logarithms on purpose.
 LAYERS = frozenset(

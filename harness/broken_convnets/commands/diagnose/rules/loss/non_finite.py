@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import BackwardPass, Operator
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, Operator
     from broken_convnets.observe.recorder.values import Value
 
 GROWTH = 1e3  # of the loss: then the learning rate is the cause

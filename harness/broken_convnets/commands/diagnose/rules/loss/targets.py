@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.losses import LossCall
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 PAIRED = ("margin_ranking_loss", "cosine_embedding_loss")  # with two inputs before the target

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.observe.recorder.record import BackwardPass, Operator
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, Operator
     from broken_convnets.observe.recorder.values import Value
 
 ADDITIONS = frozenset({"add", "__add__", "__radd__", "add_", "__iadd__", "sub", "__sub__"})

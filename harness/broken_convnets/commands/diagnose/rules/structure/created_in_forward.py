@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.sites import Site
-    from broken_convnets.observe.recorder.record import CalledModule, Construction
+    from broken_convnets.observe.recorder.recorded_events import CalledModule, Construction
 
 
 @rule(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 # Methods of tensors that return a changed copy, often called as if they worked in place.
 MOVES = frozenset({"to", "cuda", "cpu", "float", "half", "double", "long", "int", "bool"})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import Construction, Operator
+    from broken_convnets.observe.recorder.recorded_events import Construction, Operator
 
 LINEAR = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 AFFINE = frozenset(

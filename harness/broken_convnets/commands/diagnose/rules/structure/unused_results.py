@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 

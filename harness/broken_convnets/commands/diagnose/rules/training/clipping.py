@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.optimization import Clipping
-    from broken_convnets.observe.recorder.record import OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import OptimizerStep
 
 
 @rule(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Operator, Parameter
+    from broken_convnets.observe.recorder.recorded_events import Operator, Parameter
 
 TRAINING = 5  # position of `training` among the arguments of batch_norm
 WITH_STATISTICS = 5  # tensors: the input, the running mean and variance, the weight and the bias

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 KEPT = 4  # outputs, at least, that are alive although nothing joins them
 SHARE = 0.8  # of all outputs

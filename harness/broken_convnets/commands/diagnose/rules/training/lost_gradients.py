@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
     from broken_convnets.observe.recorder.values import Value
 
 STEPS = 2

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.observe.recorder.record import Operator, Parameter
+    from broken_convnets.observe.recorder.recorded_events import Operator, Parameter
     from broken_convnets.observe.recorder.values import Value
 
 LEAVES_GRAPH = ("item", "detach", "numpy", "tolist", "cpu")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.observe.recorder.optimization import BuiltOptimizer
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Operator
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 REPEATS = 3
 INITIALIZERS = frozenset({"normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "ones_"})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import ModeChange
+    from broken_convnets.observe.recorder.recorded_events import ModeChange
 
 CHECKED = 50  # forward passes of a kind that are looked at
 NO_GRAD = ("no_grad", "inference_mode")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.optimization import BuiltOptimizer
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.record import Parameter
+    from broken_convnets.observe.recorder.recorded_events import Parameter
 
 MANY = 4  # times the parameters that the optimizer has: a few are tuned on purpose
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.optimization import BuiltOptimizer
-    from broken_convnets.observe.recorder.record import OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import OptimizerStep
 
 ADAPTIVE = frozenset({"Adam", "NAdam", "RAdam", "Adamax"})  # with weight decay in the gradient
 TINY = 1e-8  # a step of Adam is about as large as its learning rate

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.optimization import BuiltOptimizer
-    from broken_convnets.observe.recorder.record import BackwardPass, OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
 
 
 @rule(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.observe.recorder.record import OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import OptimizerStep
     from broken_convnets.observe.recorder.resumes import Resume
     from broken_convnets.observe.recorder.schedulers import SchedulerStep
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.observe.recorder.record import OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import OptimizerStep
 
 
 @rule(

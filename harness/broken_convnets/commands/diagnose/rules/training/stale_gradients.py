@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import Moment, OptimizerStep, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Moment, OptimizerStep
 
 
 @rule(

@@ -66,9 +66,12 @@ def command_line(folder: Path, arguments: Iterable[str], **environment: str) -> 
 
 def answer(function: str, folder: Path) -> Any:
     """Return what a function without parameters returns in `folder`, which must be JSON."""
+    path = folder / "answer.json"
+    path.unlink(missing_ok=True)
     (ended,) = call(Call("forks:write_answer", folder, [function]))
     assert ended.code == 0, ended.err
-    return json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    assert path.exists(), f"{function} ended its process before it answered"
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_answer(function: str) -> None:
@@ -148,7 +151,7 @@ def _run_in_child(request: Call) -> NoReturn:
         returned = _function(request.function)(*request.arguments)
         code = returned if isinstance(returned, int) else 0
     except SystemExit as end:
-        code = end.code
+        code = end.code or 0
     except BaseException:  # noqa: BLE001  (a child must never return to the loop of its parent)
         sys.excepthook(*sys.exc_info())
     finally:
@@ -162,7 +165,7 @@ def _redirect() -> None:
     """Connect the standard streams with files of the working directory."""
     os.dup2(os.open("in" if Path("in").exists() else os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  (a descriptor)
 
 

@@ -38,5 +38,5 @@ def test_an_exception_is_printed_and_the_next_call_runs(tmp_path: Path) -> None:
 
 def test_an_answer_that_never_comes_fails_the_test(tmp_path: Path) -> None:
     assert answer("os:getcwd", tmp_path) == str(tmp_path)
-    with pytest.raises(AssertionError, match=r"answer\.json"):
+    with pytest.raises(AssertionError, match="before it answered"):
         answer("sys:exit", tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         "--benchmark-min-rounds=2",
     ]
 
+    # pytest-benchmark measures nothing in a worker of pytest-xdist, which this pytest is not.
+    environment = {k: text for k, text in os.environ.items() if k != "PYTEST_XDIST_WORKER"}
+
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command, *more], cwd=ROOT, capture_output=True, text=True, check=False
+            [*command, *more],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     assert run("--benchmark-save=first").returncode == 0

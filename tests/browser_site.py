@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from broken_convnets.commands.explain import index_file, ranking, reading
+from broken_convnets.commands.explain.symptoms.documents import document_for
+from broken_convnets.commands.explain.symptoms.matching import symptoms_in
 from broken_convnets.commands.site.build import build
 from broken_convnets.corpus.entries import default_root, load
 from kit import Pair, corpus_of, put
@@ -36,6 +38,8 @@ PAGES = [
     "batch/batchnorm_batch_of_one.html",
     "myths.html",
     "why-none.html",
+    "symptoms.html",
+    "symptoms/loss_does_not_fall.html#questions",
     "releases.html",
     "timings.html",
     "coverage.html",
@@ -56,6 +60,17 @@ TypeError: flatten(): argument 'input' (position 1) must be Tensor, not NoneType
 
 PASTED = [
     Path(__file__).parent / "data" / f"{name}.jsonl" for name in ("foreign", "pasted", "misleading")
+]
+REPORTS = Path(__file__).parent / "data/symptoms.jsonl"
+NONE = "Why does the input tensor become None inside the ConvNet?"
+WITHOUT_MESSAGE = [
+    NONE,
+    "My loss doesn\u2019t go down",
+    "weight loss does not go down, my diet",
+    "Loss\tis\n\nNaN",
+    "hello",
+    "",
+    "accuracy is stuck at 10 % \U0001f525",
 ]
 HELD_OUT = Path(__file__).parent / "data" / "held_out.jsonl"
 # Texts that Python and JavaScript might treat differently: alphabets, spaces, line ends, logs.
@@ -194,6 +209,68 @@ def test_the_browser_ranks_like_explain(visit: Visit) -> None:
     assert len(texts) > 300
     assert sum(map(bool, here)) > 300
     assert [t for t, a, b in zip(texts, here, there, strict=True) if a != b] == []
+
+
+def test_the_browser_finds_the_symptoms_and_pages_that_explain_finds(visit: Visit) -> None:
+    lines = REPORTS.read_bytes().splitlines()
+    texts = [json.loads(line)["text"] for line in lines] + WITHOUT_MESSAGE + ODD_TEXTS
+    here = [(_symptom(text), _document(text)) for text in texts]
+    page = visit("index.html")
+    both = "texts => texts.map(text => [symptomIn(text), (documentFor(text) ?? [null])[0]])"
+    there = [tuple(found) for found in page.evaluate(both, texts)]
+    assert len({symptom for symptom, _ in here}) > 15
+    assert [t for t, a, b in zip(texts, here, there, strict=True) if a != b] == []
+
+
+def _symptom(text: str) -> str | None:
+    found = symptoms_in(text)
+    return str(found[0].symptom) if found else None
+
+
+def _document(text: str) -> str | None:
+    found = document_for(text, default_root())
+    return found.name if found else None
+
+
+def test_words_lead_to_the_page_of_the_symptom(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill("my loss does not go down")
+    assert "training/missing_optimizer_step" in _shown(page)
+    expect(page.locator("#status")).to_contain_text("cases with this symptom")
+    page.locator("#answer a").click()
+    page.wait_for_url("**/symptoms/loss_does_not_fall.html")
+
+
+def test_the_question_about_none_leads_to_its_page(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill(NONE)
+    expect(page.locator("#status")).to_have_text("A page answers this question.")
+    page.locator("#answer a").click()
+    page.wait_for_url("**/why-none.html")
+
+
+def test_the_link_disappears_with_the_text(visit: Visit) -> None:
+    page = visit("index.html")
+    page.locator("#query").fill("my loss is nan")
+    expect(page.locator("#answer")).to_be_visible()
+    page.locator("#query").fill(TRACEBACK)
+    expect(page.locator("#answer")).to_be_hidden()
+
+
+def test_a_symptom_asks_one_question_after_another(visit: Visit) -> None:
+    page = visit("symptoms/loss_does_not_fall.html")
+    asked = page.locator(".questions > li:visible")
+    expect(asked).to_have_count(1)
+    expect(asked).to_contain_text("Train on one fixed batch.")
+    asked.get_by_role("link", name="Yes, to the last digit").click()
+    expect(asked).to_have_count(1)
+    expect(asked).to_contain_text("After backward()")
+    asked.get_by_text("All zeros").click()
+    expect(asked.get_by_role("link", name="Dead ReLU")).to_be_visible()
+    page.get_by_text("Show all questions").click()
+    assert asked.count() > 4
+    page.get_by_text("Start again").click()
+    expect(asked).to_have_count(1)
 
 
 @pytest.mark.parametrize("lines", [0, 100, 3000])

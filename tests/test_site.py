@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -16,8 +17,9 @@ from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
-from broken_convnets.vocabulary import Verdict
+from broken_convnets.vocabulary import Stage, Verdict
 from kit import BOOK, BROKEN, HEALTHY, Pair, Solo, corpus_of, put
 
 if TYPE_CHECKING:
@@ -83,6 +85,39 @@ def test_pages_load_only_their_own_files(read: dict[str, pages.Read]) -> None:
         "../",
     }
     assert [page.foreign for page in read.values() if page.foreign] == []
+
+
+def test_every_silent_case_is_on_the_pages_of_its_symptoms(
+    corpus: Corpus, read: dict[str, pages.Read]
+) -> None:
+    silent = [case for case in corpus.entries.values() if isinstance(case, Case) and _silent(case)]
+    assert len(silent) > 70
+    for case in silent:
+        for symptom in case.spec.symptoms:
+            assert f"../{case.id}.html" in read[f"symptoms/{symptom}.html"].links
+
+
+def _silent(case: Case) -> bool:
+    return case.spec.broken.stage is Stage.SILENT
+
+
+def test_the_front_page_links_to_the_symptoms(read: dict[str, pages.Read]) -> None:
+    assert "symptoms.html" in read["index.html"].links
+    found = {link for link in read["symptoms.html"].links if link.startswith("symptoms/")}
+    assert found == {f"symptoms/{symptom}.html" for symptom in Symptom}
+
+
+def test_a_question_without_its_cases_is_left_out(tmp_path: Path) -> None:
+    leak = Pair(silent=("memory-flat",), extra={"symptoms": ["memory_grows"]})
+    corpus = corpus_of(tmp_path / "corpus", {"memory/loss_sum_keeps_graph": leak, "loss/x": leak})
+    build(corpus, tmp_path / "site")
+    page = (tmp_path / "site/symptoms/memory_grows.html").read_text()
+    read = pages.site(tmp_path / "site")
+    assert pages.dead_links(tmp_path / "site", read) == []
+    assert "A sum of the losses" in page
+    assert "A list of outputs" not in page
+    assert "../loss/x.html" in read["symptoms/memory_grows.html"].links
+    assert {path for path in read if path.startswith("symptoms/")} == {"symptoms/memory_grows.html"}
 
 
 def test_a_page_shows_everything_about_its_case(site: Path) -> None:
@@ -169,7 +204,14 @@ def _hostile(root: Path) -> Corpus:
         HEALTHY + comment,
         extra={"title": HOSTILE, "claim": HOSTILE, "truth": HOSTILE, "sources": sources},
     )
-    corpus_of(root, {"shape/pair": pair, "shape/other": pair, "a&b/<i>&?#%20": solo})
+    leak = replace(pair, silent=("memory-flat",), declared={})
+    names: dict[str, Pair | Solo] = {
+        "shape/pair": pair,
+        "shape/other": pair,
+        "loss/leak": leak,
+        "a&b/<i>&?#%20": solo,
+    }
+    corpus_of(root, names)
     side = Side(
         HOSTILE,
         HOSTILE,
@@ -198,7 +240,7 @@ def _hostile(root: Path) -> Corpus:
 
 def test_text_of_programs_and_reports_is_escaped(tmp_path: Path) -> None:
     corpus = _hostile(tmp_path / "corpus")
-    assert len(corpus.entries) == 3
+    assert len(corpus.entries) == 4
     build(corpus, tmp_path / "site")
     read = pages.site(tmp_path / "site")
     assert [(path, page.foreign) for path, page in read.items() if page.foreign] == []

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 MESSAGE_LENGTH = 140  # characters of a message in a list
 SCOREBOARD = "tools/README.md"  # in results/, if scores are recorded
-OWN_PAGES = {"index", "myths", "releases", "timings", "scoreboard"}  # not made from docs/
+OWN_PAGES = {
+    "index",
+    "myths",
+    "releases",
+    "symptoms",
+    "timings",
+    "scoreboard",
+}  # not made from docs/
 LINKED_ABOVE = {"why-none", "scoreboard", "verification"}  # documents that base.html links itself
 
 
@@ -104,6 +111,7 @@ class Library:
             ),
             "has_timings": bool(self.timings),
             "has_releases": bool(self.baselines),
+            "has_symptoms": any(case.spec.symptoms for case in self.cases),
             "page_of": page_of,
             "runs": entries.runs(self.baselines, self.corpus.entries),
         }

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.show.page import symptom_line
-from broken_convnets.commands.site import code, entries, releases, timings, trace_svg
+from broken_convnets.commands.site import code, entries, releases, symptoms, timings, trace_svg
 from broken_convnets.commands.site.library import title_of
 from broken_convnets.commands.site.trace_diff import compare
 
@@ -47,6 +47,7 @@ def pages(library: Library) -> Iterator[Page]:
     for guide in library.guides.values():
         yield Page(f"{guide.id}.html", "guide.html", _guide(library, guide))
     yield Page("myths.html", "myths.html", {"controls": library.controls})
+    yield from _symptoms(library)
     for name, text in library.documents.items():
         context = {"name": name, "title": title_of(text, name), "text": text}
         yield Page(f"{name}.html", "document.html", context)
@@ -55,6 +56,15 @@ def pages(library: Library) -> Iterator[Page]:
         yield Page("releases.html", "releases.html", shown)
     if library.timings:
         yield Page("timings.html", "timings.html", _timings(library))
+
+
+def _symptoms(library: Library) -> Iterator[Page]:
+    """Yield a page for each symptom, and one that lists them."""
+    found = symptoms.symptom_pages(library)
+    if found:
+        yield Page("symptoms.html", "symptoms.html", {"symptoms": found})
+    for page in found:
+        yield Page(page.path, "symptom.html", page.context())
 
 
 def _front(library: Library) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from broken_convnets.commands.explain import (
     ranking,
     reading,
 )
-from broken_convnets.commands.site import entries
+from broken_convnets.commands.site import entries, symptom_search
 from broken_convnets.commands.site.patterns import javascript
 from broken_convnets.corpus import wording
 from broken_convnets.util import mask
@@ -49,6 +49,7 @@ def script(library: Library) -> str:
         "patterns": _patterns(),
         "families": [[javascript(pattern), read.__name__] for pattern, read in numbers.FAMILIES],
         "limits": _limits(),
+        "symptoms": symptom_search.data(library),
     }
     return f"const CORPUS = {msgspec.json.encode(data).decode()};\n"
 

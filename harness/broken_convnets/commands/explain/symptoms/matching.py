@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LIMIT = 3_000  # characters of a text that are read, from its beginning
 FADE = 100.0  # characters after which a phrase counts 1 less: people begin with what is wrong
 FADED = 2.0  # at most
-_QUOTES = re.compile("[\u2018\u2019\u02bc`]")
+QUOTES = re.compile("[\u2018\u2019\u02bc`]")
 
 
 class SymptomMatch(Struct, frozen=True):
@@ -38,7 +38,7 @@ class SymptomMatch(Struct, frozen=True):
 
 def normalized(text: str) -> str:
     """Return a text in lower case, with plain apostrophes and single spaces."""
-    text = _QUOTES.sub("'", text[:LIMIT].lower())
+    text = QUOTES.sub("'", text[:LIMIT].lower())
     return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
 

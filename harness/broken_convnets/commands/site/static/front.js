@@ -35,20 +35,44 @@
     if (!text) return { ids: [...rows.keys()], how: "all" };
     const ranked = rank(readText(text)).map(([id]) => id);
     if (ranked.length) return { ids: ranked.filter((id) => rows.has(id)), how: "similar" };
+    const described = withoutMessage(text);
+    if (described) return described;
     const wanted = text.toLowerCase().split(/\s+/);
     const holding = [...rows.keys()].filter((id) => wanted.every((word) => words.get(id).includes(word)));
     return { ids: holding, how: "words" };
   }
 
+  // What helps with a text that names no exception: a document, or the cases of its symptom.
+  function withoutMessage(text) {
+    if (readText(text).candidates.some(({ raises }) => raises)) return null;
+    const page = documentFor(text);
+    if (page) return { ids: [], how: "document", link: [`${page[0]}.html`, page[1]] };
+    const symptom = symptomIn(text);
+    if (!symptom) return null;
+    const [description, path, ids] = CORPUS.symptoms.shown[symptom];
+    return { ids: ids.filter((id) => rows.has(id)), how: "symptom", link: [path, `${description}: questions that lead to the mistake`] };
+  }
+
+  function answer(link) {
+    const place = find("answer");
+    place.hidden = !link;
+    place.replaceChildren();
+    if (!link) return;
+    const anchor = document.createElement("a");
+    [anchor.href, anchor.textContent] = link;
+    place.append(anchor);
+  }
+
   function show() {
     const text = query.value.trim();
     const filters = chosen();
-    const { ids, how } = ordered(text);
+    const { ids, how, link } = ordered(text);
     const passing = ids.filter((id) => passes(rows.get(id), filters));
     for (const row of rows.values()) row.hidden = true;
     passing.forEach((id, place) => update(rows.get(id), how === "similar" && place < BEST, place, filters.release));
     list.append(...passing.map((id) => rows.get(id)));
     list.classList.toggle("all", how === "all");
+    answer(link);
     find("overview").hidden = Boolean(text);
     clear.hidden = !text;
     const guides = passing.filter((id) => rows.get(id).dataset.stage === "guide").length;
@@ -85,8 +109,10 @@
     if (guides) parts.push(`${guides} ${guides === 1 ? "guide" : "guides"}`);
     const shown = parts.slice(cases || !guides ? 0 : 1).join(", ");
     if (how === "all") return shown;
+    if (how === "document") return "A page answers this question.";
     if (!before) return "No similar case found. Try the last line of the traceback, or fewer words.";
-    if (!cases && !guides) return `The filters exclude all ${before} similar cases.`;
+    if (!cases && !guides) return `The filters exclude all ${before} cases.`;
+    if (how === "symptom") return `${shown} with this symptom`;
     return how === "similar" ? `${shown}, best match first` : `${shown} with these words`;
   }
 

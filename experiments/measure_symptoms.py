@@ -6,8 +6,8 @@ Without arguments it uses `tests/data/symptoms.jsonl`: public reports of failure
 nothing. A line has the `url`, a short `text` that keeps the words that people used for the
 symptom, the `symptoms` that are right, the `cases` that are right if the thread names the cause,
 and its `half`. The phrases of the guides were tuned on the half `tuning`. Reports of the half
-`held_out` were labeled before the phrases were written and not looked at afterwards; those of
-`fresh` were collected when the phrases were finished.
+`held_out` were labeled before the phrases were written, by the author of the phrases, and their
+results were not looked at while tuning.
 """
 
 from __future__ import annotations

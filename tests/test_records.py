@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from broken_convnets.observe.facts import (
     RuntimeInfo,
 )
 from broken_convnets.util.mask import mask
+from broken_convnets.util.toml_files import write_toml
 from broken_convnets.verdicts.layer_lines import (
     FAILED,
     UNFINISHED,
@@ -37,6 +40,8 @@ from broken_convnets.vocabulary import Law, Stage, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import msgspec
 
 HELLO = RuntimeInfo("3.11", "2.14.1", "0.29.1", {"cpu": ""})
 RAISED = ExceptionInfo(
@@ -139,6 +144,24 @@ def test_entries_that_were_not_run_stay_and_deleted_ones_go(tmp_path: Path) -> N
     update(tmp_path, HELLO, {"cpu": everything}, set(everything))
     update(tmp_path, HELLO, {"cpu": {"a/one": RECORD}}, {"a/one", "b/two"})
     assert list(_cpu(tmp_path).entries) == ["a/one", "b/two"]
+
+
+def test_two_updates_at_once_both_keep_their_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_slowly(path: Path, value: msgspec.Struct) -> None:
+        time.sleep(0.02)  # the other one reads meanwhile, if it can
+        write_toml(path, value)
+
+    monkeypatch.setattr("broken_convnets.verdicts.records.write_toml", write_slowly)
+    ids = {f"shape/{number}" for number in range(8)}
+
+    def update_one(name: str) -> None:
+        update(tmp_path, HELLO, {"cpu": {name: RECORD}}, ids)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(update_one, ids))
+    assert set(_cpu(tmp_path).entries) == ids
 
 
 @pytest.mark.parametrize(

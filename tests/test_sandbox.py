@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -304,6 +306,26 @@ def test_a_server_that_is_a_fork_of_this_process_is_not_started_again() -> None:
         job = Job(0, "sandbox_jobs:end_the_server", Nothing(), isolated=False)
         with pytest.raises(RunnerError, match=r"^the fork server died \(exit -9\)"):
             list(runner.run([job], Nothing))
+
+
+def test_a_process_that_cannot_be_started_costs_only_its_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folders = iter(range(3))
+    make = tempfile.mkdtemp
+
+    def make_two(suffix: str | None = None, prefix: str = "", dir: str | None = None) -> str:  # noqa: A002  (as in tempfile)
+        if next(folders) == 2:  # after that of the server, and of the first job
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(suffix, prefix, dir)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_two)
+    with ForkedServer(Limits(isolate=False)) as runner:
+        jobs = [_job("echo", Text("here"), number) for number in range(2)]
+        first, second = runner.run(jobs, Text)
+    assert first.answer == Text("here")
+    assert second.status is JobStatus.CRASHED
+    assert second.detail.startswith("its process cannot be started: [Errno 28] No space left")
 
 
 def test_closing_a_runner_kills_its_jobs() -> None:

@@ -119,6 +119,19 @@ def test_only_updates_the_selected_programs(score: Command, tool: Path) -> None:
     assert "the record is from 1 under torch" in done.err
 
 
+def test_an_update_keeps_what_another_run_recorded_meanwhile(
+    score: Command, tool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = score.root / "results" / "tools" / "mine.toml"
+    update = [*_answering(tool, "clean"), "--name", "mine", "--update"]
+    assert score(*update).code == 0
+    whole = record.read_bytes()
+    module = "broken_convnets.commands.score.command"
+    monkeypatch.setattr(f"{module}._previous_record", lambda *_: None)  # it began before the other
+    assert score(*update, "--only", "shape").code == 0
+    assert record.read_bytes() == whole
+
+
 def test_an_update_without_variants_keeps_the_recorded_robustness(
     score: Command, tool: Path
 ) -> None:

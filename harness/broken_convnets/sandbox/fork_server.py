@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,11 +23,8 @@ from broken_convnets.sandbox import calls, processes
 from broken_convnets.sandbox.fork_child import Child
 from broken_convnets.sandbox.heap import freeze_heap
 from broken_convnets.sandbox.isolation import Isolation
-from broken_convnets.sandbox.job import Limits
-from broken_convnets.sandbox.wire import JobStarted, QueuedJob, ServerStart
-
-if TYPE_CHECKING:
-    from broken_convnets.sandbox.wire import EncodedResult
+from broken_convnets.sandbox.job import JobStatus, Limits
+from broken_convnets.sandbox.wire import EncodedResult, JobStarted, QueuedJob, ServerStart
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory and processor time
 
@@ -82,13 +78,23 @@ class Server:
             with contextlib.suppress(Exception):  # the job's own process will report it
                 calls.prepare(job)
             # Before it exists: it could end this process at once.
-            self._channel.sendall(msgspec.json.encode(JobStarted(job.number)) + b"\n")
-            isolation = self._isolation if job.isolated else None
-            folder = Path(tempfile.mkdtemp(dir=self._scratch))
-            child = Child(job, self._limits, folder, isolation)
-            self._children[child.pid] = child
-            for descriptor in child.descriptors:
-                self._selector.register(descriptor, selectors.EVENT_READ, child)
+            self._send(JobStarted(job.number))
+            try:
+                self._fork(job)
+            except OSError as refused:  # no memory, no space, no process
+                detail = f"its process cannot be started: {refused}"
+                self._send(EncodedResult(job.number, JobStatus.CRASHED, detail))
+
+    def _fork(self, job: QueuedJob) -> None:
+        isolation = self._isolation if job.isolated else None
+        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        child = Child(job, self._limits, folder, isolation)
+        self._children[child.pid] = child
+        for descriptor in child.descriptors:
+            self._selector.register(descriptor, selectors.EVENT_READ, child)
+
+    def _send(self, message: EncodedResult | JobStarted) -> None:
+        self._channel.sendall(msgspec.json.encode(message) + b"\n")
 
     def _attend(self, child: Child) -> None:
         """Read what a child has written; finish it if its process has ended."""
@@ -122,7 +128,7 @@ class Server:
         child.close()
         del self._children[child.pid]
         processes.kill_orphans(self._children)
-        self._channel.sendall(msgspec.json.encode(result) + b"\n")
+        self._send(result)
 
     def _unregister(self, descriptor: int) -> None:
         with contextlib.suppress(KeyError):  # a pipe that ended before

@@ -152,6 +152,22 @@ def test_a_runner_says_how_it_isolates(sandbox: ForkServer) -> None:
 # What may be read.
 
 
+@needs_landlock
+def test_a_large_environment_around_a_hidden_folder_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundled").mkdir()
+    (tmp_path / "bundled/secret.py").touch()
+    for number in range(2_000):  # more than a process may open
+        (tmp_path / f"module_{number}.py").touch()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    with ForkServer(Limits(hidden=[str(tmp_path / "bundled")])) as runner:
+        assert _tried(runner, Target("read", str(tmp_path / "module_1999.py"))) == "done"
+        assert _tried(runner, Target("list", str(tmp_path / "bundled"))) == "done"  # names only
+        hidden = Target("read", str(tmp_path / "bundled/secret.py"))
+        assert _tried(runner, hidden) == "PermissionError"
+
+
 def test_a_hidden_folder_within_a_library_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from broken_convnets.sandbox.processes import LIBC, PR_SET_DUMPABLE, prctl
 from broken_convnets.sandbox.readable import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 READ = Access.EXECUTE | Access.READ_FILE | Access.READ_DIR
 USE = Access.READ_FILE | Access.WRITE_FILE | Access.TRUNCATE | Access.IOCTL_DEV
@@ -33,10 +34,10 @@ class Isolation:
     """What all children of a server may reach; made once, and applied in each child."""
 
     def __init__(self, hidden: Iterable[str]) -> None:
-        """Find out what this kernel offers, and open what programs may reach."""
+        """Find out what this kernel offers, and what programs may reach."""
         self._abi = landlock.abi()
         self._network = private_network.create()
-        self._rules: list[tuple[int, Access]] = []
+        self._rules: list[tuple[Path, Access]] = []
         if self._abi:
             whole, listed = readable(hidden)
             self._allow(READ, whole)
@@ -66,15 +67,15 @@ class Isolation:
         _drop_capabilities()
         prctl(PR_SET_DUMPABLE, 1)  # a new user namespace hides it even from its server
         if self._abi:
-            own = [(_open(folder), OWN), (_open(Path("/proc/self")), READ)]
-            landlock.restrict([*self._rules, *own], self._abi)
+            own = [(folder, OWN), (Path("/proc/self"), READ)]
+            landlock.restrict(_opened([*self._rules, *own]), self._abi)
             seccomp.refuse_foreign_limits()
 
     def _allow(self, access: Access, paths: Iterable[Path]) -> None:
         for path in paths:
             if path.exists():
                 narrowed = access if path.is_dir() else access & OF_FILES
-                self._rules.append((_open(path), narrowed))
+                self._rules.append((path, narrowed))
 
 
 def _devices() -> list[Path]:
@@ -83,8 +84,15 @@ def _devices() -> list[Path]:
     return [DEVICES / name for name in names]
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _opened(rules: Iterable[tuple[Path, Access]]) -> Iterator[tuple[int, Access]]:
+    """Yield each rule with its path open; all at once could exceed the limit of open files."""
+    for path, access in rules:
+        with suppress(FileNotFoundError):  # deleted since
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            try:
+                yield descriptor, access
+            finally:
+                os.close(descriptor)
 
 
 def _drop_capabilities() -> None:

@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import broken_convnets as package
 import msgspec
@@ -20,6 +20,7 @@ from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.explain.ranking import Weights
 from broken_convnets.commands.explain.reading import Candidate, ErrorFacts, Reading
 from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.guides import load_guides
 from broken_convnets.observe.facts import RuntimeInfo
 from broken_convnets.verdicts import messages
 from broken_convnets.verdicts.messages import Message
@@ -48,7 +49,7 @@ COVERS = {
 }
 
 
-def _lines(name: str) -> list[dict[str, str]]:
+def _lines(name: str) -> list[dict[str, Any]]:
     text = (Path(__file__).parent / "data" / name).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
@@ -109,6 +110,23 @@ def test_held_out_reports_find_their_case() -> None:
     assert len({report["error"] for report in HELD_OUT}) > 60
     assert sum(place == 1 for place in places) >= 0.8 * len(places)
     assert sum(1 <= place <= 3 for place in places) >= 0.95 * len(places)
+
+
+FRESH = _lines("fresh.jsonl")
+GUIDES = {name: guide.spec.covers for name, guide in load_guides(default_root()).valid.items()}
+
+
+@pytest.mark.parametrize(("half", "first"), [("tuning", 0.85), ("held out", 0.75)])
+def test_fresh_reports_find_their_case_or_guide(half: str, first: float) -> None:
+    covers = COVERS | GUIDES
+    places = []
+    for report in (line for line in FRESH if line["half"] == half):
+        found = [item.id for item in answer(report["error"])]
+        right = [n for n, name in enumerate(found, 1) if set(report["kinds"]) & set(covers[name])]
+        places.append(right[0] if right else 0)
+    assert len(places) == 39
+    assert sum(place == 1 for place in places) >= first * len(places)
+    assert sum(1 <= place <= 3 for place in places) >= 0.9 * len(places)
 
 
 LAST = (

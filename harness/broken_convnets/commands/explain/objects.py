@@ -35,7 +35,16 @@ TENSORS = {
     "view",
 }
 METHODS = {"forward", "train", "eval", "half", "float", "double", "to", "apply"}  # of a module
-STEPS = {"step", "training_step", "validation_step", "test_step"}  # of schedulers and trainers
+# Of schedulers and trainers.
+STEPS = {
+    "on_train_batch_start",
+    "step",
+    "test_step",
+    "training_step",
+    "training_step_end",
+    "validation_epoch_end",
+    "validation_step",
+}
 CALLS = METHODS | STEPS  # whose names separate mistakes
 PAIR = 2  # images and labels
 

@@ -86,6 +86,11 @@ def _write_beside(target: Target) -> None:
     (Path(target.path).parent / "new").write_bytes(b"forged")
 
 
+def _fill_the_disk(_: Target) -> None:
+    with Path("large").open("wb") as stream:
+        stream.truncate(1 << 40)
+
+
 def _delete(target: Target) -> None:
     Path(target.path).unlink()
 
@@ -152,6 +157,7 @@ ATTEMPTS: dict[str, Callable[[Target], None]] = {
     "write": _write,
     "write_beside": _write_beside,
     "delete": _delete,
+    "fill_the_disk": _fill_the_disk,
     "delete_neighbours": _delete_neighbours,
     "kill": _kill,
     "kill_by_descriptor": _kill_by_descriptor,

@@ -79,6 +79,12 @@ def test_folders_of_neighbors_are_out_of_reach(sandbox: ForkServer) -> None:
     assert _tried(sandbox, Target("delete_neighbours")) == "PermissionError"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux isolates programs")
+def test_a_file_is_limited_in_size(sandbox: ForkServer) -> None:
+    assert _tried(sandbox, Target("fill_the_disk")) == "OSError"
+    assert _tried(sandbox, Target("fill_the_disk"), isolated=False) == "done"
+
+
 @needs_landlock
 @pytest.mark.parametrize("path", ["/proc", "/dev/shm", "/", "/root", "/home", "/etc/shadow"])  # noqa: S108  (not written)
 def test_the_rest_of_the_system_is_not_listed(path: str, sandbox: ForkServer) -> None:

@@ -149,7 +149,7 @@ def serve(channel: socket.socket) -> None:
     if not first:  # whoever started it has gone
         return
     limits = msgspec.json.decode(first, type=Limits)
-    isolation = Isolation(limits.hidden) if limits.isolate else None
+    isolation = Isolation(limits) if limits.isolate else None
     error = calls.preload(limits.preload, forks=True)
     freeze_heap()
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)

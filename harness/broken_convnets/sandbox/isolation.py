@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from broken_convnets.sandbox.readable import readable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from broken_convnets.sandbox.job import Limits
+
 READ = Access.EXECUTE | Access.READ_FILE | Access.READ_DIR
 USE = Access.READ_FILE | Access.WRITE_FILE | Access.TRUNCATE | Access.IOCTL_DEV
 # Shared memory of torch's data loaders: no listing, so that no other process' is found there.
@@ -33,13 +36,14 @@ CAPABILITIES_VERSION = 0x20080522
 class Isolation:
     """What all children of a server may reach; made once, and applied in each child."""
 
-    def __init__(self, hidden: Iterable[str]) -> None:
+    def __init__(self, limits: Limits) -> None:
         """Find out what this kernel offers, and what programs may reach."""
+        self._file_bytes = limits.memory_bytes
         self._abi = landlock.abi()
         self._network = private_network.create()
         self._rules: list[tuple[Path, Access]] = []
         if self._abi:
-            whole, listed = readable(hidden)
+            whole, listed = readable(limits.hidden)
             self._allow(READ, whole)
             self._allow(Access.READ_DIR, listed)
             self._allow(USE, _devices())
@@ -64,6 +68,8 @@ class Isolation:
         if self._network:
             self._network.join()
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        for limit, value in ((resource.RLIMIT_FSIZE, self._file_bytes), (resource.RLIMIT_CORE, 0)):
+            resource.setrlimit(limit, (value, value))
         _drop_capabilities()
         prctl(PR_SET_DUMPABLE, 1)  # a new user namespace hides it even from its server
         if self._abi:

@@ -20,7 +20,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     seconds: float = 10.0  # of processor time, so that no job times out on a busy machine
     wall_factor: float = 6.0  # times `seconds` is the wall-clock limit: for jobs that only wait
-    memory_bytes: int = 1 << 30  # on top of what the process has when the job begins
+    # On top of what the process has when the job begins; also of one file that it writes.
+    memory_bytes: int = 1 << 30
     processes: int = 64  # below its own at the same time
     output_bytes: int = 1 << 16  # of stdout and stderr together; the rest is read and dropped
     workers: int = 1  # jobs that run at the same time

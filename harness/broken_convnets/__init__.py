@@ -2,8 +2,9 @@
 
 `diagnose(...)` says what is wrong with code that runs, which line causes it, and how to fix it.
 `trace(...)` records the inputs and output of every layer; `check(...)` looks for errors without
-running the network on real data. These need PyTorch. `explain(text)` finds the cases that are
-similar to an error message or a traceback. `%load_ext broken_convnets` adds `%%diagnose`.
+running the network on real data. These need PyTorch. `judge(case, source)` says whether a
+program repairs a case. `explain(text)` finds the cases that are similar to an error message or a
+traceback. `%load_ext broken_convnets` adds `%%diagnose`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.api import diagnose
     from broken_convnets.commands.explain.matching import explain
+    from broken_convnets.commands.learn.judge import Judge, judge
     from broken_convnets.commands.trace.check import check
     from broken_convnets.commands.trace.trace import trace
 
-__all__ = ["__version__", "check", "diagnose", "explain", "trace"]
+__all__ = ["Judge", "__version__", "check", "diagnose", "explain", "judge", "trace"]
 
 # Imported on first use, with the optional libraries each needs: torch takes seconds to import.
 _FUNCTIONS = {
+    "Judge": ("commands.learn.judge", ("torch",)),
     "check": ("commands.trace.check", ("torch", "numpy")),
     "diagnose": ("commands.diagnose.api", ("torch",)),
     "explain": ("commands.explain.matching", ()),
+    "judge": ("commands.learn.judge", ("torch",)),
     "trace": ("commands.trace.trace", ("torch",)),
 }
 

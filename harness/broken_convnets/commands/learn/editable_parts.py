@@ -45,6 +45,8 @@ def graded_program(case: Case, source: str) -> GradedProgram:
     """
     try:
         learners = _parts(source)
+    except UnicodeEncodeError:
+        return GradedProgram(source, [], ["the program has a character that UTF-8 cannot encode"])
     except (SyntaxError, ValueError):  # ValueError: a null byte
         return GradedProgram(source, [], [])
     originals = _parts(case.broken)

@@ -58,7 +58,10 @@ class Grader:
         """
         if not _applies(case, self._release):
             return GradingResult(case.id, solved=False, violations=[not_applicable(self._release)])
-        program = graded_program(case, source)
+        try:
+            program = graded_program(case, source)
+        except (RecursionError, MemoryError):  # of Python's own parser
+            return refused(case, ["the program is nested too deeply to be checked"])
         if program.refused:
             return refused(case, program.refused)
         own = self._first_run(source, name)

@@ -120,7 +120,8 @@ def harness(
     )
     for command in ("reproduce", "cost"):
         module = f"broken_convnets.commands.{command}.command"
-        monkeypatch.setattr(f"{module}.open_torch_runner", lambda _: nullcontext(runner))
+        opens = "open_varied_runner" if command == "reproduce" else "open_torch_runner"
+        monkeypatch.setattr(f"{module}.{opens}", lambda _: nullcontext(runner))
         monkeypatch.setattr(f"{module}.runtime_of", lambda _: no_cuda)
     monkeypatch.setenv("NO_COLOR", "1")
     former = signal.getsignal(signal.SIGTERM)

@@ -88,7 +88,7 @@ def test_the_device_is_synchronized_after_every_stage(
 ) -> None:
     found = synchronized[source, NEVER]
     import_build_inputs_targets_run = 5
-    assert (found.times, found.observation.raised) == (import_build_inputs_targets_run, None)
+    assert (found.times, found.run.raised) == (import_build_inputs_targets_run, None)
 
 
 @pytest.mark.parametrize(("source", "bad", "stage"), LATE, ids=[f"{b}-{s}" for _, b, s in LATE])
@@ -96,9 +96,9 @@ def test_a_late_error_counts_for_the_stage_that_caused_it(
     source: str, bad: int, stage: str, synchronized: dict[tuple[str, int], Synchronized]
 ) -> None:
     found = synchronized[source, bad]
-    assert found.observation.raised
-    assert (found.times, found.observation.raised.stage) == (bad, stage)
-    assert found.observation.raised.message == "late"
+    assert found.run.raised
+    assert (found.times, found.run.raised.stage) == (bad, stage)
+    assert found.run.raised.message == "late"
 
 
 @pytest.mark.cuda

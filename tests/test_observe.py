@@ -9,7 +9,7 @@ from broken_convnets.corpus.spec import Healthy
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
-from broken_convnets.verdicts.judge import violated_laws
+from broken_convnets.verdicts.declared_laws import violated_laws
 from broken_convnets.verdicts.layer_lines import layer_line
 from broken_convnets.vocabulary import Law, Stage
 from kit import (

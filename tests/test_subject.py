@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import torch
 from broken_convnets.observe.captured import CapturedNetwork
+from broken_convnets.observe.facts import RunRequest
 from broken_convnets.observe.laws import CHECKS, judge
 from broken_convnets.observe.laws.registry import judge_one
 from broken_convnets.observe.program import Program
 from broken_convnets.observe.recorder import Options, Recorder
+from broken_convnets.observe.remote.answering import Answering
+from broken_convnets.observe.remote.connection import Connection
+from broken_convnets.observe.remote.subject import RemoteProgram
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.vocabulary import STRUCTURAL, Law
 from kit import HEALTHY, patched
@@ -20,7 +24,7 @@ from sick_runs import EPOCH, SCORING
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -138,30 +142,6 @@ def test_what_cannot_be_copied_or_constructed_again_is_not_judged() -> None:
         CapturedNetwork.from_pass(first)
 
 
-class ByValue:
-    """Forwards every call as a process boundary would: only pickled values come through."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        return self._method(found) if callable(found) else through(found)
-
-    def _method(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            result = method(*through(arguments))
-            if method.__name__ in {"build", "adam"}:
-                return ByValue(result)  # stays there: only its name would be sent
-            return self if method.__name__ == "eval" else through(result)
-
-        return call
-
-
-def through(value: Any) -> Any:
-    return pickle.loads(pickle.dumps(value))  # noqa: S301  (our own bytes)
-
-
 PROGRAMS = {
     "healthy": HEALTHY,
     "training": EPOCH,
@@ -182,8 +162,11 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.mark.usefixtures("_own_folder")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_law_judges_the_same_when_only_values_are_exchanged(name: str) -> None:
-    program = Program.load(PROGRAMS[name], 0, "cpu")
-    plain = judge(program, structural=False)
-    assert judge(ByValue(program), structural=False) == plain
+    connection = Connection(Answering().handle)
+    seen, _ = connection.ask("plain_run", msgspec.to_builtins(RunRequest(PROGRAMS[name])))
+    remote = RemoteProgram(connection, 0, frozenset(seen["functions"]))
+    sys.modules.pop("program")
+    plain = judge(Program.load(PROGRAMS[name], 0, "cpu"), structural=False)
+    assert judge(remote, structural=False) == plain
     assert plain.keys() == set(CHECKS) - STRUCTURAL
     assert (plain[Law.GRADIENTS_ARE_FRESH].holds is False) == (name == "stale gradients")

@@ -15,19 +15,22 @@ from broken_convnets.observe.facts import (
 )
 from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.verdicts.judge import Runs, judge
-from broken_convnets.vocabulary import Law, Stage, Verdict
+from broken_convnets.vocabulary import JUDGED, Law, Stage, Verdict
 from kit import DECLARED, OUTPUT, RAISES, SAYS, Pair, Solo, case_of, control_of
 
 FAILS = ExceptionInfo(Stage.FORWARD, "RuntimeError", f"shapes {SAYS} (16x4)", RAISES, "fc")
 RELEASE = "2.14.1"
 LAWS = {law.name.lower(): law for law in Law}
 HELD: dict[Law, CheckResult] = {
+    **dict.fromkeys(JUDGED, CheckResult(holds=None)),
     Law.NONLINEAR: CheckResult(holds=True),
     Law.EXPORTS: CheckResult(holds=None),
 }
 
 
 def _end(**facts: Any) -> Run:
+    if "raised" not in facts:
+        facts.setdefault("laws", HELD)
     return Run(0, JobStatus.DONE, answer=Observation(**facts))
 
 
@@ -144,7 +147,11 @@ def test_one_run_that_differs_makes_a_pair_flaky(changed: Run, place: int, side:
 
 def test_facts_that_may_differ_between_runs_are_not_flaky() -> None:
     notes = [
-        _end(output=OUTPUT, laws={Law.NONLINEAR: CheckResult(holds=False, note=n)}, forward_ns=ns)
+        _end(
+            output=OUTPUT,
+            laws={**HELD, Law.NONLINEAR: CheckResult(holds=False, note=n)},
+            forward_ns=ns,
+        )
         for n, ns in (("a", 1.0), ("b", 2.0), ("c", None))
     ]
     pair = Pair(waive={"nonlinear": "so"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from broken_convnets.observe.facts import Observation, RunRequest, RuntimeInfo, RuntimeRequest
+from broken_convnets.observe.plain_run import PlainRun, plain_run
 from broken_convnets.observe.run import observe
 from broken_convnets.observe.runtime import runtime
 from msgspec import Struct
@@ -16,10 +17,10 @@ class LateError(Struct, frozen=True):
 
 
 class Synchronized(Struct, frozen=True):
-    """How often the device was synchronized, and what was observed."""
+    """How often the device was synchronized, and what the plain run did."""
 
     times: int
-    observation: Observation
+    run: PlainRun
 
 
 class ObservedThere(Struct, frozen=True):
@@ -40,8 +41,8 @@ def observe_late_error(late: LateError) -> Synchronized:
             message = "late"
             raise RuntimeError(message)
 
-    observation = observe(RunRequest(late.source, full=False), synchronize)
-    return Synchronized(times, observation)
+    run, _, _ = plain_run(RunRequest(late.source, full=False), synchronize)
+    return Synchronized(times, run)
 
 
 def observe_there(request: RunRequest) -> ObservedThere:

@@ -59,8 +59,8 @@ class Law(StrEnum):
     # A forward pass.
     ANY_BATCH_SIZE = (
         "any-batch-size",
-        "In eval mode, batches of 1, 3 and 7 work, and each sample has its row in the output.",
-        "in eval mode, a batch of 1, 3 or 7 fails, or the output has another batch size",
+        "In eval mode, batches of every size work, and each sample has its row in the output.",
+        "in eval mode, a batch of some size fails, or the output has another batch size",
     )
     SAMPLES_INDEPENDENT = (
         "samples-independent",
@@ -220,6 +220,11 @@ class Law(StrEnum):
 
 # These depend on the structure of the network, not on the seed, and cost more than all the others.
 STRUCTURAL = frozenset({Law.MOVES_AS_ONE, Law.EXPORTS})
+
+
+# These compare the plain run with what the `.toml` declares; the judge's process knows no `.toml`.
+DECLARED = frozenset({Law.OUTPUT_AS_DECLARED, Law.INPUTS_AS_DECLARED, Law.PARAMETERS_AS_DECLARED})
+JUDGED = frozenset(Law) - DECLARED  # an observation has a result for each, or it is incomplete
 
 
 class Verdict(StrEnum):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from broken_convnets.observe.local_network import LocalNetwork
+from broken_convnets.observe.reads import READS
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.trees import detached, map_tensors, tensors
 
@@ -58,6 +60,10 @@ class CapturedNetwork:
         args, kwargs = captured.captured
         return cls(network, args, kwargs, rebuild)
 
+    def draws(self) -> random.Random:
+        """Return a generator that yields the same every time."""
+        return random.Random(self.seed)  # noqa: S311  (no secret)
+
     def build(self, seed: int | None = None) -> LocalNetwork:
         """Return a deep copy; for another seed than the subject's, a network constructed anew."""
         if seed is None or seed == self.seed:
@@ -87,6 +93,14 @@ class CapturedNetwork:
     def targets(self, batch_size: int | None = None) -> Values:  # noqa: ARG002  (the interface has it)
         """Return nothing: a call of a network has no targets."""
         return ()
+
+    def reread(self, values: Any) -> Any:
+        """Return values as they are: those of this process are not copies."""
+        return values
+
+    def read(self, what: str, *arguments: float) -> Any:
+        """Raise NotApplicableError: only a call was captured."""
+        return READS[what](self, *arguments)
 
     def require_run(self) -> None:
         """Raise NotApplicableError: only a call was captured."""

@@ -11,13 +11,15 @@ from broken_convnets.vocabulary import STRUCTURAL, Law, Stage
 class RunRequest(Struct, frozen=True):
     """A program to run once; it does not say which side of a pair it is.
 
-    A `full` run also judges the laws of structure and times the forward pass.
+    A `full` run also judges the laws of structure and times the forward pass. With `as_main`, the
+    program is the module `__main__`, as if it had been started and not imported.
     """
 
     source: str
     seed: int = 0
     device: str = "cpu"
     full: bool = True
+    as_main: bool = False
 
 
 class ScriptRequest(Struct, frozen=True):
@@ -107,7 +109,10 @@ class Cost(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Observation(Struct, frozen=True):
-    """The facts of one run. `forward_ns` is the median time of a forward pass."""
+    """The facts of one run. `forward_ns` is the median time of a forward pass.
+
+    Only a `full` run has results for the laws of structure.
+    """
 
     raised: ExceptionInfo | None = None
     output: str | None = None
@@ -115,6 +120,7 @@ class Observation(Struct, frozen=True):
     layers: list[Layer] = []
     laws: dict[Law, CheckResult] = {}
     forward_ns: float | None = None
+    full: bool = True
 
     @property
     def repeatable(self) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Time a forward pass on the host clock, in short samples of one thread."""
+"""Time a forward pass on the clock of this process, in short samples of one thread."""
 
 from __future__ import annotations
 
@@ -30,8 +30,17 @@ def forward_call(net: torch.nn.Module, inputs: tuple[object, ...]) -> Callable[[
     return call
 
 
-def median_ns(call: Callable[[], object]) -> float:
-    """Return the median time of SAMPLES calls in nanoseconds, after WARM_UPS unmeasured."""
+def forward_ns(forward: Callable[[], object], nothing: Callable[[], object]) -> float:
+    """Return the median time of a forward pass in another process, in nanoseconds.
+
+    `forward` requests it, and `nothing` is a request that does nothing, which takes the rest of
+    the time.
+    """
+    return max(0.0, _median_ns(forward) - _median_ns(nothing))
+
+
+def _median_ns(call: Callable[[], object]) -> float:
+    """Return the median time of SAMPLES calls, after WARM_UPS unmeasured."""
     for _ in range(WARM_UPS):
         call()
     times = []

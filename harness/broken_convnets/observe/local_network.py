@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from broken_convnets.observe.modes import is_frozen
-from broken_convnets.observe.subject import NotApplicableError, Run
+from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.training_recorder import record_training
 from broken_convnets.observe.trees import map_tensors, move, tensors
 
@@ -56,20 +56,27 @@ class LocalNetwork:
         with self._device or nullcontext():
             return self._forward(self.module, inputs)
 
-    def run(self, inputs: Values, targets: Values) -> Run:
+    def run(self, inputs: Values, targets: Values) -> Any:
         """Do what the subject is for; one forward pass if it has no run of its own."""
         if self._run is None:
-            return Run(self.forward(inputs), inputs)
+            return self.forward(inputs)
         with self._device or nullcontext():
-            return Run(self._run(self.module, inputs, targets), inputs)
+            return self._run(self.module, inputs, targets)
+
+    def inference(self, inputs: Values) -> None:
+        """Run one forward pass in inference mode, and wait for the device."""
+        with torch.inference_mode():
+            self.forward(inputs)
+        if self._device is not None and self._device.type == "cuda":
+            torch.cuda.synchronize()
 
     def recorded_run(self, inputs: Values, targets: Values) -> TrainingFacts:
         """Run, and return what the run does."""
-        return record_training(self.module, lambda: self.run(inputs, targets).result)
+        return record_training(self.module, lambda: self.run(inputs, targets))
 
     def graph_size(self, inputs: Values, targets: Values) -> int:
         """Run, and return how many nodes of the autograd graph the result keeps alive."""
-        result = self.run(inputs, targets).result
+        result = self.run(inputs, targets)
         seen: set[Any] = set()
         waiting = [tensor.grad_fn for tensor in tensors(result) if tensor.grad_fn is not None]
         while waiting:
@@ -88,17 +95,31 @@ class LocalNetwork:
             return self._call(function, self.module, *arguments)
 
     def parameters(self) -> dict[str, torch.Tensor]:
-        """Return the parameters, with their gradients."""
+        """Return the parameters."""
         return dict(self.module.named_parameters())
 
-    def gradients(self, inputs: Values) -> dict[str, torch.Tensor | None]:
-        """Return the gradient of each parameter, from the outputs in a random direction.
-
-        Random, since the outputs of some networks (softmax) have a sum that never changes.
-        """
-        outputs = tensors(self.forward(inputs))
-        torch.autograd.backward([(one * torch.randn_like(one)).sum() for one in outputs])
+    def parameter_gradients(self) -> dict[str, torch.Tensor | None]:
+        """Return the gradients that the parameters hold now."""
         return {name: parameter.grad for name, parameter in self.module.named_parameters()}
+
+    def gradients(
+        self, inputs: Values, directions: list[torch.Tensor]
+    ) -> dict[str, torch.Tensor | None]:
+        """Return the gradient of each parameter, of the outputs' products with directions."""
+        outputs = tensors(self.forward(inputs))
+        products = [
+            (one * direction.to(one)).sum()
+            for one, direction in zip(outputs, directions, strict=True)
+        ]
+        torch.autograd.backward(products)
+        return self.parameter_gradients()
+
+    def shift(self, direction: dict[str, torch.Tensor], step: float) -> None:
+        """Add `step` times a direction to the parameters that it names, in place."""
+        with torch.no_grad():
+            for name, value in self.module.named_parameters():
+                if name in direction:
+                    value.add_(direction[name].to(value), alpha=step)
 
     def adam(self, learning_rate: float) -> _Adam:
         """Return an Adam optimizer of all parameters."""
@@ -129,10 +150,7 @@ class LocalNetwork:
 
     def export(self, inputs: Values) -> None:
         """Export with `torch.export` and a dynamic batch size; raises what export raises."""
-        dynamic = getattr(getattr(getattr(torch, "export", None), "Dim", None), "DYNAMIC", None)
-        if dynamic is None:
-            message = "this release has no torch.export with Dim.DYNAMIC"
-            raise NotApplicableError(message)
+        dynamic = torch.export.Dim.DYNAMIC
         shapes = map_tensors(inputs, lambda x: {0: dynamic} if x.ndim else None)
         with self._device or nullcontext():
             torch.export.export(self.module, inputs, dynamic_shapes=shapes, strict=False)

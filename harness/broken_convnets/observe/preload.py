@@ -36,7 +36,7 @@ def warm_up() -> None:
     import PIL.Image  # noqa: PLC0415, F401  (for the children)
     import torchvision.transforms.v2  # noqa: PLC0415, F401  (likewise)
 
-    from broken_convnets.observe import op_counter, run  # noqa: PLC0415, F401  (likewise)
+    from broken_convnets.observe import op_counter, originals, run  # noqa: PLC0415, F401  (likewise)
 
     net, inputs = sample()
     with torch.no_grad():
@@ -45,6 +45,7 @@ def warm_up() -> None:
     if hasattr(dimension, "DYNAMIC"):
         shapes = ({0: dimension.DYNAMIC},)
         torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)
+    originals.remember()
     net.to("meta")(*(tensor.to("meta") for tensor in inputs))
 
 

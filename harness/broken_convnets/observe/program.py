@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import random
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from broken_convnets.observe.local_network import LocalNetwork
+from broken_convnets.observe.reads import READS
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.trees import move
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
-
 FILE_NAME = "program.py"
+MAIN = "__main__"
 
 
 class Program:
@@ -38,19 +40,24 @@ class Program:
         self.has_targets = hasattr(module, "example_targets")
 
     @classmethod
-    def load(cls, source: str, seed: int, device: str) -> Program:
+    def load(cls, source: str, seed: int, device: str, *, as_main: bool = False) -> Program:
         """Write `source` into the working directory and import it from there.
 
         A real file, so that `inspect.getsource`, pickling and worker processes see what
-        they would see for anyone's program. Raises whatever the program raises.
+        they would see for anyone's program. Raises whatever the program raises. With `as_main`,
+        it runs as `__main__`, without its main guard.
         """
         path = Path.cwd() / FILE_NAME
         path.write_text(source, encoding="utf-8")
         sys.path.insert(0, str(path.parent))
         seed_everything(seed, device)
         with torch.device(device):
-            module = importlib.import_module(path.stem)
+            module = _run_as_main(path) if as_main else importlib.import_module(path.stem)
         return cls(module, seed, device)
+
+    def functions(self) -> list[str]:
+        """Return the names that the program defines."""
+        return [name for name in vars(self._module) if not name.startswith("__")]
 
     def net(self, seed: int | None = None) -> torch.nn.Module:
         """Return a new network, the same for the same seed."""
@@ -58,6 +65,10 @@ class Program:
         with self.device:
             net: torch.nn.Module = self._module.Net()
         return net
+
+    def draws(self) -> random.Random:
+        """Return a generator that yields the same every time."""
+        return random.Random(self.seed)  # noqa: S311  (no secret)
 
     def build(self, seed: int | None = None) -> LocalNetwork:
         """Return a new network as the laws see it, the same for the same seed."""
@@ -96,6 +107,14 @@ class Program:
         """Raise NotApplicableError if the program has no function of this name."""
         self._require(hasattr(self._module, function), function)
 
+    def reread(self, values: Any) -> Any:
+        """Return values as they are: those of this process are not copies."""
+        return values
+
+    def read(self, what: str, *arguments: float) -> Any:
+        """Return what one of the functions in `reads.py` returns for the program."""
+        return READS[what](self, *arguments)
+
     def call(self, function: str, *arguments: object) -> Any:
         """Call a function of the program, seeded."""
         self.require(function)
@@ -115,6 +134,21 @@ class Program:
         maker: Callable[..., Any] = getattr(self._module, name)
         values = maker() if batch_size is None else maker(batch_size=batch_size)
         return tuple(move(values, self.device))
+
+
+def _run_as_main(path: Path) -> ModuleType:
+    """Run a file as the module `__main__`, but for its main guard, and return the module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    tree.body = [node for node in tree.body if not _is_main_guard(node)]
+    module = ModuleType(MAIN)
+    module.__file__ = str(path)
+    sys.modules[MAIN] = module  # pickle looks classes up there
+    exec(compile(tree, str(path), "exec"), vars(module))  # noqa: S102  (that is the point)
+    return module
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == f"__name__ == '{MAIN}'"
 
 
 def seed_everything(seed: int, device: torch.device | str = "cpu") -> None:

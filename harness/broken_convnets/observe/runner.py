@@ -14,6 +14,7 @@ from broken_convnets.errors import RunnerError
 from broken_convnets.observe.facts import RuntimeInfo, RuntimeRequest
 from broken_convnets.sandbox.choice import open_runner
 from broken_convnets.sandbox.job import Job
+from broken_convnets.sandbox.varied_runner import VariedRunner
 
 if TYPE_CHECKING:
     from broken_convnets.sandbox.job import Limits
@@ -32,6 +33,11 @@ def open_torch_runner(limits: Limits, python: str = sys.executable) -> Runner:
     Raises RunnerError if torch is missing there.
     """
     return open_runner(with_torch(limits), python)
+
+
+def open_varied_runner(limits: Limits, python: str = sys.executable) -> Runner:
+    """Return a runner of two servers with torch, for runs that must agree; see `VariedRunner`."""
+    return VariedRunner(with_torch(limits), python)
 
 
 def with_torch(limits: Limits) -> Limits:

@@ -1,9 +1,9 @@
 """The interface that laws are stated against: something that builds a network and runs it.
 
-A case of the corpus is one subject (`program.py`), a network that was called in a user's own run
-another (`captured.py`). Except for `call`, all arguments and results are plain values: tensors in
-tuples, lists and dicts, numbers and names. So a third kind can forward each call to a network in
-another process.
+A program of the corpus in this process is one subject (`program.py`), a network that was called
+in a user's own run another (`captured.py`). All arguments and results are plain values: tensors in
+tuples, lists and dicts, numbers and names. So the third kind (`remote/subject.py`) forwards each
+call to a program in another process, and whoever judges it keeps out of its reach.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import random
+
     import torch
 
 Values = tuple[Any, ...]  # of a forward pass or a run, with tensors anywhere inside
@@ -21,12 +23,20 @@ class NotApplicableError(Exception):
     """A law does not apply to a subject; the message says why."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of a subject: its result, and what its inputs are afterwards."""
+class SubjectError(Exception):
+    """What a subject in another process raised: the names of its classes, and its message."""
 
-    result: Any
-    inputs: Values
+    def __init__(self, classes: tuple[str, ...], message: str) -> None:
+        """Remember the names of the exception's class and of those that it inherits from."""
+        super().__init__(message)
+        self.classes = classes
+
+
+def class_names(error: BaseException) -> tuple[str, ...]:
+    """Return the names of the classes of what a subject raised, its own class first."""
+    if isinstance(error, SubjectError):
+        return error.classes
+    return tuple(kind.__name__ for kind in type(error).__mro__)
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Network(Protocol):
     def forward(self, inputs: Values) -> Any:
         """Return the output of one forward pass."""
 
-    def run(self, inputs: Values, targets: Values) -> Run:
+    def run(self, inputs: Values, targets: Values) -> Any:
         """Do what the subject is for; one forward pass if it has no run of its own."""
 
     def recorded_run(self, inputs: Values, targets: Values) -> TrainingFacts:
@@ -99,10 +109,18 @@ class Network(Protocol):
         """Return what a function of the subject returns for this network and more arguments."""
 
     def parameters(self) -> dict[str, torch.Tensor]:
-        """Return the parameters, with their gradients."""
+        """Return the parameters."""
 
-    def gradients(self, inputs: Values) -> dict[str, torch.Tensor | None]:
-        """Return the gradient of each parameter, from the outputs in a random direction."""
+    def parameter_gradients(self) -> dict[str, torch.Tensor | None]:
+        """Return the gradients that the parameters hold now."""
+
+    def gradients(
+        self, inputs: Values, directions: list[torch.Tensor]
+    ) -> dict[str, torch.Tensor | None]:
+        """Return the gradient of each parameter, of the outputs' products with directions."""
+
+    def shift(self, direction: dict[str, torch.Tensor], step: float) -> None:
+        """Add `step` times a direction to the parameters that it names, in place."""
 
     def adam(self, learning_rate: float) -> Optimizer:
         """Return an Adam optimizer of all parameters."""
@@ -138,6 +156,13 @@ class Subject(Protocol):
     def __hash__(self) -> int:
         """Return the same number while the subject is the same: laws share one run of it."""
 
+    def draws(self) -> random.Random:
+        """Return a generator for what laws choose: batch sizes, directions.
+
+        The program in a process of its own cannot know what it yields; a captured network is
+        judged the same every time.
+        """
+
     def build(self, seed: int | None = None) -> Network:
         """Return a new network."""
 
@@ -146,6 +171,12 @@ class Subject(Protocol):
 
     def targets(self, batch_size: int | None = None) -> Values:
         """Return what a run gets after the inputs; empty if it gets nothing."""
+
+    def reread(self, values: Any) -> Any:
+        """Return what values that came from the subject are now, if it changed them in place."""
+
+    def read(self, what: str, *arguments: float) -> Any:
+        """Return what one of the functions in `reads.py` returns for the subject."""
 
     def require_run(self) -> None:
         """Raise NotApplicableError if the subject has no run of its own."""

@@ -7,6 +7,8 @@ are no evidence against it.
 
 from __future__ import annotations
 
+from broken_convnets.observe.subject import class_names
+
 TYPES = frozenset(
     {
         "DataDependentOutputException",
@@ -28,4 +30,4 @@ MESSAGES = (
 def needs_values(error: BaseException) -> bool:
     """Return whether `error` says that a value was read, or that a kernel is missing."""
     message = str(error)
-    return type(error).__name__ in TYPES or any(text in message for text in MESSAGES)
+    return class_names(error)[0] in TYPES or any(text in message for text in MESSAGES)

@@ -44,6 +44,20 @@ def unnamed_bytes(pid: int) -> int:
     return _sum_of_kilobytes(Path(f"/proc/{pid}/status"), (b"RssAnon:", b"RssShmem:"))
 
 
+def exceeds(pid: int, below: set[int], inherited: int, limit: int) -> bool:
+    """Return whether a process and those `below` it have more than `limit` unnamed bytes.
+
+    `inherited` are the bytes that each fork of the server begins with, and shares until it writes
+    to them. Only where these do not decide, the kernel counts each shared page once, which takes
+    it milliseconds.
+    """
+    sizes = [unnamed_bytes(one) for one in (pid, *below)]
+    if sum(max(0, size - inherited) for size in sizes) > limit:
+        return True
+    bound = inherited + limit
+    return sum(sizes) > bound and memory_bytes(pid, below) > bound
+
+
 def memory_bytes(pid: int, below: set[int]) -> int:
     """Return the unnamed bytes of a process and those `below` it, shared pages counted once."""
     if not below:

@@ -38,7 +38,7 @@ class Child:
         self._answer = bytearray()
         self._printed = bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
-        self._memory_bound = accounting.unnamed_bytes(os.getpid()) + limits.memory_bytes
+        self._inherited = accounting.unnamed_bytes(os.getpid())
         answer_read, answer_write = os.pipe()
         printed_read, printed_write = os.pipe()
         self.pid = os.fork()
@@ -68,7 +68,7 @@ class Child:
         if len(below) > limits.processes:
             started = f"started more than {limits.processes} processes"
             return EncodedResult(number, JobStatus.CRASHED, started)
-        if accounting.memory_bytes(self.pid, below) > self._memory_bound:
+        if accounting.exceeds(self.pid, below, self._inherited, limits.memory_bytes):
             size = f"{limits.memory_bytes / (1 << 30):g} GiB"
             return EncodedResult(number, JobStatus.CRASHED, f"exceeded the memory limit of {size}")
         if accounting.processor_seconds(self.pid, below) > limits.seconds:

@@ -44,7 +44,7 @@ class ForkServer(Runner):
         self._limits = limits
         self._sent = 0
         self._deaths = 0  # in a row, without a job that had started
-        self._interpreter = Interpreter(python)
+        self._interpreter = Interpreter(python, limits.hash_seed)
         try:
             self._server = self._connect()
         except BaseException:

@@ -19,11 +19,11 @@ class Interpreter:
     own site-packages: its PYTHONPATH is a folder that contains a link to this package only.
     """
 
-    def __init__(self, python: str = sys.executable) -> None:
+    def __init__(self, python: str = sys.executable, hash_seed: int = 0) -> None:
         """Use the executable at the path `python`."""
         self._python = python
         self._folder = None if python == sys.executable else _folder_with_package()
-        self._environment = environment(self._folder.name if self._folder else None)
+        self._environment = environment(self._folder.name if self._folder else None, hash_seed)
 
     def start(self, module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start `python -m module arguments` with options of `subprocess.Popen`.

@@ -26,6 +26,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     output_bytes: int = 1 << 16  # of stdout and stderr together; the rest is read and dropped
     workers: int = 1  # jobs that run at the same time
     preload: list[str] = []
+    hash_seed: int = 0  # of the strings' hashes in the processes of a runner
     isolate: bool = True  # programs from files and network, where the system offers it
     hidden: list[str] = []  # folders that isolated jobs cannot read, unless Python needs them
 
@@ -48,6 +49,7 @@ class Job(Struct, frozen=True):
     call: str
     payload: Any
     isolated: bool = True  # False: for trusted code, which may use all files and the network
+    variant: int = 0  # of the runner's servers, where it has several: see `varied_runner.py`
 
 
 class JobStatus(StrEnum):

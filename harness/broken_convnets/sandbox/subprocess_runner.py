@@ -44,7 +44,7 @@ class SubprocessRunner(Runner):
     def __init__(self, limits: Limits, python: str = sys.executable) -> None:
         """Start nothing yet; `run` raises RunnerError if `python` cannot be started."""
         self._limits = limits
-        self._interpreter = Interpreter(python)
+        self._interpreter = Interpreter(python, limits.hash_seed)
         self._stop = Event()
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:

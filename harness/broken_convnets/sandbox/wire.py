@@ -60,9 +60,11 @@ class ServerStart(Struct, frozen=True):
 def result_of_ended(job: int, exit_code: int, answer: bytes, printed: bytes) -> EncodedResult:
     """Return the result of a job whose process has ended by itself.
 
-    The job is done if the process wrote one JSON value of at most ANSWER_BYTES, whatever its
-    exit code (negative: the signal that killed it). Otherwise `detail` quotes its last line.
+    The job is done if the process wrote one JSON value of at most ANSWER_BYTES and ended with
+    exit code 0 (negative: the signal that killed it). Otherwise `detail` quotes its last line.
     """
+    if exit_code:
+        return EncodedResult(job, JobStatus.CRASHED, _without_result(exit_code, printed))
     if len(answer) > ANSWER_BYTES:
         detail = f"the result is larger than {ANSWER_BYTES >> 20} MiB"
         return EncodedResult(job, JobStatus.CRASHED, detail)

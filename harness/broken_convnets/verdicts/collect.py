@@ -13,7 +13,8 @@ from broken_convnets.observe.facts import Observation, Run, RunRequest, RuntimeI
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts import records
-from broken_convnets.verdicts.judge import Judgement, Mismatch, Runs, judge, violated_laws
+from broken_convnets.verdicts.declared_laws import violated_laws
+from broken_convnets.verdicts.judge import Judgement, Mismatch, Runs, judge
 from broken_convnets.vocabulary import Verdict
 
 if TYPE_CHECKING:
@@ -86,11 +87,20 @@ def plan(corpus: Corpus, ids: list[str], devices: list[str], repeat: int = 1) ->
         for device in devices:
             for side, source in entry.programs().items():
                 for seed in range(SEEDS * repeat):
-                    request = RunRequest(source, seed, device, full=seed == 0)
-                    jobs.append(Job(len(jobs), OBSERVE, request))
+                    jobs.append(observation_job(len(jobs), source, seed, device))
                     places.append((name, device, side))
     random.shuffle(jobs)
     return Plan(corpus, ids, devices, jobs, places)
+
+
+def observation_job(number: int, source: str, seed: int, device: str) -> Job:
+    """Return a run of a program. What it must not depend on differs by seed.
+
+    The first run judges the laws of structure too, the second one has the program as `__main__`,
+    the third one has another order of hashes and other addresses, where the runner varies them.
+    """
+    request = RunRequest(source, seed, device, full=seed == 0, as_main=seed % SEEDS == 1)
+    return Job(number, OBSERVE, request, variant=int(seed % SEEDS == 2))  # noqa: PLR2004  (the third)
 
 
 class Results:

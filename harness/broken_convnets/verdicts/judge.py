@@ -9,9 +9,10 @@ from packaging.specifiers import SpecifierSet
 
 from broken_convnets.corpus.entries import Case, Entry
 from broken_convnets.corpus.symptom_rules import contradicts
-from broken_convnets.observe.facts import InputSummary, Observation, Run
+from broken_convnets.observe.facts import Observation, Run
 from broken_convnets.sandbox.job import JobStatus
-from broken_convnets.vocabulary import Law, Stage, Verdict
+from broken_convnets.verdicts.declared_laws import against, violated_laws
+from broken_convnets.vocabulary import JUDGED, STRUCTURAL, Law, Stage, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from broken_convnets.corpus.spec import Broken, Healthy
     from broken_convnets.corpus.symptoms import Symptom
 
-CHANNEL_TOLERANCE = 0.05
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError"}
 
 
@@ -53,7 +53,7 @@ def judge(entry: Entry, runs: Runs, device: str, release: str) -> Judgement:
         differs = disagreement(side, runs_of_side)
         if differs:
             return Judgement(Verdict.FLAKY, [differs])
-    healthy = _judge_healthy(entry, runs["fixed"][0])
+    healthy = _judge_every_run(entry, runs["fixed"])
     if not SpecifierSet(entry.spec.torch or "").contains(release, prereleases=True):
         return _not_here(entry, healthy)
     if isinstance(entry, Case):
@@ -102,10 +102,19 @@ def _sentence(run: Run) -> str:
 
 
 def _judge_unobserved(run: Run) -> Judgement | None:
-    """Return the verdict on a program that was not observed, or could not be imported."""
+    """Return the verdict on a program that was not observed, or could not be imported.
+
+    An observation of a program that raised nothing must have a result for every law; those of
+    structure only if the run was a `full` one.
+    """
     if run.answer is None:
         verdict = Verdict.TIMEOUT if run.status is JobStatus.TIMEOUT else Verdict.CRASHED
         return Judgement(verdict, [Mismatch("process", "ends with a result", run.detail)])
+    expected = JUDGED if run.answer.full else JUDGED - STRUCTURAL
+    missing = [] if run.answer.raised else sorted(expected - run.answer.laws.keys())
+    if missing:
+        happened = f"no result for {', '.join(missing)}"
+        return Judgement(Verdict.CRASHED, [Mismatch("laws", "are all judged", happened)])
     raised = run.answer.raised
     if raised and raised.stage is Stage.IMPORT and raised.type in IMPORT_ERRORS:
         return Judgement(Verdict.UNSUPPORTED, [Mismatch("import", "works", raised.message)])
@@ -174,6 +183,24 @@ def _failed(entry: Entry) -> Verdict:
     return Verdict.FIX_FAILED if isinstance(entry, Case) else Verdict.CONTROL_FAILED
 
 
+def _judge_every_run(entry: Entry, runs: Sequence[Run]) -> Judgement:
+    """Return the verdict on the fixed side: its inputs differ from run to run, its laws do not."""
+    judgement = _judge_healthy(entry, runs[0])
+    for run in runs[1:] if judgement.verdict.as_declared else []:
+        incomplete = _judge_unobserved(run)
+        if incomplete:
+            return incomplete
+        wrong = against(entry.healthy, run.answer) if run.answer else {}
+        found = [
+            Mismatch(law, law.description, note)
+            for law, note in sorted(wrong.items())
+            if law not in entry.spec.waive
+        ]
+        if found:
+            return Judgement(_failed(entry), found)
+    return judgement
+
+
 def _judge_healthy(entry: Entry, run: Run) -> Judgement:
     declared, waive = entry.healthy, entry.spec.waive
     ideal = Verdict.REPRODUCED if isinstance(entry, Case) else Verdict.WORKS
@@ -194,45 +221,6 @@ def _judge_healthy(entry: Entry, run: Run) -> Judgement:
         for law in sorted(set(waive) - broken)
     ]
     return Judgement(_failed(entry) if wrong else ideal, wrong)
-
-
-def violated_laws(declared: Healthy, seen: Observation) -> set[Law]:
-    """Return the laws that a run violates, including the declared output."""
-    broken = {law for law, finding in seen.laws.items() if finding.holds is False}
-    return broken | set(against(declared, seen))
-
-
-def against(declared: Healthy, seen: Observation) -> dict[Law, str]:
-    """Return the "as declared" laws that are violated, with what was observed instead."""
-    wrong = {}
-    if seen.output != declared.output:
-        wrong[Law.OUTPUT_AS_DECLARED] = f"declared {declared.output}, got {seen.output}"
-    given = seen.given
-    if given is None:
-        return wrong
-    if declared.parameters not in {None, given.parameters}:
-        counts = f"declared {declared.parameters}, got {given.parameters}"
-        wrong[Law.PARAMETERS_AS_DECLARED] = counts
-    inputs = _inputs_against(declared, given)
-    return wrong | ({Law.INPUTS_AS_DECLARED: inputs} if inputs else {})
-
-
-def _inputs_against(declared: Healthy, given: InputSummary) -> str:
-    if declared.inputs not in {None, given.inputs}:
-        return f"declared {declared.inputs}, got {given.inputs}"
-    if declared.range:
-        low, high = declared.range
-        inside = low - 1e-6 <= given.low and given.high <= high + 1e-6
-        if not inside or given.high - given.low < (high - low) / 2:
-            return f"declared {low:g} to {high:g}, got {given.low:.3g} to {given.high:.3g}"
-    if declared.channels is not None:
-        means = [round(mean, 2) for mean in given.channels]
-        differ = [
-            abs(a - b) > CHANNEL_TOLERANCE for a, b in zip(declared.channels, means, strict=False)
-        ]
-        if len(means) != len(declared.channels) or any(differ):
-            return f"declared channels of {declared.channels}, got {means}"
-    return ""
 
 
 def _note(law: Law, declared: Healthy, seen: Observation) -> str:

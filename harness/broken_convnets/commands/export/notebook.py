@@ -12,7 +12,7 @@ from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, open_torch_runner
 from broken_convnets.sandbox.job import Job, Limits
 from broken_convnets.util import files
-from broken_convnets.verdicts.judge import against, violated_laws
+from broken_convnets.verdicts.declared_laws import against, violated_laws
 from broken_convnets.vocabulary import Law, Stage
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from broken_convnets.commands.learn.grading import (
     violations,
 )
 from broken_convnets.errors import RunnerError
-from broken_convnets.observe.facts import Observation, RunRequest
-from broken_convnets.observe.runner import OBSERVE, runtime_of
+from broken_convnets.observe.facts import Observation
+from broken_convnets.observe.runner import runtime_of
 from broken_convnets.sandbox.job import Job, JobResult
-from broken_convnets.verdicts.collect import SEEDS
+from broken_convnets.verdicts.collect import SEEDS, observation_job
 from broken_convnets.verdicts.layer_lines import layer_line
 
 if TYPE_CHECKING:
@@ -102,10 +102,7 @@ class Grader:
         return _FirstRun(run, seen.facts if seen else LearnerFacts())
 
     def _other_runs(self, source: str) -> list[JobResult[Observation]]:
-        jobs = [
-            Job(seed, OBSERVE, RunRequest(source, seed, DEVICE, full=False))
-            for seed in range(1, SEEDS)
-        ]
+        jobs = [observation_job(seed, source, seed, DEVICE) for seed in range(1, SEEDS)]
         return sorted(self._runner.run(jobs, Observation), key=lambda result: result.job)
 
     def _reference(self, case: Case) -> LearnerObservation:

@@ -17,7 +17,8 @@ from broken_convnets.commands.learn.checks import (
     Check,
 )
 from broken_convnets.commands.learn.editable_parts import dropped_calls, is_unchanged
-from broken_convnets.verdicts.judge import against, disagreement, violated_laws
+from broken_convnets.verdicts.declared_laws import against, violated_laws
+from broken_convnets.verdicts.judge import disagreement
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ def violations(
     if dropped:
         found.append(violates(SIDE_EFFECTS, f"it no longer calls {_some(dropped)}"))
     found += _violated_laws(case, seen, reference.observation)
+    for run in runs[1:]:  # the inputs differ from seed to seed
+        wrong = against(case.healthy, run.answer) if run.answer and not found else {}
+        found += [violates(law, note) for law, note in wrong.items() if law not in case.spec.waive]
     if not found:
         found += _differences(case, facts, reference.facts)
     unsteady_run = disagreement("learner's", runs)

@@ -1,32 +1,29 @@
 """Collect the facts for a learner: the traceback of the script, and what the run uses.
 
-Runs in the sandbox process. `grading.py` compares these facts with those of the reference fix:
+Runs in the judge's process. `grading.py` compares these facts with those of the reference fix:
 they describe what a program computes, however it is written.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections import Counter
-from contextlib import redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import torch
 
 from broken_convnets.commands.learn.facts import LearnerFacts, LearnerObservation, LearnerRequest
-from broken_convnets.observe.facts import RunRequest, ScriptRequest, ScriptRun
+from broken_convnets.observe.facts import RunRequest, ScriptRequest
 from broken_convnets.observe.laws.registry import all_close
-from broken_convnets.observe.program import seed_everything
-from broken_convnets.observe.recorder import Options, Recorder
-from broken_convnets.observe.run import observe_program
-from broken_convnets.observe.script import run_script
-from broken_convnets.observe.trees import map_tensors, tensors
+from broken_convnets.observe.remote.subject import RemoteProgram
+from broken_convnets.observe.run import ObservedProgram, script_run
+from broken_convnets.observe.trees import detached, map_tensors, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broken_convnets.observe.program import Program
+
+Result = TypeVar("Result")
 
 SAMPLES = 10
 STEPS = (
@@ -39,61 +36,50 @@ VALUES = 4_096  # compared one by one in a tensor
 
 
 def observe_for_learner(request: LearnerRequest) -> LearnerObservation:
-    """Run a program, and return the observation with the facts for a learner."""
-    observation, program = observe_program(RunRequest(request.source, request.seed))
-    script = run_script(ScriptRequest(request.source, request.name, request.seed))
-    return LearnerObservation(observation, learner_facts(script, program))
+    """Run a program, and return the observation with the facts for a learner.
 
-
-def learner_facts(script: ScriptRun, program: Program | None) -> LearnerFacts:
-    """Return the facts for a learner; `program` is None if its run raised.
-
-    Catches everything that the program raises.
+    The facts come from values of the program's process, as the laws do.
     """
-    if program is None:
-        return LearnerFacts(traceback=script.traceback, printed=script.printed)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        return LearnerFacts(
-            traceback=script.traceback,
-            printed=script.printed,
-            layers=_quietly(_layers, program, {}),
-            parameters=_quietly(_parameters, program, []),
-            depends_on=_quietly(_depends_on, program, []),
-            equal_values=_quietly(_equal_values, program, {}),
-        )
+    program = ObservedProgram(RunRequest(request.source, request.seed))
+    facts = LearnerFacts()
+    if program.subject is not None:
+        facts = _facts(program.subject)
+    program.end()
+    script = script_run(ScriptRequest(request.source, request.name, request.seed))
+    return LearnerObservation(
+        program.observation,
+        msgspec.structs.replace(facts, traceback=script.traceback, printed=script.printed),
+    )
 
 
-def _quietly(call: Callable[[Program], Any], program: Program, empty: Any) -> Any:
+def _facts(subject: RemoteProgram) -> LearnerFacts:
+    return LearnerFacts(
+        layers=_quietly(RemoteProgram.called_layers, subject, {}),
+        parameters=_quietly(_parameters, subject, []),
+        depends_on=_quietly(_depends_on, subject, []),
+        equal_values=_quietly(_equal_values, subject, {}),
+    )
+
+
+def _quietly(
+    call: Callable[[RemoteProgram], Result], subject: RemoteProgram, empty: Result
+) -> Result:
     try:
-        return call(program)
-    except BaseException:  # noqa: BLE001  (a fact that cannot be collected is left out)
+        return call(subject)
+    except Exception:  # noqa: BLE001  (a fact that cannot be collected is left out)
         return empty
 
 
-def _layers(program: Program) -> dict[str, int]:
-    """Count the layers that a run calls, by type.
-
-    Only those with parameters of their own or with a train mode: any other layer, such as ReLU or
-    Flatten, can also be written as a function.
-    """
-    with Recorder(Options(calls=True)) as recorder:
-        program.run(program.net(), program.inputs(), program.targets())
-    called = recorder.record.called
-    names = [one.type for one in called if one.has_parameters or one.depends_on_mode]
-    return dict(sorted(Counter(names).items()))
+def _parameters(program: RemoteProgram) -> list[str]:
+    return list(program.build().parameters())
 
 
-def _parameters(program: Program) -> list[str]:
-    return [name for name, _ in program.net().named_parameters()]
-
-
-def _depends_on(program: Program) -> list[str]:
+def _depends_on(program: RemoteProgram) -> list[str]:
     """Return the parameters, input samples and target samples that change a run's result.
 
     Empty for a network with more than MAX_PARAMETERS.
     """
-    if sum(parameter.numel() for parameter in program.net().parameters()) > MAX_PARAMETERS:
+    if sum(one.numel() for one in program.build().parameters().values()) > MAX_PARAMETERS:
         return []
     inputs, targets = program.inputs(SAMPLES), program.targets(SAMPLES)
     result = _result(program, inputs, targets)
@@ -112,21 +98,19 @@ def _depends_on(program: Program) -> list[str]:
 
 
 def _result(
-    program: Program,
+    program: RemoteProgram,
     inputs: tuple[Any, ...],
     targets: tuple[Any, ...],
     moved: tuple[str, float] | None = None,
 ) -> list[torch.Tensor]:
     """Run with a copy of the data, which a run may modify, and with one parameter moved."""
-    net = program.net()
+    net = program.build()
     if moved:
         name, step = moved
-        parameter = dict(net.named_parameters())[name]
-        with torch.no_grad():
-            parameter += step * torch.randn_like(parameter)
-    seed_everything(program.seed, program.device)
-    data = (map_tensors(values, torch.clone) for values in (inputs, targets))
-    result = program.run(net, *data)
+        generator = torch.Generator().manual_seed(0)  # the facts of a program repeat
+        shape = net.parameters()[name].shape
+        net.shift({name: torch.randn(shape, generator=generator)}, step)
+    result = program.seeded_run(net, detached(inputs), detached(targets))
     return tensors(result) or [torch.tensor(float(result))]
 
 
@@ -165,7 +149,7 @@ def _with_sample(index: int, other: int) -> Callable[[torch.Tensor], torch.Tenso
     return change
 
 
-def _equal_values(program: Program) -> dict[str, list[int]]:
+def _equal_values(program: RemoteProgram) -> dict[str, list[int]]:
     """Return which values of the inputs and targets are equal, but not the values."""
     found = {}
     for kind, values in (

@@ -14,7 +14,7 @@ from broken_convnets.commands.reproduce import report
 from broken_convnets.commands.shared_options import add_devices, add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.locations import results_to_read, results_to_write
-from broken_convnets.observe.runner import open_torch_runner, runtime_of
+from broken_convnets.observe.runner import open_varied_runner, runtime_of
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive, seconds
@@ -104,7 +104,7 @@ def _run(corpus: Corpus, options: argparse.Namespace) -> Session:
     baselines = records.read_all(results_to_read(corpus.root))
     with terminal.console(stderr=True).status("loading torch"):
         limits = Limits(seconds=options.timeout, workers=options.workers, hidden=[str(corpus.root)])
-        opened = open_torch_runner(limits)
+        opened = open_varied_runner(limits)
     with opened as runner:
         runtime = runtime_of(runner)
         devices, missing = choose_devices(options.device, runtime)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from broken_convnets.observe.laws.registry import LawBrokenError, all_close, law, outputs
 from broken_convnets.observe.subject import NotApplicableError
+from broken_convnets.observe.trees import detached
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -47,17 +50,21 @@ def _resumes_where_it_stopped(subject: Subject) -> None:
 
 @law(Law.RETURNED_STATE_IS_A_COPY)
 def _returned_state_is_a_copy(subject: Subject) -> None:
+    """Change the parameters in place: a copy stays as it was."""
     subject.require_run()
     net = subject.build()
-    states = _states(net.run(subject.inputs(), subject.targets()).result, net)
+    states = _states(net.run(subject.inputs(), subject.targets()), net)
     if not states:
         message = "the run returns no state_dict"
         raise NotApplicableError(message)
-    owned = {tensor.data_ptr() for tensor in net.state().values()}
-    for name, tensor in (item for state in states for item in state.items()):
-        if tensor.data_ptr() in owned:
-            message = f"{name} of the returned state_dict is the parameter itself"
-            raise LawBrokenError(message)
+    before = [detached(state) for state in states]
+    net.shift({name: torch.ones_like(value) for name, value in net.parameters().items()}, 1.0)
+    for old, state in zip(before, states, strict=True):
+        now = subject.reread(state)
+        for name in old:
+            if not torch.equal(old[name], now[name]):
+                message = f"{name} of the returned state_dict is the parameter itself"
+                raise LawBrokenError(message)
 
 
 def _states(result: Any, net: Network) -> list[dict[str, Any]]:

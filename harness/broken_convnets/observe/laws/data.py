@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.utils.data import DataLoader, Subset
 
-from broken_convnets.observe.laws.registry import LawBrokenError, law
+from broken_convnets.observe.laws.registry import LawBrokenError, generator, law
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.trees import tensors
 from broken_convnets.vocabulary import Law
@@ -21,8 +20,11 @@ REPEATS = 3  # of a comparison, since a random transform can agree by chance
 @law(Law.EPOCHS_DIFFER)
 def _epochs_differ(subject: Subject) -> None:
     """Read two epochs; samples are identified by their values."""
-    loader = subject.call("example_loader")
-    first, second = ([one for batch in loader for one in _fingerprints(batch)] for _ in range(2))
+    subject.require("example_loader")
+    first, second = (
+        [one for batch in batches for one in _fingerprints(batch)]
+        for batches in subject.read("epochs", 2)
+    )
     if any(len(set(order)) != len(order) for order in (first, second)):
         message = "an epoch contains a sample twice"
         raise LawBrokenError(message)
@@ -34,17 +36,15 @@ def _epochs_differ(subject: Subject) -> None:
 @law(Law.WORKERS_DIFFER)
 def _workers_differ(subject: Subject) -> None:
     """Let two workers read the same sample, in the loader's own setup."""
-    loader = subject.call("example_loader")
-    if not loader.num_workers:
+    subject.require("example_loader")
+    workers, twice, by_two = subject.read("workers")
+    if not workers:
         message = "the loader has no workers"
         raise NotApplicableError(message)
-    if _equal(*(loader.dataset[0] for _ in range(2))):
+    if _equal(*twice):
         message = "the dataset draws no random numbers"
         raise NotApplicableError(message)
-    first, second = DataLoader(
-        loader.dataset, sampler=[0, 0], num_workers=2, worker_init_fn=loader.worker_init_fn
-    )
-    if _equal(first, second):
+    if _equal(*by_two):
         message = "two workers return the same random values for one sample"
         raise LawBrokenError(message)
 
@@ -52,11 +52,13 @@ def _workers_differ(subject: Subject) -> None:
 @law(Law.SPLITS_DISJOINT)
 def _splits_disjoint(subject: Subject) -> None:
     """Compare the indices into the whole dataset: transforms may change the samples."""
-    training, validation = subject.call("example_split")
-    if not all(isinstance(part, Subset) for part in (training, validation)):
+    subject.require("example_split")
+    indices = subject.read("split_indices")
+    if not indices:
         message = "the training set and the validation set are not Subsets"
         raise NotApplicableError(message)
-    common = {*training.indices} & {*validation.indices}
+    training, validation = indices
+    common = {*training} & {*validation}
     if common:
         message = f"the training set and the validation set have {len(common)} samples in common"
         raise LawBrokenError(message)
@@ -64,9 +66,9 @@ def _splits_disjoint(subject: Subject) -> None:
 
 @law(Law.VALIDATION_REPEATS)
 def _validation_repeats(subject: Subject) -> None:
-    _, validation = subject.call("example_split")
-    for number in [number for number in range(len(validation)) for _ in range(REPEATS)]:
-        if not _equal(validation[number], validation[number]):
+    subject.require("example_split")
+    for number, (first, *others) in enumerate(subject.read("validation", 2 * REPEATS)):
+        if not all(_equal(first, other) for other in others):
             message = f"sample {number} of the validation set differs when it is read again"
             raise LawBrokenError(message)
 
@@ -77,7 +79,8 @@ def _perfect_scores_one(subject: Subject) -> None:
     subject.require("score")
     (targets,) = subject.targets()
     (outputs,) = tensors(subject.build().forward(subject.inputs()))
-    right, wrong = _logits(outputs, targets) if _is_binary(outputs) else _one_hot(outputs, targets)
+    invent = _logits if _is_binary(outputs) else _one_hot
+    right, wrong = invent(outputs, targets, generator(subject))
     for answers, wanted in ((right, 1.0), (wrong, 0.0)):
         score = float(subject.call("score", answers, targets))
         if abs(score - wanted) > 1e-6:  # noqa: PLR2004  (rounding of a mean)
@@ -89,16 +92,23 @@ def _is_binary(outputs: torch.Tensor) -> bool:
     return outputs.ndim == 1 or bool(outputs.shape[1] == 1)
 
 
-def _logits(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return one logit per sample, far on the right side of 0 and far on the wrong side."""
-    right = (targets.float() - 0.5).reshape(outputs.shape) * 20
+def _logits(
+    outputs: torch.Tensor, targets: torch.Tensor, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return one logit per sample, on the right side of 0 and on the wrong side."""
+    sizes = 1 + torch.rand(outputs.shape, generator=random)
+    right = (targets.float() - 0.5).reshape(outputs.shape) * sizes
     return right, -right
 
 
-def _one_hot(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _one_hot(
+    outputs: torch.Tensor, targets: torch.Tensor, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores of the classes that are highest for the right class, and for the next one."""
     classes = outputs.shape[1]
     right, wrong = (
-        torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float()
+        torch.nn.functional.one_hot(labels, classes).movedim(-1, 1)
+        + 0.5 * torch.rand(outputs.shape, generator=random)
         for labels in (targets, (targets + 1) % classes)
     )
     return right, wrong

@@ -7,53 +7,72 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.laws.registry import (
     TOLERANCE,
     LawBrokenError,
     all_close,
     close,
+    generator,
     law,
     outputs,
 )
 from broken_convnets.observe.subject import NotApplicableError
-from broken_convnets.observe.trees import map_tensors, tensors
+from broken_convnets.observe.trees import detached, map_tensors, tensors
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from broken_convnets.observe.subject import Subject
+    from broken_convnets.observe.subject import Network, Subject
 
+BATCHES = range(3, 9)
+COMPARED = 4  # samples of a batch, one by one
+ODD_SIZES = (3, 5, 7)
+LARGE_SIZES = range(9, 14)
+NEXT_TO_NOTHING = 1e-12  # beside the layer that changes the output most
 ROUNDING = 1e-6  # of float32, relative to the size of a value
 
 
 @law(Law.ANY_BATCH_SIZE)
 def _any_batch_size(subject: Subject) -> None:
     net = subject.build().eval()
-    for size in (1, 3, 7):
+    draws = subject.draws()
+    for size in (1, draws.choice(ODD_SIZES), draws.choice(LARGE_SIZES)):
         for output in outputs(net, subject.inputs(size)):
             if not output.ndim or output.shape[0] != size:
                 message = f"a batch of {size} returns {list(output.shape)}"
                 raise LawBrokenError(message)
+            if all_finite(output) is False and _is_finite(net, subject):
+                message = f"a batch of {size} returns numbers that are not finite"
+                raise LawBrokenError(message)
+
+
+def _is_finite(net: Network, subject: Subject) -> bool:
+    """Return whether the output is finite for as many samples as the example has."""
+    return all(all_finite(output) is not False for output in outputs(net, subject.inputs()))
 
 
 @law(Law.SAMPLES_INDEPENDENT)
 def _samples_independent(subject: Subject) -> None:
     net = subject.build().eval()
-    inputs = subject.inputs(4)
+    draws = subject.draws()
+    size = draws.choice(BATCHES)
+    inputs = subject.inputs(size)
     together = outputs(net, inputs)
-    for index in range(4):
+    for index in sorted(draws.sample(range(size), min(size, COMPARED))):
         one_sample = operator.itemgetter(slice(index, index + 1))
         alone = outputs(net, map_tensors(inputs, one_sample))
         for one, batch in zip(alone, together, strict=True):
             if not close(one, batch[index : index + 1]):
-                message = f"sample {index} has another output alone than in a batch of 4"
+                message = "a sample has another output alone than in a batch"
                 raise LawBrokenError(message)
 
 
 @law(Law.DETERMINISTIC_IN_EVAL)
 def _deterministic_in_eval(subject: Subject) -> None:
+    """Pass a copy the second time, for which a network cannot have kept the output."""
     net = subject.build().eval()
     inputs = subject.inputs()
-    first, second = (outputs(net, inputs) for _ in range(2))
+    first, second = (outputs(net, values) for values in (inputs, detached(inputs)))
     if not all_close(first, second):
         message = "two passes over one input differ"
         raise LawBrokenError(message)
@@ -63,7 +82,8 @@ def _deterministic_in_eval(subject: Subject) -> None:
 def _inputs_untouched(subject: Subject) -> None:
     inputs = subject.inputs()
     before = map_tensors(inputs, torch.clone)
-    after = subject.build().run(inputs, subject.targets()).inputs
+    subject.build().run(inputs, subject.targets())
+    after = subject.reread(inputs)
     if not all(map(torch.equal, tensors(before), tensors(after))):
         message = "the run modified an input in place"
         raise LawBrokenError(message)
@@ -80,13 +100,14 @@ def _nonlinear(subject: Subject) -> None:
     if not all(tensor.is_floating_point() for tensor in tensors(first)):
         message = "the inputs are not floating point"
         raise NotApplicableError(message)
+    seed = subject.draws().getrandbits(63)
     a, b, zero, both = (
         outputs(net, inputs)
         for inputs in (
             first,
-            _with_noise(first, share=0),
+            _with_noise(first, seed, share=0),
             map_tensors(first, torch.zeros_like),
-            _with_noise(first, share=1),
+            _with_noise(first, seed, share=1),
         )
     )
     if all(map(_affine, a, b, zero, both)):
@@ -94,9 +115,9 @@ def _nonlinear(subject: Subject) -> None:
         raise LawBrokenError(message)
 
 
-def _with_noise(inputs: tuple[Any, ...], share: int) -> Any:
-    """Return `share` of each tensor plus random values as large as its own, always the same."""
-    generator = torch.Generator().manual_seed(0)
+def _with_noise(inputs: tuple[Any, ...], seed: int, share: int) -> Any:
+    """Return `share` of each tensor plus random values as large as its own, the same per seed."""
+    generator = torch.Generator().manual_seed(seed)
 
     def add_noise(tensor: torch.Tensor) -> torch.Tensor:
         noise = torch.randn(tensor.shape, generator=generator).to(tensor)
@@ -116,12 +137,39 @@ def _affine(a: torch.Tensor, b: torch.Tensor, zero: torch.Tensor, both: torch.Te
 
 @law(Law.EVERY_PARAMETER_LEARNS)
 def _every_parameter_learns(subject: Subject) -> None:
+    """Follow the outputs in random directions: the sum of some (softmax) never changes."""
     net = subject.build()
     if not net.parameters():
         message = "the network has no parameter"
         raise NotApplicableError(message)
-    for name, gradient in net.gradients(subject.inputs()).items():
+    inputs = subject.inputs()
+    random = generator(subject)
+    directions = [
+        torch.randn(one.shape, generator=random) for one in outputs(subject.build(), inputs)
+    ]
+    for name, gradient in net.gradients(inputs, directions).items():
         if gradient is None or not gradient.isfinite().all() or not gradient.any():
             state = "none" if gradient is None else "zero or not finite"
             message = f"the gradient of {name} is {state}"
+            raise LawBrokenError(message)
+    _require_effects(net.parameters(), net.parameter_gradients())
+
+
+def _require_effects(
+    parameters: dict[str, torch.Tensor], gradients: dict[str, torch.Tensor | None]
+) -> None:
+    """Raise LawBrokenError if a layer changes the output by next to nothing beside the others.
+
+    A bias alone may do so: a normalization after it removes it.
+    """
+    effects: dict[str, float] = {}
+    for name, gradient in gradients.items():
+        layer, size = name.rpartition(".")[0], parameters[name].detach().double().norm()
+        effect = float(
+            (gradient.double().norm() * size.clamp(min=1.0)) if gradient is not None else 0
+        )
+        effects[layer] = max(effects.get(layer, 0.0), effect)
+    for layer, effect in effects.items():
+        if effect < NEXT_TO_NOTHING * max(effects.values()):
+            message = f"{layer or 'the network itself'} contributes next to nothing to the output"
             raise LawBrokenError(message)

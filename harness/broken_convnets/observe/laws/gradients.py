@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from broken_convnets.observe.laws.registry import LawBrokenError, law
+from broken_convnets.observe.laws.registry import LawBrokenError, generator, law
 from broken_convnets.observe.laws.training import loss_of, recorded
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.vocabulary import Law
@@ -34,18 +34,18 @@ def _gradients_match_loss(subject: Subject) -> None:
     if not math.isfinite(loss):
         message = "the loss is not finite"
         raise NotApplicableError(message)
-    generator = torch.Generator().manual_seed(0)
+    random = generator(subject)
     for _ in range(DIRECTIONS):
-        direction = _direction(net, generator)
+        direction = _direction(net, random)
         if not any(_agree(subject, net, direction, step, loss) for step in STEPS):
             message = "finite differences of the loss differ from the gradients of the run"
             raise LawBrokenError(message)
 
 
-def _direction(net: Network, generator: torch.Generator) -> Direction:
+def _direction(net: Network, random: torch.Generator) -> Direction:
     """Return random values as large as the parameters, for those that are trained."""
     return {
-        name: torch.randn(value.shape, generator=generator).to(value)
+        name: torch.randn(value.shape, generator=random).to(value)
         * value.detach().square().mean().sqrt().clamp(min=0.05)
         for name, value in net.parameters().items()
         if value.requires_grad
@@ -54,9 +54,9 @@ def _direction(net: Network, generator: torch.Generator) -> Direction:
 
 def _agree(subject: Subject, net: Network, direction: Direction, step: float, loss: float) -> bool:
     products = [
-        (value.grad * direction[name]).double()
-        for name, value in net.parameters().items()
-        if name in direction and value.grad is not None
+        (gradient * direction[name]).double()
+        for name, gradient in net.parameter_gradients().items()
+        if name in direction and gradient is not None
     ]
     slope = sum(float(one.sum()) for one in products)
     expected = math.sqrt(sum(float(one.square().sum()) for one in products))
@@ -69,8 +69,5 @@ def _agree(subject: Subject, net: Network, direction: Direction, step: float, lo
 def _loss_at(subject: Subject, direction: Direction, step: float) -> float:
     """Return the loss of a new network, equal but for a step along `direction`."""
     net = subject.build()
-    with torch.no_grad():
-        for name, value in net.parameters().items():
-            if name in direction:
-                value.add_(direction[name], alpha=step)
+    net.shift(direction, step)
     return loss_of(subject, net, subject.inputs(), subject.targets())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.observe.facts import CheckResult
-from broken_convnets.observe.subject import NotApplicableError
+from broken_convnets.observe.subject import NotApplicableError, class_names
 from broken_convnets.observe.trees import tensors
 from broken_convnets.util.mask import mask_error
 from broken_convnets.vocabulary import STRUCTURAL, Law
@@ -61,8 +61,13 @@ def judge_one(check: Check, subject: Subject) -> CheckResult:
         except LawBrokenError as reason:
             return CheckResult(holds=False, note=str(reason))
         except BaseException as error:  # noqa: BLE001  (SystemExit and the like too)
-            return CheckResult(holds=False, note=f"{type(error).__name__}: {mask_error(error)}")
+            return CheckResult(holds=False, note=f"{class_names(error)[0]}: {mask_error(error)}")
     return CheckResult(holds=True)
+
+
+def generator(subject: Subject) -> torch.Generator:
+    """Return a generator of random tensors, seeded by what the subject allows laws to draw."""
+    return torch.Generator().manual_seed(subject.draws().getrandbits(63))
 
 
 def outputs(net: Network, inputs: Values) -> list[torch.Tensor]:

@@ -139,7 +139,7 @@ def _results_repeat(subject: Subject) -> None:
         message = "the run calls backward"
         raise NotApplicableError(message)
     net, inputs, targets = subject.build(), subject.inputs(), subject.targets()
-    first, second = (_numbers(net.run(inputs, targets).result) for _ in range(2))
+    first, second = (_numbers(net.run(inputs, targets)) for _ in range(2))
     if not all_close(first, second):
         message = "the result differs when the run is repeated"
         raise LawBrokenError(message)
@@ -192,7 +192,7 @@ def loss_of(subject: Subject, net: Network, inputs: Values, targets: Values) -> 
     """Return the result of a run as a number; it must be a loss, and there must be targets."""
     subject.require_targets()
     subject.require_run()
-    loss = net.run(inputs, targets).result
+    loss = net.run(inputs, targets)
     if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
         message = "the program does not return its loss"
         raise NotApplicableError(message)

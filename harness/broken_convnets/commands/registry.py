@@ -45,7 +45,7 @@ GROUPS = {
     },
     "Learn": {
         "learn": Command("fix broken programs one by one, graded on every save", RUNS_THE_CORPUS),
-        "export": Command("write a case as a Jupyter notebook for a class"),
+        "export": Command("write a notebook for a class, or tasks for agents"),
     },
     "Evaluate tools": {
         "score": Command("score a diagnostic tool on the programs of the corpus", RUNS_THE_CORPUS),

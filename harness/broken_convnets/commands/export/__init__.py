@@ -1,1 +1,1 @@
-"""The `export` command: write a case as a notebook."""
+"""The `export` command: write cases for a class, or programs for a benchmark of agents."""

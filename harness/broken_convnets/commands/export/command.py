@@ -1,15 +1,20 @@
-"""The `export` command: write a case as a notebook for a class."""
+"""The `export` command: write cases for a class, or programs for a benchmark of agents."""
 
 from __future__ import annotations
 
+import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.export.harbor import write_harbor
 from broken_convnets.commands.export.notebook import write_notebook
+from broken_convnets.commands.export.samples import draw_samples
 from broken_convnets.commands.learn.ordering import alias
-from broken_convnets.commands.shared_options import add_id
-from broken_convnets.corpus.entries import Case, find
-from broken_convnets.errors import CorpusError
+from broken_convnets.commands.shared_options import add_ids
+from broken_convnets.corpus.entries import Case, find, load
+from broken_convnets.errors import CorpusError, UsageError
+from broken_convnets.util.argument_types import count
 
 if TYPE_CHECKING:
     import argparse
@@ -17,22 +22,54 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_id(parser)
-    parser.add_argument(
-        "--notebook", action="store_true", required=True, help="write a Jupyter notebook"
+    add_ids(parser)
+    formats = parser.add_mutually_exclusive_group(required=True)
+    formats.add_argument(
+        "--notebook", action="store_true", help="write one case as a Jupyter notebook"
+    )
+    formats.add_argument(
+        "--harbor", type=Path, metavar="DIR", help="write tasks for Harbor to this new folder"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write (default: net_….ipynb)"
+        "--out", type=Path, metavar="FILE", help="notebook to write (default: net_….ipynb)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=count,
+        metavar="S",
+        help="random seed for sides, ids and order of the tasks (default: drawn, and printed)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the notebook and print its path."""
-    entry = find(options.corpus, options.id)
+    """Write what the options name and print its path.
+
+    Raises UsageError for an unknown id and for a path that cannot be written.
+    """
+    return _notebook(options) if options.notebook else _harbor(options)
+
+
+def _notebook(options: argparse.Namespace) -> int:
+    if len(options.ids) != 1:
+        message = "--notebook writes one case: pass one id, see `list`"
+        raise UsageError(message)
+    entry = find(options.corpus, options.ids[0])
     if not isinstance(entry, Case):
         message = f"{entry.id} is a control: only a case has something to fix"
         raise CorpusError(message)
     path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
     write_notebook(entry, path)
     print(path)
+    return 0
+
+
+def _harbor(options: argparse.Namespace) -> int:
+    corpus = load(options.corpus)
+    selected = corpus.select(options.ids)
+    valid = [corpus.entries[name] for name in selected if name in corpus.entries]
+    seed = secrets.randbits(48) if options.seed is None else options.seed
+    write_harbor(draw_samples(valid, seed), corpus.root, options.harbor)
+    print(f"wrote {len(valid)} tasks to {options.harbor}, with --seed {seed}")
+    if skipped := len(selected) - len(valid):
+        print(f"note: skipped {skipped} invalid entries, see `lint`", file=sys.stderr)
     return 0

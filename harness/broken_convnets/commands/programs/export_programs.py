@@ -6,9 +6,6 @@ Nothing in the folder reveals which program is broken: neither names, order nor 
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,10 +16,11 @@ from broken_convnets.commands.score.programs.workspace import (
     write_workspace,
 )
 from broken_convnets.commands.score.protocol.messages import Request
-from broken_convnets.errors import UsageError
+from broken_convnets.util.new_folder import new_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from broken_convnets.commands.score.programs.program import CorpusProgram
 
@@ -36,21 +34,8 @@ def export_programs(programs: Sequence[CorpusProgram], out: Path) -> None:
 
     Raises UsageError if `out` exists and is not an empty folder, or cannot be written.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        message = f"{out} already exists: pass a new or empty folder as --out"
-        raise UsageError(message)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
-            draft = Path(name) / "programs"
-            draft.mkdir()
-            _write(draft, programs)
-            if out.exists():
-                out.rmdir()
-            shutil.move(draft, out)
-    except OSError as error:
-        message = f"cannot write {out}: {error.strerror or error}"
-        raise UsageError(message) from None
+    with new_folder(out) as draft:
+        _write(draft, programs)
 
 
 def _write(folder: Path, programs: Sequence[CorpusProgram]) -> None:

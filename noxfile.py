@@ -123,7 +123,7 @@ def matrix(session: nox.Session, torch: str) -> None:
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])
 def tools(session: nox.Session) -> None:
-    """Score diagnostic tools, all or some: `nox -s tools -- ruff pyrefly --seed 1`."""
+    """Score diagnostic tools, all or some: `nox -s tools -- ruff pyrefly --both-sides`."""
     bundled = sorted(
         path.stem
         for path in (ROOT / "harness/broken_convnets/commands/score/adapters").glob("[!_]*.py")

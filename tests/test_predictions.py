@@ -77,7 +77,7 @@ WRONG = {
     "no patch": ({"instance_id": SECOND}, "line 2: .*missing required field `model_patch`"),
     "a patch of lines": ({"instance_id": SECOND, "model_patch": ["-x"]}, "Expected `str | null`"),
     "an unknown id": ({"id": "cases/none", "status": "clean"}, "line 2: unknown id"),
-    "another seed": (_patched("0123456789ab", ""), "'0123456789ab': pass the --seed"),
+    "another seed": (_patched("0123456789ab", ""), "'0123456789ab': pass the --key"),
     "an id again": (_patched(FIRST, ""), f"line 2: {FIRST} is already in line 1: keep one"),
     "a number for an id": ({"instance_id": 5, "model_patch": ""}, "line 2: Expected `str`"),
     "not a number": ('{"id": NaN}', "line 2: .*malformed"),

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from broken_convnets.commands.score.programs.program import corpus_programs
+from broken_convnets.commands.score.programs.key import hand_out, read_key
+from broken_convnets.commands.score.programs.patch import unified_diff
 from broken_convnets.commands.score.programs.workspace import SETTINGS, part_names, write_workspace
 from broken_convnets.commands.score.protocol.messages import ProgramNames, Request
 from broken_convnets.corpus.entries import load
+from broken_convnets.errors import UsageError
 from kit import BROKEN, HEALTHY, Pair, corpus_of, put
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from broken_convnets.sandbox.fork_client import ForkServer
     from conftest import Command
 
 
@@ -29,10 +33,10 @@ def _requests(folder: Path) -> list[Request]:
 
 def test_every_program_is_written_with_its_request(harness: Command, tmp_path: Path) -> None:
     out = tmp_path / "out" / "programs"
-    done = harness("programs", "--out", str(out), "--seed", "7")
+    done = harness("programs", "--out", str(out), "--both-sides")
     assert done.code == 0
-    assert f"wrote 3 programs to {out}" in done.out
-    assert "broken-convnets score --seed 7 --sarif FILE" in done.out
+    assert f"wrote 3 programs to {out}, and their key to {out}.key.json" in done.out
+    assert f"broken-convnets score --key {out}.key.json --sarif FILE" in done.out
     found = _requests(out)
     assert sorted(request.source for request in found) == sorted([BROKEN, HEALTHY, HEALTHY])
     for request in found:
@@ -44,18 +48,71 @@ def test_every_program_is_written_with_its_request(harness: Command, tmp_path: P
         }
 
 
-def test_the_same_seed_gives_the_ids_that_score_knows(harness: Command, tmp_path: Path) -> None:
-    entries = [(0, entry) for entry in load(harness.root).entries.values()]
-    harness("programs", "--out", str(tmp_path / "a"), "--seed", "7")
-    ids = [request.id for request in _requests(tmp_path / "a")]
-    assert ids == [program.id for program in corpus_programs(entries, 7, "2.14.1")]
-    harness("programs", "--out", str(tmp_path / "b"), "--seed", "8")
-    assert not set(ids) & {request.id for request in _requests(tmp_path / "b")}
+def test_ids_are_random_even_under_one_seed(harness: Command, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        harness("programs", "--out", str(tmp_path / name), "--seed", "7")
+    one, other = (_requests(tmp_path / name) for name in ("a", "b"))
+    assert [request.source for request in one] == [request.source for request in other]
+    assert not {request.id for request in one} & {request.id for request in other}
+
+
+def test_only_the_key_says_which_program_an_id_belongs_to(harness: Command, tmp_path: Path) -> None:
+    harness("programs", "--out", str(tmp_path / "out"), "--both-sides")
+    file = tmp_path / "out.key.json"
+    assert file.stat().st_mode & 0o077 == 0
+    found = hand_out(read_key(file), load(harness.root), "2.14.1").programs
+    requests = _requests(tmp_path / "out")
+    assert {one.id: one.source for one in found} == {one.id: one.source for one in requests}
+    assert sorted(one.role for one in found) == ["broken", "control", "fixed"]
+
+
+def test_a_key_of_another_corpus_is_rejected(harness: Command, tmp_path: Path) -> None:
+    harness("programs", "--out", str(tmp_path / "out"))
+    for path in (harness.root / "cases").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# changed\n")
+    for path in (harness.root / "fixes").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# changed\n")
+    with pytest.raises(UsageError, match="shape/pair has changed since the key was written"):
+        hand_out(read_key(tmp_path / "out.key.json"), load(harness.root), "")
+
+
+def test_one_side_of_each_pair_is_written(harness: Command, tmp_path: Path) -> None:
+    corpus_of(harness.root, {f"loss/more{number}": Pair() for number in range(20)})
+    broken = []
+    for seed in range(4):
+        out = tmp_path / str(seed)
+        harness("programs", "--out", str(out), "--seed", str(seed))
+        sources = [request.source for request in _requests(out)]
+        assert len(sources) == 22
+        broken.append(sources.count(BROKEN))
+    assert all(0 < number < 21 for number in broken)
+    assert len(set(broken)) > 1
+
+
+def test_answers_are_scored_by_the_key(
+    harness: Command, tmp_path: Path, server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "broken_convnets.commands.score.run.open_torch_runner", lambda _: nullcontext(server)
+    )
+    out, answers = tmp_path / "out", tmp_path / "answers.jsonl"
+    harness("programs", "--out", str(out), "--both-sides")
+    diff = unified_diff(BROKEN, HEALTHY, "net.py")
+    lines = [
+        json.dumps({"instance_id": one.id, "model_patch": diff if one.source == BROKEN else ""})
+        for one in _requests(out)
+    ]
+    answers.write_text("\n".join(lines))
+    key = ["--key", f"{out}.key.json"]
+    score = harness.json("score", "--predictions", str(answers), *key)["score"]
+    assert score["youden_j"]["value"] == 1
+    assert score["fixes"]["working"]["count"] == 1
+    assert score["sides"] == "both"
 
 
 def test_nothing_reveals_which_program_is_broken(harness: Command, tmp_path: Path) -> None:
     corpus_of(harness.root, {f"loss/more{number}": Pair() for number in range(20)})
-    harness("programs", "--out", str(tmp_path / "out"))
+    harness("programs", "--out", str(tmp_path / "out"), "--both-sides")
     folders = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
     times = {path.stat().st_mtime_ns for folder in folders for path in (folder, *folder.iterdir())}
     assert len(folders) == 43
@@ -68,7 +125,7 @@ def test_nothing_reveals_which_program_is_broken(harness: Command, tmp_path: Pat
 
 
 def test_ids_and_topics_select_programs(harness: Command, tmp_path: Path) -> None:
-    document = harness.json("programs", "--out", str(tmp_path / "out"), "shape")
+    document = harness.json("programs", "--out", str(tmp_path / "out"), "shape", "--both-sides")
     assert len(document["ids"]) == 2
     assert document["requests"] == str(tmp_path / "out" / "requests.jsonl")
     assert (harness("programs", "--out", str(tmp_path / "no"), "shape/pear").code) == 2
@@ -126,7 +183,7 @@ def test_torch_is_not_needed(harness: Command, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from broken_convnets.cli import main\n"
-        f"sys.exit(main(['programs', '--out', {str(tmp_path / 'out')!r}, "
+        f"sys.exit(main(['programs', '--both-sides', '--out', {str(tmp_path / 'out')!r}, "
         f"'--corpus', {str(harness.root)!r}]))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -294,7 +294,7 @@ def test_an_exit_code_is_not_a_failure(tmp_path: Path) -> None:
 def test_a_log_that_names_no_program_is_rejected(
     runs: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"names none of the programs.*--seed.*artifacts"):
+    with pytest.raises(UsageError, match=r"names none of the programs.*--key.*artifacts"):
         _read(tmp_path, *runs)
 
 

@@ -49,7 +49,7 @@ def _answering(tool: Path, status: str) -> list[str]:
         "findings = [finding] if status == 'flagged' else []\n"
         "print(json.dumps({'status': status, 'findings': findings}))\n"
     )
-    return ["score", "--exec", f"{sys.executable} {tool}"]
+    return ["score", "--exec", f"{sys.executable} {tool}", "--both-sides"]
 
 
 def test_a_tool_that_flags_everything_has_youden_j_0(score: Command, tool: Path) -> None:
@@ -183,11 +183,13 @@ def test_several_tools_share_one_runner(
         "broken_convnets.commands.score.run.open_torch_runner",
         lambda _: nullcontext(opened.append(1) or server),  # type: ignore[func-returns-value]  # counts, too
     )
-    both = score.json("score", "traceback", "anomaly", "traceback")
+    both = score.json("score", "traceback", "anomaly", "traceback", "--both-sides")
     assert [one["score"]["tool"] for one in both] == ["traceback", "anomaly"]
     assert len(opened) == 1
     for one in both:
-        assert score.json("score", one["score"]["tool"])["programs"] == one["programs"]
+        assert (
+            score.json("score", one["score"]["tool"], "--both-sides")["programs"] == one["programs"]
+        )
 
 
 def test_an_interruption_in_the_second_tool_keeps_the_results_of_the_first(
@@ -202,8 +204,8 @@ def test_an_interruption_in_the_second_tool_keeps_the_results_of_the_first(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Checkpoint, "add", stops)
-    assert score("score", "traceback", "anomaly").code == 130
-    second = score("score", "traceback", "anomaly")
+    assert score("score", "traceback", "anomaly", "--both-sides").code == 130
+    second = score("score", "traceback", "anomaly", "--both-sides")
     assert "traceback: resuming, 3 of 3 programs are done" in second.err
     assert "anomaly: resuming, 1 of 3 programs are done" in second.err
     assert list(cache.folder("score").iterdir()) == []
@@ -234,8 +236,10 @@ def test_a_changed_tool_does_not_resume_the_interrupted_run(
         (["--exec", "true", "--name", "../mine"], "--name ../mine: not usable as a file name"),
         (["--exec", "true", "--name", "ruff"], "--name ruff: a bundled tool has this name"),
         (["--exec", "true", "--fail-on-regression"], "no record of true at "),
-        (["--sarif", "no-such-file"], "no-such-file"),
-        (["--predictions", "no-such-file"], "no-such-file"),
+        (["--sarif", "x"], "--sarif and --predictions need --key"),
+        (["traceback", "--key", "x"], "--key works with --sarif and --predictions"),
+        (["--sarif", "x", "--key", "y", "--seed", "1"], "have no effect on answers in a file"),
+        (["--sarif", "x", "--key", "no-such-file"], "cannot read no-such-file"),
     ],
 )
 def test_wrong_usage_is_reported_in_one_sentence(

@@ -163,7 +163,7 @@ def test_records_name_only_existing_programs() -> None:
             (entry.id, role)
             for entry in corpus.entries.values()
             if applies_to(entry, recorded.torch)
-            for role, _ in sources_of(entry)
+            for role in sources_of(entry)
         }
         named = {(entry, role) for entry, roles in recorded.programs.items() for role in roles}
         assert named <= existing, f"{path.name}: record the tool again"

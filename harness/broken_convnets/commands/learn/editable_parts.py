@@ -113,7 +113,14 @@ def _side_effects(node: ast.AST) -> set[str]:
     calls = {call for call in ast.walk(node) if isinstance(call, ast.Call)}
     dotted = [call for call in calls if ast.unparse(call.func).startswith(("torch.", "nn.", "F."))]
     chosen = [call for call in [*alone, *dotted] if isinstance(call, ast.Call)]
-    return {ast.unparse(call.func).rpartition(".")[2] for call in chosen}
+    return {_callee(call.func) for call in chosen}
+
+
+def _callee(function: ast.expr) -> str:
+    """Return the last part of what is called: `CrossEntropyLoss` for `CrossEntropyLoss()(a, b)`."""
+    while isinstance(function, ast.Call):
+        function = function.func
+    return ast.unparse(function).rpartition(".")[2]
 
 
 def _normalized(name: str) -> str:

@@ -1,7 +1,7 @@
 """Write programs and the requests about them to a folder.
 
 Nothing in the folder reveals which program is broken: neither names, order nor time stamps.
-`score --sarif` and `score --predictions` recompute the ids from the seed.
+The ids are random: only the key, a file elsewhere, says which program they belong to.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from broken_convnets.commands.score.programs.workspace import (
     write_workspace,
 )
 from broken_convnets.commands.score.protocol.messages import Request
+from broken_convnets.errors import UsageError
 from broken_convnets.util.new_folder import new_folder
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def export_programs(programs: Sequence[CorpusProgram], out: Path) -> None:
     """
     with new_folder(out) as draft:
         _write(draft, programs)
+
+
+def require_empty(out: Path) -> None:
+    """Raise UsageError if `out` exists and is not an empty folder."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        message = f"{out} already exists: pass a new or empty folder as --out"
+        raise UsageError(message)
 
 
 def _write(folder: Path, programs: Sequence[CorpusProgram]) -> None:

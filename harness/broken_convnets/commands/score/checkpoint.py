@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class SavedAnswer(Struct, frozen=True):
     """One line of a checkpoint file."""
 
-    id: str
+    program: tuple[str, str, int]  # `CorpusProgram.key`; ids differ in every run
     diagnosis: Diagnosis
     seconds: float
 
@@ -31,8 +31,8 @@ class Checkpoint:
 
     def __init__(self, configuration: object, programs: Iterable[CorpusProgram]) -> None:
         """Find the file of `configuration`, any value that JSON can represent, and programs."""
-        self._programs = {program.id: program for program in programs}
-        texts = [program.id + program.source for program in self._programs.values()]
+        self._programs = {program.key: program for program in programs}
+        texts = [(*program.key, program.source) for program in self._programs.values()]
         text = msgspec.json.encode([configuration, sorted(texts)])
         name = hashlib.blake2b(text, digest_size=12).hexdigest()
         self._path = folder("score") / f"{name}.jsonl"
@@ -46,14 +46,14 @@ class Checkpoint:
                 saved = msgspec.json.decode(line, type=SavedAnswer)
             except msgspec.DecodeError:
                 continue
-            if saved.id in self._programs:
-                program = self._programs[saved.id]
-                results[saved.id] = ToolResult(program, saved.diagnosis, saved.seconds)
+            if saved.program in self._programs:
+                program = self._programs[saved.program]
+                results[saved.program] = ToolResult(program, saved.diagnosis, saved.seconds)
         return list(results.values())
 
     def add(self, result: ToolResult) -> None:
         """Append one result."""
-        line = SavedAnswer(result.program.id, result.diagnosis, result.seconds)
+        line = SavedAnswer(result.program.key, result.diagnosis, result.seconds)
         with self._path.open("ab") as stream:
             stream.write(msgspec.json.encode(line) + b"\n")
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from broken_convnets.commands.score.evaluation import Evaluation
 from broken_convnets.commands.score.leaderboard import write_leaderboard
+from broken_convnets.commands.score.programs.hand_out import Sides
 from broken_convnets.commands.score.protocol.messages import Need, json_schema
 from broken_convnets.commands.score.record import read_record, record_path, write_record
 from broken_convnets.commands.score.report import report_lines
@@ -76,6 +77,12 @@ def _add_tool_options(parser: argparse.ArgumentParser) -> None:
     tools.add_argument(
         "--predictions", type=Path, metavar="FILE", help="score the answers in a JSON lines file"
     )
+    tools.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help="key of the programs that the file has answers about; `programs` writes it",
+    )
     tools.add_argument("--name", metavar="NAME", help="name of a tool that is not bundled")
     tools.add_argument(
         "--timeout",
@@ -110,9 +117,13 @@ def _add_program_options(parser: argparse.ArgumentParser) -> None:
     programs.add_argument(
         "--seed",
         type=count,
-        default=0,
         metavar="S",
-        help="random seed for ids, order and variants (default: 0)",
+        help="random seed for the sides, the order and the variants (default: drawn for each run)",
+    )
+    programs.add_argument(
+        "--both-sides",
+        action="store_true",
+        help="score both programs of each pair (default: one, drawn at random)",
     )
 
 
@@ -162,8 +173,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         with open_run(corpus, options) as tool_run:
             for ref, previous in tools:
+                if previous:
+                    path = _record_file(ref, corpus, options)
+                    tool_run.require_same_selection(path, previous)
                 evaluation = Evaluation(tool_run.evaluate(ref), previous)
-                documents.append(evaluation.document(options))
+                documents.append(evaluation.document())
                 if not options.json:
                     _show(evaluation)
                 _write(evaluation, corpus, options)
@@ -180,12 +194,20 @@ def _previous_record(
     ref: ToolRef, corpus: Corpus, options: argparse.Namespace
 ) -> ToolRecord | None:
     """Return a tool's record. Raises UsageError if it is missing but required."""
-    path = options.recorded or record_path(results_to_read(corpus.root), ref.name)
+    path = _record_file(ref, corpus, options)
+    replaced = options.update and not options.only and not options.fail_on_regression
     previous = read_record(path)
+    if previous and replaced and (previous.only or previous.sides is Sides.ONE):
+        return None
     if options.fail_on_regression and previous is None:
         message = f"no record of {ref.name} at {path}: write it first with --update"
         raise UsageError(message)
     return previous
+
+
+def _record_file(ref: ToolRef, corpus: Corpus, options: argparse.Namespace) -> Path:
+    path: Path = options.recorded or record_path(results_to_read(corpus.root), ref.name)
+    return path
 
 
 def _write(evaluation: Evaluation, corpus: Corpus, options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from broken_convnets.commands.score import regressions
 from broken_convnets.commands.score.metrics.score import compute_score
+from broken_convnets.commands.score.programs.hand_out import Sides
 from broken_convnets.commands.score.record import (
     RecordedRobustness,
     ToolRecord,
@@ -33,13 +34,14 @@ class Evaluation:
         self.outcome = outcome
         self.previous = previous
         self.answers = recorded_answers(outcome.results, needs)
-        self.score = compute_score(
+        score = compute_score(
             outcome.results,
             outcome.baseline,
             needs=frozenset(needs),
             tool=outcome.ref.name,
             version=outcome.description.version,
         )
+        self.score = msgspec.structs.replace(score, sides=outcome.sides)
         self.lost = regressions.lost(previous, self.answers) if previous else []
         self.gained = regressions.gained(previous, self.answers) if previous else []
         self.outdated = regressions.outdated_misses(previous, self.answers) if previous else []
@@ -49,12 +51,13 @@ class Evaluation:
         """Whether a credit was lost or a recorded miss is no longer one."""
         return bool(self.lost or self.outdated)
 
-    def document(self, options: argparse.Namespace) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Return the content of `--json`."""
         return {
             "torch": self.outcome.torch,
-            "seed": options.seed,
-            "variants": options.variants,
+            "seed": self.outcome.seed,
+            "sides": self.outcome.sides,
+            "variants": self.outcome.variants,
             "score": self.score,
             "programs": self.answers,
             "lost": self.lost,
@@ -67,11 +70,14 @@ class Evaluation:
 
         What this run did not measure stays as recorded before: with `--only` the other programs,
         without `--variants` the robustness. Raises UsageError if `--only` would combine answers
-        of two versions of the tool or of torch.
+        of two versions of the tool or of torch, or if the record has sides that this run lacks.
         """
         new, previous = self._new_record(options), self.previous
         if previous is None:
             return new
+        if previous.sides is Sides.BOTH and new.sides is Sides.ONE:
+            message = "the record has both sides of each pair: update it with --both-sides"
+            raise UsageError(message)
         same_version = (previous.version, previous.torch) == (new.version, new.torch)
         if same_version and new.variants is None:
             new = msgspec.structs.replace(new, variants=previous.variants)
@@ -83,6 +89,8 @@ class Evaluation:
                 f"is {new.version} under torch {new.torch}: update all programs, without --only"
             )
             raise UsageError(message)
+        if not previous.only:
+            new = msgspec.structs.replace(new, only=[])
         kept = {name: one for name, one in previous.programs.items() if name in corpus.entries}
         programs = dict(sorted({**kept, **new.programs}.items()))
         return msgspec.structs.replace(new, programs=programs, misses=misses(programs))
@@ -91,7 +99,7 @@ class Evaluation:
         outcome, robustness = self.outcome, self.score.robustness
         variants = None
         if robustness:
-            variants = RecordedRobustness(options.variants, options.seed, robustness)
+            variants = RecordedRobustness(outcome.variants, outcome.seed, robustness)
         return ToolRecord(
             tool=outcome.ref.name,
             version=outcome.description.version,
@@ -101,4 +109,7 @@ class Evaluation:
             misses=misses(self.answers),
             programs=self.answers,
             variants=variants,
+            only=sorted(set(options.only)),
+            sides=outcome.sides,
+            seed=outcome.seed if outcome.sides is Sides.ONE else None,
         )

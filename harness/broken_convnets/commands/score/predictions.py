@@ -61,7 +61,7 @@ def read_predictions(
         name = diagnosis.id
         if name not in ids:
             reason = (
-                f"unknown id {name[:40]!r}: pass the --seed with which the programs were written"
+                f"unknown id {name[:40]!r}: pass the --key of the programs that this file is about"
             )
             raise _line_error(path, number, reason)
         if name in diagnoses:

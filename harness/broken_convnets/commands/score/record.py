@@ -12,6 +12,7 @@ from msgspec import Struct
 from broken_convnets.commands.score.metrics.credit import Credit, first_module
 from broken_convnets.commands.score.metrics.robustness import Robustness
 from broken_convnets.commands.score.metrics.scored_result import score_results
+from broken_convnets.commands.score.programs.hand_out import Sides
 from broken_convnets.commands.score.programs.program import ProgramRole
 from broken_convnets.commands.score.programs.tool_result import ToolResult
 from broken_convnets.commands.score.protocol.messages import (
@@ -75,6 +76,9 @@ class ToolRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     misses: list[str]
     programs: RecordedAnswers
     variants: RecordedRobustness | None = None
+    only: list[str] = []  # what `--only` selected; empty for the whole corpus
+    sides: Sides = Sides.BOTH
+    seed: int | None = None  # that drew the sides; None for both sides
 
 
 def record_path(results: Path, tool: str) -> Path:

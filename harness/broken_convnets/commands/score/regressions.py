@@ -6,10 +6,35 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from broken_convnets.commands.score.programs.hand_out import Sides
 from broken_convnets.commands.score.record import misses
+from broken_convnets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from broken_convnets.commands.score.record import RecordedAnswers, ToolRecord
+
+
+def require_same_selection(
+    path: Path, record: ToolRecord, only: Iterable[str], sides: Sides, seed: int
+) -> None:
+    """Raise UsageError if a record is of other programs than this run.
+
+    A record of the whole corpus is compared with any part of it.
+    """
+    if record.only and record.only != sorted(set(only)):
+        again = " ".join(f"--only {name}" for name in record.only)
+        message = f"{path} is of a selection: pass the same one, {again}, or another --recorded"
+    elif record.sides is Sides.ONE and (sides, seed) != (Sides.ONE, record.seed):
+        message = (
+            f"{path} is of one side of each pair: pass --seed {record.seed} without "
+            "--both-sides, or another --recorded"
+        )
+    else:
+        return
+    raise UsageError(message)
 
 
 class CreditChange(Struct, frozen=True):

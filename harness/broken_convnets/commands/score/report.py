@@ -54,6 +54,7 @@ def report_lines(score: Score, results: Sequence[ToolResult] = ()) -> Iterator[R
 
 def _figures(score: Score) -> Iterator[Line]:
     yield "Youden's J", str(score.youden_j), "recall minus false positive rate; random answers: 0"
+    yield "sides", score.sides, "of each pair are in this hand-out"
     yield "recall", str(score.recall.all), "broken programs that are flagged"
     yield "  raising", str(score.recall.raising), "programs that raise an exception"
     yield "  silent", str(score.recall.silent), "programs that raise nothing"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from broken_convnets.commands.score.program_facts import annotated_sources, tracebacks
+from broken_convnets.commands.score.programs.hand_out import batches
 from broken_convnets.commands.score.programs.tool_result import ToolResult
 from broken_convnets.commands.score.programs.workspace import part_names
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Need, Request
@@ -78,8 +79,7 @@ class ToolClient:
         if not programs:
             return
         requests = self._requests(programs)
-        size = max(1, self._description.batch)
-        chunks = [programs[at : at + size] for at in range(0, len(programs), size)]
+        chunks = list(batches(programs, max(1, self._description.batch)))
         retry: list[CorpusProgram] = []
         for chunk, result in self._run(chunks, requests):
             if len(chunk) > 1 and not _complete_report(result, chunk):
@@ -90,7 +90,7 @@ class ToolClient:
             yield from self._results(result, chunk)
 
     def _run(
-        self, chunks: list[Sequence[CorpusProgram]], requests: dict[str, Request]
+        self, chunks: list[list[CorpusProgram]], requests: dict[str, Request]
     ) -> Iterator[tuple[Sequence[CorpusProgram], JobResult[ToolReport]]]:
         jobs = [
             Job(

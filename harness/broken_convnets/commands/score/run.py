@@ -9,17 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.score import regressions
 from broken_convnets.commands.score.checkpoint import Checkpoint
+from broken_convnets.commands.score.entry_selection import (
+    DrawnSeed,
+    generated_variants,
+    selected_entries,
+)
 from broken_convnets.commands.score.executors import load_executor
 from broken_convnets.commands.score.fix_check import fix_works
 from broken_convnets.commands.score.kinds import known_kinds
 from broken_convnets.commands.score.leaderboard import BASELINE
 from broken_convnets.commands.score.predictions import read_predictions
-from broken_convnets.commands.score.programs.program import (
-    ProgramRole,
-    applies_to,
-    corpus_programs,
-)
+from broken_convnets.commands.score.programs.hand_out import Sides, handed_out
+from broken_convnets.commands.score.programs.key import hand_out, read_key
+from broken_convnets.commands.score.programs.program import ProgramRole, corpus_programs
 from broken_convnets.commands.score.programs.tool_result import ToolResult
 from broken_convnets.commands.score.protocol.messages import Need
 from broken_convnets.commands.score.record import read_record, record_path, recorded_results
@@ -39,7 +43,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from broken_convnets.corpus.entries import Corpus, Entry
+    from broken_convnets.commands.score.record import ToolRecord
+    from broken_convnets.corpus.entries import Corpus
     from broken_convnets.sandbox.runner import Runner
 
 MEMORY_BYTES = 4 << 30  # a type checker needs more memory than a network
@@ -55,6 +60,9 @@ class ToolOutcome:
     torch: str
     results: list[ToolResult]
     baseline: list[ToolResult] | None  # None for the baseline itself
+    seed: int = 0  # of the sides, the order and the variants
+    sides: Sides = Sides.BOTH
+    variants: int = 0  # per entry
 
 
 class ToolRun:
@@ -67,10 +75,38 @@ class ToolRun:
         self._options = options
         self._torch = runtime_of(runner).torch
         self._kinds = known_kinds(corpus)
-        entries = _selected_entries(corpus, runner, options)
+        self._checkpoints: list[Checkpoint | DrawnSeed] = []
+        self._sides = Sides.BOTH if options.both_sides else Sides.ONE
+        self._variants = options.variants
+        if options.key:
+            self._read_hand_out()
+        else:
+            self._draw_hand_out()
+
+    def _draw_hand_out(self) -> None:
+        options = self._options
+        self._seed = options.seed
+        if self._seed is None:
+            asked = [options.tools, options.exec, options.only, options.variants, options.name]
+            drawn = DrawnSeed([str(self._corpus.root), self._torch, asked, options.both_sides])
+            self._checkpoints.append(drawn)
+            self._seed = drawn.value
+        originals = selected_entries(self._corpus, self._runner, options.only)
+        variants = generated_variants(self._runner, originals, options.variants, self._seed)
+        entries = [*((0, entry) for entry in originals), *variants]
         self._entries = {(entry.id, number): entry for number, entry in entries}
-        self._programs = corpus_programs(entries, options.seed, self._torch)
-        self._checkpoints: list[Checkpoint] = []
+        programs = corpus_programs(entries, self._seed, self._torch)
+        self._programs = handed_out(programs, self._seed, self._sides)
+        self._known = self._programs
+
+    def _read_hand_out(self) -> None:
+        """Use the programs that `programs` wrote, as far as `--only` selects them."""
+        key = read_key(self._options.key)
+        found = hand_out(key, self._corpus, self._torch)
+        selected = set(self._corpus.select(self._options.only))
+        self._seed, self._sides, self._variants = key.seed, key.sides, key.per_entry
+        self._entries, self._known = found.entries, found.programs
+        self._programs = [one for one in found.programs if one.entry in selected]
 
     def evaluate(self, ref: ToolRef) -> ToolOutcome:
         """Return the outcome of one tool. Raises UsageError for an unknown tool or a bad file."""
@@ -80,8 +116,20 @@ class ToolRun:
             description, results = self._results_of(ref)
         baseline = None if ref.name == BASELINE else self._baseline
         return ToolOutcome(
-            ref, description, self._torch, self._with_checked_fixes(results), baseline
+            ref,
+            description,
+            self._torch,
+            self._with_checked_fixes(results),
+            baseline,
+            self._seed,
+            self._sides,
+            self._variants,
         )
+
+    def require_same_selection(self, path: Path, record: ToolRecord) -> None:
+        """Raise UsageError if the record in `path` is of other programs than this run."""
+        only = self._options.only
+        regressions.require_same_selection(path, record, only, self._sides, self._seed)
 
     def finish(self) -> None:
         """Delete the checkpoints, because the command is complete."""
@@ -93,7 +141,7 @@ class ToolRun:
         """The results of the baseline: as recorded if complete, otherwise from a new run."""
         record = (
             None
-            if self._options.variants
+            if self._variants
             else read_record(record_path(results_to_read(self._corpus.root), BASELINE))
         )
         if record is not None and record.torch == self._torch:
@@ -104,12 +152,10 @@ class ToolRun:
 
     def _results_from_file(self) -> list[ToolResult]:
         """Return the answers in a file about the selected programs; it may have others too."""
-        entries = [(0, entry) for entry in self._corpus.entries.values()]
-        programs = corpus_programs(entries, self._options.seed)
         if self._options.sarif:
-            answers = read_sarif(self._options.sarif, programs, self._kinds)
+            answers = read_sarif(self._options.sarif, self._known, self._kinds)
         else:
-            answers = read_predictions(self._options.predictions, programs, self._kinds)
+            answers = read_predictions(self._options.predictions, self._known, self._kinds)
         return [
             ToolResult(program, masked(answers[program.id]), 0.0)
             for program in self._programs
@@ -124,11 +170,11 @@ class ToolRun:
         checkpoint = Checkpoint(configuration, self._programs)
         self._checkpoints.append(checkpoint)
         results = checkpoint.load()
-        done = {result.program.id for result in results}
+        done = {result.program.key for result in results}
         if done:
             note = f"{ref.name}: resuming, {len(done)} of {len(self._programs)} programs are done"
             terminal.console(stderr=True).print(note, markup=False)
-        rest = [program for program in self._programs if program.id not in done]
+        rest = [program for program in self._programs if program.key not in done]
         client = ToolClient(self._runner, ref, description, options.timeout, self._kinds)
         if rest:
             text = f"running {ref.name} on {len(rest)} programs"
@@ -182,22 +228,3 @@ def _code_hashes(ref: ToolRef) -> list[str]:
     files = [path for part in ref.argv if (path := Path(part)).is_file()]
     own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return [code_hash(), *own]
-
-
-def _selected_entries(
-    corpus: Corpus, runner: Runner, options: argparse.Namespace
-) -> list[tuple[int, Entry]]:
-    """Return the selected entries that apply to this release of torch, and their variants."""
-    selected = (
-        corpus.entries[name] for name in corpus.select(options.only) if name in corpus.entries
-    )
-    entries = [entry for entry in selected if applies_to(entry, runtime_of(runner).torch)]
-    originals: list[tuple[int, Entry]] = [(0, entry) for entry in entries]
-    if not options.variants:
-        return originals
-    from broken_convnets.commands.variants import verified  # noqa: PLC0415  (only for --variants)
-
-    count = len(entries) * options.variants
-    generated = verified(runner, entries, options.variants, options.seed)
-    variants = track(generated, "generating variants", count)
-    return originals + [(variant.number, variant.entry) for variant in variants]

@@ -26,12 +26,30 @@ def selected_tools(options: argparse.Namespace) -> list[ToolRef]:
     if sum(ways) != 1:
         message = "pass tool names, or exactly one of --exec, --sarif and --predictions"
         raise UsageError(message)
+    _check_key(options, file)
     if len(options.tools) > 1 and (options.recorded or options.sarif_out):
         message = "--recorded and --sarif-out work with one tool: run the tools one at a time"
         raise UsageError(message)
     for name in options.tools:
         require_known(name)
     return [ToolRef(name) for name in dict.fromkeys(options.tools)] or [_own_tool(options)]
+
+
+def _check_key(options: argparse.Namespace, file: Path | None) -> None:
+    """Raise UsageError unless the key accompanies a file, and then decides on the programs."""
+    if bool(file) != bool(options.key):
+        message = (
+            "--sarif and --predictions need --key, the file that `broken-convnets programs` wrote"
+            if file
+            else "--key works with --sarif and --predictions: the programs of other runs are drawn"
+        )
+        raise UsageError(message)
+    if file and (options.variants or options.both_sides or options.seed is not None):
+        message = (
+            "--variants, --seed and --both-sides have no effect on answers in a file: pass them to "
+            "`broken-convnets programs`"
+        )
+        raise UsageError(message)
 
 
 def _own_tool(options: argparse.Namespace) -> ToolRef:

@@ -67,6 +67,7 @@ class Score(Struct, frozen=True):
     early: Rate | None = None  # None for a tool that cannot detect a failure early
     robustness: Robustness | None = None  # None without variants
     seconds: Seconds | None = None  # None without results
+    sides: str = "both"  # "one": the tool received one program of each pair, drawn at random
 
 
 def compute_score(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ class GroundTruth:
 class CorpusProgram:
     """One program. `variant` 0 is the original; `truth` is None for a healthy program."""
 
-    id: str  # opaque
+    id: str  # random; only the scorer knows to which program it belongs
     entry: str
     role: ProgramRole
     variant: int
@@ -65,28 +65,33 @@ class CorpusProgram:
 
 
 def corpus_programs(
-    entries: Iterable[tuple[int, Entry]], seed: int, release: str = "", device: str = DEVICE
+    entries: Iterable[tuple[int, Entry]], seed: int, release: str = ""
 ) -> list[CorpusProgram]:
     """Return every program of `entries`, pairs of variant number and entry, in random order.
 
-    `seed` determines the ids and the order; without it, neither reveals which program is broken.
+    `seed` determines the order. The ids differ in every call, so nobody can know them in advance.
     """
     found = [
-        CorpusProgram(
-            _opaque_id(seed, entry.id, role, number),
-            entry.id,
-            role,
-            number,
-            source,
-            ground_truth(entry, release, device)
-            if role is ProgramRole.BROKEN and isinstance(entry, Case)
-            else None,
-        )
+        program_of(entry, number, role, random_id(), release)
         for number, entry in entries
-        for role, source in sources_of(entry)
+        for role in sources_of(entry)
     ]
     random.Random(seed).shuffle(found)  # noqa: S311  (repeatable, not secret)
     return found
+
+
+def program_of(
+    entry: Entry, number: int, role: ProgramRole, name: str, release: str = ""
+) -> CorpusProgram:
+    """Return one program of `entry` with the id `name`, and what is known about it."""
+    broken = role is ProgramRole.BROKEN
+    truth = ground_truth(entry, release, DEVICE) if isinstance(entry, Case) and broken else None
+    return CorpusProgram(name, entry.id, role, number, sources_of(entry)[role], truth)
+
+
+def random_id() -> str:
+    """Return a new id: twelve random hexadecimal digits."""
+    return secrets.token_hex(6)
 
 
 def applies_to(entry: Entry, release: str) -> bool:
@@ -118,13 +123,8 @@ def ground_truth(case: Case, release: str, device: str) -> GroundTruth:
     )
 
 
-def sources_of(entry: Entry) -> list[tuple[ProgramRole, str]]:
-    """Return the role and the source of each program of `entry`."""
+def sources_of(entry: Entry) -> dict[ProgramRole, str]:
+    """Return the source of each program of `entry`."""
     if isinstance(entry, Case):
-        return [(ProgramRole.BROKEN, entry.broken), (ProgramRole.FIXED, entry.fixed)]
-    return [(ProgramRole.CONTROL, entry.source)]
-
-
-def _opaque_id(seed: int, entry: str, role: ProgramRole, variant: int) -> str:
-    text = f"{seed}/{entry}/{role}/{variant}".encode()
-    return hashlib.blake2b(text, digest_size=6).hexdigest()
+        return {ProgramRole.BROKEN: entry.broken, ProgramRole.FIXED: entry.fixed}
+    return {ProgramRole.CONTROL: entry.source}

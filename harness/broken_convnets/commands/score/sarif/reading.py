@@ -46,7 +46,7 @@ def read_sarif(
         example = file_name(programs[0].id) if programs else file_name("…")
         message = (
             f"{path} names none of the programs, whose files are named like {example}: run the "
-            "tool on the output of `broken-convnets programs` with the same --seed, and list "
+            "tool on the output of `broken-convnets programs`, pass its --key, and list "
             "the files that the tool read as artifacts of the log"
         )
         raise UsageError(message)

@@ -70,6 +70,8 @@ LOCALIZATION: Columns = {
     "distance in lines": lambda score: _number(score.location.distance),
     "kind": lambda score: str(score.kind.points),
     "working fixes": lambda score: str(score.fixes.working),
+    "precision of fixes": lambda score: _number(score.fixes.precision, ".0%"),
+    "size of fixes": lambda score: _number(score.fixes.size_ratio, ".2g"),
 }
 COMPARISON: Columns = {
     "detected": lambda score: _exclusive(score, "detected"),
@@ -178,8 +180,8 @@ def _topic(score: Score, topic: str) -> str:
     return f"{recall.count:g} of {recall.of}; {false.count:g} of {false.of}"
 
 
-def _number(value: float | None) -> str:
-    return NO_RATE if value is None else f"{value:g}"
+def _number(value: float | None, form: str = "g") -> str:
+    return NO_RATE if value is None else f"{value:{form}}"
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from broken_convnets.commands.score.metrics.credit import Credit, first_module
 from broken_convnets.commands.score.metrics.robustness import Robustness
 from broken_convnets.commands.score.metrics.scored_result import score_results
+from broken_convnets.commands.score.programs.edit import Edit
 from broken_convnets.commands.score.programs.hand_out import Sides
 from broken_convnets.commands.score.programs.program import ProgramRole
 from broken_convnets.commands.score.programs.tool_result import ToolResult
@@ -48,6 +49,7 @@ class RecordedAnswer(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     source_line: str = ""  # text of the line that the finding points at
     module: str = ""
     message: str = ""
+    edit: Edit | None = None
 
 
 RecordedAnswers = dict[str, dict[ProgramRole, RecordedAnswer]]  # by entry and role
@@ -114,6 +116,7 @@ def _recorded_answer(scored: ScoredResult, diagnosis: Diagnosis) -> RecordedAnsw
         source_line=lines[number - 1].strip() if 0 < number <= len(lines) else "",
         module=first_module(scored.alarms) or "",
         message=_short(first.message),
+        edit=scored.edit,
     )
 
 
@@ -124,7 +127,9 @@ def recorded_results(record: ToolRecord, programs: Iterable[CorpusProgram]) -> l
         answer = record.programs.get(program.entry, {}).get(program.role)
         if answer is not None and program.variant == 0:
             fix_works = True if Credit.FIXED in answer.credit else None
-            results.append(ToolResult(program, _diagnosis(answer, program), 0.0, fix_works))
+            results.append(
+                ToolResult(program, _diagnosis(answer, program), 0.0, fix_works, answer.edit)
+            )
     return results
 
 

@@ -79,9 +79,13 @@ def _localization(score: Score) -> Iterator[Line]:
     yield "symptom line", str(score.location.symptom), "first line reported is the line that raises"
     if score.location.layer.count:
         yield "layer", str(score.location.layer), "first layer reported is the layer that raises"
-    yield "kind", str(score.kind.points), "kind of mistake; the topic alone counts half"
+    constant = f"the topic alone counts half; the best constant answer: {score.kind.chance:.0%}"
+    yield "kind", str(score.kind.points), constant
     offered = f"working fixes; {score.fixes.offered} offered"
     yield "fixes", str(score.fixes.working), offered
+    if score.fixes.precision is not None:
+        ratio = f"changed lines that the true fix also changes; size {score.fixes.size_ratio:.2g}x"
+        yield "  precision", f"{score.fixes.precision:.0%}", ratio
 
 
 def _comparisons(score: Score) -> Iterator[Line]:

@@ -17,10 +17,11 @@ from broken_convnets.commands.score.entry_selection import (
     selected_entries,
 )
 from broken_convnets.commands.score.executors import load_executor
-from broken_convnets.commands.score.fix_check import fix_works
+from broken_convnets.commands.score.fix_check import first_fix, fix_works
 from broken_convnets.commands.score.kinds import known_kinds
 from broken_convnets.commands.score.leaderboard import BASELINE
 from broken_convnets.commands.score.predictions import read_predictions
+from broken_convnets.commands.score.programs.edit import edit_of, with_lines_of_fixes
 from broken_convnets.commands.score.programs.hand_out import Sides, handed_out
 from broken_convnets.commands.score.programs.key import hand_out, read_key
 from broken_convnets.commands.score.programs.program import ProgramRole, corpus_programs
@@ -192,10 +193,13 @@ class ToolRun:
         for result in results:
             program = result.program
             case = self._entries[program.entry, program.variant]
-            works = None
+            diagnosis = with_lines_of_fixes(result.diagnosis, program.source)
+            works = edit = None
             if program.role is ProgramRole.BROKEN and isinstance(case, Case):
-                works = fix_works(grader, case, result.diagnosis)
-            checked.append(replace(result, fix_works=works))
+                works = fix_works(grader, case, diagnosis)
+                fix = first_fix(diagnosis)
+                edit = edit_of(fix, case.broken, case.fixed) if fix else None
+            checked.append(replace(result, diagnosis=diagnosis, fix_works=works, edit=edit))
         return checked
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from statistics import median
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec import Struct
 from broken_convnets.commands.score.metrics.credit import Credit
 from broken_convnets.commands.score.metrics.detection import counted, pairs
 from broken_convnets.commands.score.metrics.intervals import Rate, rate
-from broken_convnets.commands.score.metrics.scored_result import TOPIC_POINTS
+from broken_convnets.commands.score.metrics.scored_result import TOPIC_POINTS, topic
 from broken_convnets.commands.score.programs.program import ProgramRole
 
 if TYPE_CHECKING:
@@ -48,13 +48,19 @@ class KindRates(Struct, frozen=True):
     points: Rate  # 1 for the kind, half for its topic
     exact: Rate
     topic: Rate  # the topic or the kind
+    chance: float  # points per program of the best constant answer
 
 
 class FixRates(Struct, frozen=True):
-    """Broken programs for which the tool's fix works, of all, and the number of fixes offered."""
+    """Broken programs for which the tool's fix works, of all, and the number of fixes offered.
+
+    Precision and size are over the fixes that apply, and None without any.
+    """
 
     working: Rate
     offered: int
+    precision: float | None = None  # mean share of changed lines that the true fix also changes
+    size_ratio: float | None = None  # median size, in sizes of the true fix
 
 
 def pair_rates(results: Sequence[ScoredResult]) -> PairRates:
@@ -115,16 +121,38 @@ def location_rates(results: Sequence[ScoredResult]) -> LocationRates:
 
 def kind_rates(results: Sequence[ScoredResult]) -> KindRates:
     """Return how often the kind of the first alarm is correct; its message is not read."""
-    points = [result.points for result in counted(results, ProgramRole.BROKEN)]
+    broken = counted(results, ProgramRole.BROKEN)
+    points = [result.points for result in broken]
+    truths = [result.program.truth for result in broken]
     return KindRates(
         rate(points),
         rate(point == 1 for point in points),
         rate(point >= TOPIC_POINTS for point in points),
+        chance=_best_constant([truth.kinds for truth in truths if truth]),
     )
+
+
+def _best_constant(kinds: Sequence[tuple[str, ...]]) -> float:
+    """Return the mean points of one and the same kind for every program, the best there is."""
+    answers = {kind for some in kinds for kind in some}
+    topics = [{topic(kind) for kind in some} for some in kinds]
+
+    def points(answer: str) -> float:
+        exact = sum(answer in some for some in kinds)
+        right_topic = sum(topic(answer) in some for some in topics)
+        return exact + TOPIC_POINTS * (right_topic - exact)
+
+    return max(map(points, answers), default=0.0) / max(len(kinds), 1)
 
 
 def fix_rates(results: Sequence[ScoredResult]) -> FixRates:
     """Return how often the program obeys the laws with the tool's fix applied."""
     broken = counted(results, ProgramRole.BROKEN)
     offered = sum(result.offers_fix for result in broken)
-    return FixRates(rate(Credit.FIXED in result.credit for result in broken), offered)
+    edits = [result.edit for result in broken if result.edit]
+    return FixRates(
+        rate(Credit.FIXED in result.credit for result in broken),
+        offered,
+        precision=mean(edit.precision for edit in edits) if edits else None,
+        size_ratio=median(edit.size_ratio for edit in edits) if edits else None,
+    )

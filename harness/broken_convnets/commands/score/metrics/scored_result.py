@@ -13,6 +13,7 @@ from broken_convnets.commands.score.protocol.messages import Severity, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broken_convnets.commands.score.programs.edit import Edit
     from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.commands.score.programs.tool_result import ToolResult
     from broken_convnets.commands.score.protocol.messages import Finding, Need
@@ -35,6 +36,7 @@ class ScoredResult:
     warned: bool  # a finding of severity warning or error
     unreachable: bool  # the program fails before the tool can examine it
     offers_fix: bool
+    edit: Edit | None = None
 
     @property
     def counted(self) -> bool:
@@ -105,6 +107,7 @@ def _scored(result: ToolResult, needs: frozenset[Need]) -> ScoredResult:
         warned=answered and above_note,
         unreachable=unreachable,
         offers_fix=result.fix_works is not None and not unreachable,
+        edit=None if unreachable else result.edit,
     )
 
 

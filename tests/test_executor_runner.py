@@ -84,7 +84,7 @@ def test_a_module_that_no_worker_can_import_is_reported() -> None:
         ExecutorRunner(ThreadPoolExecutor(1), Limits(preload=["no_such_module"]))
 
 
-def _diagnoses(runner: Runner, folder: Path) -> dict[str, Diagnosis]:
+def _diagnoses(runner: Runner, folder: Path) -> dict[tuple[str, str, int], Diagnosis]:
     corpus = corpus_of(folder, {f"healthy/pair_{number}": Pair() for number in range(2)})
     programs = corpus_programs([(0, entry) for entry in corpus.entries.values()], seed=0)
     script = folder / "tool.py"
@@ -92,7 +92,7 @@ def _diagnoses(runner: Runner, folder: Path) -> dict[str, Diagnosis]:
     ref = ToolRef("counts", [sys.executable, str(script)], [Need.SOURCE])
     report = ToolReport(needs=[Need.SOURCE])
     client = ToolClient(runner, ref, report, seconds=20, kinds={"other"})
-    return {result.program.id: result.diagnosis for result in client.diagnose(programs)}
+    return {result.program.key: result.diagnosis for result in client.diagnose(programs)}
 
 
 def test_a_tool_diagnoses_the_same_on_an_executor(tmp_path: Path) -> None:

@@ -52,12 +52,13 @@ def transcript(tmp_path: Path) -> Callable[..., Transcript]:
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_example_answers_under_any_seed(seed: int) -> None:
     known = Transcript(EXAMPLE)
-    answers = {request.source: known.answer(request) for request in _requests(seed)}
+    requests = _requests(seed)
+    answers = {request.source: known.answer(request) for request in requests}
     assert answers[HEALTHY].status is Status.CLEAN
     (finding,) = answers[BROKEN].findings
     assert finding.fix is not None
     assert apply_patch(finding.fix, BROKEN) == HEALTHY
-    assert {answer.id for answer in answers.values()} == {item.id for item in _requests(seed)}
+    assert {answer.id for answer in answers.values()} == {request.id for request in requests}
 
 
 def test_the_example_is_marked_as_written_by_hand() -> None:
@@ -112,11 +113,12 @@ def _run(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_implements_the_protocol_as_an_executable() -> None:
-    lines = [msgspec.json.encode(request).decode() for request in _requests(5)]
+    requests = _requests(5)
+    lines = [msgspec.json.encode(request).decode() for request in requests]
     done = _run("\n".join(lines), str(EXAMPLE))
     assert (done.returncode, done.stderr) == (0, "")
     answers = [decode_diagnosis(line.encode()) for line in done.stdout.splitlines()]
-    assert [answer.id for answer in answers] == [request.id for request in _requests(5)]
+    assert [answer.id for answer in answers] == [request.id for request in requests]
     assert {answer.status for answer in answers} == {Status.FLAGGED, Status.CLEAN}
 
 
@@ -143,6 +145,7 @@ def test_the_link_to_an_interpreter_is_not_resolved(tmp_path: Path) -> None:
         tools=[],
         sarif=None,
         predictions=None,
+        key=None,
         name=None,
         needs=["source"],
         batch=1,

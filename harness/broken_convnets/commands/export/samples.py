@@ -31,7 +31,7 @@ class Sample:
 def draw_samples(entries: Iterable[Entry], seed: int) -> list[Sample]:
     """Return one program of each entry, with random ids, in random order."""
     draw = random.Random(seed)  # noqa: S311  (repeatable; the default seed is secret)
-    chosen = [(entry, *draw.choice(sources_of(entry))) for entry in entries]
+    chosen = [(entry, *draw.choice(list(sources_of(entry).items()))) for entry in entries]
     draw.shuffle(chosen)
     return [
         Sample(f"{draw.getrandbits(48):012x}", source, entry, role)

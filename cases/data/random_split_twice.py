@@ -2,7 +2,8 @@
 
 import torch
 from torch import nn
-from torch.utils.data import random_split
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, random_split
 from torchvision.datasets import FakeData
 from torchvision.transforms import v2
 
@@ -41,5 +42,12 @@ def run(net, images):
     return net.eval()(images)
 
 
+def main(net):
+    training, validation = example_split()
+    for images, labels in DataLoader(training, batch_size=8, shuffle=True):
+        F.cross_entropy(net(images), labels).backward()
+    return [run(net, images) for images, _ in DataLoader(validation, batch_size=8)]
+
+
 if __name__ == "__main__":
-    run(Net(), *example_inputs())
+    main(Net())

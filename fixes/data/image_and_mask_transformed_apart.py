@@ -2,7 +2,8 @@
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -36,5 +37,10 @@ def example_inputs(batch_size=4):
     return (torch.stack([signs[index % 8][0] for index in range(batch_size)]),)
 
 
+def train(net):
+    for images, masks in DataLoader(Signs(), batch_size=4, shuffle=True):
+        F.cross_entropy(net(images), masks).backward()
+
+
 if __name__ == "__main__":
-    Net()(*example_inputs())
+    train(Net())

@@ -39,5 +39,9 @@ def example_inputs(batch_size=4):
     return (torch.stack([photos[index % 16] for index in range(batch_size)]),)
 
 
+def features(net):
+    return torch.cat([net(photos) for photos in example_loader()])
+
+
 if __name__ == "__main__":
-    Net()(*example_inputs())
+    features(Net())

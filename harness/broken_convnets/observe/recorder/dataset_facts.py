@@ -6,6 +6,7 @@ import weakref
 from dataclasses import dataclass
 from itertools import pairwise, starmap
 from operator import le
+from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,7 @@ def _integers(value: Any) -> list[int] | None:
 
 def _unpaired(dataset: Any) -> tuple[str, str, str, str] | None:
     """Return two lists of files with the same names in different orders."""
-    lists = [(name, value, _stems(value)) for name, value in _attributes(dataset)]
+    lists = [(name, value, _stems(value)) for name, value in _columns(dataset)]
     named = [(name, value, stems) for name, value, stems in lists if stems]
     for number, (one, files, stems) in enumerate(named):
         for other, others, more in named[number + 1 :]:
@@ -146,8 +147,32 @@ def _stems(value: Any) -> list[str]:
         return []
     if not all(isinstance(item, str | Path) and Path(item).suffix for item in value):
         return []
-    stems = [Path(item).stem for item in value]
+    stems = common_stems(value)
     return stems if len(set(stems)) == len(stems) else []
+
+
+def common_stems(names: Sequence[str | Path]) -> list[str]:
+    """Return names without folder, suffix, and what all of them begin or end with, as `_mask`.
+
+    Digits are never cut off: they tell the files apart.
+    """
+    stems = [Path(name).stem for name in names]
+    start = commonprefix(stems).rstrip("0123456789")  # noqa: RUF071  (of characters is right)
+    backwards = commonprefix([stem[::-1] for stem in stems])  # noqa: RUF071  (as above)
+    end = backwards[::-1].lstrip("0123456789")
+    cut = [stem[len(start) : len(stem) - len(end)] for stem in stems]
+    return cut if all(cut) else stems
+
+
+def _columns(dataset: Any) -> list[tuple[str, Any]]:
+    """Return the attributes of a dataset, and the columns of those that are lists of tuples."""
+    found = _attributes(dataset)
+    for name, value in list(found):
+        rows = isinstance(value, list) and value and all(type(row) is tuple for row in value)
+        if rows and len({len(row) for row in value}) == 1:
+            columns = zip(*value[:LENGTH], strict=True)
+            found += [(f"{name}[...][{at}]", list(column)) for at, column in enumerate(columns)]
+    return found
 
 
 def _attributes(dataset: Any) -> list[tuple[str, Any]]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EPOCHS = 1_000  # that are kept of one loader
 BATCHES = 4  # of one epoch whose tensors are kept as values
 INDICES = 200_000  # that are kept in all
+DATASETS = 16  # that stay alive
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +50,11 @@ class Epoch:
 
 @dataclass(slots=True, eq=False)
 class Loader:
-    """A DataLoader, where it is constructed, its dataset, and the epochs read from it."""
+    """A DataLoader, where it is constructed, its dataset, and the epochs read from it.
+
+    `data` is the dataset itself, where the options keep it alive, and `worker_init` is called
+    in each worker.
+    """
 
     type: str  # of its dataset
     batch_size: int | None
@@ -58,6 +63,8 @@ class Loader:
     drop_last: bool
     places: tuple[Place, ...]
     dataset: DatasetFacts
+    data: Any = None
+    worker_init: Callable[[int], None] | None = None
     epochs: list[Epoch] = field(default_factory=list)
 
 
@@ -72,6 +79,7 @@ class Loaders:
         self._known: weakref.WeakKeyDictionary[Any, Loader] = weakref.WeakKeyDictionary()
         self._begun: weakref.WeakKeyDictionary[Any, Epoch] = weakref.WeakKeyDictionary()
         self._kept = 0  # indices
+        self._alive: list[Any] = []  # datasets
 
     def patch(self, patches: Patches) -> None:
         """Stand in for the methods."""
@@ -149,4 +157,16 @@ class Loaders:
             drop_last=bool(loader.drop_last),
             places=built.places if built else (),
             dataset=facts,
+            data=self._kept_alive(loader.dataset),
+            worker_init=loader.worker_init_fn,
         )
+
+    def _kept_alive(self, dataset: Any) -> Any:
+        """Return a dataset to keep, or None if the options or their number forbid it."""
+        if not self._record.options.datasets:
+            return None
+        if not any(one is dataset for one in self._alive):
+            if len(self._alive) >= DATASETS:
+                return None
+            self._alive.append(dataset)
+        return dataset

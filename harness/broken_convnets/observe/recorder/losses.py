@@ -1,4 +1,4 @@
-"""Record what loss functions receive, and what operators with poles receive: log, sqrt, div."""
+"""Record what losses, operators with poles (log, sqrt, div) and casts to integers receive."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ POLES = {
     **dict.fromkeys(("__rtruediv__", "__rdiv__", "norm", "atanh", "logit"), 0),
     **dict.fromkeys(("div", "true_divide", "__truediv__", "__div__", "__itruediv__"), 1),
 }
+CASTS = frozenset({"long", "int", "short", "to", "type"})
+INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8})
 UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
 LOOKS = 32  # calls at one place whose tensors are read
 LENGTHS = 256  # of CTC, that are kept of one call
@@ -75,14 +77,17 @@ class Losses:
     def _look(self, operator: Operator, args: Any, kwargs: Any) -> None:
         name = operator.name
         is_loss = name in LOSSES or name in PAIRS
+        is_cast = name in CASTS and _rounds(name, args, kwargs)
         position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)
-        if operator.place is None or not (is_loss or position is not None):
+        if operator.place is None or not (is_loss or is_cast or position is not None):
             return
         self._read[name, operator.place] += 1
         if self._read[name, operator.place] > LOOKS:
             return
         if is_loss:
             self._add(operator, args, kwargs)
+        elif is_cast:
+            self._record.cast_inputs[operator.number] = contents_of(args[0])
         elif position is not None and len(args) > position and _is_readable(args[position]):
             self._record.pole_inputs[operator.number] = contents_of(args[position])
 
@@ -104,6 +109,15 @@ class Losses:
             lengths = _lengths(args, kwargs) if operator.name == "ctc_loss" else ((), ())
             call = LossCall(operator, contents_of(given), contents_of(target), lengths)
             self._record.losses.append(call)
+
+
+def _rounds(name: str, args: Any, kwargs: Any) -> bool:
+    """Return whether a call turns several floating-point numbers into integers."""
+    tensor: Any = args[0] if args else None
+    if not _is_readable(tensor) or not tensor.is_floating_point() or tensor.numel() < 2:  # noqa: PLR2004  (a mask, not a number)
+        return False
+    dtypes = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, torch.dtype)]
+    return name not in {"to", "type"} or any(dtype in INTEGERS for dtype in dtypes)
 
 
 def _is_readable(value: object) -> bool:

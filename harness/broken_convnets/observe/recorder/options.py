@@ -29,7 +29,8 @@ class Options:
     steps: bool = False  # optimizer steps, without a look at any parameter
     gradients: bool = False  # backward passes, contents of .grad, and what steps do with it
     constructions: bool = False  # where modules, optimizers and loaders are constructed
-    loaders: bool = False  # epochs of every DataLoader, and data that reading modifies
+    loaders: bool = False  # epochs of every DataLoader, data that reading modifies, listings
+    datasets: bool = False  # the datasets of loaders stay alive, so that they can be read again
     warnings: bool = False
     dispatch: bool = False  # counts of the ATen operators below autograd, and of their storages
     step: int | None = None
@@ -53,5 +54,6 @@ class Options:
             gradients=True,
             constructions=True,
             loaders=True,
+            datasets=True,
             warnings=True,
         )

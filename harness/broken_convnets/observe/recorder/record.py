@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
     from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
+    from broken_convnets.observe.recorder.listings import Listing
     from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.metric_calls import MetricCall
@@ -70,6 +71,7 @@ class Record:
         self.losses: Bounded[LossCall] = Bounded(limit)
         self.metric_calls: Bounded[MetricCall] = Bounded(METRICS)
         self.pole_inputs: dict[int, Contents] = {}  # by number of operator: log, sqrt, div
+        self.cast_inputs: dict[int, Contents] = {}  # by number of operator: floats to integers
         self.parameters: list[Parameter] = []
         self.backward_passes: Bounded[BackwardPass] = Bounded(limit)
         self.optimizer_steps: Bounded[OptimizerStep] = Bounded(limit)
@@ -91,6 +93,7 @@ class Record:
         self.kept_outputs: Bounded[KeptOutputs] = Bounded(limit)
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
+        self.listings: list[Listing] = []  # of folders, by the user's own code
         self.warnings: Bounded[Warned] = Bounded(limit)
         self.first_non_finite: NonFinite | None = None
         self._failed = (0, "")  # identity of the last exception, and the operator that raised it

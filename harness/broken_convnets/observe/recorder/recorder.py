@@ -9,6 +9,7 @@ from broken_convnets.observe.recorder.construction import Constructions
 from broken_convnets.observe.recorder.dispatch import DispatchCounts
 from broken_convnets.observe.recorder.events import Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
+from broken_convnets.observe.recorder.listings import Listings
 from broken_convnets.observe.recorder.loaders import Loaders
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.module_calls import ModuleCalls
@@ -102,6 +103,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         parts += [Modes(self.record)] if options.modes else []
         if options.loaders:
             parts += [Loaders(self.record, self._values), StoredData(self.record, self._operators)]
+            parts += [Listings(self.record)]
         parts += [Warnings(self.record)] if options.warnings else []
         stop_in_forked_children(self)
         for part in parts:

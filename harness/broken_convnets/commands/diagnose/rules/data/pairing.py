@@ -1,4 +1,4 @@
-"""Inputs and targets of one sample stay together, and training shares no sample with validation."""
+"""Inputs and targets of one sample stay together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.data.order import trains
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
-    from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
@@ -124,38 +122,3 @@ def _same_permutation(
         return {source.path: "\n".join(lines)}
 
     return candidates((0, shared))
-
-
-@rule(
-    "samples of the validation are not among those of the training",
-    stays_quiet="about loaders that read the same samples, all samples or a part of the other's; "
-    "only two parts that overlap are reported",
-)
-def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
-    """Find a training part and a validation part of one dataset that share samples."""
-    parts = [loader for loader in evidence.record.loaders if loader.dataset.positions is not None]
-    training = [one for one in parts if any(trains(evidence, e) for e in one.epochs)]
-    for one in training:
-        for other in parts:
-            if other in training or other.dataset.base != one.dataset.base:
-                continue
-            mine, others = set(one.dataset.positions or ()), set(other.dataset.positions or ())
-            if not mine & others or mine <= others or others <= mine:
-                continue
-            yield _overlap(evidence, one, other, len(mine & others), len(others))
-            return
-
-
-def _overlap(evidence: Evidence, one: Loader, other: Loader, shared: int, size: int) -> Finding:
-    del evidence
-    return Finding(
-        rule="overlapping_parts",
-        kind="data/random_split_twice",
-        message="the validation part contains samples of the training part",
-        evidence=f"{shared} of the {size} validation samples are trained on as well, so the "
-        "validation is better than it would be on new data",
-        cause=location(other.places),
-        symptom=location(one.places),
-        subject=other.places[0].text if other.places else "",
-        confidence=7,
-    )

@@ -1,0 +1,82 @@
+"""The dimensions of an image are exchanged by permute, not by reshape."""
+
+from __future__ import annotations
+
+import ast
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.commands.diagnose.sites import Site
+    from broken_convnets.observe.recorder.recorded_events import Operator
+
+RESHAPES = frozenset({"reshape", "view"})
+DIMENSIONS = 3  # of sizes above 1, at least
+CHANNELS = frozenset({2, 3, 4})
+
+
+@rule(
+    "dimensions are exchanged by permute or transpose, not by reshape",
+    stays_quiet="about reshapes that change the number of dimensions, and tensors without a "
+    "dimension of 2 to 4 channels that moves between the first and the last place",
+)
+def reshape_exchanges_dimensions(evidence: Evidence) -> Iterator[Finding]:
+    """Find a reshape from channels last to channels first, or back, which mixes the pixels."""
+    for operator in evidence.record.operators:
+        order = _exchanged(operator)
+        if order is None or not operator.places:
+            continue
+        site = site_of(evidence, operator.places)
+        before, after = operator.inputs[0].shape, operator.outputs[0].shape
+        text = operator.places[0].text
+        yield Finding(
+            rule="reshape_exchanges_dimensions",
+            kind="data/reshape_instead_of_permute",
+            message=f"{operator.name} does not exchange dimensions: it mixes pixels and channels",
+            evidence=f"{text} turns {before} into {after}, the same sizes in another order; it "
+            "keeps the order of the values in memory, while permute would move them",
+            cause=location(operator.places),
+            subject=text,
+            cases=("data/reshape_instead_of_permute",),
+            candidates=_permuted(site, order) if site else (),
+            confidence=8,
+        )
+        return
+
+
+def _exchanged(operator: Operator) -> tuple[int, ...] | None:
+    """Return the permutation that a reshape of an image should have been; None if it is none."""
+    if operator.name not in RESHAPES or not operator.inputs or len(operator.outputs) != 1:
+        return None
+    before, after = operator.inputs[0].shape, operator.outputs[0].shape
+    mine, others = ([size for size in shape if size > 1] for shape in (before, after))
+    if len(before) != len(after) or len(mine) < DIMENSIONS or mine == others:
+        return None
+    for first, last in ((len(before) - 1, len(before) - 3), (len(before) - 3, len(before) - 1)):
+        order = [number for number in range(len(before)) if number != first]
+        order.insert(last, first)
+        moved = tuple(before[number] for number in order)
+        if moved == after and before[first] in CHANNELS:
+            return tuple(order)
+    return None
+
+
+def _permuted(site: Site, order: tuple[int, ...]) -> tuple[Candidate, ...]:
+    """Return the change that calls permute, for `x.reshape(...)` and `torch.reshape(x, ...)`."""
+    function, source = site.call.func, site.source
+    if not isinstance(function, ast.Attribute) or function.attr not in RESHAPES:
+        return ()
+    owner = source.text_of(function.value)
+    if owner == "torch" and site.call.args:
+        owner = source.text_of(site.call.args[0])
+    text = f"{owner}.permute({', '.join(map(str, order))})"
+    return candidates((0, partial(edits.replace, source, [(site.call, text)])))

@@ -1,0 +1,122 @@
+"""Training shares no sample with validation."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.samples import Samples
+from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.loaders import Loader
+
+DEPTH = 8  # of subsets of subsets
+READ = 4  # samples that two equal datasets are compared by
+ITEMS = 100_000  # of a list that is compared
+PLAIN = (int, float, str, bool, bytes)
+
+
+@rule(
+    "samples of the validation are not among those of the training",
+    stays_quiet="about loaders that read the same samples, all samples or a part of the other's; "
+    "only two parts that overlap are reported",
+)
+def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
+    """Find a training part and a validation part of one dataset that share samples."""
+    parts = [one for one in evidence.record.loaders if _positions(one) is not None]
+    training = [one for one in parts if any(trains(evidence, e) for e in one.epochs)]
+    for one in training:
+        for other in parts:
+            mine, others = _positions(one) or set(), _positions(other) or set()
+            shared = mine & others
+            if other in training or not shared or mine <= others or others <= mine:
+                continue
+            if not _have_equal_data(evidence, one, other, sorted(shared)):
+                continue
+            yield _overlap(one, other, len(shared), len(others))
+            return
+
+
+def _positions(loader: Loader) -> set[int] | None:
+    """Return the indices that a part has by its Subset or its sampler; None for no part."""
+    positions = loader.dataset.positions
+    if positions is not None:
+        return set(positions)
+    if loader.sampler != "SubsetRandomSampler" or not loader.epochs:
+        return None
+    return set(loader.epochs[0].indices) or None
+
+
+def _have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: list[int]) -> bool:
+    """Return whether two loaders read one dataset, or two that hold and return the same."""
+    if one.dataset.base == other.dataset.base:
+        return True
+    first, second = _below_subsets(one.data), _below_subsets(other.data)
+    contents = _contents(first)
+    if not contents or type(first) is not type(second) or contents != _contents(second):
+        return False
+    pairs = Samples.of_dataset(evidence, first), Samples.of_dataset(evidence, second)
+    if pairs[0] is None or pairs[1] is None:
+        return False
+    for index in shared[:READ]:
+        mine, others = pairs[0].read(index, 0), pairs[1].read(index, 1)
+        if not mine or not _share_label(mine, others):
+            return False
+    return True
+
+
+def _below_subsets(dataset: Any) -> Any:
+    for _ in range(DEPTH):
+        if not isinstance(dataset, torch.utils.data.Subset):
+            break
+        dataset = dataset.dataset
+    return dataset
+
+
+def _contents(dataset: Any) -> dict[str, object]:
+    """Return what a dataset stores, as numbers, texts and checksums, without its transforms."""
+    found: dict[str, object] = {}
+    for name, value in getattr(dataset, "__dict__", {}).items():
+        if isinstance(value, PLAIN):
+            found[name] = value
+        elif isinstance(value, torch.Tensor | np.ndarray):
+            array = np.ascontiguousarray(np.asarray(value))
+            found[name] = (array.shape, zlib.crc32(array.view(np.uint8).reshape(-1)))
+        elif isinstance(value, list | tuple) and len(value) <= ITEMS:
+            found[name] = zlib.crc32(repr(value).encode())
+    return found
+
+
+def _share_label(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) -> bool:
+    """Return whether two samples are equal, or all but the first value, which may be augmented."""
+    if len(first) != len(second):
+        return False
+    same = [a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, second, strict=True)]
+    return all(same) or (len(same) > 1 and all(same[1:]))
+
+
+def _overlap(one: Loader, other: Loader, shared: int, size: int) -> Finding:
+    return Finding(
+        rule="overlapping_parts",
+        kind="data/random_split_twice",
+        message="the validation part contains samples of the training part",
+        evidence=f"{shared} of the {size} validation samples are trained on as well, so the "
+        "validation is better than it would be on new data",
+        violates=(Law.SPLITS_DISJOINT,),
+        cause=location(other.places),
+        symptom=location(one.places),
+        subject=other.places[0].text if other.places else "",
+        cases=("data/random_split_twice",),
+        confidence=7,
+    )

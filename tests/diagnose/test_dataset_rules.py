@@ -1,0 +1,311 @@
+"""Rules that read samples of a dataset again, and rules about masks, layouts and listings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import CAUSE, Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = {
+    "mask_transformed_apart": "data/image_and_mask_transformed_apart",
+    "mask_rounded_to_zero": "data/to_tensor_on_a_mask",
+    "reshape_exchanges_dimensions": "data/reshape_instead_of_permute",
+    "unsorted_listings": "data/pairs_out_of_order",
+    "workers_draw_alike": "data/same_seed_in_every_worker",
+    "overlapping_parts": "data/random_split_twice",
+}
+SEGMENTING = """
+import random
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, random_split
+from torchvision.transforms import functional as TF
+from torchvision.transforms import v2
+
+class Segmenter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+class Scenes(Dataset):
+    def __init__(self):
+        generator = torch.Generator().manual_seed(1)
+        self.scenes = torch.rand(6, 3, 12, 12, generator=generator)
+        self.regions = (torch.rand(6, 12, 12, generator=generator) > 0.6).long()
+
+    def __len__(self):
+        return 6
+
+def fit(net, loader):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+"""
+FILES = """
+import glob, os, tempfile
+from pathlib import Path
+
+root = Path(tempfile.mkdtemp())
+for folder in ("photos", "regions"):
+    (root / folder).mkdir()
+    for name in ("b", "a", "c", "d"):
+        (root / folder / f"{name}.txt").write_text(name)
+"""
+WORKERS = """
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+class Noisy(Dataset):
+    def __init__(self, generator=None):
+        self.rng = generator
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        noise = self.rng.standard_normal((3, 6, 6)) if self.rng else torch.randn(3, 6, 6).numpy()
+        return torch.from_numpy(noise).float(), index % 4
+
+def fit(net, loader):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+"""
+# Each program has one mistake, in the line that is marked. The name before the dot is the rule.
+BROKEN = {
+    "mask_transformed_apart.twice": f"""{SEGMENTING}
+class Augmented(Scenes):
+    flip = v2.RandomHorizontalFlip()
+
+    def __getitem__(self, i):
+        x = self.flip(self.scenes[i])
+        return x, self.flip(self.regions[i][None])[0]  # cause
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_transformed_apart.image_only": f"""{SEGMENTING}
+class Augmented(Scenes):
+    augment = v2.Compose([v2.RandomVerticalFlip(), v2.ToDtype(torch.float32)])
+
+    def __getitem__(self, i):
+        return self.augment(self.scenes[i]), self.regions[i]  # cause
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_transformed_apart.by_hand": f"""{SEGMENTING}
+class Augmented(Scenes):
+    def __getitem__(self, i):
+        x, y = self.scenes[i], self.regions[i]
+        if random.random() < 0.5:
+            x = x.flip(2)  # cause
+        return x, y
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_rounded_to_zero.long": f"""{SEGMENTING}
+region = TF.to_tensor(np.random.default_rng(0).integers(0, 2, (12, 12), dtype=np.uint8))
+target = region[0].long()[None]  # cause
+F.cross_entropy(Segmenter()(torch.rand(1, 3, 12, 12)), target).backward()
+""",
+    "mask_rounded_to_zero.to": f"""{SEGMENTING}
+def load():
+    levels = torch.arange(144).remainder(2).reshape(1, 12, 12) / 255
+    return levels.to(torch.int64)  # cause
+
+F.cross_entropy(Segmenter()(torch.rand(1, 3, 12, 12)), load()).backward()
+""",
+    "reshape_exchanges_dimensions.batch": """
+photos = torch.rand(16, 6, 6, 3)
+x = photos.reshape(16, 3, 6, 6)  # cause
+F.cross_entropy(Net()(x), labels).backward()
+""",
+    "reshape_exchanges_dimensions.function": """
+def channels_first(photo):
+    height, width, channels = photo.shape
+    return photo.view(channels, height, width)  # cause
+
+x = torch.stack([channels_first(photo) for photo in torch.rand(16, 6, 6, 3)])
+F.cross_entropy(Net()(x), labels).backward()
+""",
+    "unsorted_listings.zip": f"""{FILES}
+photos = os.listdir(root / "photos")
+regions = os.listdir(root / "regions")  # cause
+pairs = [(a, b) for a, b in zip(photos, regions)]
+F.cross_entropy(Net()(images), labels).backward()
+""",
+    "unsorted_listings.index": f"""{FILES}
+class Pairs(torch.utils.data.Dataset):
+    def __init__(self, root):
+        self.photos = glob.glob(str(root / "photos/*"))
+        self.regions = glob.glob(str(root / "regions/*"))  # cause
+
+    def __len__(self):
+        return len(self.photos)
+
+    def __getitem__(self, i):
+        return self.photos[i], self.regions[i]
+
+print(Pairs(root)[0])
+F.cross_entropy(Net()(images), labels).backward()
+""",
+    "workers_draw_alike.generator": f"""{WORKERS}
+data = Noisy(np.random.default_rng(0))
+fit(Net(), DataLoader(data, 4, num_workers=2))  # cause
+""",
+    "workers_draw_alike.seeded": f"""{WORKERS}
+def seed(worker):
+    torch.manual_seed(7)
+
+fit(Net(), DataLoader(Noisy(), 4, num_workers=2, worker_init_fn=seed))  # cause
+""",
+    "overlapping_parts.two_datasets": """
+from torch.utils.data import DataLoader, Subset, TensorDataset
+
+def part(indices):
+    return Subset(TensorDataset(images, labels), indices)
+
+def fit(net, loader):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+
+net = Net()
+train = DataLoader(part(range(0, 10)), 5, shuffle=True)
+test = DataLoader(part(range(8, 16)), 4)  # cause
+fit(net, train)
+net.eval()
+with torch.no_grad():
+    print(sum((net(x).argmax(1) == y).sum() for x, y in test))
+""",
+}
+HEALTHY = {
+    "both_flipped_by_one_draw": f"""{SEGMENTING}
+class Augmented(Scenes):
+    def __getitem__(self, i):
+        x, y = self.scenes[i], self.regions[i]
+        if random.random() < 0.5:
+            x, y = x.flip(2), y.flip(1)
+        return x, y
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "both_in_one_call": f"""{SEGMENTING}
+from torchvision import tv_tensors
+
+class Augmented(Scenes):
+    flip = v2.RandomHorizontalFlip()
+
+    def __getitem__(self, i):
+        x, y = self.flip(self.scenes[i], tv_tensors.Mask(self.regions[i]))
+        return x, y.as_subclass(torch.Tensor)
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "same_seed_for_both": f"""{SEGMENTING}
+class Augmented(Scenes):
+    flip = v2.RandomHorizontalFlip()
+
+    def __getitem__(self, i):
+        state = torch.get_rng_state()
+        x = self.flip(self.scenes[i])
+        torch.set_rng_state(state)
+        return x, self.flip(self.regions[i][None])[0]
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "colors_of_the_image_only": f"""{SEGMENTING}
+class Augmented(Scenes):
+    jitter = v2.ColorJitter(0.3, 0.3)
+
+    def __getitem__(self, i):
+        return self.jitter(self.scenes[i]), self.regions[i]
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_times_255": f"""{SEGMENTING}
+region = TF.to_tensor(np.random.default_rng(0).integers(0, 2, (12, 12), dtype=np.uint8))
+target = (region[0] * 255).long()[None]
+F.cross_entropy(Segmenter()(torch.rand(1, 3, 12, 12)), target).backward()
+""",
+    "empty_mask": f"""{SEGMENTING}
+target = torch.zeros(1, 12, 12).long()
+F.cross_entropy(Segmenter()(torch.rand(1, 3, 12, 12)), target).backward()
+""",
+    "permute": """
+x = torch.rand(16, 6, 6, 3).permute(0, 3, 1, 2)
+F.cross_entropy(Net()(x), labels).backward()
+""",
+    "attention_heads": """
+x = torch.rand(2, 12, 8)
+heads = x.view(2, 12, 4, 2).transpose(1, 2).reshape(2, 12, 8)
+pixels = torch.rand(2, 3, 12, 1).view(2, 3, 12).reshape(2, 3, 4, 3)
+F.cross_entropy(Net()(images), labels).backward()
+""",
+    "sorted_listings": f"""{FILES}
+photos = sorted(os.listdir(root / "photos"))
+regions = sorted(os.listdir(root / "regions"))
+pairs = list(zip(photos, regions))
+F.cross_entropy(Net()(images), labels).backward()
+""",
+    "listings_by_name": f"""{FILES}
+regions = {{Path(name).stem: name for name in os.listdir(root / "regions")}}
+pairs = [(name, regions[Path(name).stem]) for name in os.listdir(root / "photos")]
+print(list(zip(range(2), pairs)))
+F.cross_entropy(Net()(images), labels).backward()
+""",
+    "workers_seeded_by_torch": f"""{WORKERS}
+fit(Net(), DataLoader(Noisy(), 4, num_workers=2))
+""",
+    "workers_seeded_by_worker": f"""{WORKERS}
+def seed(worker):
+    info = torch.utils.data.get_worker_info()
+    info.dataset.rng = np.random.default_rng(info.seed)
+
+fit(Net(), DataLoader(Noisy(np.random.default_rng(0)), 4, num_workers=2, worker_init_fn=seed))
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
+    found, rule = judged[name], name.partition(".")[0]
+    assert not found.raised
+    assert not found.failed
+    assert found.kinds == {rule: KINDS[rule]}
+    assert CAUSE in found.rules[rule]
+
+
+FIXED = [
+    name
+    for name in BROKEN
+    if name.startswith(("mask_rounded", "reshape_exchanges", "unsorted_listings"))
+]
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
+    assert judged[name].fixed == [name.partition(".")[0]]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    judged[name].assert_clean()

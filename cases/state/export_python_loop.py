@@ -21,4 +21,4 @@ def example_inputs(batch_size=4):
 
 
 if __name__ == "__main__":
-    Net()(*example_inputs())
+    torch.jit.trace(Net().eval(), example_inputs())

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.state_dicts import StateLoad
     from broken_convnets.observe.recorder.stored_data import RewrittenData
     from broken_convnets.observe.recorder.structure import Structure
+    from broken_convnets.observe.recorder.traced_networks import TracedNetwork
     from broken_convnets.observe.recorder.values import Value
     from broken_convnets.observe.recorder.weight_loads import WeightLoad
 
@@ -86,6 +87,7 @@ class Record:
         self.snapshots: Bounded[Snapshot] = Bounded(limit)  # results of state_dict()
         self.resumes: Bounded[Resume] = Bounded(limit)
         self.weight_loads: Bounded[WeightLoad] = Bounded(limit)
+        self.traced_networks: list[TracedNetwork] = []  # by torch.jit.trace, alive
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so

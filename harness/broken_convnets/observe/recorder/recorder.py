@@ -27,6 +27,7 @@ from broken_convnets.observe.recorder.schedulers import Schedulers
 from broken_convnets.observe.recorder.state_dicts import StateDicts
 from broken_convnets.observe.recorder.stored_data import StoredData
 from broken_convnets.observe.recorder.tracebacks import leave_out_recorder
+from broken_convnets.observe.recorder.traced_networks import TracedNetworks
 from broken_convnets.observe.recorder.values import Values
 from broken_convnets.observe.recorder.weight_loads import WeightLoads
 
@@ -105,6 +106,7 @@ class Recorder(AbstractContextManager["Recorder"]):
             parts += [Loaders(self.record, self._values), StoredData(self.record, self._operators)]
             parts += [Listings(self.record)]
         parts += [Warnings(self.record)] if options.warnings else []
+        parts += [TracedNetworks(self.record)] if options.kept_networks else []
         stop_in_forked_children(self)
         for part in parts:
             if part is not None:

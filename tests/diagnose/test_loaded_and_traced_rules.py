@@ -1,0 +1,199 @@
+"""Rules about layers that stay random after a load, and about traces of control flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import CAUSE, Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SAVED = """
+import warnings
+warnings.filterwarnings("ignore", category=FutureWarning)
+torch.save({"state_dict": Net().state_dict()}, "net.pt")
+weights = torch.load("net.pt")["state_dict"]
+"""
+# Each program has one mistake, in the line that is marked. The name before the dot is the rule.
+BROKEN = {
+    "random_after_load.filter": f"""{SAVED}
+net = Net()
+kept = {{k: v for k, v in weights.items() if "head" not in k}}  # cause
+net.load_state_dict(kept, strict=False)
+with torch.no_grad():
+    print(net.eval()(images).argmax(1))
+""",
+    "random_after_load.popped": f"""{SAVED}
+class Predictor:
+    def __init__(self, weights):
+        self.net = Net()
+        for name in [name for name in weights if name.startswith("head")]:
+            weights.pop(name)
+        self.net.load_state_dict(weights, strict=False)  # cause
+        self.net.eval()
+
+    @torch.inference_mode()
+    def __call__(self, x):
+        return self.net(x).softmax(1)
+
+Predictor(weights)(images)
+""",
+    "random_after_load.renamed": f"""{SAVED}
+class Wrapper(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = Net()
+        self.backbone.head = nn.Identity()
+        self.classifier = nn.Linear(80, 4)
+
+    def forward(self, x):
+        return self.classifier(self.backbone(x))
+
+net = Wrapper()
+weights = {{f"backbone.{{k}}": v for k, v in weights.items()}}
+net.load_state_dict(weights, strict=False)  # cause
+net.eval()
+print(net(images))
+""",
+    "control_flow_traced.branch": f"""{SAVED}
+class Gate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        if x.mean() > 0:  # cause
+            x = x - x.mean()
+        return self.conv(x).mean((2, 3))
+
+traced = torch.jit.trace(Gate().eval(), images)
+traced.save("gate.pt")
+""",
+    "control_flow_traced.loop": f"""{SAVED}
+class PerImage(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        rows = []
+        for image in x:  # cause
+            rows.append(self.conv(image[None]).mean((2, 3)))
+        return torch.cat(rows)
+
+def export(net, example):
+    with torch.no_grad():
+        return torch.jit.trace(net, (example,))
+
+net = PerImage().eval()
+net(images)
+export(net, images[:2])
+""",
+}
+KINDS = {
+    "random_after_load": "state/head_not_loaded",
+    "control_flow_traced.branch": "state/export_data_dependent",
+    "control_flow_traced.loop": "state/trace_control_flow",
+}
+FIXED = {"random_after_load.filter"}
+HEALTHY = {
+    "loads_a_backbone_and_trains_the_head": f"""{SAVED}
+net = Net()
+net.load_state_dict({{k: v for k, v in weights.items() if "head" not in k}}, strict=False)
+net.eval()
+with torch.no_grad():
+    net(images)
+net.train()
+optimizer = torch.optim.SGD(net.head.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+""",
+    "loads_in_two_parts": f"""{SAVED}
+net = Net()
+body = {{k: v for k, v in weights.items() if not k.startswith("head")}}
+head = {{k.removeprefix("head."): v for k, v in weights.items() if k.startswith("head")}}
+net.load_state_dict(body, strict=False)
+net.head.load_state_dict(head)
+with torch.no_grad():
+    net.eval()(images)
+""",
+    "features_without_the_head": f"""{SAVED}
+class Features(Net):
+    def forward(self, x):
+        return torch.relu(self.norm(self.conv(x))).mean((2, 3))
+
+net = Features()
+net.load_state_dict({{k: v for k, v in weights.items() if "head" not in k}}, strict=False)
+with torch.no_grad():
+    net.eval()(images)
+""",
+    "adapters_that_start_at_zero": f"""{SAVED}
+class Adapted(Net):
+    def __init__(self):
+        super().__init__()
+        self.adapter = nn.Linear(4, 4)
+        nn.init.zeros_(self.adapter.weight)
+        nn.init.zeros_(self.adapter.bias)
+
+    def forward(self, x):
+        x = super().forward(x)
+        return x + self.adapter(x)
+
+net = Adapted()
+net.load_state_dict(weights, strict=False)
+with torch.no_grad():
+    net.eval()(images)
+""",
+    "trace_with_checks_of_shapes": f"""{SAVED}
+class Checked(Net):
+    def forward(self, x):
+        if x.shape[1] != 3:
+            raise ValueError(x.shape)
+        height, width = x.shape[-2:]
+        assert height == width, "square images only"
+        return super().forward(x)
+
+net = Checked().eval()
+torch.jit.trace(net, images)
+""",
+    "branch_on_values_that_is_not_traced": f"""{SAVED}
+class Gate(Net):
+    def forward(self, x):
+        if x.isnan().any():
+            x = x.nan_to_num()
+        return super().forward(x)
+
+with torch.no_grad():
+    Gate().eval()(images)
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
+    found, rule = judged[name], name.partition(".")[0]
+    assert not found.raised
+    assert not found.failed
+    assert found.kinds == {rule: KINDS.get(name) or KINDS[rule]}
+    assert CAUSE in found.rules[rule]
+
+
+@pytest.mark.parametrize("name", sorted(FIXED))
+def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
+    assert judged[name].fixed == [name.partition(".")[0]]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    judged[name].assert_clean()

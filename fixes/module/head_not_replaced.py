@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torchvision.models import squeezenet1_1
 
 
@@ -18,5 +19,15 @@ def example_inputs(batch_size=4):
     return (torch.randn(batch_size, 3, 32, 32),)
 
 
+def example_targets(batch_size=4):
+    return (torch.arange(batch_size) % 10,)
+
+
+def run(net, images, labels):
+    scores = net(images)
+    F.cross_entropy(scores, labels).backward()
+    return scores.detach()
+
+
 if __name__ == "__main__":
-    Net()(*example_inputs())
+    run(Net(), *example_inputs(16), *example_targets(16))

@@ -1,4 +1,4 @@
-"""Rules about layers that stay random after a load, and about traces of control flow."""
+"""Rules about layers that stay random or frozen after a load, and traces of control flow."""
 
 from __future__ import annotations
 
@@ -92,13 +92,94 @@ net(images)
 export(net, images[:2])
 """,
 }
+TUNING = f"""{SAVED}
+class Tuned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        self.neck = nn.Conv2d(8, 6, 3)
+        self.fc = nn.Linear(6 * 2 * 2, 4)
+
+    def forward(self, x):
+        return self.fc(torch.relu(self.neck(self.body(x))).flatten(1))
+
+trained = Tuned()
+net = Tuned()
+net.body.load_state_dict(trained.body.state_dict())
+
+def train(net):
+    free = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(free, lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+"""
+BROKEN["new_layer_frozen.by_name"] = f"""{TUNING}
+for name, parameter in net.named_parameters():
+    parameter.requires_grad = "fc" in name  # cause
+train(net)
+"""
+BROKEN["new_layer_frozen.all_but_the_last"] = f"""{TUNING}
+def freeze(layers):
+    for layer in layers:
+        layer.requires_grad_(False)  # cause
+
+freeze(list(net.children())[:-1])
+train(net)
+"""
+CLASSIFIER = """
+import torchvision
+photos, kinds = torch.randn(6, 3, 32, 32), torch.tensor([0, 1, 2, 2, 1, 0])
+
+def step(net, kinds):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    optimizer.zero_grad()
+    F.cross_entropy(net(photos), kinds).backward()
+    optimizer.step()
+"""
+BROKEN["head_of_imagenet.plain"] = f"""{CLASSIFIER}
+step(torchvision.models.squeezenet1_1(), kinds)  # cause
+"""
 KINDS = {
+    "head_of_imagenet": "training/head_not_replaced",
+    "new_layer_frozen": "training/frozen_layers",
     "random_after_load": "state/head_not_loaded",
     "control_flow_traced.branch": "state/export_data_dependent",
     "control_flow_traced.loop": "state/trace_control_flow",
 }
-FIXED = {"random_after_load.filter"}
+FIXED = {"random_after_load.filter", "head_of_imagenet.plain"}
 HEALTHY = {
+    "head_for_the_labels": f"""{CLASSIFIER}
+step(torchvision.models.squeezenet1_1(num_classes=3), kinds)
+""",
+    "labels_of_imagenet": f"""{CLASSIFIER}
+step(torchvision.models.squeezenet1_1(), torch.tensor([1, 7, 404, 980, 12, 3]))
+""",
+    "freezes_what_is_loaded": f"""{TUNING}
+net.body.requires_grad_(False)
+train(net)
+""",
+    "freezes_fixed_filters": f"""{TUNING}
+with torch.no_grad():
+    net.neck.weight.zero_()
+    net.neck.weight[:, :, 1, 1] = 1.0
+for part in (net.body, net.neck):
+    part.requires_grad_(False)
+train(net)
+""",
+    "random_features_without_any_load": f"""{TUNING}
+other = Tuned()
+for part in (other.body, other.neck):
+    part.requires_grad_(False)
+train(other)
+""",
+    "everything_is_loaded": f"""{TUNING}
+net.load_state_dict(trained.state_dict())
+for part in (net.body, net.neck):
+    part.requires_grad_(False)
+train(net)
+""",
     "loads_a_backbone_and_trains_the_head": f"""{SAVED}
 net = Net()
 net.load_state_dict({{k: v for k, v in weights.items() if "head" not in k}}, strict=False)

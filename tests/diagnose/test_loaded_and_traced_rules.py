@@ -193,6 +193,14 @@ for _ in range(2):
     F.cross_entropy(net(images), labels).backward()
     optimizer.step()
 """,
+    "other_number_of_classes": f"""{SAVED}
+net = Net()
+net.head = nn.Linear(80, 7)
+own = net.state_dict()
+net.load_state_dict({{k: v for k, v in weights.items() if v.shape == own[k].shape}}, strict=False)
+with torch.no_grad():
+    net.eval()(images)
+""",
     "loads_in_two_parts": f"""{SAVED}
 net = Net()
 body = {{k: v for k, v in weights.items() if not k.startswith("head")}}

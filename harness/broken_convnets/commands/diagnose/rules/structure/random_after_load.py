@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @rule(
     "every layer that infers after a load of weights has loaded or trained weights",
     stays_quiet="about layers that are not called, or trained, loaded or set after the load; about "
-    "networks that compute losses afterwards; and unless the load left names out",
+    "networks that compute losses afterwards; and unless the program has an entry of the same "
+    "shape that could be loaded",
 )
 def random_after_load(evidence: Evidence) -> Iterator[Finding]:
     """Find inference with a layer that load_state_dict(strict=False) left at random values."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.record import Moment, Record
+    from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.recorded_events import Moment
 
 KEYS = 2_000  # that are kept of one load
 STATES = 16  # of the program, the latest, whose shapes are kept

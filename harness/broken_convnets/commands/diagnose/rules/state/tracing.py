@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.record import Warned
+    from broken_convnets.observe.recorder.recorded_events import Warned
 
 DEPENDENT = "data-dependent"  # how torch.export calls a branch on values
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.losses import LossCall
-    from broken_convnets.observe.recorder.record import Construction
+    from broken_convnets.observe.recorder.recorded_events import Construction
 
 LIBRARIES = ("torchvision.models", "timm.")
 IMAGENET = 1000  # classes, which their classifiers have by default

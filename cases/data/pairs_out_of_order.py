@@ -39,10 +39,10 @@ def example_inputs(batch_size=4):
     return (torch.stack([pairs[i % 8][0] for i in range(batch_size)]),)
 
 
-def train(net):
+def fit(net):
     for image, mask in example_pairs():
         F.cross_entropy(net(image[None]), mask[None].long()).backward()
 
 
 if __name__ == "__main__":
-    train(Net())
+    fit(Net())

@@ -37,10 +37,10 @@ def example_inputs(batch_size=4):
     return (torch.stack([signs[index % 8][0] for index in range(batch_size)]),)
 
 
-def train(net):
-    for images, masks in DataLoader(Signs(), batch_size=4, shuffle=True):
+def fit(net):
+    for images, masks in DataLoader(Signs(), 4, shuffle=True):
         F.cross_entropy(net(images), masks).backward()
 
 
 if __name__ == "__main__":
-    train(Net())
+    fit(Net())

@@ -10,15 +10,10 @@ from torchvision.transforms import v2
 prepare = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
 
 
-class Net(nn.Module):
+class Net(nn.Sequential):
     def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, kernel_size=3)
-        self.fc = nn.Linear(8 * 6 * 6, 10)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x))
-        return self.fc(torch.flatten(x, 1))
+        conv, fc = nn.Conv2d(3, 8, kernel_size=3), nn.Linear(8 * 6 * 6, 10)
+        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
 
 
 def photos(part):
@@ -44,9 +39,9 @@ def run(net, images):
 
 def main(net):
     training, validation = example_split()
-    for images, labels in DataLoader(training, batch_size=8, shuffle=True):
+    for images, labels in DataLoader(training, 8, shuffle=True):
         F.cross_entropy(net(images), labels).backward()
-    return [run(net, images) for images, _ in DataLoader(validation, batch_size=8)]
+    return [run(net, images) for images, _ in DataLoader(validation, 8)]
 
 
 if __name__ == "__main__":

@@ -11,15 +11,10 @@ prepare = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
 augment = v2.Compose([prepare, v2.RandomAffine(15, translate=(0.2, 0.2))])
 
 
-class Net(nn.Module):
+class Net(nn.Sequential):
     def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, kernel_size=3)
-        self.fc = nn.Linear(8 * 6 * 6, 10)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x))
-        return self.fc(torch.flatten(x, 1))
+        conv, fc = nn.Conv2d(3, 8, kernel_size=3), nn.Linear(8 * 6 * 6, 10)
+        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
 
 
 def example_split():
@@ -42,9 +37,9 @@ def run(net, images):
 
 def main(net):
     training, validation = example_split()
-    for images, labels in DataLoader(training, batch_size=8, shuffle=True):
+    for images, labels in DataLoader(training, 8, shuffle=True):
         F.cross_entropy(net(images), labels).backward()
-    return [run(net, images) for images, _ in DataLoader(validation, batch_size=8)]
+    return [run(net, images) for images, _ in DataLoader(validation, 8)]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from broken_convnets.commands.diagnose.rules.data.orientations import (
     orientations_of_image,
     orientations_of_mask,
 )
-from broken_convnets.commands.diagnose.rules.data.samples import Samples
+from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.rules.data.spatial_calls import SpatialCall, spatial_calls
 from broken_convnets.commands.diagnose.sites import require_success
 from broken_convnets.vocabulary import Law
@@ -145,8 +145,6 @@ def _flip(evidence: Evidence, loader: Loader) -> Location | None:
         inside = any(place.function == "__getitem__" for place in operator.places)
         if operator.name in FLIPS and inside:
             return Location(operator.places[0].file, operator.places[0].line)
-    dataset = loader.data
-    while hasattr(dataset, "dataset"):
-        dataset = dataset.dataset
+    dataset = below_subsets(loader.data)
     code = getattr(getattr(type(dataset), "__getitem__", None), "__code__", None)
     return Location(code.co_filename, code.co_firstlineno) if code else None

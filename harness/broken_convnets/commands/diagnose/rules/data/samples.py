@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from torch.utils.data import Subset
+
 from broken_convnets.commands.diagnose.probing import seed_all
 from broken_convnets.commands.diagnose.rules.data.pictures import tensor_of
 from broken_convnets.observe.recorder.reachable import arrays_in
@@ -17,6 +19,16 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.loaders import Loader
 
 BYTES = 1 << 26  # of what a dataset holds that is copied
+DEPTH = 8  # of subsets of subsets
+
+
+def below_subsets(dataset: Any) -> Any:
+    """Return the dataset that a Subset, or a Subset of one, reads."""
+    for _ in range(DEPTH):
+        if not isinstance(dataset, Subset):
+            break
+        dataset = dataset.dataset
+    return dataset
 
 
 @dataclass(frozen=True)

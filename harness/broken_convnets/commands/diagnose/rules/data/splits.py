@@ -11,7 +11,7 @@ import torch
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
-from broken_convnets.commands.diagnose.rules.data.samples import Samples
+from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.loaders import Loader
 
-DEPTH = 8  # of subsets of subsets
 READ = 4  # samples that two equal datasets are compared by
 ITEMS = 100_000  # of a list that is compared
 PLAIN = (int, float, str, bool, bytes)
@@ -62,7 +61,7 @@ def _have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: lis
     """Return whether two loaders read one dataset, or two that hold and return the same."""
     if one.dataset.base == other.dataset.base:
         return True
-    first, second = _below_subsets(one.data), _below_subsets(other.data)
+    first, second = below_subsets(one.data), below_subsets(other.data)
     contents = _contents(first)
     if not contents or type(first) is not type(second) or contents != _contents(second):
         return False
@@ -76,14 +75,6 @@ def _have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: lis
     return True
 
 
-def _below_subsets(dataset: Any) -> Any:
-    for _ in range(DEPTH):
-        if not isinstance(dataset, torch.utils.data.Subset):
-            break
-        dataset = dataset.dataset
-    return dataset
-
-
 def _contents(dataset: Any) -> dict[str, object]:
     """Return what a dataset stores, as numbers, texts and checksums, without its transforms."""
     found: dict[str, object] = {}
@@ -93,8 +84,8 @@ def _contents(dataset: Any) -> dict[str, object]:
         elif isinstance(value, torch.Tensor | np.ndarray):
             array = np.ascontiguousarray(np.asarray(value))
             found[name] = (array.shape, zlib.crc32(array.view(np.uint8).reshape(-1)))
-        elif isinstance(value, list | tuple) and len(value) <= ITEMS:
-            found[name] = zlib.crc32(repr(value).encode())
+        elif isinstance(value, list | tuple) and all(isinstance(item, PLAIN) for item in value):
+            found[name] = zlib.crc32(repr(value[:ITEMS]).encode())
     return found
 
 

@@ -37,7 +37,7 @@ def _corpus(root: Path) -> Corpus:
 def test_the_file_of_this_corpus_says_what_its_records_say() -> None:
     corpus = load(default_root())
     assert index_file.problem(corpus) == ""
-    assert index_file.read(default_root()) == index.build(known(corpus))
+    assert index_file.read(default_root()) == index.index_of(corpus)
     assert len(index_file.read(default_root()).documents) > 500
 
 

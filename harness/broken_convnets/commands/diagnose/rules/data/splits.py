@@ -77,16 +77,21 @@ def _have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: lis
 
 def _contents(dataset: Any) -> dict[str, object]:
     """Return what a dataset stores, as numbers, texts and checksums, without its transforms."""
-    found: dict[str, object] = {}
-    for name, value in getattr(dataset, "__dict__", {}).items():
-        if isinstance(value, PLAIN):
-            found[name] = value
-        elif isinstance(value, torch.Tensor | np.ndarray):
-            array = np.ascontiguousarray(np.asarray(value))
-            found[name] = (array.shape, zlib.crc32(array.view(np.uint8).reshape(-1)))
-        elif isinstance(value, list | tuple) and all(isinstance(item, PLAIN) for item in value):
-            found[name] = zlib.crc32(repr(value[:ITEMS]).encode())
-    return found
+    stored = {name: _summary(value) for name, value in getattr(dataset, "__dict__", {}).items()}
+    return {name: value for name, value in stored.items() if value is not None}
+
+
+def _summary(value: object) -> object:
+    """Return plain values as they are, and arrays as shapes and checksums; None for the rest."""
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, torch.Tensor | np.ndarray):
+        array = np.ascontiguousarray(np.asarray(value))
+        return array.shape, zlib.crc32(array.view(np.uint8).reshape(-1))
+    if isinstance(value, list | tuple) and len(value) <= ITEMS:
+        items = tuple(_summary(item) for item in value)
+        return None if None in items else items
+    return None
 
 
 def _share_label(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.collect import choose_devices
 from broken_convnets.vocabulary import Verdict
 from kit import HEALTHY, TRAINED, Pair, Remembering, Solo, corpus_of, doing, outcome
+from PIL import Image
 from torch_jobs import LateError, Synchronized
 
 if TYPE_CHECKING:
@@ -140,3 +142,13 @@ def test_an_accelerator_is_seeded_for_a_program_that_runs_there(
     seed_everything(1, "cpu")
     seed_everything(2, "cuda")
     assert seeded == [2]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the generator of C is seeded on POSIX only")
+def test_the_noise_of_pil_depends_on_the_seed_alone() -> None:
+    def noise(seed: int) -> bytes:
+        seed_everything(seed)
+        return Image.effect_noise((8, 8), 64).tobytes()
+
+    assert noise(3) == noise(3)
+    assert noise(3) != noise(4)

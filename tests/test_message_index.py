@@ -11,7 +11,6 @@ from broken_convnets.commands.explain.matching import explain
 from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.errors import CorpusError, RecordError
 from broken_convnets.util import cache
-from broken_convnets.verdicts.messages import known
 from kit import BOOK, Pair, Solo, corpus_of, put
 
 if TYPE_CHECKING:

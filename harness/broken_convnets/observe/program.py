@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 import importlib
+import os
 import random
 import sys
 from pathlib import Path
@@ -152,7 +154,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 
 def seed_everything(seed: int, device: torch.device | str = "cpu") -> None:
-    """Seed the generators of torch, NumPy and the standard library.
+    """Seed the generators of torch, NumPy, Python's standard library and, on POSIX, of C's.
 
     The generator of an accelerator is seeded only for a program that runs there:
     `torch.manual_seed` formats the stack for each accelerator, which takes longer than a layer of
@@ -162,3 +164,5 @@ def seed_everything(seed: int, device: torch.device | str = "cpu") -> None:
     (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(seed)
     np.random.seed(seed)  # noqa: NPY002  (programs of the corpus may use the global one)
     random.seed(seed)
+    if os.name == "posix":
+        ctypes.CDLL(None).srand(seed)  # PIL's `effect_noise` draws from it

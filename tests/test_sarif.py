@@ -83,6 +83,7 @@ def test_a_result_is_a_finding_and_no_result_is_clean(tmp_path: Path) -> None:
         f"C:\\work\\{NAME}",
         f"file://host/{NAME.replace('_', '%5F')}",
     ],
+    ids=["name", "folder", "absolute", "URL", "Windows", "escaped"],  # NAME is drawn
 )
 def test_any_form_of_a_path_is_recognized(uri: str, tmp_path: Path) -> None:
     assert _one(tmp_path, _run(_result(_at(uri)))).status is Status.FLAGGED

@@ -148,7 +148,8 @@ def test_an_accelerator_is_seeded_for_a_program_that_runs_there(
 def test_the_noise_of_pil_depends_on_the_seed_alone() -> None:
     def noise(seed: int) -> bytes:
         seed_everything(seed)
-        return Image.effect_noise((8, 8), 64).tobytes()
+        pixels: bytes = Image.effect_noise((8, 8), 64).tobytes()
+        return pixels
 
     assert noise(3) == noise(3)
     assert noise(3) != noise(4)

@@ -15,7 +15,7 @@ from broken_convnets.commands.explain.symptoms.documents import (
     document_for,
     questions,
 )
-from broken_convnets.commands.explain.symptoms.guides import guide_of, words
+from broken_convnets.commands.explain.symptoms.interviews import interview_of, words
 from broken_convnets.commands.explain.symptoms.lookup import SymptomAnswer, look_up
 from broken_convnets.commands.explain.symptoms.matching import symptoms_in
 from broken_convnets.commands.explain.symptoms.phrases import pattern_of, phrases, split
@@ -141,7 +141,7 @@ def test_a_wrong_answer_counts_as_wrong() -> None:
     assert (rates.first, rates.among_few) == (0, 0)
 
 
-# The guides.
+# The interviews.
 
 
 def test_every_phrase_is_a_valid_expression() -> None:
@@ -171,14 +171,14 @@ def test_a_phrase_does_not_span_sentences() -> None:
 
 
 @pytest.mark.parametrize("symptom", Symptom)
-def test_the_questions_of_a_guide_end_at_cases_with_the_symptom(
+def test_the_questions_of_an_interview_end_at_cases_with_the_symptom(
     symptom: Symptom, cases: dict[str, CaseSpec]
 ) -> None:
-    guide = guide_of(symptom)
+    interview = interview_of(symptom)
     known = {name for name, spec in cases.items() if symptom in spec.symptoms}
-    names = [question.name for question in guide.questions]
+    names = [question.name for question in interview.questions]
     assert len(set(names)) == len(names)
-    for question in guide.questions:
+    for question in interview.questions:
         assert question.ask.endswith("?")
         assert len(question.answers) > 1
         for one in question.answers:
@@ -191,7 +191,7 @@ def test_the_questions_of_a_guide_end_at_cases_with_the_symptom(
 
 @pytest.mark.parametrize("symptom", Symptom)
 def test_every_question_is_reached_from_the_first(symptom: Symptom) -> None:
-    by_name = {question.name: question for question in guide_of(symptom).questions}
+    by_name = {question.name: question for question in interview_of(symptom).questions}
     reached: set[str] = set()
     new = {next(iter(by_name))}
     while new:
@@ -204,7 +204,7 @@ def test_every_silent_case_is_reached_by_the_questions_of_a_symptom(
     cases: dict[str, CaseSpec],
 ) -> None:
     silent = {name for name, spec in cases.items() if spec.broken.stage is Stage.SILENT}
-    named = {name for symptom in Symptom for name in guide_of(symptom).cases}
+    named = {name for symptom in Symptom for name in interview_of(symptom).cases}
     assert all(cases[name].symptoms for name in silent)  # the page of a symptom lists all its cases
     assert len(silent & named) >= 0.9 * len(silent)  # a new case needs no question of its own
 

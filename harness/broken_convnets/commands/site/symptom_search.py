@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.explain.symptoms import documents, matching, phrases, topic
-from broken_convnets.commands.explain.symptoms.guides import words
+from broken_convnets.commands.explain.symptoms.interviews import words
 from broken_convnets.commands.site.library import title_of
 from broken_convnets.commands.site.patterns import javascript
 from broken_convnets.commands.site.symptoms import symptom_pages

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from broken_convnets.commands.explain.symptoms.guides import Question, guide_of
+from broken_convnets.commands.explain.symptoms.interviews import Question, interview_of
 from broken_convnets.corpus.symptoms import Symptom
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def symptom_pages(library: Library) -> list[SymptomPage]:
 def _cases(library: Library, symptom: Symptom) -> list[str]:
     """Return the ids of a symptom's cases, in the order of the questions."""
     shown = {case.id for case in library.cases if symptom in case.spec.symptoms}
-    named = [name for name in guide_of(symptom).cases if name in shown]
+    named = [name for name in interview_of(symptom).cases if name in shown]
     others = (item.id for item in library.items.values() if item.id in shown)
     return list(dict.fromkeys([*named, *others]))
 
@@ -55,7 +55,9 @@ def _cases(library: Library, symptom: Symptom) -> list[str]:
 def _questions(symptom: Symptom, with_cases: dict[Symptom, list[str]]) -> list[Question]:
     """Return the questions of a symptom without answers that lead to nothing here."""
     known = set(with_cases[symptom])
-    questions = [_known(question, known, with_cases) for question in guide_of(symptom).questions]
+    questions = [
+        _known(question, known, with_cases) for question in interview_of(symptom).questions
+    ]
     while True:
         names = {question.name for question in questions if question.answers}
         shorter = [

@@ -10,7 +10,7 @@ from broken_convnets.util.paragraphs import INDENT, paragraph, wrapped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from broken_convnets.commands.explain.symptoms.guides import Answer, Question
+    from broken_convnets.commands.explain.symptoms.interviews import Answer, Question
     from broken_convnets.commands.explain.symptoms.lookup import SymptomAnswer
 
     Pieces = Iterator[tuple[str, str]]  # text, each with its style

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from broken_convnets.commands.explain.symptoms.cases import cases_with, ranked
 from broken_convnets.commands.explain.symptoms.documents import Document, document_for
-from broken_convnets.commands.explain.symptoms.guides import Question, guide_of
+from broken_convnets.commands.explain.symptoms.interviews import Question, interview_of
 from broken_convnets.commands.explain.symptoms.matching import symptoms_in
 
 if TYPE_CHECKING:
@@ -58,4 +58,4 @@ def _answer(
 ) -> SymptomAnswer:
     likely = ranked(text, cases, order)
     shown = [LikelyCase(name, cases[name].title, cases[name].distinguish) for name in likely]
-    return SymptomAnswer(symptom, symptom.description, guide_of(symptom).questions, shown)
+    return SymptomAnswer(symptom, symptom.description, interview_of(symptom).questions, shown)

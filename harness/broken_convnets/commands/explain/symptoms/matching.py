@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broken_convnets.commands.explain.symptoms.guides import words
+from broken_convnets.commands.explain.symptoms.interviews import words
 from broken_convnets.commands.explain.symptoms.phrases import (
     Phrase,
     expression,

@@ -1,4 +1,4 @@
-"""Compile the phrases of the guides to regular expressions, each with a weight."""
+"""Compile the phrases of the interviews to regular expressions, each with a weight."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broken_convnets.commands.explain.symptoms.guides import guide_of
+from broken_convnets.commands.explain.symptoms.interviews import interview_of
 from broken_convnets.corpus.symptoms import Symptom
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Phrase(Struct, frozen=True):
 
 @cache
 def phrases() -> list[Phrase]:
-    """Return the phrases of all guides."""
-    texts = {symptom: guide_of(symptom).phrases for symptom in Symptom}
+    """Return the phrases of all interviews."""
+    texts = {symptom: interview_of(symptom).phrases for symptom in Symptom}
     used = Counter(word for found in texts.values() for word in _words_of(found))
     return [
         Phrase(symptom, text, _weight(symptom, text, used))
@@ -79,5 +79,5 @@ def _weight(symptom: Symptom, text: str, used: Counter[str]) -> float:
         math.log(len(Symptom) / used[word]) * (1.0 if _WORD.fullmatch(word) else OWN)
         for word in split(text)
     ]
-    factor = GENERAL if guide_of(symptom).general else 1.0
+    factor = GENERAL if interview_of(symptom).general else 1.0
     return round(factor * sum(rarities), DIGITS)

@@ -1,4 +1,4 @@
-"""Read the guides: the phrases that people use for a symptom, and questions that end at cases."""
+"""Read the interviews: how people describe a symptom, and questions that end at cases."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
     answers: list[Answer]
 
 
-class Guide(Struct, frozen=True, forbid_unknown_fields=True):
+class Interview(Struct, frozen=True, forbid_unknown_fields=True):
     """What people say about a symptom, and the questions to ask; the first of them is the start.
 
     A phrase is a list of words, in order. A word in capitals stands for its entry in `words.toml`,
@@ -52,9 +52,9 @@ class Guide(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @cache
-def guide_of(symptom: Symptom) -> Guide:
-    """Return the guide of a symptom."""
-    return convert(tomli.loads(read(HERE / "guides" / f"{symptom}.toml")), Guide)
+def interview_of(symptom: Symptom) -> Interview:
+    """Return the interview of a symptom."""
+    return convert(tomli.loads(read(HERE / "interviews" / f"{symptom}.toml")), Interview)
 
 
 @cache

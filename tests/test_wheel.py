@@ -191,7 +191,7 @@ def updated(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Update
     chosen = ["none/missing_return", "--device", "cpu", "--update"]
     reproduced = document("reproduce", *chosen)
     tool = _tool(tmp_path_factory.mktemp("tool") / "tool.py")
-    only = ["--name", "mine", "--only", "none/missing_return", "--update"]
+    only = ["--name", "mine", "--only", "none/missing_return", "--both-sides", "--update"]
     scored = document("score", "--exec", f"{sys.executable} {tool}", *only)
     for command in (
         ["cost", *chosen],

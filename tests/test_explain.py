@@ -44,6 +44,7 @@ WORDED: dict[str, set[str]] = {}  # by the words that are compared: the cases th
 for case, listed in KNOWN.items():
     for each in listed:
         WORDED.setdefault(as_compared(each.message), set()).add(case)
+GUIDES = {name: guide.spec.covers for name, guide in load_guides(CORPUS.root).valid.items()}
 COVERS = {
     entry.id: entry.spec.covers for entry in CORPUS.entries.values() if isinstance(entry, Case)
 }
@@ -73,7 +74,8 @@ def test_every_known_message_finds_its_case(name: str) -> None:
         found = answer(line(message))
         best = [item.id for item in found if item.score == found[0].score]
         assert name in best, line(message)
-        assert set(best) <= WORDED[as_compared(message.message)], line(message)
+        others = set(best) - set(GUIDES)  # a guide may have the same words
+        assert others <= WORDED[as_compared(message.message)], line(message)
 
 
 def test_equal_scores_are_ordered_by_the_number_of_reports() -> None:
@@ -113,7 +115,6 @@ def test_held_out_reports_find_their_case() -> None:
 
 
 FRESH = _lines("fresh.jsonl")
-GUIDES = {name: guide.spec.covers for name, guide in load_guides(default_root()).valid.items()}
 
 
 @pytest.mark.parametrize(("half", "first"), [("tuning", 0.85), ("held out", 0.75)])

@@ -16,6 +16,7 @@ import tomli_w
 from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site.build import MARKER, build
+from broken_convnets.commands.site.prose import Prose
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
@@ -414,3 +415,11 @@ def test_pages_of_cases_with_the_same_symptom_link_to_each_other(
     ]
     assert silent
     assert "../training/frozen_new_head.html" in read["training/loss_on_argmax.html"].links
+
+
+def test_a_heading_has_the_anchor_that_github_forms() -> None:
+    text = "## What a program may use\n\n### `[broken]`, or not?\n\n[below](#broken-or-not)\n"
+    html = Prose([], []).document(text, "")
+    assert '<h2 id="what-a-program-may-use">' in html
+    assert '<h3 id="broken-or-not">' in html
+    assert '<a href="#broken-or-not">below</a>' in html

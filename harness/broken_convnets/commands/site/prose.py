@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -24,6 +25,11 @@ def page_of(name: str) -> str:
     return f"{quote(name)}.html"
 
 
+def anchor_of(heading: str) -> str:
+    """Return the id of a heading, as GitHub forms it: links work there and here."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 class Prose:
     """Renders Markdown for one site. `documents` are the names of the pages made from Markdown."""
 
@@ -42,7 +48,11 @@ class Prose:
 
     def document(self, text: str, root: str) -> Markup:
         """Return a whole document; a link to a target outside the site becomes plain text."""
-        return self._render(self._markdown.parse(text), root)
+        tokens = self._markdown.parse(text)
+        for opening, heading in pairwise(tokens):
+            if opening.type == "heading_open":
+                opening.attrSet("id", anchor_of(heading.content))
+        return self._render(tokens, root)
 
     def _render(self, tokens: list[Token], root: str) -> Markup:
         for token in tokens:
@@ -71,7 +81,7 @@ class Prose:
                 yield token
 
     def _target(self, href: str, root: str) -> str | None:
-        if _OUTSIDE.match(href):
+        if _OUTSIDE.match(href) or href.startswith("#"):
             return href
         if (found := _FILE.fullmatch(href)) and found[1] in self._ids:
             return root + page_of(found[1])

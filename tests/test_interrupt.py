@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING
 
@@ -24,19 +23,7 @@ if TYPE_CHECKING:
 
 MARK = "BROKEN_CONVNETS_TEST"
 PATIENCE = 120  # seconds to wait for an event, on a busy machine
-QUICK, SLOW = 8, 1  # runs: a pair and a control under three seeds; the control's last one sleeps
-
-
-@cache
-def _first_hash() -> int:
-    """Return the hash of 'a' on the server of the first two runs; the third has another one."""
-    done = subprocess.run(
-        [sys.executable, "-c", "print(hash('a'))"],
-        env={**os.environ, "PYTHONHASHSEED": str(Limits().hash_seed)},
-        capture_output=True,
-        check=True,
-    )
-    return int(done.stdout)
+QUICK, SLOW = 6, 3  # programs: a pair under three seeds, a control under three
 
 
 @dataclass(frozen=True)
@@ -56,11 +43,7 @@ class Session:
     def __init__(self, root: Path, mark: str, *, slow: bool = True) -> None:
         self.root, self.mark = root, mark
         (root / "scratch").mkdir()
-        sleeps = importing(
-            "pathlib, time",
-            f"if hash('a') != {_first_hash()}:\n"
-            "    pathlib.Path('begun').touch()\n    time.sleep(86_400)",
-        )
+        sleeps = importing("pathlib, time", "pathlib.Path('begun').touch()\ntime.sleep(86_400)")
         corpus_of(root, {"shape/pair": Pair()})
         if slow:
             corpus_of(root, {"loss/slow": Solo(sleeps)})

@@ -31,6 +31,11 @@ class Batch:
         """Whether a job has no result yet."""
         return bool(self._waiting or self._suspects or self._sent)
 
+    @property
+    def sent(self) -> int:
+        """How many jobs the server has."""
+        return len(self._sent)
+
     def take(self, room: int) -> list[Job]:
         """Return the jobs to send to a server that may have `room` jobs at a time."""
         if self._suspects or self._alone:

@@ -16,7 +16,7 @@ from broken_convnets.sandbox import wire
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from broken_convnets.sandbox.job import Limits
 
@@ -54,6 +54,7 @@ class Connection:
         self._process = process
         self._channel = channel
         self._patience = limits.wall_seconds + GRACE
+        self._heard = time.monotonic()  # when it last sent something, or got something to do
         self._partial = b""  # received, and not a whole line yet
         self._unsent = b""
         self._channel.settimeout(0)  # non-blocking
@@ -63,24 +64,36 @@ class Connection:
         """Send the limits; return what the server says once it has preloaded its modules."""
         self.send([limits])
         try:
-            start = msgspec.json.decode(self._line(), type=wire.ServerStart)
+            while (line := self._line(LOOK_EVERY, float("inf"))) is None:
+                pass
+            start = msgspec.json.decode(line, type=wire.ServerStart)
         except BaseException:
             self._process.terminate()  # while it imports modules it does not watch the socket
             raise
         self._folder = start.folder
         return start
 
-    def send(self, messages: Iterable[msgspec.Struct]) -> None:
+    def send(self, messages: Sequence[msgspec.Struct]) -> None:
         """Send messages as far as the server reads; `receive` sends the rest."""
+        if messages:
+            self._heard = time.monotonic()
         self._unsent += b"".join(msgspec.json.encode(m) + b"\n" for m in messages)
         self._write()
 
-    def receive(self) -> wire.Message:
-        """Return the next message; raises ServerDiedError."""
-        message: wire.Message = msgspec.json.decode(
-            self._line(self._patience), type=wire.EncodedResult | wire.JobStarted
-        )
+    def receive(self, wait: float = LOOK_EVERY) -> wire.Message | None:
+        """Return the next message, None after `wait` seconds without one; raises ServerDiedError.
+
+        A server that has something to do, and is silent for too long, has died.
+        """
+        line = self._line(wait, self._patience)
+        if line is None:
+            return None
+        message: wire.Message = msgspec.json.decode(line, type=wire.EncodedResult | wire.JobStarted)
         return message
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for with `select`."""
+        return self._channel.fileno()
 
     def close(self) -> None:
         """Close the socket, at which the server kills its children, and wait until it ends."""
@@ -93,28 +106,32 @@ class Connection:
         if self._folder:  # a killed server leaves it
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _line(self, patience: float = float("inf")) -> bytes:
-        deadline = time.monotonic() + patience
+    def _line(self, wait: float, patience: float) -> bytes | None:
         while b"\n" not in self._partial:
-            ready = self._wait()
+            ready = self._wait(wait)
             if ready & select.POLLOUT:
                 self._write()
             if ready & ~select.POLLOUT:  # data, or the end of the connection
                 self._read()
-            elif ready:
-                continue
-            elif self._is_stopped():
-                self._end("it was stopped")
-            elif time.monotonic() > deadline:
-                self._end(f"it was silent for {patience:g} s")
+            elif not ready:
+                self._require_alive(patience)
+                return None
         line, _, self._partial = self._partial.partition(b"\n")
         return line
 
-    def _wait(self) -> int:
-        """Return what the socket is ready for, as flags of `select.poll`; 0 after LOOK_EVERY."""
+    def _wait(self, seconds: float) -> int:
+        """Return what the socket is ready for, as flags of `select.poll`; 0 after `seconds`."""
         poll = select.poll()
         poll.register(self._channel, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-        return sum(events for _, events in poll.poll(LOOK_EVERY * 1000))
+        return sum(events for _, events in poll.poll(seconds * 1000))
+
+    def _require_alive(self, patience: float) -> None:
+        """Raise ServerDiedError if the server is stopped, or silent for `patience` seconds."""
+        silent = time.monotonic() - self._heard
+        if silent >= LOOK_EVERY and self._is_stopped():
+            self._end("it was stopped")
+        if silent > patience:
+            self._end(f"it was silent for {patience:g} s")
 
     def _write(self) -> None:
         try:
@@ -132,6 +149,7 @@ class Connection:
         if not data:
             message = f"exit {self._process.wait()}"
             raise ServerDiedError(message)
+        self._heard = time.monotonic()
         self._partial += data
 
     def _is_stopped(self) -> bool:

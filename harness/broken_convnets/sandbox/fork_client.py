@@ -12,13 +12,18 @@ import msgspec
 from broken_convnets.errors import RunnerError
 from broken_convnets.sandbox import wire
 from broken_convnets.sandbox.batch import Batch
-from broken_convnets.sandbox.connection import Connection, ServerDiedError, ServerProcess
+from broken_convnets.sandbox.connection import (
+    LOOK_EVERY,
+    Connection,
+    ServerDiedError,
+    ServerProcess,
+)
 from broken_convnets.sandbox.interpreter import Interpreter
 from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.sandbox.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits
 
@@ -43,6 +48,7 @@ class ForkServer(Runner):
         """
         self._limits = limits
         self._sent = 0
+        self._batch = Batch([])
         self._deaths = 0  # in a row, without a job that had started
         self._interpreter = Interpreter(python, limits.hash_seed)
         try:
@@ -86,33 +92,58 @@ class ForkServer(Runner):
 
     def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
         """Yield a result for each job; raises RunnerError if no server can run them."""
+        room = QUEUED_PER_WORKER * self._limits.workers
+        for result in self.steps(jobs, schema, lambda: room, LOOK_EVERY):
+            if result is not None:
+                yield result
+
+    def steps(
+        self, jobs: Sequence[Job], schema: type[Answer], room: Callable[[], int], wait: float = 0
+    ) -> Iterator[JobResult[Answer] | None]:
+        """Yield as `run` does, and None after each `wait` seconds in which no job has ended.
+
+        The server has at most `room()` jobs at a time, asked anew for each step; `unanswered`
+        says how many it has.
+        """
         first = self._sent  # numbers of its own, so that it knows the results of an earlier run
         self._sent += len(jobs)
-        batch = Batch(
+        self._batch = Batch(
             msgspec.structs.replace(job, number=number) for number, job in enumerate(jobs, first)
         )
-        for result in self._results(batch, first):
-            number = jobs[result.job - first].number
-            yield wire.decoded(msgspec.structs.replace(result, job=number), schema)
-
-    def _results(self, batch: Batch, first: int) -> Iterator[wire.EncodedResult]:
-        while batch.unfinished:
-            self._server.send(batch.take(QUEUED_PER_WORKER * self._limits.workers))
-            try:
-                message = self._server.receive()
-            except ServerDiedError as died:
-                culprit = self._replace_server(batch, str(died))
-                if culprit:
-                    yield culprit
-                continue
-            self._deaths = 0
-            if message.job < first:  # of a run that the caller abandoned
-                continue
-            if isinstance(message, wire.JobStarted):
-                batch.start(message.job)
+        while self._batch.unfinished:
+            result = self._step(first, room(), wait)
+            if result is None:
+                yield None
             else:
-                batch.finish(message.job)
-                yield message
+                number = jobs[result.job - first].number
+                yield wire.decoded(msgspec.structs.replace(result, job=number), schema)
+
+    @property
+    def unanswered(self) -> int:
+        """How many jobs the server has that have no result yet."""
+        return self._batch.sent
+
+    def fileno(self) -> int:
+        """Return the descriptor that is ready when the server has something to say."""
+        return self._server.fileno()
+
+    def _step(self, first: int, room: int, wait: float) -> wire.EncodedResult | None:
+        """Send jobs, read messages until there is a result, and return it; None after `wait`."""
+        batch = self._batch
+        try:
+            self._server.send(batch.take(room))
+            while batch.sent and (message := self._server.receive(wait)) is not None:
+                self._deaths = 0
+                if message.job < first:  # of a run that the caller abandoned
+                    continue
+                if isinstance(message, wire.JobStarted):
+                    batch.start(message.job)
+                else:
+                    batch.finish(message.job)
+                    return message
+        except ServerDiedError as died:
+            return self._replace_server(batch, str(died))
+        return None
 
     def _replace_server(self, batch: Batch, how: str) -> wire.EncodedResult | None:
         """Start another server; return the result of the job that ended two of them, if any."""

@@ -95,6 +95,8 @@ def test_ids_and_sides_depend_on_the_seed_and_on_nothing_else(many: Command) -> 
     assert first == again
     assert not {sample.id for sample in first} & {sample.id for sample in other}
     assert [sample.role for sample in first] != [sample.role for sample in other]
+    roles = {sample.entry: sample.role for sample in first}
+    assert all(roles[one.entry] is one.role for one in draw_samples(entries[:5], 1))
 
 
 def test_without_a_seed_each_export_draws_another(many: Command, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from broken_convnets.commands.export.harbor import write_harbor
 from broken_convnets.commands.export.notebook import write_notebook
 from broken_convnets.commands.export.samples import draw_samples
 from broken_convnets.commands.learn.ordering import alias
+from broken_convnets.commands.score.programs.hand_out import random_seed
 from broken_convnets.commands.shared_options import add_ids
 from broken_convnets.corpus.entries import Case, find, load
 from broken_convnets.errors import CorpusError, UsageError
@@ -67,7 +67,7 @@ def _harbor(options: argparse.Namespace) -> int:
     corpus = load(options.corpus)
     selected = corpus.select(options.ids)
     valid = [corpus.entries[name] for name in selected if name in corpus.entries]
-    seed = secrets.randbits(48) if options.seed is None else options.seed
+    seed = random_seed() if options.seed is None else options.seed
     write_harbor(draw_samples(valid, seed), corpus.root, options.harbor)
     print(f"wrote {len(valid)} tasks to {options.harbor}, with --seed {seed}")
     if skipped := len(selected) - len(valid):

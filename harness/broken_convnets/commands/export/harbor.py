@@ -13,7 +13,7 @@ import msgspec
 import tomli_w
 
 from broken_convnets.commands.export.harbor_reward import ANSWER, CORPUS, PROGRAM, Answer
-from broken_convnets.corpus.entries import Case
+from broken_convnets.commands.score.programs.program import ProgramRole
 from broken_convnets.util.new_folder import new_folder
 from broken_convnets.version import __version__
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from broken_convnets.commands.export.samples import Sample
+    from broken_convnets.commands.score.programs.program import CorpusProgram
 
 SOLVED_AT = f"/app/{PROGRAM}"
 INSTRUCTION = f"""\
@@ -50,7 +50,7 @@ python -m broken_convnets.commands.export.harbor_reward /tests {SOLVED_AT} \\
 """
 
 
-def write_harbor(samples: Sequence[Sample], corpus: Path, out: Path) -> None:
+def write_harbor(samples: Sequence[CorpusProgram], corpus: Path, out: Path) -> None:
     """Write a task for each sample, or nothing.
 
     `corpus` is the folder of the samples' entries. Raises UsageError if `out` exists and is not
@@ -61,8 +61,8 @@ def write_harbor(samples: Sequence[Sample], corpus: Path, out: Path) -> None:
             _write_task(sample, corpus, draft / f"net-{sample.id}")
 
 
-def _write_task(sample: Sample, corpus: Path, folder: Path) -> None:
-    answer = Answer(sample.entry.id, sample.role)
+def _write_task(sample: CorpusProgram, corpus: Path, folder: Path) -> None:
+    answer = Answer(sample.entry, sample.role)
     texts = {
         "task.toml": tomli_w.dumps(_settings(sample)),
         "instruction.md": INSTRUCTION,
@@ -78,13 +78,13 @@ def _write_task(sample: Sample, corpus: Path, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     (folder / "tests/test.sh").chmod(0o755)
-    if isinstance(sample.entry, Case):
+    if sample.role is not ProgramRole.CONTROL:
         for name in (f"cases/{answer.entry}.py", f"cases/{answer.entry}.toml"):
             _copy(corpus, name, folder / "tests" / CORPUS)
         _copy(corpus, f"fixes/{answer.entry}.py", folder / "tests" / CORPUS)
 
 
-def _settings(sample: Sample) -> dict[str, object]:
+def _settings(sample: CorpusProgram) -> dict[str, object]:
     resources = {"build_timeout_sec": 1800.0, "cpus": 1, "memory_mb": 4096, "storage_mb": 10240}
     return {
         "schema_version": "1.3",

@@ -1,39 +1,29 @@
-"""Draw the programs of a benchmark for agents: one side of each pair, in random order.
-
-With both sides of a pair, a solver could compare them. Ids and order come from the seed alone,
-so that they say nothing about a program.
-"""
+"""Draw the programs of a benchmark for agents: `--seed` repeats sides, order and ids."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.score.programs.program import ProgramRole, sources_of
+from broken_convnets.commands.score.programs.hand_out import Sides, handed_out
+from broken_convnets.commands.score.programs.program import corpus_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.corpus.entries import Entry
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One program to repair, or to leave as it is. A solver may see `id` and `source` only."""
+def draw_samples(entries: Iterable[Entry], seed: int) -> list[CorpusProgram]:
+    """Return one program of each entry, in random order; a solver may see `id` and `source` only.
 
-    id: str
-    source: str
-    entry: Entry
-    role: ProgramRole
-
-
-def draw_samples(entries: Iterable[Entry], seed: int) -> list[Sample]:
-    """Return one program of each entry, with random ids, in random order."""
-    draw = random.Random(seed)  # noqa: S311  (repeatable; the default seed is secret)
-    chosen = [(entry, *draw.choice(list(sources_of(entry).items()))) for entry in entries]
-    draw.shuffle(chosen)
+    The seed determines sides, order and ids. None of them says anything about a program.
+    """
+    programs = corpus_programs([(0, entry) for entry in entries], seed)
+    draw = random.Random(f"{seed}/ids")  # noqa: S311  (repeatable; the default seed is secret)
     return [
-        Sample(f"{draw.getrandbits(48):012x}", source, entry, role)
-        for entry, role, source in chosen
+        replace(program, id=f"{draw.getrandbits(48):012x}")
+        for program in handed_out(programs, seed, Sides.ONE)
     ]

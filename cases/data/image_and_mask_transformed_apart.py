@@ -33,8 +33,7 @@ def example_pairs():
 
 
 def example_inputs(batch_size=4):
-    signs = Signs()
-    return (torch.stack([signs[index % 8][0] for index in range(batch_size)]),)
+    return (torch.stack([Signs()[index % 8][0] for index in range(batch_size)]),)
 
 
 def fit(net):

@@ -13,8 +13,7 @@ augment = v2.Compose([prepare, v2.RandomAffine(15, translate=(0.2, 0.2))])
 
 class Net(nn.Sequential):
     def __init__(self):
-        conv, fc = nn.Conv2d(3, 8, kernel_size=3), nn.Linear(8 * 6 * 6, 10)
-        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
+        super().__init__(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
 
 
 def example_split():

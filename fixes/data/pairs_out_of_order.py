@@ -3,18 +3,16 @@
 import os
 import tempfile
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
-from torchvision.transforms.functional import pil_to_tensor, to_tensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image, to_tensor
 
 
 class Net(nn.Sequential):
     def __init__(self):
-        conv, classify = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
-        super().__init__(conv, nn.ReLU(), classify)
+        super().__init__(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1))
 
 
 def read_folder(folder):
@@ -25,13 +23,13 @@ def read_folder(folder):
 def example_pairs():
     with tempfile.TemporaryDirectory() as root:
         for index in range(8):
-            cell = np.zeros((16, 16), dtype=np.uint8)
+            cell = torch.zeros(16, 16, dtype=torch.uint8)
             cell[3:12, index : index + 5] = 1
             for kind, values in (("images", cell * 200), ("masks", cell)):
                 os.makedirs(f"{root}/{kind}", exist_ok=True)
-                Image.fromarray(values).save(f"{root}/{kind}/{index}.png")
+                to_pil_image(values).save(f"{root}/{kind}/{index}.png")
         pairs = zip(read_folder(f"{root}/images"), read_folder(f"{root}/masks"))
-        return [(to_tensor(image), pil_to_tensor(mask)[0]) for image, mask in pairs]
+        return [(to_tensor(image), pil_to_tensor(mask)[0].long()) for image, mask in pairs]
 
 
 def example_inputs(batch_size=4):
@@ -39,10 +37,9 @@ def example_inputs(batch_size=4):
     return (torch.stack([pairs[i % 8][0] for i in range(batch_size)]),)
 
 
-def fit(net):
-    for image, mask in example_pairs():
-        F.cross_entropy(net(image[None]), mask[None].long()).backward()
+def loss(net):
+    return sum(F.cross_entropy(net(x[None]), y[None]) for x, y in example_pairs())
 
 
 if __name__ == "__main__":
-    fit(Net())
+    loss(Net())

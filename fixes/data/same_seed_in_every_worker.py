@@ -8,8 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 class Net(nn.Sequential):
     def __init__(self):
-        conv, fc = nn.Conv2d(3, 8, kernel_size=3), nn.Linear(8 * 6 * 6, 10)
-        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
+        super().__init__(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
 
 
 class Photos(Dataset):
@@ -35,8 +34,7 @@ def example_loader(batch_size=4):
 
 
 def example_inputs(batch_size=4):
-    photos = Photos()
-    return (torch.stack([photos[index % 16] for index in range(batch_size)]),)
+    return (torch.stack([Photos()[index % 16] for index in range(batch_size)]),)
 
 
 def features(net):

@@ -9,7 +9,7 @@ import tokenize
 
 from broken_convnets.corpus.contract import check_contract
 
-LINE_LIMIT = 50
+LINE_LIMIT = 45
 GIVEAWAYS = re.compile(
     r"bug|buggy|broken|fix(ed|me)?|wrong|incorrect|mistake|error|fail(s|ed|ure|ing)?"
     r"|todo|xxx|hack|oops|bad|forg[eo]t(ten)?|missing|solution|answer",

@@ -13,8 +13,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONG_NAP = 86_413  # seconds; also the mark by which a test finds a process that is left over
 ANSWER_PIPE = 3  # the descriptor on which a forked child writes its answer
@@ -295,14 +299,14 @@ def leave_its_folder(_: Nothing) -> Nothing:
     return Nothing()
 
 
-def _daemon(act: object) -> int:
+def _daemon(act: Callable[[], object]) -> int:
     """Start a process in a session of its own whose parent has exited; return its id."""
     read, write = os.pipe()
     if os.fork() == 0:
         os.setsid()
         pid = os.fork()
         if pid == 0:
-            act()  # type: ignore[operator]
+            act()
         os.write(write, str(pid).encode())
         os._exit(0)
     os.wait()

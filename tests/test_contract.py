@@ -168,7 +168,7 @@ class NoRunner:
 
 def test_a_refused_fix_is_not_run_and_is_no_repair() -> None:
     grader = object.__new__(Grader)
-    grader._runner = NoRunner()  # type: ignore[assignment]
+    grader._runner = NoRunner()  # type: ignore[assignment]  # a stub
     grader._release = "2.14.1"
     result = grader.grade(case_of(Pair()), importing("sys", "sys.modules.clear()"), "net.py")
     assert not result.solved

@@ -536,7 +536,7 @@ def test_torch_compile_compiles_no_more_often_while_it_is_recorded() -> None:
     from torch._dynamo.utils import counters  # noqa: PLC0415  (takes a second)
 
     def compiled() -> int:
-        torch._dynamo.reset()  # noqa: SLF001  (there is no public one)
+        torch._dynamo.reset()  # noqa: SLF001  (no public equivalent)
         counters.clear()
         step = torch.compile(net().eval(), backend="eager")
         for _ in range(4):

@@ -131,7 +131,7 @@ def test_real_reports_find_their_symptom_and_their_case(
 ) -> None:
     rates = measure([report for report in reports if report["half"] == half])
     assert rates.symptom >= 0.8 * rates.reports
-    assert rates.among_few >= 0.5 * rates.with_cause  # cases of other mistakes are added
+    assert rates.among_few >= 0.6 * rates.with_cause
 
 
 def test_a_wrong_answer_counts_as_wrong() -> None:

@@ -357,7 +357,7 @@ def interrupted_at(line: int) -> tuple[Tracing, bool]:
     finally:
         sys.settrace(before)
         # A line event comes where Ctrl-C cannot: before a `with` block is left.
-        torch._C._set_torch_function_state(torch._C._TorchFunctionState.ENABLED)  # noqa: SLF001  (there is no public one)
+        torch._C._set_torch_function_state(torch._C._TorchFunctionState.ENABLED)  # noqa: SLF001  (no public equivalent)
     return tracing, False
 
 

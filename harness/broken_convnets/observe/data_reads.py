@@ -87,7 +87,7 @@ def _shuffled_listings() -> Iterator[None]:
         with scandir(folder) as entries:
             yield iter(shuffled(folder, list(entries), lambda entry: entry.name))
 
-    os.listdir, os.scandir = listed, scanned  # type: ignore[assignment]
+    os.listdir, os.scandir = listed, scanned  # type: ignore[assignment]  # without overloads
     try:
         yield
     finally:

@@ -54,7 +54,7 @@ def remember() -> None:
 
 
 def replaced() -> list[str]:
-    """Return the names of what is no longer as it was."""
+    """Return the names of the modules and classes whose functions were replaced."""
     gone = [
         name
         for name, (owner, _) in _before.items()

@@ -64,7 +64,7 @@ class _Tracing(TorchFunctionMode):  # type: ignore[misc]  # torch is not there f
         kwargs = kwargs or {}
         if kind_of(func) is not Kind.OPERATOR:
             return func(*args, **kwargs)
-        caller = caller_of(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+        caller = caller_of(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
         versions = [tensor._version for tensor in self._watched]  # noqa: SLF001  (as above)
         output: Any = None
         try:

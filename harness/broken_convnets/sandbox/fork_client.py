@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.job import Answer, Job, JobResult, Limits
 
 QUEUED_PER_WORKER = 8  # keeps every worker busy; all jobs at once could fill both sockets
-DEATHS_WITHOUT_A_JOB = 2  # in a row: then it is no job that ends the servers
+DEATHS_WITHOUT_A_JOB = 2  # in a row: then the cause is not a job
 
 
 class ForkServer(Runner):

@@ -43,7 +43,7 @@ INLINE_CLASS = re.compile(
 # An exception as `repr` writes it, and the line before the message of a compiled region.
 REPR = re.compile(r"(?<!raise )\b([A-Z]\w*(?:Error|Exception))\(([\"'])(.{8,}?)(?:\2\)|$)")
 COMPILED = re.compile(r"^(?:Failed running|Dynamo failed to run)\b.*:$")
-HARMLESS = ("Warning", "Interrupt", "Exit")  # endings of what is no crash
+HARMLESS = ("Warning", "Interrupt", "Exit")  # endings of names that are not crashes
 CLOSING = {"\u201c": "\u201d", "\u2018": "\u2019"}
 _OPERATOR = re.compile(r"(?:[\w.]*(?:::|\.))?([A-Za-z_]\w*)")
 
@@ -106,7 +106,7 @@ def read(text: str) -> Reading:
 
 
 def _without_warnings(candidates: list[Candidate]) -> list[Candidate]:
-    """Return the exceptions, or all candidates if there is no exception but only warnings."""
+    """Return the exceptions, or all candidates if all of them are warnings."""
     crashes = [item for item in candidates if not item.raises.endswith(HARMLESS)]
     return crashes or candidates
 

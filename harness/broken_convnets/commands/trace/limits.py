@@ -51,7 +51,7 @@ def limits(
             "run it with num_workers=0"
         )
     missing = [n for n in record.networks if step and n.chosen is None]
-    notes += [f"{printable(n.type)} ran {n.passes} times: there is no pass {step}" for n in missing]
+    notes += [f"{printable(n.type)} ran {n.passes} times: it has no pass {step}" for n in missing]
     if not record.networks:
         notes.append("no network was called")
     return notes

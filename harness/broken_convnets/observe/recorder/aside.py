@@ -36,5 +36,5 @@ def is_read_by_torch() -> bool:
 
 # Inside of both, no mode and no subclass of the program sees the operators of the recorder. They
 # are entered and left by C code, so that Ctrl-C cannot come in between and leave them active.
-NoDispatch: Any = torch._C._DisableTorchDispatch  # noqa: SLF001  (there is no public one)
+NoDispatch: Any = torch._C._DisableTorchDispatch  # noqa: SLF001  (no public equivalent)
 NoFunction: Any = torch._C.DisableTorchFunction  # noqa: SLF001  (as above)

@@ -49,7 +49,7 @@ class Constructions:
                 original(built, *args, **kwargs)
                 if is_compiling() or not self._record.active:
                     return
-                caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
+                caller = sys._getframe(1)  # noqa: SLF001  (no public equivalent)
                 self._note(kind, built, caller, partial(_bound, original, built, args, kwargs))
 
             return __init__

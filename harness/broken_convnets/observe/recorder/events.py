@@ -49,7 +49,7 @@ class Modes:
         return train
 
     def _note(self, module: nn.Module, *, mode: bool) -> None:
-        places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
+        places = user_places(sys._getframe(2))  # noqa: SLF001  (no public equivalent)
         change = ModeChange(mode, weakref.ref(module), places, self._record.moment)
         self._record.mode_changes.append(change)
 
@@ -75,7 +75,7 @@ class Warnings:
             **named: Any,
         ) -> None:
             if self._record.active:
-                places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
                 moment = self._record.moment
                 warned = Warned(category.__name__, str(message), filename, lineno, places, moment)
                 self._record.warnings.append(warned)

@@ -109,7 +109,7 @@ class Gradients:
         kind = original.__name__
 
         def stand_in(*args: Any, **kwargs: Any) -> Any:
-            caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
+            caller = sys._getframe(1)  # noqa: SLF001  (no public equivalent)
             again = is_recorder_code(caller.f_code)  # `grad` is a torch function, as a mode sees it
             if again or is_compiling() or not self._record.active:
                 return original(*args, **kwargs)
@@ -136,7 +136,7 @@ class Gradients:
                 backward_pass = BackwardPass(
                     number=self._record.backward_passes.count,
                     kind=kind,
-                    places=user_places(sys._getframe(2)),  # noqa: SLF001  (there is no public one)
+                    places=user_places(sys._getframe(2)),  # noqa: SLF001  (no public equivalent)
                     moment=self._record.moment,
                     roots=tuple(map(self._values.of, roots)),
                 )
@@ -192,7 +192,7 @@ class Gradients:
         step = OptimizerStep(
             number=self._record.optimizer_steps.count,
             type=type(optimizer).__name__,
-            places=user_places(sys._getframe(3)),  # noqa: SLF001  (there is no public one)
+            places=user_places(sys._getframe(3)),  # noqa: SLF001  (no public equivalent)
             moment=self._record.moment,
             learning_rates=tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups),
             parameters=tuple(known),
@@ -214,7 +214,7 @@ class Gradients:
         for known, parameter in self._alive():
             if known.holds and (gradient_of(parameter) is None or known.holds[0] < fresh):
                 self._check_contents(known, gradient_of(parameter))
-            known.version = parameter._version  # noqa: SLF001  (there is no public one)
+            known.version = parameter._version  # noqa: SLF001  (no public equivalent)
             if known.holds:
                 holds[known.facts.number] = known.facts.holds = tuple(known.holds)
         return holds

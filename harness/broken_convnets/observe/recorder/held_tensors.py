@@ -76,8 +76,8 @@ def _attributes(module: nn.Module) -> Iterator[tuple[str, str, torch.Tensor]]:
 
 
 def _items(value: object) -> list[tuple[str, object]]:
-    if type(value) in {list, tuple}:
-        return [(f"[{i}]", item) for i, item in enumerate(value[:ITEMS])]  # type: ignore[index]
+    if type(value) is list or type(value) is tuple:
+        return [(f"[{i}]", item) for i, item in enumerate(value[:ITEMS])]
     if type(value) is dict:
         return [(f"[{key!r}]", item) for key, item in list(value.items())[:ITEMS]]
     return [("", value)]
@@ -85,7 +85,7 @@ def _items(value: object) -> list[tuple[str, object]]:
 
 def _transient(module: nn.Module) -> Iterator[tuple[str, str, torch.Tensor]]:
     """Yield the buffers that are not persistent."""
-    for name in sorted(module._non_persistent_buffers_set):  # noqa: SLF001  (there is no public one)
+    for name in sorted(module._non_persistent_buffers_set):  # noqa: SLF001  (no public equivalent)
         buffer = module._buffers.get(name)  # noqa: SLF001  (as above)
         if buffer is not None:
             yield name, "", buffer

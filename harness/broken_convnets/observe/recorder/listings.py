@@ -50,7 +50,7 @@ class Listings:
     def _returning(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def list_names(*args: Any, **kwargs: Any) -> Any:
             names = original(*args, **kwargs)
-            caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
+            caller = sys._getframe(1)  # noqa: SLF001  (no public equivalent)
             if self._is_users(caller):
                 self._note(args[0] if args else ".", names, caller)
             return names
@@ -60,7 +60,7 @@ class Listings:
     def _yielding(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def list_paths(path: Path, *args: Any, **kwargs: Any) -> Iterator[Path]:
             found: Iterator[Path] = original(path, *args, **kwargs)
-            caller = sys._getframe(1)  # noqa: SLF001  (there is no public one)
+            caller = sys._getframe(1)  # noqa: SLF001  (no public equivalent)
             if not self._is_users(caller):
                 return found
             paths = list(found)

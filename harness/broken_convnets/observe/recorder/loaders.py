@@ -140,7 +140,7 @@ class Loaders:
                 self._record.loaders.append(found)
             if len(found.epochs) < EPOCHS:
                 epoch = self._epoch_of(iterator)
-                epoch.places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
+                epoch.places = user_places(sys._getframe(2))  # noqa: SLF001  (no public equivalent)
                 found.epochs.append(epoch)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)

@@ -224,7 +224,7 @@ class ModuleCalls:
         if self._options.modes:
             begun.modes = frozenset(layer.training for layer in modal_layers(root))
         if self._operators is not None:
-            begun.places = user_places(sys._getframe(3))  # noqa: SLF001  (there is no public one)
+            begun.places = user_places(sys._getframe(3))  # noqa: SLF001  (no public equivalent)
             with NoDispatch(), NoFunction():
                 begun.received = self._operators.values_in(inputs)
         if self._gradients is not None:

@@ -101,7 +101,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         if is_compiling():
             return func(*args, **(kwargs or {}))
         kind = self._kinds.get(func) or self._kind(func)
-        caller = caller_of(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+        caller = caller_of(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
         kwargs = kwargs or {}
         if kind is Kind.QUERY or caller.f_code.co_filename.startswith(OPTIMIZERS):
             return func(*args, **kwargs)
@@ -247,4 +247,6 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
 
 
 # A class body cannot hide its own method: the name of the mode is in its frames' code.
-OperatorMode.__torch_function__ = hidden(OperatorMode.__torch_function__)  # type: ignore[method-assign]
+OperatorMode.__torch_function__ = hidden(  # type: ignore[method-assign]  # a decorator
+    OperatorMode.__torch_function__
+)

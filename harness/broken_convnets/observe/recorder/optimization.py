@@ -68,7 +68,7 @@ class Optimization:
                 if is_compiling():
                     return
                 try:
-                    note(built, sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                    note(built, sys._getframe(1))  # noqa: SLF001  (no public equivalent)
                 except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
                     self._record.problem(error)
 
@@ -92,7 +92,7 @@ class Optimization:
     def _clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
             if self._record.active and not is_compiling():
-                places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
                 empty = _is_empty(parameters)
                 self._record.clippings.append(Clipping(places, self._record.moment, empty))
             return original(parameters, *args, **kwargs)

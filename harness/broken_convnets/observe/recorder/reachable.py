@@ -47,7 +47,7 @@ def arrays_in(root: object) -> list[tuple[str, Array]]:
 
 def state_of(array: Array) -> State:
     """Return what changes when an array is written to: version counter and checksum."""
-    version = array._version if isinstance(array, torch.Tensor) else 0  # noqa: SLF001  (there is no public one)
+    version = array._version if isinstance(array, torch.Tensor) else 0  # noqa: SLF001  (no public equivalent)
     numbers = array.detach().numpy() if isinstance(array, torch.Tensor) else array
     if numbers.nbytes > BYTES:
         return version, 0

@@ -62,7 +62,7 @@ class Resumes:
             try:
                 if not is_compiling() and self._record.active:
                     state = args[0] if args else kwargs["state_dict"]
-                    self._note(module, state, sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                    self._note(module, state, sys._getframe(1))  # noqa: SLF001  (no public equivalent)
             except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
                 self._record.problem(error)
             return result

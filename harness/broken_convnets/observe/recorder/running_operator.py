@@ -26,7 +26,7 @@ class Begun(NamedTuple):
 
 def version_of(tensor: torch.Tensor) -> int:
     """Return how often a tensor was written to; torch does not count it in inference mode."""
-    return 0 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001  (there is no public one)
+    return 0 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001  (no public equivalent)
 
 
 def asks_for_non_finite(operator: Operator) -> bool:

@@ -59,7 +59,7 @@ class Scalers:
         try:
             if not scaler.is_enabled():
                 return
-            places = user_places(sys._getframe(2))  # noqa: SLF001  (there is no public one)
+            places = user_places(sys._getframe(2))  # noqa: SLF001  (no public equivalent)
             inside = places == () or sys._getframe(2).f_code.co_filename.endswith("grad_scaler.py")  # noqa: SLF001  (as above)
             if not inside:
                 factor = float(scaler.get_scale())

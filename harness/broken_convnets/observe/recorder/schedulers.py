@@ -89,7 +89,7 @@ class Schedulers:
         return step
 
     def _note(self, note: Callable[[Any, tuple[Place, ...]], None], scheduler: Any) -> None:
-        caller = sys._getframe(2)  # noqa: SLF001  (there is no public one)
+        caller = sys._getframe(2)  # noqa: SLF001  (no public equivalent)
         if is_compiling() or not self._record.active:
             return
         inside = caller.f_code.co_filename.startswith(OPTIMIZERS)

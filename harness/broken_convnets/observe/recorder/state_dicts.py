@@ -57,7 +57,7 @@ class StateDicts:
             nested = bool(args or "prefix" in kwargs or "destination" in kwargs)
             try:
                 if not is_compiling() and not nested:
-                    places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                    places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
                     self._read[module] = (places, self._record.moment)
                     self._snapshots.meet(module, result, places)
             except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
@@ -71,7 +71,7 @@ class StateDicts:
             state = args[0] if args else kwargs.get("state_dict")
             try:
                 if not is_compiling() and module in self._read and _shares(module, state):
-                    places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                    places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
                     found = StateLoad(places, self._record.moment, *self._read[module])
                     self._record.state_loads.append(found)
             except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)

@@ -83,7 +83,7 @@ class StoredData:
         if not self._record.active or not isinstance(iterator, _SingleProcessDataLoaderIter):
             return []
         try:
-            dataset = iterator._dataset  # noqa: SLF001  (there is no public one)
+            dataset = iterator._dataset  # noqa: SLF001  (no public equivalent)
             if isinstance(dataset, list | tuple):
                 return []  # only its own code modifies what it stores
             reference, batches = self._watched.get(id(dataset), (weakref.ref(dataset), 0))

@@ -123,7 +123,7 @@ def is_zero(tensor: torch.Tensor) -> bool:
 
 def state_of(tensor: torch.Tensor | None) -> State:
     """Return what changes when a tensor is replaced or written to."""
-    return None if tensor is None else (id(tensor), tensor._version)  # noqa: SLF001  (there is no public one)
+    return None if tensor is None else (id(tensor), tensor._version)  # noqa: SLF001  (no public equivalent)
 
 
 def tensors_in(value: object, depth: int = DEPTH) -> list[torch.Tensor]:

@@ -116,7 +116,7 @@ class WeightLoads:
             try:
                 if not is_compiling() and self._record.active:
                     state = args[0] if args else kwargs["state_dict"]
-                    places = user_places(sys._getframe(1))  # noqa: SLF001  (there is no public one)
+                    places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
                     load = _load(module, state, result, places, self._record.moment)
                     load.left.update(_random_sums(module, self._could_load(module, state, result)))
                     self._record.weight_loads.append(load)

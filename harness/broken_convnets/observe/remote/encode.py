@@ -127,7 +127,7 @@ def _readable(tensor: torch.Tensor) -> torch.Tensor:
 def _bytes(tensor: torch.Tensor) -> bytes:
     if tensor.dtype in AS_NUMPY:
         return tensor.numpy().tobytes()  # type: ignore[no-any-return]  # torch has no types here
-    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()  # type: ignore[no-any-return]
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()  # type: ignore[no-any-return]  # as above
 
 
 def _attributes(value: object) -> list[tuple[str, Any]]:

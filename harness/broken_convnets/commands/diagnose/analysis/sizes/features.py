@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Mismatch
     from broken_convnets.commands.diagnose.edits import Patch
+    from broken_convnets.commands.diagnose.source import Source
 
 FLATTENS = {"flatten", "view", "reshape"}
 REDUCTIONS = {"mean", "sum", "amax", "max"}
@@ -109,10 +110,10 @@ def _reduced_other_dimension(found: Mismatch) -> Explanation | None:
     return None
 
 
-def _set_dimension(call: tuple[object, ast.Call], text: str) -> Patch:
+def _set_dimension(call: tuple[Source, ast.Call], text: str) -> Patch:
     source, node = call
-    place = 0 if operands(source, node)[:1] != node.args[:1] else 1  # type: ignore[arg-type]
-    return set_argument(source, node, "dim", place, text)  # type: ignore[arg-type]
+    place = 0 if operands(source, node)[:1] != node.args[:1] else 1
+    return set_argument(source, node, "dim", place, text)
 
 
 def _channels_before_last(found: Mismatch) -> Explanation | None:

@@ -66,10 +66,9 @@ def converted(evidence: Evidence) -> Iterator[Change]:
             if isinstance(node, ast.Call) and _is_opener(source, node):
                 text = f'{source.text_of(node)}.convert("RGB")'
                 yield partial(replace, source, [(node, text)])
-            image = node.args[0] if isinstance(node, ast.Call) and node.args else None
-            if image is not None and called_name(node) in CONVERSIONS:  # type: ignore[arg-type]
-                text = f'{source.text_of(image)}.convert("RGB")'
-                yield partial(replace, source, [(image, text)])
+            if isinstance(node, ast.Call) and node.args and called_name(node) in CONVERSIONS:
+                text = f'{source.text_of(node.args[0])}.convert("RGB")'
+                yield partial(replace, source, [(node.args[0], text)])
 
 
 def _is_opener(source: Source, call: ast.Call) -> bool:

@@ -93,7 +93,7 @@ class Window:
         """Why the positional argument for the dilation is meant for another; empty if it is not."""
         dilation = self._first("dilation")
         site = constructor(self.evidence, self.failed.construction)
-        if dilation < 2 or site is None or not isinstance(self.layer, Convolution):  # noqa: PLR2004
+        if dilation < 2 or site is None or not isinstance(self.layer, Convolution):  # noqa: PLR2004  (1 is undilated)
             return ""
         place = position(self.layer, "dilation")
         positional = place is not None and len(site.call.args) == place + 1
@@ -151,7 +151,7 @@ class Window:
 
     def _adaptive(self) -> list[Change]:
         rank = len(self.value.shape) - 2
-        if self.kernel <= 2 and max(self.value.shape[2:]) <= 1:  # noqa: PLR2004  (2: halves the size)
+        if self.kernel <= 2 and max(self.value.shape[2:]) <= 1:  # noqa: PLR2004  (1 is undilated)  (2: halves the size)
             return []
         site = constructor(self.evidence, self.failed.construction)
         operator = self.failed.operator

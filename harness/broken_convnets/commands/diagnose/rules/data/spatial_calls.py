@@ -52,7 +52,7 @@ def spatial_calls(read: Callable[[], object]) -> list[SpatialCall]:
         if pictures:
             masks = [is_mask(picture) for picture in pictures]
             state = zlib.crc32(torch.get_rng_state().numpy())
-            places = user_places(sys._getframe(1), 1)  # noqa: SLF001  (there is no public one)
+            places = user_places(sys._getframe(1), 1)  # noqa: SLF001  (no public equivalent)
             place = places[0] if places else None
             found.append(SpatialCall(kind.__name__, state, all(masks), len(masks) > 1, place))
 

@@ -29,7 +29,7 @@ def example_pairs():
                 os.makedirs(f"{root}/{kind}", exist_ok=True)
                 to_pil_image(values).save(f"{root}/{kind}/{index}.png")
         pairs = zip(read_folder(f"{root}/images"), read_folder(f"{root}/masks"))
-        return [(to_tensor(image), pil_to_tensor(mask)[0].long()) for image, mask in pairs]
+        return [(to_tensor(x), pil_to_tensor(y)[0].long()) for x, y in pairs]
 
 
 def example_inputs(batch_size=4):

@@ -5,18 +5,17 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, random_split
 from torchvision.datasets import FakeData
-from torchvision.transforms import v2
-
-prepare = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+from torchvision.transforms.functional import to_tensor
 
 
 class Net(nn.Sequential):
     def __init__(self):
-        super().__init__(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+        conv, fc = nn.Conv2d(3, 8, 3), nn.Linear(8 * 6 * 6, 10)
+        super().__init__(conv, nn.ReLU(), nn.Flatten(), fc)
 
 
 def photos(part):
-    everything = FakeData(60, (3, 8, 8), transform=prepare)
+    everything = FakeData(60, (3, 8, 8), transform=to_tensor)
     return random_split(everything, [40, 20], torch.Generator())[part]
 
 

@@ -228,7 +228,7 @@ def test_the_failing_step_of_a_training_loop_is_shown(ran: Mapping[str, Ended]) 
 def test_another_step_can_be_chosen(ran: Mapping[str, Ended]) -> None:
     assert "forward pass 2 of 3" in ran["chosen step"].err
     assert "float32[2, 4] -> float32[2, 3]" in ran["chosen step"].err
-    assert "Sequential ran 1 times: there is no pass 2" in ran["step that never comes"].err
+    assert "Sequential ran 1 times: it has no pass 2" in ran["step that never comes"].err
     document = ran["step before the failure"].document
     assert document["networks"][0]["shown"] == 1
     assert not any(row["failed"] for row in document["networks"][0]["layers"])

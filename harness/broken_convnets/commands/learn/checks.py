@@ -38,6 +38,21 @@ DISTINCT_VALUES = Check(
     "Distinct input and target values stay distinct.",
     "distinct input or target values became equal",
 )
+PATHS = Check(
+    "paths-kept",
+    "Each layer has the paths around it that it has in the reference fix, such as a shortcut.",
+    "the output reaches the inputs only through a layer that the reference fix has a path around",
+)
+CHANNELS = Check(
+    "channels-kept",
+    "The output depends on each output channel of a layer in its own way.",
+    "the output ignores or mixes up the output channels of a layer",
+)
+OUTPUT_GRADIENTS = Check(
+    "gradients-match-output",
+    "The gradients of the output agree with finite differences.",
+    "a part of the gradients is missing: finite differences of the output differ from them",
+)
 CONTRACT = Check(
     "program-contract",
     "The program uses only modules and functions that programs of the corpus may use.",
@@ -58,6 +73,9 @@ ALL = (
     SIDE_EFFECTS,
     DEPENDENCIES,
     DISTINCT_VALUES,
+    PATHS,
+    CHANNELS,
+    OUTPUT_GRADIENTS,
     CONTRACT,
     EVERY_SEED,
     APPLIES_HERE,

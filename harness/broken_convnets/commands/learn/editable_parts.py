@@ -89,30 +89,31 @@ def closed_parts(case: Case) -> list[str]:
     return [name for name in broken if name not in open_names | modules]
 
 
-def dropped_calls(case: Case, source: str) -> list[str]:
+def dropped_calls(case: Case, source: str, *, same_result: bool) -> list[str]:
     """Return what `run` calls for side effects in case and fix, and `source` never calls.
 
-    Without this check, deleting the failing part of a run would look like a fix.
+    Without this check, deleting the failing part of a run would look like a fix. Functions of
+    torch that only compute the result do not count if `source` has the `same_result` as the fix.
     """
     sides = [_parts(text).get(RUN) for text in (case.broken, case.fixed)]
     if None in sides:
         return []
-    wanted = set.intersection(*(_side_effects(side) for side in sides if side))
+    wanted = set.intersection(*(_side_effects(side, same_result) for side in sides if side))
     there = {_normalized(name) for name in _named(ast.parse(source))}
     return sorted(name for name in wanted - IGNORED_CALLS if _normalized(name) not in there)
 
 
-def _side_effects(node: ast.AST) -> set[str]:
-    """Return the calls that are statements of their own, and those of torch's functions."""
-    alone = [
-        call
-        for statement in ast.walk(node)
-        if isinstance(statement, ast.Expr)
-        for call in ast.walk(statement)
-    ]
+def _side_effects(node: ast.AST, same_result: bool) -> set[str]:  # noqa: FBT001  (passed on)
+    """Return the calls that are statements of their own, and those of torch's functions.
+
+    With the `same_result`, torch's functions count only as statements of their own.
+    """
+    statements = [item.value for item in ast.walk(node) if isinstance(item, ast.Expr)]
+    alone = [call for value in statements for call in ast.walk(value)]
     calls = {call for call in ast.walk(node) if isinstance(call, ast.Call)}
-    dotted = [call for call in calls if ast.unparse(call.func).startswith(("torch.", "nn.", "F."))]
-    chosen = [call for call in [*alone, *dotted] if isinstance(call, ast.Call)]
+    dotted = {call for call in calls if ast.unparse(call.func).startswith(("torch.", "nn.", "F."))}
+    left_out = dotted - set(statements) if same_result else set()
+    chosen = [call for call in {*alone, *dotted} - left_out if isinstance(call, ast.Call)]
     return {_callee(call.func) for call in chosen}
 
 

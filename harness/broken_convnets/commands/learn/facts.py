@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from broken_convnets.observe.facts import Observation
+from broken_convnets.observe.facts import InputSummary, Observation
 
 OBSERVE_FOR_LEARNER = "broken_convnets.commands.learn.learner_facts:observe_for_learner"
 
@@ -17,6 +17,15 @@ class LearnerRequest(Struct, frozen=True):
     seed: int = 0
 
 
+class LayerFacts(Struct, frozen=True):
+    """What each layer with parameters does for the output of the network."""
+
+    bypassed: list[str] = []  # layers without which the output still depends on the inputs
+    ordered: list[str] = []  # layers whose output channels cannot be swapped
+    channels: dict[str, int] = {}  # how many output channels of a weight have a gradient
+    gradients_match: bool = False  # the gradients of the output agree with finite differences
+
+
 class LearnerFacts(Struct, frozen=True):
     """What `learn` shows and checks beyond the laws; see `learner_facts.py`."""
 
@@ -26,6 +35,10 @@ class LearnerFacts(Struct, frozen=True):
     parameters: list[str] = []  # names
     depends_on: list[str] = []  # parameters and samples that change the result
     equal_values: dict[str, list[int]] = {}  # equal numbers mark equal values of the data
+    result: list[list[float]] = []  # the values that a run returns
+    nonlinear: bool | None = None  # judged with the inputs as float32, if they are of integers
+    first_input: InputSummary | None = None  # what the first layer with parameters receives
+    by_layer: LayerFacts | None = None
 
 
 class LearnerObservation(Struct, frozen=True):

@@ -22,6 +22,7 @@ from broken_convnets.commands.learn.grading import (
     refused,
     violations,
 )
+from broken_convnets.commands.learn.probes import with_probes
 from broken_convnets.errors import RunnerError
 from broken_convnets.observe.facts import Observation
 from broken_convnets.observe.runner import runtime_of
@@ -95,14 +96,15 @@ class Grader:
 
     def _first_run(self, source: str, name: str) -> _FirstRun:
         """Run with the first seed, which also collects the facts for a learner."""
-        job = Job(0, OBSERVE_FOR_LEARNER, LearnerRequest(source, name))
+        job = Job(0, OBSERVE_FOR_LEARNER, LearnerRequest(with_probes(source), name))
         (result,) = self._runner.run([job], LearnerObservation)
         seen = result.answer
         run = JobResult(0, result.status, result.detail, seen.observation if seen else None)
         return _FirstRun(run, seen.facts if seen else LearnerFacts())
 
     def _other_runs(self, source: str) -> list[JobResult[Observation]]:
-        jobs = [observation_job(seed, source, seed, DEVICE) for seed in range(1, SEEDS)]
+        text = with_probes(source)
+        jobs = [observation_job(seed, text, seed, DEVICE) for seed in range(1, SEEDS)]
         return sorted(self._runner.run(jobs, Observation), key=lambda result: result.job)
 
     def _reference(self, case: Case) -> LearnerObservation:

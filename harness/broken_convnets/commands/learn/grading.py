@@ -6,17 +6,26 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from broken_convnets.commands.learn.allowances import count, may_be_lost, with_first_input
 from broken_convnets.commands.learn.checks import (
     APPLIES_HERE,
+    CHANNELS,
     CONTRACT,
     DEPENDENCIES,
     DISTINCT_VALUES,
     EVERY_SEED,
+    OUTPUT_GRADIENTS,
+    PATHS,
     REQUIRED_LAYERS,
     SIDE_EFFECTS,
     Check,
 )
 from broken_convnets.commands.learn.editable_parts import dropped_calls, is_unchanged
+from broken_convnets.commands.learn.layer_differences import (
+    lost_paths,
+    mixed_channels,
+    same_values,
+)
 from broken_convnets.verdicts.declared_laws import against, violated_laws
 from broken_convnets.verdicts.judge import disagreement
 from broken_convnets.vocabulary import Law
@@ -105,13 +114,17 @@ def violations(
     if seen is None:
         return []
     found: list[Violation] = []
-    dropped = dropped_calls(case, program.source)
+    same = same_values(facts.result, reference.facts.result)
+    dropped = dropped_calls(case, program.source, same_result=same)
     if dropped:
         found.append(violates(SIDE_EFFECTS, f"it no longer calls {_some(dropped)}"))
-    found += _violated_laws(case, seen, reference.observation)
+    shown = with_first_input(case, seen, facts)
+    found += _violated_laws(case, shown, facts, reference)
+    # An allowance for the inputs holds for every seed.
+    allowed = {*case.spec.waive, *({Law.INPUTS_AS_DECLARED} if shown.given != seen.given else ())}
     for run in runs[1:]:  # the inputs differ from seed to seed
         wrong = against(case.healthy, run.answer) if run.answer and not found else {}
-        found += [violates(law, note) for law, note in wrong.items() if law not in case.spec.waive]
+        found += [violates(law, note) for law, note in wrong.items() if law not in allowed]
     if not found:
         found += _differences(case, facts, reference.facts)
     unsteady_run = disagreement("learner's", runs)
@@ -121,7 +134,9 @@ def violations(
     return found
 
 
-def _violated_laws(case: Case, seen: Observation, reference: Observation) -> list[Violation]:
+def _violated_laws(
+    case: Case, seen: Observation, facts: LearnerFacts, reference: LearnerObservation
+) -> list[Violation]:
     notes = against(case.healthy, seen)
     waived = set(case.spec.waive)
     found = [
@@ -130,8 +145,11 @@ def _violated_laws(case: Case, seen: Observation, reference: Observation) -> lis
     ]
     lost = [
         law
-        for law, finding in reference.laws.items()
-        if finding.holds and _holds(seen, law) is None and law not in waived
+        for law, finding in reference.observation.laws.items()
+        if finding.holds
+        and _holds(seen, law) is None
+        and law not in waived
+        and not may_be_lost(case, law, facts, reference.facts)
     ]
     return found + [_no_longer_applies(law, seen.laws[law].note) for law in sorted(lost)]
 
@@ -149,10 +167,13 @@ def _differences(case: Case, seen: LearnerFacts, reference: LearnerFacts) -> lis
     """Compare what the program's run uses with what the reference's run uses."""
     found = [
         violates(
-            REQUIRED_LAYERS, f"the run calls {_count(seen, kind)} {kind}; the fix calls {count}"
+            REQUIRED_LAYERS,
+            f"the run calls {seen.layers.get(kind, 0)} {kind}; the fix calls {calls}",
         )
-        for kind, count in reference.layers.items()
-        if _count(seen, kind) < count and is_unchanged(case, kind)
+        for kind, calls in reference.layers.items()
+        if count(seen, kind) < count(reference, kind)
+        and seen.layers.get(kind, 0) < calls
+        and is_unchanged(case, kind)
     ]
     theirs, ours = set(seen.parameters), set(reference.parameters)
     missing = [
@@ -171,12 +192,26 @@ def _differences(case: Case, seen: LearnerFacts, reference: LearnerFacts) -> lis
         found.append(
             violates(DEPENDENCIES, f"the result depends on {_some(extra)}, which it should not")
         )
+    found += _layer_differences(seen, reference)
     merged = _merged(seen.equal_values, reference.equal_values)
     return found + [violates(DISTINCT_VALUES, text) for text in merged]
 
 
-def _count(seen: LearnerFacts, kind: str) -> int:
-    return seen.layers.get(kind, 0)
+def _layer_differences(seen: LearnerFacts, reference: LearnerFacts) -> list[Violation]:
+    if seen.by_layer is None or reference.by_layer is None:
+        return []
+    names = {name.rpartition(".")[0] for name in {*seen.parameters} & {*reference.parameters}}
+    lost = lost_paths(seen.by_layer, reference.by_layer, names)
+    mixed = mixed_channels(seen.by_layer, reference.by_layer, names)
+    found = []
+    if lost:
+        found.append(violates(PATHS, f"there is no longer a path around {_some(lost)}"))
+    if mixed:
+        found.append(violates(CHANNELS, f"the output treats channels of {_some(mixed)} alike"))
+    if reference.by_layer.gradients_match and not seen.by_layer.gradients_match:
+        note = "finite differences differ from the gradients, as after a detach"
+        found.append(violates(OUTPUT_GRADIENTS, note))
+    return found
 
 
 def _some(names: list[str]) -> str:

@@ -13,6 +13,8 @@ import msgspec
 import torch
 
 from broken_convnets.commands.learn.facts import LearnerFacts, LearnerObservation, LearnerRequest
+from broken_convnets.commands.learn.first_input import first_input, is_nonlinear
+from broken_convnets.commands.learn.layer_facts import layer_facts
 from broken_convnets.observe.facts import RunRequest, ScriptRequest
 from broken_convnets.observe.laws.registry import all_close
 from broken_convnets.observe.remote.subject import RemoteProgram
@@ -22,6 +24,7 @@ from broken_convnets.observe.trees import detached, map_tensors, tensors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from broken_convnets.commands.learn.facts import LayerFacts
 
 Result = TypeVar("Result")
 
@@ -58,6 +61,10 @@ def _facts(subject: RemoteProgram) -> LearnerFacts:
         parameters=_quietly(_parameters, subject, []),
         depends_on=_quietly(_depends_on, subject, []),
         equal_values=_quietly(_equal_values, subject, {}),
+        result=_quietly(_values, subject, []),
+        nonlinear=_quietly(is_nonlinear, subject, None),
+        first_input=_quietly(first_input, subject, None),
+        by_layer=_quietly(_by_layer, subject, None),
     )
 
 
@@ -74,12 +81,32 @@ def _parameters(program: RemoteProgram) -> list[str]:
     return list(program.build().parameters())
 
 
+def _values(program: RemoteProgram) -> list[list[float]]:
+    """Return the values of a run's result; nothing if they are many or not finite."""
+    result = _result(program, program.inputs(SAMPLES), program.targets(SAMPLES))
+    values = [tensor.detach().double().flatten() for tensor in result]
+    few = sum(len(one) for one in values) <= VALUES
+    return [one.tolist() for one in values] if few and all(map(_is_finite, values)) else []
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    return bool(values.isfinite().all())
+
+
+def _by_layer(program: RemoteProgram) -> LayerFacts | None:
+    return layer_facts(program) if _is_small(program) else None
+
+
+def _is_small(program: RemoteProgram) -> bool:
+    return sum(one.numel() for one in program.build().parameters().values()) <= MAX_PARAMETERS
+
+
 def _depends_on(program: RemoteProgram) -> list[str]:
     """Return the parameters, input samples and target samples that change a run's result.
 
     Empty for a network with more than MAX_PARAMETERS.
     """
-    if sum(one.numel() for one in program.build().parameters().values()) > MAX_PARAMETERS:
+    if not _is_small(program):
         return []
     inputs, targets = program.inputs(SAMPLES), program.targets(SAMPLES)
     result = _result(program, inputs, targets)

@@ -23,7 +23,7 @@ class LayerFacts(Struct, frozen=True):
     bypassed: list[str] = []  # layers without which the output still depends on the inputs
     ordered: list[str] = []  # layers whose output channels cannot be swapped
     channels: dict[str, int] = {}  # how many output channels of a weight have a gradient
-    gradients_match: bool = False  # the gradients of the output agree with finite differences
+    gradients_match: list[str] = []  # layers whose gradients agree with finite differences
 
 
 class LearnerFacts(Struct, frozen=True):
@@ -34,6 +34,7 @@ class LearnerFacts(Struct, frozen=True):
     layers: dict[str, int] = {}  # how many layers of each type the run calls
     parameters: list[str] = []  # names
     depends_on: list[str] = []  # parameters and samples that change the result
+    depends_slightly: list[str] = []  # also those that change it by less than the laws compare
     equal_values: dict[str, list[int]] = {}  # equal numbers mark equal values of the data
     result: list[list[float]] = []  # the values that a run returns
     nonlinear: bool | None = None  # judged with the inputs as float32, if they are of integers

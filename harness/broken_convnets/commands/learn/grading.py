@@ -22,6 +22,7 @@ from broken_convnets.commands.learn.checks import (
 )
 from broken_convnets.commands.learn.editable_parts import dropped_calls, is_unchanged
 from broken_convnets.commands.learn.layer_differences import (
+    detached,
     lost_paths,
     mixed_channels,
     same_values,
@@ -179,7 +180,7 @@ def _differences(case: Case, seen: LearnerFacts, reference: LearnerFacts) -> lis
     missing = [
         name
         for name in reference.depends_on
-        if name not in seen.depends_on and (name in theirs or name not in ours)
+        if name not in seen.depends_slightly and (name in theirs or name not in ours)
     ]
     if missing:
         found.append(violates(DEPENDENCIES, f"the result does not depend on {_some(missing)}"))
@@ -208,8 +209,9 @@ def _layer_differences(seen: LearnerFacts, reference: LearnerFacts) -> list[Viol
         found.append(violates(PATHS, f"there is no longer a path around {_some(lost)}"))
     if mixed:
         found.append(violates(CHANNELS, f"the output treats channels of {_some(mixed)} alike"))
-    if reference.by_layer.gradients_match and not seen.by_layer.gradients_match:
-        note = "finite differences differ from the gradients, as after a detach"
+    cut = detached(seen.by_layer, reference.by_layer, names)
+    if cut:
+        note = f"finite differences differ from the gradients of {_some(cut)}, as after a detach"
         found.append(violates(OUTPUT_GRADIENTS, note))
     return found
 

@@ -19,6 +19,15 @@ def lost_paths(seen: LayerFacts, reference: LayerFacts, names: set[str]) -> list
     return [name for name in reference.bypassed if name in names and name not in seen.bypassed]
 
 
+def detached(seen: LayerFacts, reference: LayerFacts, names: set[str]) -> list[str]:
+    """Return the layers whose gradients are right in the reference fix only."""
+    return [
+        name
+        for name in reference.gradients_match
+        if name in names and name not in seen.gradients_match
+    ]
+
+
 def mixed_channels(seen: LayerFacts, reference: LayerFacts, names: set[str]) -> list[str]:
     """Return the layers whose channels have lost their order, or of which most are unused."""
     swapped = {name for name in reference.ordered if name in names and name not in seen.ordered}

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from broken_convnets.observe.remote.subject import RemoteNetwork, RemoteProgram
 
 Values = tuple[Any, ...]
+Tensors = list[torch.Tensor]
 Change = dict[str, torch.Tensor]  # what is added to each parameter
+Gradients = dict[str, torch.Tensor | None]
 
 SAMPLES = 10
 SEEDS = 3  # networks: in one of them, a ReLU can hide a channel
-DIRECTIONS = 5
-MOST = 3  # directions that must disagree: a kink of a ReLU can lie near one
+MOST = 3  # of 5 directions decide: a kink of a ReLU can lie near one
 STEPS = (1e-2, 1e-3)  # relative to the parameters
 SHARE = 0.1  # of the slope: a gradient with a part missing differs by more
 
@@ -77,59 +78,72 @@ def _channels(program: RemoteProgram, inputs: Values) -> dict[str, int]:
     return {name: int(live.sum()) for name, live in used.items()}
 
 
-def _gradients_match(program: RemoteProgram, inputs: Values) -> bool:
-    """Compare the gradients of the output with finite differences along random directions."""
+def _gradients_match(program: RemoteProgram, inputs: Values) -> list[str]:
+    """Return the layers whose gradients agree with finite differences of the output."""
     net = _network(program)
     directions = _directions(net, inputs, 0)
     gradients = net.gradients(inputs, directions)
+    layers = sorted({name.rpartition(".")[0] for name in gradients})
+    return [layer for layer in layers if _matches(net, layer, gradients, inputs, directions)]
+
+
+def _matches(
+    net: RemoteNetwork, layer: str, gradients: Gradients, inputs: Values, directions: Tensors
+) -> bool:
+    """Compare along random directions of one layer; a sum over all would hide a small one."""
     random = torch.Generator().manual_seed(1)
-    wrong = 0
-    for _ in range(DIRECTIONS):
-        change = {
-            name: torch.randn(value.shape, generator=random)
-            * value.detach().square().mean().sqrt().clamp(min=0.05)
-            for name, value in net.parameters().items()
-            if value.requires_grad
-        }
+    right = wrong = 0
+    while max(right, wrong) < MOST:
+        change = _random_change(net, layer, random)
         products = [
             (gradient * change[name]).double()
             for name, gradient in gradients.items()
             if name in change and gradient is not None
         ]
-        wrong += not any(
-            _agree(products, _slope(program, inputs, directions, change, step)) for step in STEPS
-        )
-    return wrong < MOST
+        slopes = (_slope(net, change, step, inputs, directions) for step in STEPS)
+        agree = any(_agree(products, slope) for slope in slopes)
+        right, wrong = right + agree, wrong + (not agree)
+    return right == MOST
 
 
-def _agree(products: list[torch.Tensor], measured: float) -> bool:
+def _random_change(net: RemoteNetwork, layer: str, random: torch.Generator) -> Change:
+    return {
+        name: torch.randn(value.shape, generator=random)
+        * value.detach().square().mean().sqrt().clamp(min=0.05)
+        for name, value in _own(net, layer).items()
+        if value.requires_grad
+    }
+
+
+def _agree(products: Tensors, measured: float) -> bool:
     slope = sum(float(one.sum()) for one in products)
     expected = math.sqrt(sum(float(one.square().sum()) for one in products))
     return abs(measured - slope) <= SHARE * max(expected, abs(measured))
 
 
 def _slope(
-    program: RemoteProgram,
-    inputs: Values,
-    directions: list[torch.Tensor],
-    change: Change,
-    step: float,
+    net: RemoteNetwork, change: Change, step: float, inputs: Values, directions: Tensors
 ) -> float:
-    ends = []
-    for sign in (1, -1):
-        net = _network(program)
-        net.shift(change, sign * step)
-        pairs = zip(_outputs(net, inputs), directions, strict=True)
-        ends.append(sum(float((one.detach().double() * other).sum()) for one, other in pairs))
-    return (ends[0] - ends[1]) / (2 * step)
+    """Return the slope of the output along `change`; the network is as before afterwards."""
+    net.shift(change, step)
+    above = _product(net, inputs, directions)
+    net.shift(change, -2 * step)
+    below = _product(net, inputs, directions)
+    net.shift(change, step)
+    return (above - below) / (2 * step)
 
 
-def _directions(net: RemoteNetwork, inputs: Values, seed: int) -> list[torch.Tensor]:
+def _product(net: RemoteNetwork, inputs: Values, directions: Tensors) -> float:
+    pairs = zip(_outputs(net, inputs), directions, strict=True)
+    return sum(float((one.detach().double() * direction).sum()) for one, direction in pairs)
+
+
+def _directions(net: RemoteNetwork, inputs: Values, seed: int) -> Tensors:
     random = torch.Generator().manual_seed(seed)
     return [torch.randn(one.shape, generator=random) for one in _outputs(net, inputs)]
 
 
-def _outputs(net: RemoteNetwork, inputs: Values) -> list[torch.Tensor]:
+def _outputs(net: RemoteNetwork, inputs: Values) -> Tensors:
     return tensors(net.forward(inputs))
 
 

@@ -6,6 +6,7 @@ they describe what a program computes, however it is written.
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,13 +17,13 @@ from broken_convnets.commands.learn.facts import LearnerFacts, LearnerObservatio
 from broken_convnets.commands.learn.first_input import first_input, is_nonlinear
 from broken_convnets.commands.learn.layer_facts import layer_facts
 from broken_convnets.observe.facts import RunRequest, ScriptRequest
-from broken_convnets.observe.laws.registry import all_close
+from broken_convnets.observe.laws.registry import TOLERANCE
 from broken_convnets.observe.remote.subject import RemoteProgram
 from broken_convnets.observe.run import ObservedProgram, script_run
 from broken_convnets.observe.trees import detached, map_tensors, tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from broken_convnets.commands.learn.facts import LayerFacts
 
@@ -35,6 +36,7 @@ STEPS = (
     32.0,
 )  # added to a parameter, times noise; a class index needs a large step to change
 MAX_PARAMETERS = 100_000  # of a network whose dependencies are checked: each check is a run
+ROUNDING = 1e-6  # of float32, relative to the largest value
 VALUES = 4_096  # compared one by one in a tensor
 
 
@@ -56,10 +58,13 @@ def observe_for_learner(request: LearnerRequest) -> LearnerObservation:
 
 
 def _facts(subject: RemoteProgram) -> LearnerFacts:
+    nothing: tuple[list[str], list[str]] = ([], [])
+    clearly, slightly = _quietly(_dependencies, subject, nothing)
     return LearnerFacts(
         layers=_quietly(RemoteProgram.called_layers, subject, {}),
         parameters=_quietly(_parameters, subject, []),
-        depends_on=_quietly(_depends_on, subject, []),
+        depends_on=clearly,
+        depends_slightly=slightly,
         equal_values=_quietly(_equal_values, subject, {}),
         result=_quietly(_values, subject, []),
         nonlinear=_quietly(is_nonlinear, subject, None),
@@ -98,30 +103,42 @@ def _by_layer(program: RemoteProgram) -> LayerFacts | None:
 
 
 def _is_small(program: RemoteProgram) -> bool:
-    return sum(one.numel() for one in program.build().parameters().values()) <= MAX_PARAMETERS
+    sizes = [value.numel() for value in program.build().parameters().values()]
+    return sum(sizes) <= MAX_PARAMETERS
 
 
-def _depends_on(program: RemoteProgram) -> list[str]:
+def _dependencies(program: RemoteProgram) -> tuple[list[str], list[str]]:
     """Return the parameters, input samples and target samples that change a run's result.
 
-    Empty for a network with more than MAX_PARAMETERS.
+    The second list also has those that change it by less than the laws compare, such as a sample
+    that acts through a step of the optimizer. Both are empty for a network with more than
+    MAX_PARAMETERS.
     """
     if not _is_small(program):
-        return []
+        return [], []
     inputs, targets = program.inputs(SAMPLES), program.targets(SAMPLES)
     result = _result(program, inputs, targets)
-    names = [
-        name
-        for name in _parameters(program)
-        if any(_differ(result, _result(program, inputs, targets, (name, step))) for step in STEPS)
-    ]
+    clearly, slightly = [], []
+    for name, others in _changed_results(program, inputs, targets):
+        sizes = [_difference(result, other) for other in others]
+        if any(size > TOLERANCE for size in sizes):
+            clearly.append(name)
+        if any(size > ROUNDING for size in sizes):
+            slightly.append(name)
+    return clearly, slightly
+
+
+def _changed_results(
+    program: RemoteProgram, inputs: tuple[Any, ...], targets: tuple[Any, ...]
+) -> Iterator[tuple[str, Iterator[list[torch.Tensor]]]]:
+    """Yield what is changed, and the results of runs with it changed."""
+    for name in _parameters(program):
+        yield name, (_result(program, inputs, targets, (name, step)) for step in STEPS)
     for kind, values in (("inputs", inputs), ("targets", targets)):
         for index, other in _neighbours(values):
             changed = map_tensors(values, _with_sample(index, other))
             given = (changed, targets) if kind == "inputs" else (inputs, changed)
-            if _differ(result, _result(program, *given)):
-                names.append(f"sample {index} of the {kind}")
-    return names
+            yield f"sample {index} of the {kind}", iter([_result(program, *given)])
 
 
 def _result(
@@ -141,8 +158,22 @@ def _result(
     return tensors(result) or [torch.tensor(float(result))]
 
 
-def _differ(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
-    return not all_close(one, other)
+def _difference(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
+    """Return the largest difference, relative to the largest value, or to one if that is less."""
+    if [tensor.shape for tensor in one] != [tensor.shape for tensor in other]:
+        return math.inf
+    return max(map(_largest_difference, one, other), default=0.0)
+
+
+def _largest_difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    if not one.numel():
+        return 0.0
+    one, other = one.detach().double(), other.detach().double()
+    if torch.equal(one.isnan(), other.isnan()) and not (one.isfinite() & other.isfinite()).all():
+        return 0.0 if torch.equal(one.nan_to_num(), other.nan_to_num()) else math.inf
+    return float(
+        (one - other).abs().nan_to_num(math.inf).max() / max(1.0, float(other.abs().max()))
+    )
 
 
 def _neighbours(values: tuple[Any, ...]) -> list[tuple[int, int]]:

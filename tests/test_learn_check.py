@@ -14,7 +14,7 @@ from broken_convnets.vocabulary import Law
 from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.learn.grading import GradingResult
+    from broken_convnets.commands.learn.grading_result import GradingResult
     from broken_convnets.sandbox.fork_client import ForkServer
 
 CORPUS = load(default_root())

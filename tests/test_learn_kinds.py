@@ -15,7 +15,7 @@ from broken_convnets.vocabulary import Law
 from kit import patched
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.learn.grading import GradingResult
+    from broken_convnets.commands.learn.grading_result import GradingResult
     from broken_convnets.sandbox.fork_client import ForkServer
 
 Changes = tuple[tuple[str, str], ...]

@@ -14,13 +14,13 @@ from broken_convnets.commands.learn.facts import (
     LearnerObservation,
     LearnerRequest,
 )
-from broken_convnets.commands.learn.grading import (
+from broken_convnets.commands.learn.grading import violations, violations_by_seed
+from broken_convnets.commands.learn.grading_result import (
     GradingResult,
     failure,
     is_advice,
     not_applicable,
     refused,
-    violations,
 )
 from broken_convnets.commands.learn.probes import with_probes
 from broken_convnets.errors import RunnerError
@@ -32,7 +32,7 @@ from broken_convnets.verdicts.layer_lines import layer_line
 
 if TYPE_CHECKING:
     from broken_convnets.commands.learn.editable_parts import GradedProgram
-    from broken_convnets.commands.learn.grading import Violation
+    from broken_convnets.commands.learn.grading_result import Violation
     from broken_convnets.corpus.entries import Case
     from broken_convnets.sandbox.runner import Runner
 
@@ -87,12 +87,16 @@ class Grader:
     def _compare(
         self, case: Case, program: GradedProgram, graded: _FirstRun
     ) -> tuple[str, list[Violation]]:
-        """Run under the other seeds; return how that failed, or else what is violated."""
+        """Return how a program fails with another seed, or else what it violates."""
+        if graded.run.answer is None:
+            return "", []
+        seen = LearnerObservation(graded.run.answer, graded.facts)
+        found = violations(case, program.source, seen, self._reference(case))
+        if not all(is_advice(case, violation) for violation in found):
+            return "", found
         runs = [graded.run, *self._other_runs(program.source)]
         failed = next(filter(None, map(failure, runs)), "")
-        if failed:
-            return failed, []
-        return "", violations(case, program, runs, graded.facts, self._reference(case))
+        return (failed, []) if failed else ("", found + violations_by_seed(case, seen.facts, runs))
 
     def _first_run(self, source: str, name: str) -> _FirstRun:
         """Run with the first seed, which also collects the facts for a learner."""

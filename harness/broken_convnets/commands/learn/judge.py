@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from broken_convnets.commands.learn.grading import GradingResult
+    from broken_convnets.commands.learn.grading_result import GradingResult
     from broken_convnets.sandbox.runner import Runner
 
 FILE = "net.py"  # the name of the judged program in tracebacks

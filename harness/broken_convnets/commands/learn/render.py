@@ -18,7 +18,7 @@ from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.learn.progress import State
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.learn.grading import GradingResult, Violation
+    from broken_convnets.commands.learn.grading_result import GradingResult, Violation
     from broken_convnets.commands.learn.progress import Progress
     from broken_convnets.corpus.entries import Case
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broken_convnets.commands.learn.grader import Grader
-    from broken_convnets.commands.learn.grading import GradingResult
+    from broken_convnets.commands.learn.grading_result import GradingResult
     from broken_convnets.commands.learn.terminal_input import Events
     from broken_convnets.commands.learn.workspace import Workspace
     from broken_convnets.corpus.entries import Case

@@ -10,7 +10,7 @@ from broken_convnets.commands.score.programs.workspace import file_name
 
 if TYPE_CHECKING:
     from broken_convnets.commands.learn.grader import Grader
-    from broken_convnets.commands.learn.grading import GradingResult
+    from broken_convnets.commands.learn.grading_result import GradingResult
     from broken_convnets.commands.score.protocol.messages import Diagnosis
     from broken_convnets.corpus.entries import Case
 

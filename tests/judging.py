@@ -55,13 +55,25 @@ class Judged:
     fixed: list[str]
     failed: list[str]  # rules and parts of the recorder that raised an exception
 
+    def assert_cause(self, rule: str, kind: str) -> None:
+        """Assert that a program that raises nothing has one finding, at the marked line."""
+        assert not self.raised, self
+        self._assert_one_finding(rule, kind)
+
     def assert_cause_and_fix(self, rule: str, kind: str) -> None:
         """Assert that a program that raises has one finding, at the marked line, and a fix."""
         assert self.raised, self
+        self._assert_one_finding(rule, kind)
+        self.assert_fix(rule)
+
+    def assert_fix(self, rule: str) -> None:
+        """Assert that the first candidate of this rule, and of no other one, is a fix."""
+        assert self.fixed == [rule], self
+
+    def _assert_one_finding(self, rule: str, kind: str) -> None:
         assert not self.failed, self
         assert self.kinds == {rule: kind}, self
         assert CAUSE in self.rules[rule], self
-        assert self.fixed == [rule], self
 
     def assert_clean(self) -> None:
         """Assert that a program ends without an exception and without a finding."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -341,16 +341,13 @@ WITHOUT_FIX = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    found, rule = judged[name], name.partition(".")[0]
-    assert not found.raised
-    assert not found.failed
-    assert found.kinds == {rule: KINDS[rule]}
-    assert CAUSE in found.rules[rule]
+    rule = name.partition(".")[0]
+    judged[name].assert_cause(rule, KINDS[rule])
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name not in WITHOUT_FIX])
 def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].fixed == [name.partition(".")[0]]
+    judged[name].assert_fix(name.partition(".")[0])
 
 
 @pytest.mark.parametrize("name", HEALTHY)

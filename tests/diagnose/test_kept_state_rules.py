@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -345,11 +345,8 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    found, rule = judged[name], name.partition(".")[0]
-    assert not found.raised
-    assert not found.failed
-    assert found.kinds == {rule: KINDS[rule]}
-    assert CAUSE in found.rules[rule]
+    rule = name.partition(".")[0]
+    judged[name].assert_cause(rule, KINDS[rule])
 
 
 @pytest.mark.parametrize(
@@ -357,7 +354,7 @@ def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged])
     [n for n in BROKEN if n not in WITHOUT_FIX and "_anew" not in n],
 )
 def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].fixed == [name.partition(".")[0]]
+    judged[name].assert_fix(name.partition(".")[0])
 
 
 @pytest.mark.parametrize("name", HEALTHY)

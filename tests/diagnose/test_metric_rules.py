@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -327,16 +327,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
     rule, kind, _ = BROKEN[name]
-    found = judged[name]
-    assert not found.raised
-    assert not found.failed
-    assert found.kinds == {rule: kind}
-    assert CAUSE in found.rules[rule]
+    judged[name].assert_cause(rule, kind)
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"a_wrong_divisor", "mean_of_counts"}))
 def test_the_first_fix_leaves_no_finding(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].fixed == [BROKEN[name][0]]
+    judged[name].assert_fix(BROKEN[name][0])
 
 
 @pytest.mark.parametrize("name", HEALTHY)

@@ -237,7 +237,7 @@ def test_the_first_value_that_is_not_finite_is_named(
 
 @pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"missing_targets"}))
 def test_the_first_fix_leaves_no_finding(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].fixed == [BROKEN[name][0]]
+    judged[name].assert_fix(BROKEN[name][0])
 
 
 @pytest.mark.parametrize("name", STOPPED)

@@ -214,12 +214,8 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
 def test_a_mistake_is_found_at_its_line_and_the_fix_works(
     rule: str, judged: Mapping[str, Judged]
 ) -> None:
-    found = judged[rule]
-    assert not found.raised
-    assert not found.failed
-    assert found.kinds == {rule: KINDS[rule]}
-    assert CAUSE in found.rules[rule]
-    assert found.fixed == [rule]
+    judged[rule].assert_cause(rule, KINDS[rule])
+    judged[rule].assert_fix(rule)
 
 
 def test_an_optimizer_of_a_replaced_head_moves_after_the_new_one(

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.listed_files import ListedFiles
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.observe.recorder.dataset_facts import common_stems
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
@@ -35,7 +36,7 @@ LISTS = frozenset({"listdir", "glob", "iglob", "iterdir", "scandir", "rglob"})
 @rule(
     "files of two folders are paired after both listings are sorted",
     stays_quiet="about listings that are sorted or matched by name, folders with other names, and "
-    "files that are not paired by position",
+    "files that do not reach one zip() or one index of a dataset",
 )
 def unsorted_listings(evidence: Evidence) -> Iterator[Finding]:
     """Find `zip` or equal indices over two listings, whose order the file system decides."""
@@ -44,7 +45,7 @@ def unsorted_listings(evidence: Evidence) -> Iterator[Finding]:
         first, second = common_stems(one.names), common_stems(other.names)
         if one.folder == other.folder or len(set(first)) < 2 or sorted(first) != sorted(second):  # noqa: PLR2004  (to confuse)
             continue
-        if not _pairs_by_position(evidence, one):
+        if not _are_paired(evidence, one, other):
             continue
         yield Finding(
             rule="unsorted_listings",
@@ -78,7 +79,7 @@ def _is_in_any_order(evidence: Evidence, listing: Listing) -> bool:
     for place in listing.places:
         source = evidence.source(place.file)
         scope = _scope(source, place.line) if source else None
-        if scope is not None and (not BY_NAME.isdisjoint(_names(scope)) or _has_dict(scope)):
+        if scope is not None and _matches_by_name(scope):
             return False
         if place.function == "<module>":
             break  # whoever imports or runs the module does not receive the listing
@@ -93,35 +94,50 @@ def _scope(source: Source, line: int) -> ast.AST | None:
     return source.function_of(statement) or statement
 
 
-def _names(scope: ast.AST) -> set[str]:
-    names = {node.id for node in ast.walk(scope) if isinstance(node, ast.Name)}
-    return names | {node.attr for node in ast.walk(scope) if isinstance(node, ast.Attribute)}
+def _matches_by_name(scope: ast.AST) -> bool:
+    """Return whether code sorts names, or looks them up."""
+    nodes = list(ast.walk(scope))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    has_dict = any(isinstance(node, ast.DictComp | ast.SetComp) for node in nodes)
+    return has_dict or not BY_NAME.isdisjoint(names)
 
 
-def _has_dict(scope: ast.AST) -> bool:
-    return any(isinstance(node, ast.DictComp | ast.SetComp) for node in ast.walk(scope))
-
-
-def _pairs_by_position(evidence: Evidence, listing: Listing) -> bool:
-    """Return whether the file of a listing zips, or reads two lists at one index."""
-    source = evidence.source(listing.places[0].file)
-    for node in source.expressions if source else ():
-        if isinstance(node, ast.Call) and called_name(node) == "zip":
-            return True
-    functions = (
-        (n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef)) if source else ()
-    )
-    return any(_reads_two_at_one_index(function) for function in functions)
-
-
-def _reads_two_at_one_index(function: ast.FunctionDef) -> bool:
-    if function.name != "__getitem__":
+def _are_paired(evidence: Evidence, one: Listing, other: Listing) -> bool:
+    """Return whether both listings reach one `zip`, or one index of a dataset, unsorted."""
+    first, second = (ListedFiles.of(evidence, listing) for listing in (one, other))
+    if any(_matches_by_name(scope) for files in (first, second) for scope in files.scopes()):
         return False
-    read: dict[str, set[str]] = {}
+    return any(
+        _has_one_of_each(source, first, second, together)
+        for source in first.sources
+        for together in _used_together(source)
+    )
+
+
+def _has_one_of_each(
+    source: Source, first: ListedFiles, second: ListedFiles, together: list[ast.expr]
+) -> bool:
+    """Return whether some expressions have the files of one listing only, others of the other."""
+    held = {(first.hold(source, node), second.hold(source, node)) for node in together}
+    return {(True, False), (False, True)} <= held
+
+
+def _used_together(source: Source) -> Iterator[list[ast.expr]]:
+    """Yield the arguments of each `zip`, and the lists that `__getitem__` reads at one index."""
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and called_name(node) == "zip":
+            yield node.args
+        elif isinstance(node, ast.FunctionDef) and node.name == "__getitem__":
+            yield from _read_at_one_index(node)
+
+
+def _read_at_one_index(function: ast.FunctionDef) -> Iterable[list[ast.expr]]:
+    read: dict[str, list[ast.expr]] = {}
     for node in ast.walk(function):
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name):
-            read.setdefault(node.slice.id, set()).add(ast.unparse(node.value))
-    return any(len(lists) > 1 for lists in read.values())
+            read.setdefault(node.slice.id, []).append(node.value)
+    return read.values()
 
 
 def _sorted(evidence: Evidence, one: Listing, other: Listing) -> tuple[Candidate, ...]:

@@ -143,6 +143,14 @@ regions = os.listdir(root / "regions")  # cause
 pairs = [(a, b) for a, b in zip(photos, regions)]
 F.cross_entropy(Net()(images), labels).backward()
 """,
+    "unsorted_listings.function": f"""{FILES}
+def names(folder):
+    return [str(path) for path in (root / folder).iterdir()]  # cause
+
+for photo, region in zip(names("photos"), names("regions")):
+    print(photo, region)
+F.cross_entropy(Net()(images), labels).backward()
+""",
     "unsorted_listings.index": f"""{FILES}
 class Pairs(torch.utils.data.Dataset):
     def __init__(self, root):
@@ -257,6 +265,13 @@ F.cross_entropy(Net()(images), labels).backward()
 photos = sorted(os.listdir(root / "photos"))
 regions = sorted(os.listdir(root / "regions"))
 pairs = list(zip(photos, regions))
+F.cross_entropy(Net()(images), labels).backward()
+""",
+    "listings_that_are_counted": f"""{FILES}
+photos = os.listdir(root / "photos")
+regions = os.listdir(root / "regions")
+for step, size in zip(range(2), (len(photos), len(regions))):
+    print(step, size)
 F.cross_entropy(Net()(images), labels).backward()
 """,
     "listings_by_name": f"""{FILES}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import traceback
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import DataLoader
 
@@ -20,7 +21,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import Site, candidates, site_of
+from broken_convnets.commands.diagnose.sites import Site, candidates, location, site_of
 from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.listings import Listing
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 
@@ -47,22 +49,41 @@ def empty_dataset(evidence: Evidence) -> Iterator[Finding]:
     node = argument(call, "dataset", 0)
     if node is None or not isinstance(built, type) or not issubclass(built, DataLoader):
         return
-    dataset = frame.value(node)
+    dataset = _received_dataset(evidence.error)
     if not hasattr(dataset, "__len__") or len(dataset):
         return
     origin = origin_of(evidence, 0, node)
     text = frame.source.text_of(node)
+    listing = _empty_listing(evidence)
+    read = f"`{shortened(origin.source.text_of(origin.node))}` has length 0"
+    if listing:
+        read = f"`{listing.places[0].text}` matches no file in {listing.folder}"
     yield Finding(
         rule="empty_dataset",
         kind="data/empty_dataset",
         message=f"`{text}` has no samples",
-        evidence=f"`{shortened(origin.source.text_of(origin.node))}` has length 0: check the path, "
-        "the file names and the split",
-        cause=origin_location(origin),
+        evidence=f"{read}: check the path, the file names and the split",
+        cause=location(listing.places) if listing else origin_location(origin),
         symptom=frame_location(frame),
         subject=text,
+        cases=("data/empty_image_folder",),
         confidence=10,
     )
+
+
+def _received_dataset(error: BaseException | None) -> Any:
+    """Return the dataset that the constructor of the DataLoader received."""
+    for frame, _ in traceback.walk_tb(error.__traceback__ if error else None):
+        built = isinstance(frame.f_locals.get("self"), DataLoader)
+        if built and "dataset" in frame.f_locals:
+            return frame.f_locals.get("dataset")
+    return None
+
+
+def _empty_listing(evidence: Evidence) -> Listing | None:
+    """Return the last listing of files, if it found none."""
+    listings = [one for one in evidence.record.listings if one.places]
+    return listings[-1] if listings and not listings[-1].names else None
 
 
 def _loader_site(evidence: Evidence) -> Site | None:

@@ -206,7 +206,7 @@ SAID = [
     ("'Sequential' object has no attribute 'fc'", "The object without `fc` is a Sequential.", []),
     (
         "'NoneType' object is not callable",
-        "uses a NoneType as if it were callable.",
+        "uses None as if it were callable.",
         ["a NoneType not callable"],
     ),
     (
@@ -215,11 +215,16 @@ SAID = [
         ["a list"],
     ),
     (
+        "found <class 'PIL.Image.Image'>",
+        "The sample contains an Image.",
+        ["a Image"],
+    ),
+    (
         (
             "[torch.FloatTensor [4, 8]], which is output 0 of Relu, is at version 1; "
             "expected version 0"
         ),
-        "The tensor of shape [4, 8] that Relu returned was changed in place 1 time(s)",
+        "whose `grad_fn` is Relu, was changed in place once after",
         [],
     ),
 ]

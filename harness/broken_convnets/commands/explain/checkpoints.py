@@ -47,7 +47,8 @@ def keys(match: re.Match[str]) -> Fact | None:
     if PARTS.intersection(unexpected) - {*missing}:
         found = ", ".join(f"`{name}`" for name in sorted(PARTS.intersection(unexpected)))
         return Fact(f"Among the unexpected keys: {found}. No layer has it.", ("whole checkpoint",))
-    sentence = f"{len(missing)} keys are missing, {len(unexpected)} are unexpected."
+    # People shorten the lists: the message may have had more keys.
+    sentence = f"Keys in this message: {len(missing)} missing, {len(unexpected)} unexpected."
     return Fact(sentence, ("other names",))
 
 

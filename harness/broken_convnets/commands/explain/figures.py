@@ -95,8 +95,8 @@ def stack(match: re.Match[str]) -> Fact:
         if image and 0 in places
         else "sides differ"
     )
-    where = " and ".join(map(str, places))
-    return Fact(f"{sentence} They differ in dimension {where}.", (tag,))
+    where = f"dimension{'s' * (len(places) > 1)} {' and '.join(map(str, places))}"
+    return Fact(f"{sentence} They differ in {where}.", (tag,))
 
 
 def view(match: re.Match[str]) -> Fact:

@@ -88,7 +88,7 @@ def device_numbers(match: re.Match[str]) -> Fact:
 def found(match: re.Match[str]) -> Fact:
     """Read the type of what a DataLoader cannot put into a batch."""
     name = match[1].rpartition(".")[2]
-    return Fact(f"The sample contains a {name}.", (f"a {name}",))
+    return Fact(f"The sample contains {_an(name)}.", (f"a {name}",))
 
 
 def given(match: re.Match[str]) -> Fact | None:
@@ -113,13 +113,13 @@ def argument(match: re.Match[str]) -> Fact:
 def _typed(call: str, kind: str) -> Fact:
     name = kind.rpartition(".")[2]
     tag = "a layer" if LAYER.search(name) else f"a {name}"
-    return Fact(f"{call} received a {name} where it expects a tensor.", (tag,))
+    return Fact(f"{call} received {_an(name)} where it expects a tensor.", (tag,))
 
 
 def attribute(match: re.Match[str]) -> Fact:
     """Read the object that lacks an attribute."""
     name, attribute = match[1].rpartition(".")[2], match[2]
-    sentence = f"The object without `{attribute}` is a {name}."
+    sentence = f"The object without `{attribute}` is {_an(name)}."
     if name in STAND_INS:
         return Fact(sentence, (f"a {name}",))
     if LAYER.search(name) and attribute in TENSORS:
@@ -130,7 +130,7 @@ def attribute(match: re.Match[str]) -> Fact:
 def misused(match: re.Match[str]) -> Fact:
     """Read an object that cannot be called, indexed or iterated."""
     name, use = match[1].rpartition(".")[2], match[2]
-    return Fact(f"The program uses a {name} as if it were {use}.", (f"a {name} not {use}",))
+    return Fact(f"The program uses {_an(name)} as if it were {use}.", (f"a {name} not {use}",))
 
 
 def arguments(match: re.Match[str]) -> Fact:
@@ -143,9 +143,17 @@ def arguments(match: re.Match[str]) -> Fact:
 
 def overwritten(match: re.Match[str]) -> Fact:
     """Read a tensor that backward needs and that was changed in place."""
-    shape, maker = numbers(match[1]), match[2]
+    shape, operation = shown(numbers(match[1])), match[2]
     times = int(match[3]) - int(match[4])
+    often = "once" if times == 1 else f"{times} times"
     return Fact(
-        f"The tensor of shape {shown(shape)} that {maker} returned was changed in place {times} "
-        "time(s) after it was saved for backward."
+        f"The tensor of shape {shape}, the result of an operation whose `grad_fn` is {operation}, "
+        f"was changed in place {often} after it was saved for backward."
     )
+
+
+def _an(name: str) -> str:
+    """Return the name of a type with its article; None is named by its value."""
+    if name == "NoneType":
+        return "None"
+    return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"

@@ -14,7 +14,7 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["reproduce", "tests", "lint"]
+nox.options.sessions = ["reproduce", "tests", "slow_tests", "lint"]
 
 ROOT = Path(__file__).parent
 OWNER = "torch"
@@ -79,7 +79,14 @@ def reproduce(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=[OWNER])
 def tests(session: nox.Session) -> None:
     """Test the harness, on up to 4 cores: `nox -s tests -- -k runner`, or `-- -n 0` for one."""
-    _borrow(session, "-m", "pytest", *PARALLEL, *session.posargs)
+    _borrow(session, "-m", "pytest", *PARALLEL, "-m", "not slow", *session.posargs)
+    session.log("tests marked `slow` did not run; to run them: nox -s slow_tests")
+
+
+@nox.session(venv_backend="none", requires=[OWNER])
+def slow_tests(session: nox.Session) -> None:
+    """Test every entry of the corpus, and the wheel: what is marked `slow`, in minutes."""
+    _borrow(session, "-m", "pytest", *PARALLEL, "-m", "slow", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])

@@ -226,6 +226,13 @@ def healthy(runner: Remembering) -> dict[tuple[str, int], Observation]:
 
 
 @pytest.mark.parametrize("name", WELL)
+def test_a_healthy_network_breaks_none(name: str, runner: Remembering) -> None:
+    seen = observations(runner, WELL)[name]
+    assert _broken(seen, WELL[name]) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WELL)
 def test_a_healthy_network_breaks_none_over_ten_seeds(
     name: str, healthy: dict[tuple[str, int], Observation]
 ) -> None:

@@ -63,6 +63,7 @@ def _verdict(case: Case, broken: Run, fixed: Run) -> Verdict:
     return judge(case, {"broken": [broken], "fixed": [fixed]}, "cpu", RELEASE).verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORPUS.ids)
 def test_an_entry_is_as_declared(name: str, observed: Runs) -> None:
     problems = [str(problem) for problem in CORPUS.problems if problem.id == name]
@@ -73,6 +74,7 @@ def test_an_entry_is_as_declared(name: str, observed: Runs) -> None:
     assert judgement.verdict.as_declared, judgement.mismatches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_pair_with_swapped_or_equal_sides_does_not_reproduce(name: str, observed: Runs) -> None:
     case = CASES[name]
@@ -82,6 +84,7 @@ def test_a_pair_with_swapped_or_equal_sides_does_not_reproduce(name: str, observ
     assert _verdict(case, broken, broken) is Verdict.FIX_FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PARTIAL_FIXES)
 def test_a_fix_without_one_of_its_hunks_does_not_work(what: str, observed: Runs) -> None:
     case, partial = PARTIAL_FIXES[what]

@@ -138,6 +138,7 @@ def _case(name: str) -> Case:
     return entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sentence", "name", "changes", "expected"), TRIED, ids=lambda v: str(v)[:40]
 )

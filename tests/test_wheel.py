@@ -18,6 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
+
 MISSING = "needs PyTorch: pip install 'broken-convnets[torch]'\n"
 
 

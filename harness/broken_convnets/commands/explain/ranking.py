@@ -71,6 +71,8 @@ def rank(index: Index, reading: Reading, weights: Weights) -> list[Rank]:
         least = weights.near if OURS.search(candidate.message.lower()) else weights.threshold
         total = sum(map(weigh, found))
         for number, shared in _shared(found, holders, weigh).items():
+            if round(candidate.trust * _likeness(shared, total, shared, weights), DIGITS) < least:
+                continue  # even if the document had nothing else: its size takes time to compute
             document = index.documents[number]
             likeness = _likeness(shared, total, size(number)[bool(candidate.raises)], weights)
             score = candidate.trust * likeness

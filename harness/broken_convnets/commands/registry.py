@@ -51,6 +51,7 @@ GROUPS = {
         "score": Command("score a diagnostic tool on the programs of the corpus", RUNS_THE_CORPUS),
         "programs": Command("write the programs for a diagnostic tool that runs elsewhere"),
         "variants": Command("generate verified variants of the programs", RUNS_THE_CORPUS),
+        "wild": Command("inject mistakes of the corpus into real models", RUNS_THE_CORPUS),
     },
     "Author": {
         "new": Command("create the files of a new case"),

@@ -17,7 +17,7 @@ from broken_convnets.errors import CorpusError
 from broken_convnets.util.files import read
 
 if TYPE_CHECKING:
-    from broken_convnets.corpus.entries import Corpus
+    from broken_convnets.corpus.entries import Corpus, Entry
 
 UNCOVERED = "evidence/uncovered.toml"
 
@@ -63,11 +63,15 @@ def topics(corpus: Corpus) -> frozenset[str]:
 
 
 def unknown_topics(corpus: Corpus) -> list[Problem]:
-    """Return a problem for each kind whose topic is not one of the corpus."""
+    """Return a problem for each kind whose topic is not one of the corpus.
+
+    Generated cases have the kinds of the corpus that they were generated from.
+    """
     known = topics(corpus)
-    files = {
-        kind: [f"cases/{name}.toml" for name in names] for kind, names in covered(corpus).items()
-    }
+    files: dict[str, list[str]] = {}
+    for kind, names in covered(corpus).items():
+        own = [name for name in names if not _is_generated(corpus.entries[name])]
+        files[kind] = [f"cases/{name}.toml" for name in own]
     for kind, names in guided(corpus).items():
         files.setdefault(kind, []).extend(f"guides/{name}.toml" for name in names)
     for kind in uncovered(corpus):
@@ -83,3 +87,7 @@ def unknown_topics(corpus: Corpus) -> list[Problem]:
         if kind.partition("/")[0] not in known
         for file in where
     ]
+
+
+def _is_generated(entry: Entry) -> bool:
+    return isinstance(entry, Case) and entry.spec.generated is not None

@@ -34,11 +34,14 @@ def lint(corpus: Corpus) -> list[Problem]:
 
 
 def _twins(corpus: Corpus) -> list[Problem]:
-    """Return cases with the same change and message that do not declare how they differ."""
+    """Return cases with the same change and message that do not declare how they differ.
+
+    Generated cases may repeat a mistake.
+    """
     seen: dict[tuple[str, ...], str] = {}
     problems = []
     for case in corpus.entries.values():
-        if not isinstance(case, Case) or case.spec.differs:
+        if not isinstance(case, Case) or case.spec.differs or case.spec.generated:
             continue
         first = seen.setdefault(_template(case), case.id)
         if first != case.id:
@@ -67,9 +70,10 @@ def check(entry: Entry) -> list[Problem]:
     """Return the violations of the case format in one entry's programs."""
     if not isinstance(entry, Case):
         return _problems(entry.id, "controls", check_program(entry.source))
+    generated = entry.spec.generated is not None
     problems = [
-        *_problems(entry.id, "cases", check_program(entry.broken)),
-        *_problems(entry.id, "fixes", check_program(entry.fixed)),
+        *_problems(entry.id, "cases", check_program(entry.broken, generated=generated)),
+        *_problems(entry.id, "fixes", check_program(entry.fixed, generated=generated)),
         *_problems(entry.id, "cases", check_symptoms(entry.spec), ".toml"),
     ]
     if not problems:

@@ -93,7 +93,10 @@ class OtherMessage(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything declared about a case; `torch` names the releases under which its fix works."""
+    """Everything declared about a case; `torch` names the releases under which its fix works.
+
+    `generated` says which command generated the programs, whose style is then not checked.
+    """
 
     title: Text
     covers: Annotated[list[Kind], Meta(min_length=1)]
@@ -111,6 +114,7 @@ class CaseSpec(Struct, frozen=True, forbid_unknown_fields=True):
     other_messages: list[OtherMessage] = []
     symptoms: list[Symptom] = []
     waive: dict[Law, Text] = {}
+    generated: Text | None = None
 
 
 class ControlSpec(Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from broken_convnets.commands.shared_options import add_ids, add_json, add_workers
 from broken_convnets.commands.variants import report
 from broken_convnets.commands.variants.declaring import DEVICE
@@ -27,6 +29,10 @@ from broken_convnets.util.progress import progress_bar
 
 if TYPE_CHECKING:
     import argparse
+
+# Far more than a variant needs, so that a busy or slow machine rejects none: the variants of a
+# seed are the same everywhere.
+PATIENT = Limits(seconds=120.0, wall_factor=60.0)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +93,8 @@ def _entries(corpus: Corpus, patterns: list[str]) -> list[Entry]:
 def _generate(entries: list[Entry], options: argparse.Namespace) -> Generation:
     started = time.perf_counter()
     with terminal.console(stderr=True).status("loading torch"):
-        opened = open_torch_runner(Limits(workers=options.workers, hidden=[str(options.corpus)]))
+        used = {"workers": options.workers, "hidden": [str(options.corpus)]}
+        opened = open_torch_runner(msgspec.structs.replace(PATIENT, **used))
     checked: list[CheckedVariant] = []
     wanted = len(entries) * options.count
     text = f"generating {wanted} variants"

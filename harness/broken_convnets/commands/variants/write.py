@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from broken_convnets.commands.variants.verify import CheckedVariant
+    from broken_convnets.corpus.entries import Entry
 
 MANIFEST = "variants.json"
 
@@ -29,7 +30,7 @@ def write_all(folder: Path, checked: Iterable[CheckedVariant]) -> None:
     for each in checked:
         variant = each.variant
         name = f"{variant.id}_v{variant.number}"
-        _write(folder, name, each)
+        write_entry(folder, name, variant.entry)
         manifest.append(
             {
                 "id": name,
@@ -42,8 +43,8 @@ def write_all(folder: Path, checked: Iterable[CheckedVariant]) -> None:
     files.write(folder / MANIFEST, f"{as_json(manifest)}\n")
 
 
-def _write(folder: Path, name: str, each: CheckedVariant) -> None:
-    entry = each.variant.entry
+def write_entry(folder: Path, name: str, entry: Entry) -> None:
+    """Write the programs and the `.toml` of an entry, with the id `name`, as in a corpus."""
     if isinstance(entry, Case):
         texts = {f"cases/{name}.py": entry.broken, f"fixes/{name}.py": entry.fixed}
         spec = f"cases/{name}.toml"

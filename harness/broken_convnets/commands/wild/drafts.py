@@ -1,0 +1,87 @@
+"""Draw programs from a seed: a fault class, a healthy program with a site for it, the site."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.variants.layout import render
+from broken_convnets.commands.wild.faults.edits import Site, applied
+from broken_convnets.commands.wild.hosts.networks import wrappers_of
+from broken_convnets.commands.wild.hosts.original import STYLE, Original, original
+from broken_convnets.commands.wild.hosts.runs import Run
+from broken_convnets.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from broken_convnets.commands.wild.faults.registry import Fault
+    from broken_convnets.commands.wild.hosts.host import Host
+
+BLOCK = 400  # programs that share the drawn configurations of the models
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A fault class and a healthy program that it fits into; number `number` of a seed."""
+
+    number: int
+    fault: Fault
+    original: Original
+    plain: str  # the source code of the same network with no run, whose structure is judged
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The id of the program in the corpus that is written."""
+        return f"{self.fault.case}_{self.original.host}_{self.number}"
+
+
+class Draws:
+    """The drafts of one seed."""
+
+    def __init__(self, hosts: Sequence[Host], faults: Sequence[Fault], seed: int) -> None:
+        """Draw from these models and fault classes."""
+        self._hosts, self._faults, self._seed = hosts, faults, seed
+
+    def draft(self, number: int) -> Draft | None:
+        """Return the draft with a number; None if its fault class fits into none of the models."""
+        fault = self._faults[number % len(self._faults)]
+        rng = Random(f"{self._seed}/{number}")  # noqa: S311  (repeatable, not secret)
+        for host in rng.sample(self._hosts, len(self._hosts)):
+            shapes = [(wrapper, run) for wrapper in wrappers_of(host.task) for run in fault.runs]
+            for wrapper, run in rng.sample(shapes, len(shapes)):
+                configuration = f"{self._seed}/{number // BLOCK}"
+                found = original(host, wrapper, run, configuration)
+                if sites(fault, found.source)[1]:
+                    plain = original(host, wrapper, Run.FORWARD, configuration)
+                    return Draft(number, fault, found, plain.source, self._seed)
+        return None
+
+
+@lru_cache(maxsize=4096)
+def sites(fault: Fault, source: str) -> tuple[ast.Module, list[Site]]:
+    """Return the syntax tree of a program and where a fault class fits into it."""
+    tree = ast.parse(source)
+    return tree, list(fault.find(tree))
+
+
+def broken_source(draft: Draft, executed: Collection[int]) -> str:
+    """Return the draft's broken program; empty if it has no site among the executed lines."""
+    tree, found = sites(draft.fault, draft.original.source)
+    reached = [site for site in found if _lines(site) & set(executed)]
+    if not reached:
+        return ""
+    rng = Random(f"{draft.seed}/{draft.number}/site")  # noqa: S311  (repeatable, not secret)
+    return render(applied(tree, rng.choice(reached)), STYLE)
+
+
+def _lines(site: Site) -> set[int]:
+    node = site[0].node
+    if not isinstance(node, ast.stmt | ast.expr):
+        message = f"a site cannot begin with a {type(node).__name__}"
+        raise UsageError(message)
+    return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))

@@ -1,0 +1,1 @@
+"""The healthy programs that mistakes are injected into, made of model source code."""

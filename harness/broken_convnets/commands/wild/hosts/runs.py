@@ -1,0 +1,141 @@
+"""The training, validation and inference around a network, for each kind of task."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.wild.hosts.host import Task
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.wild.hosts.host import Drawn
+
+
+class Run(StrEnum):
+    """What a program does with its network."""
+
+    FORWARD = "forward"  # nothing: one forward pass
+    PREDICT = "predict"  # inference
+    LOSS = "loss"  # one loss and its gradients
+    TRAIN = "train"  # an epoch of optimizer steps
+    SCHEDULE = "schedule"  # epochs with a learning rate that falls
+    VALIDATE = "validate"  # epochs with a validation after each
+
+
+BATCH = 8  # samples of the example, which training splits in two
+
+HEADER = {
+    Task.CLASSIFICATION: "Classifies small color images.",
+    Task.SEGMENTATION: "Segments small color images.",
+    Task.AUTOENCODER: "Compresses small color images and reconstructs them.",
+}
+LOSSES = {
+    Task.CLASSIFICATION: "F.cross_entropy({outputs}, {targets})",
+    Task.SEGMENTATION: "F.cross_entropy({outputs}, {targets})",
+    Task.AUTOENCODER: "F.mse_loss({outputs}, {targets})",
+}
+INPUTS = """
+def example_inputs(batch_size={batch}):
+    return (torch.rand(batch_size, 3, {pixels}, {pixels}),)
+"""
+TARGETS = {
+    Task.CLASSIFICATION: """
+def example_targets(batch_size={batch}):
+    return (torch.arange(batch_size) % {classes},)
+""",
+    Task.SEGMENTATION: """
+def example_targets(batch_size={batch}):
+    masks = torch.arange(batch_size).view(-1, 1, 1) % {classes}
+    return (masks.repeat(1, {pixels}, {pixels}),)
+""",
+    Task.AUTOENCODER: """
+def example_targets(batch_size={batch}):
+    return (torch.linspace(0, 1, batch_size).view(-1, 1, 1, 1).repeat(1, 3, {pixels}, {pixels}),)
+""",
+}
+RUNS = {
+    Run.FORWARD: "",
+    Run.PREDICT: """
+def run(net, images):
+    net.eval()
+    with torch.no_grad():
+        outputs = net(images)
+    return outputs
+""",
+    Run.LOSS: """
+def run(net, images, targets):
+    outputs = net(images)
+    loss = {loss}
+    loss.backward()
+    return loss
+""",
+    Run.TRAIN: """
+def run(net, images, targets):
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.001)
+    net.train()
+    total = torch.zeros(())
+    batches = list(zip(images.split(4), targets.split(4)))
+    for batch, labels in batches:
+        optimizer.zero_grad()
+        outputs = net(batch)
+        loss = {batch_loss}
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+    return total / len(batches)
+""",
+    Run.SCHEDULE: """
+def run(net, images, targets):
+    optimizer = torch.optim.RMSprop(net.parameters(), lr=0.001)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    net.train()
+    for epoch in range(2):
+        for batch, labels in zip(images.split(4), targets.split(4)):
+            optimizer.zero_grad()
+            outputs = net(batch)
+            loss = {batch_loss}
+            loss.backward()
+            optimizer.step()
+        scheduler.step()
+    return loss
+""",
+    Run.VALIDATE: """
+def run(net, images, targets):
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
+    for epoch in range(2):
+        net.train()
+        optimizer.zero_grad()
+        outputs = net(images)
+        loss = {loss}
+        loss.backward()
+        optimizer.step()
+        net.eval()
+        with torch.no_grad():
+            outputs = net(images)
+            validation_loss = {loss}
+    print("validation loss", validation_loss.item())
+    return loss
+""",
+}
+GUARD = """
+if __name__ == "__main__":
+    {call}
+"""
+
+
+def run_text(task: Task, run: Run, drawn: Drawn) -> str:
+    """Return the functions after the network, and the main guard."""
+    has_targets = run not in {Run.FORWARD, Run.PREDICT}
+    values = {
+        "batch": BATCH,
+        "pixels": drawn.pixels,
+        "classes": drawn.classes,
+        "loss": LOSSES[task].format(outputs="outputs", targets="targets"),
+        "batch_loss": LOSSES[task].format(outputs="outputs", targets="labels"),
+    }
+    parts = [INPUTS, TARGETS[task] if has_targets else "", RUNS[run], GUARD]
+    targets = ", *example_targets()" if has_targets else ""
+    plain = "Net()(*example_inputs())"
+    call = plain if run is Run.FORWARD else f"run(Net(), *example_inputs(){targets})"
+    return dedent("".join(parts)).format(**values, call=call)

@@ -1,0 +1,1 @@
+"""Models of this project that serve as hosts beside those of torchvision."""

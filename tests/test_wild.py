@@ -1,0 +1,279 @@
+"""The wild tier: mistakes of the corpus in real models, drawn from a seed and verified."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from broken_convnets.commands.wild import command
+from broken_convnets.commands.wild.checks import broken_check, original_check
+from broken_convnets.commands.wild.drafts import Draws, broken_source
+from broken_convnets.commands.wild.faults.all_faults import faults_named
+from broken_convnets.commands.wild.faults.registry import FAULTS
+from broken_convnets.commands.wild.hosts.networks import Wrapper, wrappers_of
+from broken_convnets.commands.wild.hosts.original import original
+from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
+from broken_convnets.commands.wild.hosts.runs import Run
+from broken_convnets.commands.wild.store import CheckStore
+from broken_convnets.commands.wild.verify import Checked, generate
+from broken_convnets.corpus.declared import read_case
+from broken_convnets.corpus.entries import default_root, load
+from broken_convnets.corpus.lint import lint
+from broken_convnets.corpus.rules import check_program
+from broken_convnets.corpus.spec import Healthy
+from broken_convnets.errors import UsageError
+from broken_convnets.observe.facts import CheckResult, ExceptionInfo, InputSummary, Observation
+from broken_convnets.observe.facts import Run as Ended
+from broken_convnets.observe.runner import runtime_of
+from broken_convnets.sandbox.job import JobStatus
+from broken_convnets.sandbox.runner import Runner
+from broken_convnets.vocabulary import Law, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from broken_convnets.sandbox.job import Answer, Job, JobResult
+    from conftest import Command
+
+FAST = ["autoencoder"]
+SOME = [
+    "shape/missing_flatten",
+    "module/inplace_relu_on_input",
+    "memory/missing_no_grad_at_inference",
+]
+HEALTHY = Healthy(output="float32[8, 4]", inputs="float32[8, 3, 8, 8]", parameters=(9, 9))
+
+
+def draws(seed: int = 3, hosts: list[str] | None = None, faults: list[str] | None = None) -> Draws:
+    return Draws(hosts_named(hosts or []), faults_named(faults or []), seed)
+
+
+def ended(answer: Observation | None, status: JobStatus = JobStatus.DONE) -> Ended:
+    return Ended(0, status, "detail", answer)
+
+
+def observed(raised: ExceptionInfo | None = None, **violated: bool) -> Observation:
+    """Return the facts of a run that obeys every law except those in `violated`."""
+    if raised:
+        return Observation(raised=raised)
+    laws = {law: CheckResult(law.name not in violated) for law in Law}
+    given = InputSummary("float32[8, 3, 8, 8]", 0.0, 1.0, [0.5] * 3, (9, 9))
+    return Observation(output="float32[8, 4]", given=given, laws=laws)
+
+
+# Healthy programs.
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_every_model_becomes_a_program_of_the_case_format(name: str) -> None:
+    host = HOSTS[name]
+    for wrapper in wrappers_of(host.task):
+        for run in (Run.FORWARD, Run.TRAIN):
+            source = original(host, wrapper, run, "seed").source
+            assert check_program(source, generated=True) == []
+            assert "import torchvision" not in source
+            assert "from torchvision" not in source
+
+
+def test_a_program_depends_on_its_seed_alone() -> None:
+    host = HOSTS["resnet"]
+    texts = [original(host, Wrapper.NOTHING, Run.LOSS, seed).source for seed in "01234567"]
+    original.cache_clear()
+    again = [original(host, Wrapper.NOTHING, Run.LOSS, seed).source for seed in "01234567"]
+    assert texts == again
+    assert len(set(texts)) > 1
+
+
+def test_a_model_of_a_users_file_becomes_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch.nn as nn\n"
+        "WIDTH: int = 6\n"
+        "class Small(nn.Module):\n"
+        '    """Mine."""\n'
+        "    def __init__(self, classes: int = 3) -> None:\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, WIDTH, 3)\n"
+        "        self.fc = nn.Linear(WIDTH * 30 * 30, classes)\n"
+        "    def forward(self, x):\n"
+        "        x = self.conv(x)\n"
+        "        x = x.flatten(1)\n"
+        "        return self.fc(x)\n"
+    )
+    (host,) = hosts_named([f"{path}:Small"])
+    source = original(host, Wrapper.NOTHING, Run.FORWARD, "seed").source
+    assert check_program(source, generated=True) == []
+    assert "WIDTH = 6" in source
+    assert "class Net(Small):" in source
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("alexnot", "unknown; choose from"), ("missing.py:Net", "there is no such file")],
+)
+def test_an_unknown_model_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hosts_named([name])
+
+
+def test_a_class_that_the_file_does_not_define_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    (host,) = hosts_named([f"{tmp_path / 'empty.py'}:Missing"])
+    with pytest.raises(UsageError, match="defines no class Missing"):
+        original(host, Wrapper.NOTHING, Run.FORWARD, "seed")
+
+
+# Drafts.
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_class_is_a_case_of_the_corpus_and_fails_like_it(name: str) -> None:
+    declared = read_case(f"{default_root()}/cases/{name}.toml").broken
+    fault = FAULTS[name]
+    if fault.silent:
+        assert fault.violates <= declared.violates
+    else:
+        assert declared.raises in fault.raises
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_class_fits_and_changes_few_lines(name: str) -> None:
+    draft = draws(faults=[name]).draft(0)
+    assert draft is not None
+    source = broken_source(draft, range(1, 1000))
+    before, after = draft.original.source.splitlines(), source.splitlines()
+    assert source
+    ast.parse(source)
+    assert 0 < len(set(before) ^ set(after)) + abs(len(before) - len(after)) <= 8
+
+
+def test_a_site_must_be_among_the_lines_that_run() -> None:
+    draft = draws(faults=["shape/missing_flatten"]).draft(0)
+    assert draft is not None
+    assert broken_source(draft, []) == ""
+
+
+def test_drafts_depend_on_the_seed_and_the_number_alone() -> None:
+    first, again, other = (
+        [draws(seed).draft(number) for number in range(30)] for seed in (3, 3, 4)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_an_unknown_fault_class_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown; choose from"):
+        faults_named(["shape/no_such_case"])
+
+
+# Verification.
+
+
+def test_a_healthy_program_must_obey_every_law() -> None:
+    good, bad = observed(), observed(NONLINEAR=False)
+    assert original_check([ended(good), ended(good)], [1]).healthy == HEALTHY
+    assert original_check([ended(bad), ended(bad)], [1]).reason == "original violates nonlinear"
+    assert original_check([ended(good), ended(bad)], [1]).reason.startswith("flaky")
+    lost = ended(None, JobStatus.TIMEOUT)
+    assert original_check([ended(good), lost], [1]).reason == "timeout: detail"
+    raises = ended(observed(ExceptionInfo(Stage.FORWARD, "ValueError", "no")))
+    assert original_check([raises, raises], [1]).reason == "original raises: no"
+
+
+def test_a_loud_program_must_raise_what_its_class_says() -> None:
+    fault = FAULTS["shape/missing_flatten"]
+
+    def reason_for(answer: Observation) -> str:
+        return broken_check(fault, HEALTHY, [ended(answer)] * 2).reason
+
+    raised = ExceptionInfo(Stage.FORWARD, "RuntimeError", "mat1 and mat2\nmore", "self.fc(x)", "fc")
+    found = broken_check(fault, HEALTHY, [ended(observed(raised))] * 2).broken
+    assert found is not None
+    assert (found.message, found.layer, found.stage) == ("mat1 and mat2", "fc", Stage.FORWARD)
+    assert reason_for(observed()).startswith("no failure")
+    assert reason_for(observed(msgspec.structs.replace(raised, type="KeyError"))).startswith(
+        "other"
+    )
+    assert reason_for(observed(msgspec.structs.replace(raised, expression=""))).startswith("other")
+
+
+def test_a_silent_program_must_violate_the_laws_of_its_class() -> None:
+    fault = FAULTS["module/inplace_relu_on_input"]
+    answer = ended(observed(INPUTS_UNTOUCHED=False, NONLINEAR=False))
+    found = broken_check(fault, HEALTHY, [answer] * 2).broken
+    assert found is not None
+    assert found.violates == {Law.INPUTS_UNTOUCHED, Law.NONLINEAR}
+    other = ended(observed(NONLINEAR=False))
+    assert broken_check(fault, HEALTHY, [other] * 2).reason.startswith("no failure")
+    raised = ended(observed(ExceptionInfo(Stage.RUN, "RuntimeError", "leaf")))
+    assert broken_check(fault, HEALTHY, [raised] * 2).reason.startswith("other failure")
+
+
+class _Reversed(Runner):
+    """A runner whose results come in the opposite order."""
+
+    isolation = "reversed"
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
+        yield from reversed(list(self._runner.run(jobs, schema)))
+
+    def close(self) -> None:
+        """Leave the inner runner open."""
+
+
+def kept(checked: Sequence[Checked]) -> list[tuple[int, str]]:
+    return [(one.draft.number, one.case.broken) for one in checked if one.case]
+
+
+def test_the_order_in_which_programs_finish_changes_nothing(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broken_convnets.commands.wild.verify.BATCH", 3)
+    runtime = runtime_of(runner)
+    found = [
+        list(generate(each, draws(3, FAST, SOME), 3, CheckStore(tmp_path / name, runtime)))
+        for name, each in (("a", runner), ("b", _Reversed(runner)))
+    ]
+    assert len(kept(found[0])) == 3
+    assert kept(found[0]) == kept(found[1])
+
+
+def test_the_command_writes_a_corpus_that_lint_accepts(harness: Command, tmp_path: Path) -> None:
+    out = tmp_path / "wild"
+    options = ["--models", "autoencoder", "--classes", ",".join(SOME), "--seed", "3"]
+    done = harness("wild", *options, "--count", "3", "--out", str(out))
+    assert done.code == 0
+    assert "3 of 3 programs verified" in done.out
+    corpus = load(out)
+    assert lint(corpus) == []
+    assert sorted(name.partition("/")[0] for name in corpus.ids) == ["memory", "module", "shape"]
+    refused = harness("wild", *options, "--out", str(out))
+    assert refused.code == 2
+    assert "is not an empty folder" in refused.err
+
+
+def test_the_limits_leave_time_for_a_busy_machine() -> None:
+    assert command.SECONDS * command.WALL_FACTOR >= 3600
+
+
+# The case format.
+
+
+def test_the_style_of_a_generated_program_is_not_checked_but_its_contract_is() -> None:
+    source = original(HOSTS["unet"], Wrapper.NOTHING, Run.FORWARD, "seed").source
+    assert any("shorten it" in message for message in check_program(source))
+    assert check_program(source, generated=True) == []
+    unsafe = source.replace("import torch\n", "import torch\nimport subprocess\n", 1)
+    assert any("subprocess" in message for message in check_program(unsafe, generated=True))
+
+
+def test_no_case_of_the_corpus_is_generated() -> None:
+    assert [
+        e.id for e in load(default_root()).entries.values() if getattr(e.spec, "generated", None)
+    ] == []

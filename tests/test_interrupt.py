@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 import pytest
+import quick_start
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.verdicts import matrix
 from broken_convnets.verdicts.records import read_all
@@ -52,9 +53,7 @@ class Session:
         with (root / "out").open("w") as out, (root / "err").open("w") as err:
             self.process = subprocess.Popen(
                 [
-                    sys.executable,
-                    "-m",
-                    "broken_convnets",
+                    *quick_start.COMMAND,
                     "reproduce",
                     "--update",
                     "--corpus",
@@ -68,7 +67,7 @@ class Session:
                 stderr=err,
                 start_new_session=True,
                 env={
-                    **os.environ,
+                    **quick_start.environment(),
                     MARK: mark,
                     "PYTHONUNBUFFERED": "1",
                     "NO_COLOR": "1",

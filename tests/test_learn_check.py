@@ -16,6 +16,7 @@ from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
 if TYPE_CHECKING:
     from broken_convnets.commands.learn.grading_result import GradingResult
     from broken_convnets.sandbox.fork_client import ForkServer
+    from kit import Remembering
 
 CORPUS = load(default_root())
 NAME = "work/net.py"
@@ -267,8 +268,8 @@ FIXED = {
 
 
 @pytest.fixture(scope="module")
-def grader(server: ForkServer) -> Grader:
-    return Grader(server)
+def grader(runner: Remembering) -> Grader:
+    return Grader(runner)
 
 
 def _named(result: GradingResult) -> str:

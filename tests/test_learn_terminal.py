@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import quick_start
 from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.learn.progress import read
 from kit import HEALTHY, Pair, case_of, corpus_of
@@ -30,21 +31,13 @@ CTRL_C = "\x03"
 class Terminal:
     """A `learn` session on a pseudo-terminal of 80 columns."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: list[str]) -> None:
         corpus_of(folder, {"shape/pair": Pair(), "shape/other": Pair()})
-        command = [
-            sys.executable,
-            "-m",
-            "broken_convnets",
-            "learn",
-            "--corpus",
-            str(folder),
-            "--work",
-            str(folder / "work"),
-        ]
+        command = [*command, "learn", "--corpus", str(folder), "--work", str(folder / "work")]
+        environment = {**quick_start.environment(), "COLUMNS": "80", "TERM": "xterm"}
         self.pid, self.master = pty.fork()
         if self.pid == 0:
-            os.execve(sys.executable, command, {**os.environ, "COLUMNS": "80", "TERM": "xterm"})  # noqa: S606  (no shell is wanted)
+            os.execve(sys.executable, command, environment)  # noqa: S606  (no shell is wanted)
         self.before = termios.tcgetattr(self.master)
         self.seen = ""
 
@@ -79,9 +72,11 @@ class Terminal:
 
 @pytest.fixture(scope="module")
 def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Terminal, Path]]]:
-    """Start all sessions at once, because loading torch takes seconds."""
-    folders = [tmp_path_factory.mktemp("learn") for _ in range(3)]
-    started = [(Terminal(folder), folder) for folder in folders]
+    """Start all sessions at once, because loading torch takes seconds; only one grades a fix."""
+    commands = [[sys.executable, "-m", "broken_convnets"], *[quick_start.COMMAND] * 2]
+    folders = [tmp_path_factory.mktemp("learn") for _ in commands]
+    pairs = zip(folders, commands, strict=True)
+    started = [(Terminal(folder, command), folder) for folder, command in pairs]
     yield started
     for terminal, _ in started:
         try:

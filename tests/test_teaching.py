@@ -17,7 +17,7 @@ from broken_convnets.verdicts.records import read_all
 from kit import patched
 
 if TYPE_CHECKING:
-    from broken_convnets.sandbox.fork_client import ForkServer
+    from kit import Remembering
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
@@ -128,8 +128,8 @@ TRIED = [
 
 
 @pytest.fixture(scope="module")
-def grader(server: ForkServer) -> Grader:
-    return Grader(server)
+def grader(runner: Remembering) -> Grader:
+    return Grader(runner)
 
 
 def _case(name: str) -> Case:

@@ -35,7 +35,6 @@ from broken_convnets.commands.score.protocol.validation import (
 from broken_convnets.commands.score.requests import ToolClient, describe_tool
 from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
 from broken_convnets.errors import UsageError
-from broken_convnets.observe.runner import PRELOAD
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.sandbox.job import Limits
 from kit import Pair, corpus_of
@@ -50,9 +49,7 @@ CLEAN = '{{"protocol": 1, "id": request["id"], "status": "clean"}}'
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[ForkServer]:
-    with ForkServer(
-        Limits(seconds=5, memory_bytes=256 << 20, workers=4, preload=PRELOAD)
-    ) as opened:
+    with ForkServer(Limits(seconds=5, memory_bytes=256 << 20, workers=4)) as opened:
         yield opened
 
 

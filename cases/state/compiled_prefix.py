@@ -20,7 +20,7 @@ def example_inputs(batch_size=4):
 
 
 def save(net, path):
-    compiled = torch.compile(net)
+    compiled = torch.compile(net, backend="eager")
     torch.save(compiled.state_dict(), path)
 
 

@@ -11,13 +11,14 @@ from broken_convnets.commands.learn import progress
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.learn.ordering import alias, ordered_cases, start_index
 from broken_convnets.commands.learn.progress import Progress, State
-from broken_convnets.commands.learn.render import plain
+from broken_convnets.commands.learn.render import KEY_LINE, plain
 from broken_convnets.commands.learn.session import Session
 from broken_convnets.commands.learn.terminal_input import SAVED
 from broken_convnets.commands.learn.workspace import Workspace
+from broken_convnets.corpus import selection
 from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.vocabulary import Law
-from kit import HEALTHY, RAISES, Pair, case_of, corpus_of, doing, put
+from kit import BROKEN, HEALTHY, RAISES, Pair, case_of, corpus_of, doing, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kit import Remembering
 
 PAIR = alias(case_of(Pair()))  # shape/pair
+OTHER = selection.alias("shape/other")
 
 
 class Learner:
@@ -185,7 +187,7 @@ def test_a_folder_that_cannot_be_created_is_reported_in_one_sentence(learner: Le
     assert "cannot be used (Not a directory): name another folder with --work" in done.err
 
 
-def test_cases_are_sorted_by_pattern_then_level_topic_and_id(tmp_path: Path) -> None:
+def test_the_matches_of_a_pattern_are_sorted_by_level_then_id(tmp_path: Path) -> None:
     hard = Pair(extra={"level": 3})
     corpus = corpus_of(tmp_path, {"a/z": Pair(), "a/b": hard, "b/y": Pair(), "b/c": Pair()})
     assert [case.id for case in ordered_cases(corpus, [])] == ["a/z", "b/c", "b/y", "a/b"]
@@ -195,6 +197,13 @@ def test_cases_are_sorted_by_pattern_then_level_topic_and_id(tmp_path: Path) -> 
         "a/b",
         "b/c",
     ]
+
+
+def test_programs_of_a_level_that_raise_and_are_short_come_first(tmp_path: Path) -> None:
+    silent = Pair(silent=("every-parameter-learns",))
+    long = Pair(f"{BROKEN}\n\nMORE = 1\n")
+    corpus = corpus_of(tmp_path, {"a/a": silent, "a/b": long, "a/c": Pair()})
+    assert [case.id for case in ordered_cases(corpus, [])] == ["a/c", "a/b", "a/a"]
 
 
 def test_a_session_resumes_at_the_current_unsolved_case(tmp_path: Path) -> None:
@@ -296,10 +305,45 @@ def test_a_file_saved_instead_of_an_answer_is_graded(play: Any) -> None:
 
 def test_a_deleted_file_is_reported(play: Any) -> None:
     out, _ = play(GONE, "h")
-    assert "cannot be read (No such file or directory): restore it with --reset" in " ".join(
-        out.split()
+    assert (
+        "cannot be read (No such file or directory): restore it with --reset, or press x"
+        in " ".join(out.split())
     )
     assert "Hint 1 of 1" in out
+
+
+def test_a_learner_is_welcomed_until_a_first_attempt(play: Any) -> None:
+    out, _ = play(HEALTHY, "n")
+    assert out.count("Welcome.") == 1
+    assert "work/shape/net_" in out.partition("1. Open ")[2].partition(" in an editor")[0]
+
+
+def test_the_keys_are_shown_once_a_screen(play: Any) -> None:
+    out, _ = play("h", "d", "h")
+    assert out.count(KEY_LINE) == 1
+
+
+def test_x_restores_the_broken_program(play: Any, tmp_path: Path) -> None:
+    out, done = play(HEALTHY, "x", "n")
+    assert "Canceled." in out
+    assert done.state("shape/other") is State.SOLVED
+    play("p", "x", "y")
+    program = tmp_path / "work" / f"{OTHER}.py"
+    assert program.read_text() == BROKEN
+    assert program.with_suffix(".py.bak").read_text() == HEALTHY
+
+
+def test_a_reset_elsewhere_is_respected(tmp_path: Path) -> None:
+    case = case_of(Pair())
+    session, other = Workspace(tmp_path), Workspace(tmp_path)
+    session.begin(case)
+    session.progress.record_attempt(case.id, "wrong", unchanged=False, solved=False)
+    session.save()
+    other.refresh()
+    other.reset(case)
+    session.refresh()
+    session.save()
+    assert case.id not in progress.read(tmp_path).cases
 
 
 def test_two_sessions_in_one_folder_both_keep_their_progress(tmp_path: Path) -> None:

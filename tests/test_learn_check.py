@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.learn import checks
+from broken_convnets.commands.learn import checks, render
 from broken_convnets.commands.learn.editable_parts import closed_parts, graded_program
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.vocabulary import Law
 from kit import HEALTHY, TRAINED, Pair, case_of, doing, patched
+from rich.console import Console
 
 if TYPE_CHECKING:
     from broken_convnets.commands.learn.grading_result import GradingResult
@@ -338,6 +340,17 @@ def test_a_program_that_exceeds_a_limit_is_unsolved(
     result = Grader(strict_runner).grade(case_of(Pair()), doing(line), NAME)
     assert not result.solved
     assert failure in result.failure
+
+
+def test_a_timeout_shows_where_the_program_was(strict_runner: ForkServer) -> None:
+    source = doing("while True:\n            x = x + 1")
+    result = Grader(strict_runner).grade(case_of(Pair()), source, NAME)
+    assert result.failure.startswith("timeout: used more than")
+    assert "x = x + 1" in result.traceback or "while True:" in result.traceback
+    assert result.traceback.endswith("the program was here when it was stopped after 2 s")
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render.result(result))
+    assert console.export_text().rstrip().endswith("of processor time")
 
 
 def test_the_output_of_a_program_is_limited(grader: Grader) -> None:

@@ -23,11 +23,15 @@ class RunRequest(Struct, frozen=True):
 
 
 class ScriptRequest(Struct, frozen=True):
-    """A program to run as Python runs a file; `name` is what tracebacks call the file."""
+    """A program to run as Python runs a file; `name` is what tracebacks call the file.
+
+    After `stop_after` seconds it is interrupted by a TimeoutError, unless that is 0.
+    """
 
     source: str
     name: str
     seed: int = 0
+    stop_after: float = 0.0
 
 
 class ScriptRun(Struct, frozen=True):

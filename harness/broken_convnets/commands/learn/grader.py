@@ -24,9 +24,9 @@ from broken_convnets.commands.learn.grading_result import (
 )
 from broken_convnets.commands.learn.probes import with_probes
 from broken_convnets.errors import RunnerError
-from broken_convnets.observe.facts import Observation
-from broken_convnets.observe.runner import runtime_of
-from broken_convnets.sandbox.job import Job, JobResult
+from broken_convnets.observe.facts import Observation, ScriptRequest, ScriptRun
+from broken_convnets.observe.runner import SCRIPT, runtime_of
+from broken_convnets.sandbox.job import Job, JobResult, JobStatus
 from broken_convnets.verdicts.collect import SEEDS, observation_job
 from broken_convnets.verdicts.layer_lines import layer_line
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from broken_convnets.sandbox.runner import Runner
 
 DEVICE = "cpu"
+HANG_SECONDS = 2.0  # in which a script reaches the place where it hangs
 
 
 class Grader:
@@ -104,7 +105,16 @@ class Grader:
         (result,) = self._runner.run([job], LearnerObservation)
         seen = result.answer
         run = JobResult(0, result.status, result.detail, seen.observation if seen else None)
+        if result.status is JobStatus.TIMEOUT:
+            return _FirstRun(run, self._where_it_hangs(source, name))
         return _FirstRun(run, seen.facts if seen else LearnerFacts())
+
+    def _where_it_hangs(self, source: str, name: str) -> LearnerFacts:
+        """Run the program as a script, and return where it is after a while."""
+        request = ScriptRequest(source, name, stop_after=HANG_SECONDS)
+        (result,) = self._runner.run([Job(0, SCRIPT, request)], ScriptRun)
+        script = result.answer or ScriptRun()
+        return LearnerFacts(traceback=script.traceback, printed=script.printed)
 
     def _other_runs(self, source: str) -> list[JobResult[Observation]]:
         text = with_probes(source)

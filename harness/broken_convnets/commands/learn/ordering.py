@@ -8,6 +8,7 @@ from broken_convnets.commands.learn.progress import Progress, State
 from broken_convnets.corpus import selection
 from broken_convnets.corpus.entries import Case
 from broken_convnets.errors import CorpusError
+from broken_convnets.vocabulary import Stage
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
@@ -21,8 +22,8 @@ def alias(case: Case) -> str:
 def ordered_cases(corpus: Corpus, patterns: list[str]) -> list[Case]:
     """Return the cases that match `patterns`, in the order of the patterns.
 
-    The matches of one pattern are sorted by level, topic and id. Without patterns, returns every
-    case. Raises CorpusError if there are none.
+    The matches of one pattern are sorted from easy to hard. Without patterns, returns every case.
+    Raises CorpusError if there are none.
     """
     chosen: dict[str, Case] = {}
     for group in [[pattern] for pattern in patterns] or [[]]:
@@ -38,8 +39,10 @@ def ordered_cases(corpus: Corpus, patterns: list[str]) -> list[Case]:
     return list(chosen.values())
 
 
-def _order(case: Case) -> tuple[int, str]:
-    return case.spec.level, case.id
+def _order(case: Case) -> tuple[int, bool, int, str]:
+    """Sort by level; in a level, those that raise come first, and short before long ones."""
+    silent = case.spec.broken.stage is Stage.SILENT
+    return case.spec.level, silent, len(case.broken.splitlines()), case.id
 
 
 def start_index(cases: list[Case], done: Progress, *, chosen: bool) -> int:

@@ -105,8 +105,11 @@ def merge(own: Progress, before: Progress, stored: Progress) -> None:
     """Add to `own` what other sessions stored since this one last knew the file as `before`.
 
     On a case on which both worked, the further progress counts. A case that this session has
-    reset since stays as it is here.
+    reset since stays as it is here; one that another session has reset is forgotten here too.
     """
+    for name in before.cases.keys() - stored.cases.keys():
+        if own.cases.get(name) == before.cases[name]:
+            del own.cases[name]
     for name, entry in stored.cases.items():
         known = before.cases.get(name)
         if entry == known:

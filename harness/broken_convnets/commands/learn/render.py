@@ -16,6 +16,7 @@ from rich.text import Text
 
 from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.learn.progress import State
+from broken_convnets.sandbox.job import JobStatus
 
 if TYPE_CHECKING:
     from broken_convnets.commands.learn.grading_result import GradingResult, Violation
@@ -29,12 +30,13 @@ KEYS = {
     "d": "layer inputs and outputs",
     "s": "our solution (asks first)",
     "r": "run again and clear the screen",
+    "x": "restore the broken program (asks first)",
     "n": "next program",
     "p": "previous program",
     "q": "quit; the next session resumes here",
     "?": "this help",
 }
-KEY_LINE = "h hint  d layers  s solution  n next  p previous  q quit  ? help"
+KEY_LINE = "h hint  d layers  s solution  x reset  n next  p previous  q quit  ? help"
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -46,6 +48,17 @@ def short_path(path: Path) -> Path:
     """Return a path relative to the working directory, if it is below it."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else Path(relative)
+
+
+def welcome(path: Path) -> RenderableType:
+    """Return what to do, for a learner who has not yet changed a program."""
+    steps = (
+        f"1. Open {path} in an editor.",
+        "2. Find its only mistake and fix it. What happens when it runs is shown below.",
+        "3. Save the file. `learn` runs it and says whether it is fixed.",
+    )
+    head = Text("Welcome. Every program here has one mistake, and you fix it:", style="bold")
+    return Group(head, *map(plain, steps), Text("Press h for a hint, n for another program.\n"))
 
 
 def heading(case: Case, path: Path, position: str = "") -> RenderableType:
@@ -65,7 +78,7 @@ def result(graded: GradingResult) -> RenderableType:
     if graded.printed:
         parts += [Text("Output of the program", style="bold"), _indented(_cut(graded.printed))]
     if graded.failure:
-        text = plain(graded.traceback or graded.failure, "red")
+        text = plain(_failure(graded), "red")
         text.no_wrap, text.overflow = True, "ignore"  # the terminal wraps it, lines stay lines
         parts.append(text)
     elif graded.violations:
@@ -76,6 +89,13 @@ def result(graded: GradingResult) -> RenderableType:
     if graded.restored:
         parts.append(Text(f"\n{_restored(graded.restored)}", style="yellow"))
     return Group(*parts)
+
+
+def _failure(graded: GradingResult) -> str:
+    """Return the traceback, which ends with what is wrong unless the program was stopped."""
+    if graded.traceback and not graded.failure.startswith(JobStatus.TIMEOUT):
+        return graded.traceback
+    return f"{graded.traceback}\n{graded.failure}".lstrip()
 
 
 def _cut(printed: str) -> str:

@@ -54,6 +54,7 @@ class Session:
             "d": self._layers,
             "s": self._solution,
             "r": self._run,
+            "x": self._reset,
             "n": lambda: self._go(1),
             "p": lambda: self._go(-1),
             "?": self._help,
@@ -70,8 +71,8 @@ class Session:
         key = SAVED
         while key != QUIT:
             if key in self._keys:
+                self._workspace.refresh()
                 self._keys[key]()
-                self._console.print(f"\n{render.KEY_LINE}", style="dim")
             key = self._events.next()
 
     def _run(self) -> None:
@@ -93,12 +94,15 @@ class Session:
         position = f"{self._position + 1} of {len(self._cases)}   {solved} solved"
         path = short_path(self._workspace.path(self._case))
         self._console.clear()
+        if not any(entry.attempts for entry in progress.cases.values()):
+            self._console.print(render.welcome(path))
         self._console.print(render.heading(self._case, path, position))
         self._console.print(render.result(result), crop=False)
         if result.solved:
             self._console.print(render.solution(self._case))
         else:
             self._console.print(render.hints(self._case, progress.entry(self._case.id).hints))
+        self._console.print(f"\n{render.KEY_LINE}", style="dim")
 
     def _hint(self) -> None:
         entry = self._workspace.progress.entry(self._case.id)
@@ -114,17 +118,27 @@ class Session:
             self._console.print(render.layers(self._result))
 
     def _solution(self) -> None:
-        self._console.print("\nShow our solution? Press y to show it, any other key to cancel.")
+        if self._confirmed("Show our solution? Press y to show it, any other key to cancel."):
+            entry = self._workspace.progress.entry(self._case.id)
+            entry.solution_seen |= entry.state is not State.SOLVED
+            self._workspace.save()
+            self._console.print(render.solution(self._case))
+
+    def _reset(self) -> None:
+        question = "Restore the broken program? Press y to restore it, any other key to cancel."
+        if self._confirmed(question):
+            self._workspace.reset(self._case)
+            self._run()
+
+    def _confirmed(self, question: str) -> bool:
+        """Ask; a file that is saved instead of an answer is graded."""
+        self._console.print(f"\n{question}")
         answer = self._events.next()
         if answer == SAVED:
             self._run()
         elif answer != "y":
             self._console.print("Canceled.")
-        else:
-            entry = self._workspace.progress.entry(self._case.id)
-            entry.solution_seen |= entry.state is not State.SOLVED
-            self._workspace.save()
-            self._console.print(render.solution(self._case))
+        return answer == "y"
 
     def _go(self, step: int) -> None:
         position = self._position + step

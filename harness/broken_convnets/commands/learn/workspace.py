@@ -71,7 +71,8 @@ class Workspace:
         except UnicodeDecodeError:
             message = f"{path} is not UTF-8: save it as UTF-8"
         except OSError as error:
-            message = f"{path} cannot be read ({error.strerror}): restore it with --reset"
+            advice = "restore it with --reset, or press x in a session"
+            message = f"{path} cannot be read ({error.strerror}): {advice}"
         raise UsageError(message)
 
     def reset(self, case: Case) -> Path | None:
@@ -89,11 +90,17 @@ class Workspace:
         self.save()
         return backup
 
+    def refresh(self) -> None:
+        """Read what other sessions in the same folder have stored or reset since."""
+        stored = progress.read(self.folder)
+        progress.merge(self.progress, self._stored, stored)
+        self._stored = deepcopy(stored)
+
     def save(self) -> None:
         """Write the progress of this session and of others in the same folder."""
         try:
             with locked(self.folder):
-                progress.merge(self.progress, self._stored, progress.read(self.folder))
+                self.refresh()
                 progress.write(self.folder, self.progress)
         except OSError as error:
             raise self._unusable(error) from None

@@ -47,6 +47,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Refuse the parameters of a set: the processes of pytest-xdist must agree on the order."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if any(isinstance(values, set | frozenset) for values in mark.args[1:2]):
+            message = f"{metafunc.definition.nodeid}: sort the set of parameters"
+            raise pytest.UsageError(message)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first, and leave the order as it is otherwise."""
     places = {name: place for place, name in enumerate(LONGEST)}

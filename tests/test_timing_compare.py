@@ -168,7 +168,10 @@ def another_python(folder: Path, command: str) -> str:
     return str(path)
 
 
-def test_another_interpreter_imports_its_own_packages(tmp_path: Path) -> None:
+def test_another_interpreter_imports_its_own_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broken_convnets.observe.runner.PRELOAD", [])  # no warm-up of torch
     log = tmp_path / "path"
     command = f'echo "$PYTHONPATH" > {log}; exec {sys.executable}'
     with open_bench(another_python(tmp_path, command), sys.executable, "cpu") as opened:

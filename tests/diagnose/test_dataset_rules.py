@@ -14,6 +14,7 @@ KINDS = {
     "mask_transformed_apart": "data/image_and_mask_transformed_apart",
     "mask_rounded_to_zero": "data/to_tensor_on_a_mask",
     "reshape_exchanges_dimensions": "data/reshape_instead_of_permute",
+    "mask_is_a_plain_tensor": "data/plain_tensor_in_transforms_v2",
     "unsorted_listings": "data/pairs_out_of_order",
     "workers_draw_alike": "data/same_seed_in_every_worker",
     "overlapping_parts": "data/random_split_twice",
@@ -111,6 +112,32 @@ class Augmented(Scenes):
         return x, y
 
 fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_is_a_plain_tensor.compose": f"""{SEGMENTING}
+from torchvision import tv_tensors
+
+class Augmented(Scenes):
+    both = v2.Compose([v2.RandomRotation(20), v2.ToDtype(torch.float32, scale=True)])
+
+    def __getitem__(self, i):
+        return self.both(tv_tensors.Image(self.scenes[i]), self.regions[i])  # cause
+
+fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_is_a_plain_tensor.two_tensors": f"""{SEGMENTING}
+flip = v2.RandomVerticalFlip(0.5)
+x, y = flip(torch.rand(3, 12, 12), torch.arange(144).reshape(12, 12) // 72)  # cause
+F.cross_entropy(Segmenter()(x[None]), y[None]).backward()
+""",
+    "mask_is_a_plain_tensor.dictionary": f"""{SEGMENTING}
+crop = v2.RandomResizedCrop(12, scale=(0.5, 1.0))
+
+def augment(photo, region):
+    sample = crop({{"photo": TF.to_pil_image(photo), "region": region}})  # cause
+    return TF.to_tensor(sample["photo"]), sample["region"]
+
+x, y = augment(torch.rand(3, 12, 12), torch.arange(144).reshape(12, 12) // 72)
+F.cross_entropy(Segmenter()(x[None]), y[None]).backward()
 """,
     "mask_rounded_to_zero.long": f"""{SEGMENTING}
 region = TF.to_tensor(np.random.default_rng(0).integers(0, 2, (12, 12), dtype=np.uint8))
@@ -241,6 +268,25 @@ class Augmented(Scenes):
         return self.jitter(self.scenes[i]), self.regions[i]
 
 fit(Segmenter(), DataLoader(Augmented(), 3, shuffle=True))
+""",
+    "mask_of_its_class": f"""{SEGMENTING}
+from torchvision import tv_tensors
+
+flip = v2.RandomHorizontalFlip()
+mask = tv_tensors.Mask(torch.arange(144).reshape(12, 12) // 72)
+x, y = flip(tv_tensors.Image(torch.rand(3, 12, 12)), mask)
+F.cross_entropy(Segmenter()(x[None]), y[None]).backward()
+""",
+    "transforms_that_move_no_pixel": f"""{SEGMENTING}
+gray = v2.Compose([v2.RandomGrayscale(), v2.RandomHorizontalFlip(p=0)])
+x, y = gray(torch.rand(3, 12, 12), torch.arange(144).reshape(12, 12) // 72)
+F.cross_entropy(Segmenter()(x[None]), y[None]).backward()
+""",
+    "image_with_a_label_and_a_depth": f"""{SEGMENTING}
+flip = v2.RandomHorizontalFlip()
+x, label, depth = flip(torch.rand(3, 12, 12), torch.tensor(1), torch.rand(6, 6))
+F.cross_entropy(Segmenter()(x[None]).mean((2, 3)), label[None]).backward()
+print(depth.mean())
 """,
     "mask_times_255": f"""{SEGMENTING}
 region = TF.to_tensor(np.random.default_rng(0).integers(0, 2, (12, 12), dtype=np.uint8))

@@ -1,11 +1,15 @@
-"""Note each module that is called, once."""
+"""Note each module that is called, once, and the masks that transforms leave as they are."""
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import TYPE_CHECKING
 
 from broken_convnets.observe.modes import depends_on_mode
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.passed_masks import moves_pixels, passed_mask
+from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.recorded_events import CalledModule
 
 if TYPE_CHECKING:
@@ -22,8 +26,9 @@ class CalledModules:
         self._record = record
         self._met: dict[int, weakref.ref[nn.Module]] = {}
 
-    def meet(self, module: nn.Module) -> None:
-        """Note a module at its first call."""
+    def meet(self, module: nn.Module, inputs: object) -> None:
+        """Note a module at its first call, and what a transform does not change at any call."""
+        self._look_for_masks(module, inputs)
         known = self._met.get(id(module))
         if known is not None and known() is module:
             return
@@ -35,3 +40,15 @@ class CalledModules:
         )
         self._met[id(module)] = met.module
         self._record.called.append(met)
+
+    def _look_for_masks(self, module: nn.Module, inputs: object) -> None:
+        if not self._record.options.datasets or not moves_pixels(module):
+            return
+        try:
+            with NoDispatch(), NoFunction():
+                mask = passed_mask(module, inputs, user_places(sys._getframe(2)))  # noqa: SLF001  (there is no public one)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
+            self._record.problem(error)
+            return
+        if mask is not None:
+            self._record.passed_masks.append(mask)

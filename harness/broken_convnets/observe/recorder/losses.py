@@ -11,6 +11,7 @@ import torch
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.contents import Contents, contents_of
+from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
 from broken_convnets.observe.recorder.values import look_at
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Losses:
         is_loss = name in LOSSES or name in PAIRS
         is_cast = name in CASTS and _rounds(name, args, kwargs)
         position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)
-        if operator.place is None or not (is_loss or is_cast or position is not None):
+        is_minimum = name in MINIMA
+        if operator.place is None or not (is_loss or is_cast or is_minimum or position is not None):
             return
         self._read[name, operator.place] += 1
         if self._read[name, operator.place] > LOOKS:
@@ -88,6 +90,10 @@ class Losses:
             self._add(operator, args, kwargs)
         elif is_cast:
             self._record.cast_inputs[operator.number] = contents_of(args[0])
+        elif is_minimum:
+            nearest = nearest_of(operator, args)
+            if nearest is not None:
+                self._record.nearest.append(nearest)
         elif position is not None and len(args) > position and _is_readable(args[position]):
             self._record.pole_inputs[operator.number] = contents_of(args[position])
 

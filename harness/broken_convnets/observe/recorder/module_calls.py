@@ -126,7 +126,7 @@ class ModuleCalls:
         elif thread.current is not None:
             thread.current.begin(call, module)
         thread.running.append(call)
-        self._called.meet(module)
+        self._called.meet(module, (args, kwargs))
         return call
 
     def _end(self, call: ModuleCall, output: object) -> None:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.metric_calls import MetricCall
+    from broken_convnets.observe.recorder.nearest import Nearest
     from broken_convnets.observe.recorder.networks import Network
     from broken_convnets.observe.recorder.optimization import (
         BuiltOptimizer,
         Clipping,
     )
     from broken_convnets.observe.recorder.options import Options
+    from broken_convnets.observe.recorder.passed_masks import PassedMask
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import (
         BackwardPass,
@@ -96,6 +98,8 @@ class Record:
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
         self.listings: list[Listing] = []  # of folders, by the user's own code
+        self.passed_masks: Bounded[PassedMask] = Bounded(limit)
+        self.nearest: Bounded[Nearest] = Bounded(limit)
         self.warnings: Bounded[Warned] = Bounded(limit)
         self.first_non_finite: NonFinite | None = None
         self._failed = (0, "")  # identity of the last exception, and the operator that raised it

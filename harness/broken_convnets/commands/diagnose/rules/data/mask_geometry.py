@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.orientations import (
-    is_mask,
     orientations_of_image,
     orientations_of_mask,
 )
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.rules.data.spatial_calls import SpatialCall, spatial_calls
 from broken_convnets.commands.diagnose.sites import require_success
+from broken_convnets.observe.recorder.passed_masks import is_mask
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class _Difference:
 def mask_transformed_apart(evidence: Evidence) -> Iterator[Finding]:
     """Find a random transform that draws other numbers for the mask, or leaves it out."""
     require_success(evidence)
+    if evidence.record.passed_masks:
+        return  # another rule names the call
     for loader in {one.dataset.base: one for one in evidence.record.loaders}.values():
         samples = Samples.of(evidence, loader)
         found = _difference(evidence, loader, samples) if samples else None

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 IMAGES = 4  # dimensions of a batch of images
 REPEATS = 3  # of one batch
+CASES = {
+    "data/no_shuffle": "data/unshuffled_training_loader",
+    "data/sampler_set_epoch": "data/distributed_sampler_without_set_epoch",
+}
 
 
 def trains(evidence: Evidence, epoch: Epoch) -> bool:
@@ -93,10 +97,10 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
         random = loader.sampler != "SequentialSampler"
         if not random and (loader.dataset.classes or not _are_images(evidence, epochs[0])):
             continue
-        how = "although it shuffles: its random numbers are seeded anew" if random else "unshuffled"
+        kind, how = _kind_and_reason(loader)
         yield Finding(
             rule="same_order_in_each_epoch",
-            kind="data/no_shuffle",
+            kind=kind,
             message=f"training reads the samples in the same order in each epoch, {how}",
             evidence=f"{len(epochs)} epochs of {epochs[0].batches} batches draw the same indices, "
             f"beginning with {', '.join(map(str, epochs[0].indices[:5]))}",
@@ -105,10 +109,19 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
             cause=location(loader.places),
             symptom=location(epochs[0].places),
             subject=loader.places[0].text if loader.places else "",
-            cases=("data/unshuffled_training_loader",),
+            cases=(CASES[kind],),
             candidates=() if random else _shuffled(evidence, loader),
             confidence=6,
         )
+
+
+def _kind_and_reason(loader: Loader) -> tuple[str, str]:
+    """Return the kind of mistake, and why the epochs of a loader are equal."""
+    if loader.sampler == "DistributedSampler":
+        return "data/sampler_set_epoch", "because set_epoch() does not number the epochs"
+    if loader.sampler == "SequentialSampler":
+        return "data/no_shuffle", "unshuffled"
+    return "data/no_shuffle", "although it shuffles: its random numbers are seeded anew"
 
 
 def _are_images(evidence: Evidence, epoch: Epoch) -> bool:

@@ -9,18 +9,9 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEVELS = 32  # different values of a mask, at most
 CLOSE = 0.5  # correlation of an image with itself after changes of its colors
 MARGIN = 0.05  # by which the best correlation exceeds the others
 Orientation = tuple[bool, int]  # whether it is mirrored first, and quarter turns
-
-
-def is_mask(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is one plane of few different values, at least two."""
-    planes = tensor.shape[:-2]
-    if tensor.ndim < 2 or any(size != 1 for size in planes) or min(tensor.shape[-2:]) < 4:  # noqa: PLR2004  (height, width)
-        return False
-    return 1 < len(torch.unique(tensor)) <= LEVELS
 
 
 def orientations_of_mask(first: torch.Tensor, second: torch.Tensor) -> set[Orientation]:

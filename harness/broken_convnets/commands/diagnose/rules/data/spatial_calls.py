@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from broken_convnets.commands.diagnose.rules.data.orientations import is_mask
 from broken_convnets.commands.diagnose.rules.data.pictures import tensor_of
+from broken_convnets.observe.recorder.passed_masks import SPATIAL, is_mask
 from broken_convnets.observe.recorder.places import user_places
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
 
 PACKAGE = "torchvision.transforms"
-SPATIAL = frozenset(
-    {"RandomHorizontalFlip", "RandomVerticalFlip", "RandomRotation", "RandomAffine", "RandomCrop"}
-    | {"RandomResizedCrop", "RandomPerspective", "ElasticTransform", "RandomZoomOut"}
-    | {"RandomIoUCrop", "RandomShortestSize", "ScaleJitter"}
-)
 
 
 @dataclass(frozen=True)

@@ -329,6 +329,16 @@ F.cross_entropy(Net()(images), labels).backward()
     "workers_seeded_by_torch": f"""{WORKERS}
 fit(Net(), DataLoader(Noisy(), 4, num_workers=2))
 """,
+    "workers_seeded_by_name": f"""{WORKERS}
+noisy = Noisy(np.random.default_rng(0))
+before = noisy.rng.bit_generator.state
+
+def seed(worker):
+    noisy.rng = np.random.default_rng(torch.initial_seed() + worker)
+
+fit(Net(), DataLoader(noisy, 4, num_workers=2, worker_init_fn=seed))
+assert noisy.rng.bit_generator.state == before
+""",
     "workers_seeded_by_worker": f"""{WORKERS}
 def seed(worker):
     info = torch.utils.data.get_worker_info()

@@ -61,7 +61,11 @@ def _is_random(samples: Samples) -> bool:
 
 
 def _read_by_two_workers(loader: Loader) -> tuple[tuple[torch.Tensor, ...], ...]:
-    """Let two workers read the same sample, set up as those of the loader."""
+    """Let two workers read the same sample, set up as those of the loader.
+
+    They read the program's own dataset, since `worker_init_fn` may name it: a copy would not be
+    the one that it seeds. Workers are processes of their own, so it stays as it is.
+    """
     # Seeded, so that a worker that seeds itself from torch differs from the other as it would.
     torch.manual_seed(0)
     batches = DataLoader(

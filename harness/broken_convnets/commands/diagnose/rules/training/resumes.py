@@ -35,12 +35,10 @@ def optimizer_starts_anew(evidence: Evidence) -> Iterator[Finding]:
         step = _next_step(evidence, resume)
         if step is None or not step.is_first or not _has_state(evidence, step):
             continue
-        contains = "contains" if resume.has_optimizer else "does not contain"
         yield Finding(
             rule="optimizer_starts_anew",
             kind="state/optimizer_state_not_saved",
-            message=f"training resumes with a new {step.type}: the checkpoint {contains} its state"
-            + (", which is not loaded" if resume.has_optimizer else ""),
+            message=_message(step.type, saved=resume.has_optimizer),
             evidence=f"the weights are those of {counter} {resume.counters[counter]}, but at the "
             f"next step {step.type} has no averages of earlier gradients",
             violates=(Law.RESUMES_WHERE_IT_STOPPED,),
@@ -66,12 +64,10 @@ def scheduler_starts_anew(evidence: Evidence) -> Iterator[Finding]:
         if step is None or step.last_epoch != 1 or step.scheduler is None:
             continue
         built = evidence.record.built_schedulers.find(step.scheduler)
-        contains = "contains" if resume.has_scheduler else "does not contain"
         yield Finding(
             rule="scheduler_starts_anew",
             kind="state/scheduler_state_not_saved",
-            message=f"training resumes with a new {step.type}: the checkpoint {contains} its state"
-            + (", which is not loaded" if resume.has_scheduler else ""),
+            message=_message(step.type, saved=resume.has_scheduler),
             evidence=f"the weights are those of {counter} {resume.counters[counter]}, but "
             f"{step.type} counts the next step as its first one",
             violates=(Law.RESUMES_WHERE_IT_STOPPED,),
@@ -82,6 +78,12 @@ def scheduler_starts_anew(evidence: Evidence) -> Iterator[Finding]:
             confidence=7,
         )
         return
+
+
+def _message(name: str, *, saved: bool) -> str:
+    """Return what is wrong with a new optimizer or scheduler of type `name`."""
+    state = "contains its state, which is not loaded" if saved else "does not contain its state"
+    return f"training resumes with a new {name}: the checkpoint {state}"
 
 
 def _resumes(evidence: Evidence) -> Iterator[tuple[Resume, str]]:

@@ -1,7 +1,8 @@
-"""What a fix changes: hunks, cause lines, and the fix with one hunk reverted."""
+"""What a change of a program changes: hunks, cause lines, syntax; and a fix without one hunk."""
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -45,3 +46,19 @@ def without_hunk(broken: str, fixed: str, hunk: Hunk) -> str:
     old, new = broken.splitlines(), fixed.splitlines()
     new[hunk.fixed_start : hunk.fixed_stop] = old[hunk.broken_start : hunk.broken_stop]
     return "\n".join(new) + "\n"
+
+
+def same_syntax(one: str, other: str) -> bool:
+    """Return whether two programs differ at most in comments and layout.
+
+    False if either is not valid Python.
+    """
+    first, second = _syntax(one), _syntax(other)
+    return first is not None and first == second
+
+
+def _syntax(source: str) -> str | None:
+    try:
+        return ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

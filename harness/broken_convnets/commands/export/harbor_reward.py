@@ -5,7 +5,6 @@ A broken program earns 1 if it is repaired, a healthy one if it is unchanged or 
 
 from __future__ import annotations
 
-import ast
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import msgspec
 
 from broken_convnets.commands.learn.judge import Judge
 from broken_convnets.commands.score.programs.program import ProgramRole
+from broken_convnets.corpus.diff import same_syntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def reward(tests: Path, solved: Path, judge: Callable[[str, str], Judgement]) ->
         return 0
     if answer.role is not ProgramRole.BROKEN:
         original = (tests / PROGRAM).read_text(encoding="utf-8")
-        if _syntax(source) == _syntax(original):
+        if same_syntax(source, original):
             return 1
     if answer.role is ProgramRole.CONTROL:
         return 0
@@ -55,14 +55,6 @@ def _text(path: Path) -> str | None:
         return None if len(data) > SIZE_LIMIT else data.decode()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _syntax(source: str) -> str:
-    """Return the syntax of a program without comments and layout; empty if it has none."""
-    try:
-        return ast.dump(ast.parse(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
 
 
 def main() -> None:

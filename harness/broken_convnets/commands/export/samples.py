@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 
 def draw_samples(entries: Iterable[Entry], seed: int) -> list[CorpusProgram]:
+    """Return one program of each entry; see `draw_numbered`."""
+    return draw_numbered([(0, entry) for entry in entries], seed)
+
+
+def draw_numbered(
+    entries: Iterable[tuple[int, Entry]], seed: int, release: str = ""
+) -> list[CorpusProgram]:
     """Return one program of each entry, in random order; a solver may see `id` and `source` only.
 
-    The seed determines sides, order and ids. None of them says anything about a program.
+    `entries` are pairs of variant number and entry. The seed determines sides, order and ids.
+    None of them says anything about a program. What is known about a program is that under a
+    release of torch (default: the declaration for all releases).
     """
-    programs = corpus_programs([(0, entry) for entry in entries], seed)
+    programs = corpus_programs(entries, seed, release)
     draw = random.Random(f"{seed}/ids")  # noqa: S311  (repeatable; the default seed is secret)
     return [
         replace(program, id=f"{draw.getrandbits(48):012x}")

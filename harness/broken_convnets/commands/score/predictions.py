@@ -93,7 +93,8 @@ def _diagnosis(path: Path, number: int, line: bytes, kinds: Collection[str]) -> 
     """Return the diagnosis in a line, with the id of its program."""
     try:
         if msgspec.json.decode(line, type=_Key).instance_id is not msgspec.UNSET:
-            return _diagnosis_of_patch(msgspec.json.decode(line, type=PatchPrediction))
+            patch = msgspec.json.decode(line, type=PatchPrediction)
+            return diagnosis_of_patch(patch.instance_id, patch.model_patch or "")
         diagnosis = decode_diagnosis(line)
         check_kinds(diagnosis, kinds)
     except (msgspec.DecodeError, UnicodeDecodeError, ProtocolError) as error:
@@ -105,11 +106,11 @@ def _diagnosis(path: Path, number: int, line: bytes, kinds: Collection[str]) -> 
     raise _line_error(path, number, f"{reason}; {FORMS}")
 
 
-def _diagnosis_of_patch(patch: PatchPrediction) -> Diagnosis:
-    text = patch.model_patch or ""
-    if not text.strip():
-        return Diagnosis(Status.CLEAN, id=patch.instance_id)
-    return Diagnosis(Status.FLAGGED, [Finding("patch", fix=text)], id=patch.instance_id)
+def diagnosis_of_patch(name: str, patch: str) -> Diagnosis:
+    """Return the diagnosis of the program `name` that a patch stands for; an empty one is clean."""
+    if not patch.strip():
+        return Diagnosis(Status.CLEAN, id=name)
+    return Diagnosis(Status.FLAGGED, [Finding("patch", fix=patch)], id=name)
 
 
 def _line_error(path: Path, number: int, reason: str) -> UsageError:

@@ -1,0 +1,1 @@
+"""The task `broken_convnets/repair` for Inspect AI; only this folder imports `inspect_ai`."""

@@ -19,7 +19,16 @@ nox.options.sessions = ["reproduce", "tests", "slow_tests", "lint"]
 ROOT = Path(__file__).parent
 OWNER = "torch"
 TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
-OVERLAYS = {"jaxtyping", "lightning", "torchtyc"}  # these run inside the environment with torch
+OVERLAYS = {
+    "inspect",
+    "jaxtyping",
+    "lightning",
+    "torchtyc",
+}  # these run inside the environment with torch
+INTEGRATIONS = {  # a file of pinned requirements: the modules that test with them
+    "lightning": ["tests/lightning_callback.py"],
+    "inspect": ["tests/inspect_repair.py", "tests/parquet_export.py"],
+}
 PARALLEL = (  # a module of tests stays in one process, which runs its fixtures once
     "--numprocesses=logical",
     "--maxprocesses=4",
@@ -149,9 +158,10 @@ def tools(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])
 def integrations(session: nox.Session) -> None:
-    """Test the callback for Lightning with the real library, in an environment of its own."""
-    env = _environment_of(session, ROOT / "requirements/lightning.txt")
-    _borrow(session, "-m", "pytest", "tests/lightning_callback.py", *session.posargs, **env)
+    """Test what other libraries call, with each real library in an environment of its own."""
+    for name, modules in INTEGRATIONS.items():
+        env = _environment_of(session, ROOT / f"requirements/{name}.txt")
+        _borrow(session, "-m", "pytest", *modules, *session.posargs, **env)
 
 
 def _environment_of(session: nox.Session, lock: Path) -> dict[str, str]:

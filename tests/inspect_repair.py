@@ -110,7 +110,7 @@ def _swallowed(question: Question) -> str:
     lines = question.program.source.splitlines(keepends=True)
     tree = ast.parse(question.program.source)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    body = next(node.body for node in functions if node.name == "forward")
+    body = next((node.body for node in functions if node.name == "forward"), functions[0].body)
     start, stop = body[0].lineno - 1, body[-1].end_lineno
     indent = " " * body[0].col_offset
     tried = textwrap.indent("".join(lines[start:stop]), "    ")
@@ -149,7 +149,9 @@ def test_what_is_not_a_repair_is_never_correct(
     answer: Callable[[Question], str], tmp_path: Path
 ) -> None:
     samples = _evaluate(_answering(answer), tmp_path)
-    assert set(_scores(samples, "correct")) == set(_scores(samples, "repaired")) == {0.0}
+    scores = [sample.scores["laws"] for sample in samples]
+    assert [one.metadata["entry"] for one in scores if one.value["correct"]] == []
+    assert set(_scores(samples, "repaired")) == {0.0}
 
 
 @pytest.mark.parametrize("answer", [_prose, _fix_from_disk])
@@ -209,6 +211,7 @@ def test_an_agent_can_run_the_program_but_not_read_the_answer(tmp_path: Path) ->
         solver=agent(turns=3),
         task_args={"seed": seed, "ids": case},
     )
+    assert [m.error for m in sample.messages if m.role == "tool" and m.error] == []
     first, attack, fixed, late = [m.text for m in sample.messages if m.role == "tool"][:4]
     assert "TypeError" in first
     assert "net.py" in first

@@ -43,7 +43,7 @@ def agent(turns: int = TURNS) -> Solver:
     return solve
 
 
-@tool
+@tool(name="run")
 def run_with(source: str, turns: int) -> Tool:
     """Make the tool that runs `source` with a diff applied, at most `turns` times."""
     left = turns

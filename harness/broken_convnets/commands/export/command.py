@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.export.harbor import write_harbor
 from broken_convnets.commands.export.notebook import write_notebook
+from broken_convnets.commands.export.parquet import write_parquet
 from broken_convnets.commands.export.samples import draw_samples
 from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.score.programs.hand_out import random_seed
@@ -30,6 +31,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     formats.add_argument(
         "--harbor", type=Path, metavar="DIR", help="write tasks for Harbor to this new folder"
     )
+    formats.add_argument(
+        "--parquet",
+        type=Path,
+        metavar="DIR",
+        help="write a dataset of programs and answers, as Parquet files, to this new folder",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="notebook to write (default: net_….ipynb)"
     )
@@ -37,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seed",
         type=count,
         metavar="S",
-        help="random seed for sides, ids and order of the tasks (default: drawn, and printed)",
+        help="random seed for sides, ids and order of the programs (default: drawn, and printed)",
     )
 
 
@@ -46,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises UsageError for an unknown id and for a path that cannot be written.
     """
-    return _notebook(options) if options.notebook else _harbor(options)
+    return _notebook(options) if options.notebook else _programs(options)
 
 
 def _notebook(options: argparse.Namespace) -> int:
@@ -63,13 +70,18 @@ def _notebook(options: argparse.Namespace) -> int:
     return 0
 
 
-def _harbor(options: argparse.Namespace) -> int:
+def _programs(options: argparse.Namespace) -> int:
     corpus = load(options.corpus)
     selected = corpus.select(options.ids)
     valid = [corpus.entries[name] for name in selected if name in corpus.entries]
     seed = random_seed() if options.seed is None else options.seed
-    write_harbor(draw_samples(valid, seed), corpus.root, options.harbor)
-    print(f"wrote {len(valid)} tasks to {options.harbor}, with --seed {seed}")
+    samples = draw_samples(valid, seed)
+    if options.harbor:
+        write_harbor(samples, corpus.root, options.harbor)
+        print(f"wrote {len(valid)} tasks to {options.harbor}, with --seed {seed}")
+    else:
+        write_parquet(samples, corpus.entries, seed, options.parquet)
+        print(f"wrote {len(valid)} programs to {options.parquet}, with --seed {seed}")
     if skipped := len(selected) - len(valid):
         print(f"note: skipped {skipped} invalid entries, see `lint`", file=sys.stderr)
     return 0

@@ -19,12 +19,8 @@ nox.options.sessions = ["reproduce", "tests", "slow_tests", "lint"]
 ROOT = Path(__file__).parent
 OWNER = "torch"
 TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
-OVERLAYS = {
-    "inspect",
-    "jaxtyping",
-    "lightning",
-    "torchtyc",
-}  # these run inside the environment with torch
+# These run inside the environment with torch.
+OVERLAYS = {"inspect", "jaxtyping", "lightning", "torchtyc"}
 INTEGRATIONS = {  # a file of pinned requirements: the modules that test with them
     "lightning": ["tests/lightning_callback.py"],
     "inspect": ["tests/inspect_repair.py", "tests/parquet_export.py"],

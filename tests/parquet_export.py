@@ -12,6 +12,7 @@ import pytest
 from broken_convnets.cli import main
 from broken_convnets.commands.export.prompt import prompt_for
 from broken_convnets.commands.score.programs.patch import apply_patch
+from broken_convnets.commands.score.programs.program import ProgramRole, sources_of
 from broken_convnets.corpus.entries import Case, default_root, load
 from inspect_ai import eval as evaluate
 from inspect_ai._eval.task import hf
@@ -52,7 +53,7 @@ def test_the_dataset_is_loaded_back_by_its_card(dataset: Path) -> None:
     assert [row["id"] for row in shown] == [row["id"] for row in answers]
     for row, answer in zip(shown, answers, strict=True):
         entry = corpus.entries[answer["entry"]]
-        assert row["program"] == entry.programs()[answer["role"]]
+        assert row["program"] == sources_of(entry)[ProgramRole(answer["role"])]
         assert row["prompt"] == prompt_for(row["program"])
         assert (
             (answer["target"] == "BROKEN") == (answer["role"] == "broken") == bool(answer["patch"])

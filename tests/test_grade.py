@@ -80,7 +80,7 @@ OF_BROKEN = {
     "a diff of another program": (FENCED.replace("relu", "tanh"), NEVER),
     "an invalid program": (
         _changed(BROKEN, BROKEN.replace(RAISES, "(")),
-        Grade(0.0, repaired=0.0, cause_line=0.0, edit_precision=0.0),
+        Grade(0.0, repaired=0.0, cause_line=1.0, edit_precision=0.5),
     ),
     "zeros": (
         _changed(BROKEN, SWALLOWED),

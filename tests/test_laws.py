@@ -107,6 +107,17 @@ SICK = (
             {Law.MOVES_AS_ONE},
             patched((FLATTENED, "torch.flatten(x, 1) + torch.ones(16, device='cpu')")),
         ),
+        "a device named in forward, and the exception caught": (
+            {Law.MOVES_AS_ONE},
+            doing(
+                "try:",
+                "    x = torch.cat([x, torch.ones(x.shape, device='cpu')])[: len(x)]",
+                "    x = torch.relu(self.conv(x))",
+                "    return self.fc(torch.flatten(x, 1))",
+                "except RuntimeError:",
+                "    return x.new_zeros(len(x), 5)",
+            ),
+        ),
         "a loop over the samples": (
             {Law.EXPORTS},
             patched(

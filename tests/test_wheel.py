@@ -12,14 +12,18 @@ import zipfile
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 
+SIZE_LIMIT = 25_000_000  # bytes
 MISSING = "needs PyTorch: pip install 'broken-convnets[torch]'\n"
 
 
@@ -60,6 +64,11 @@ def _required(package: Distribution, extra: str = "") -> set[str]:
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
             found |= {requirement.name, *_required(distribution(requirement.name))}
     return found
+
+
+def _size(files: Iterable[Path]) -> int:
+    """Return the bytes of files, without the bytecode that an installer may add."""
+    return sum(path.stat().st_size for path in files if path.is_file() and path.suffix != ".pyc")
 
 
 def _top_level(package: Distribution) -> set[str]:
@@ -106,6 +115,15 @@ def test_torch_is_not_a_required_dependency(installed: Path) -> None:
     extra = [Requirement(text) for text in package.requires or [] if "torch" in text]
     assert {one.name for one in map(Requirement, package.requires or [])} >= heavy
     assert all(one.marker and not one.marker.evaluate({"extra": ""}) for one in extra)
+
+
+def test_it_is_small_with_all_that_it_depends_on(installed: Path) -> None:
+    (metadata,) = installed.glob("*.dist-info")
+    size = _size(installed.rglob("*"))
+    for name in _required(Distribution.at(metadata)):
+        package = distribution(name)
+        size += _size(Path(str(package.locate_file(file))) for file in package.files or [])
+    assert 1 << 20 < size < SIZE_LIMIT
 
 
 def test_the_environment_without_torch_has_none(torchless: Path) -> None:

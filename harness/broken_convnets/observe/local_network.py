@@ -144,9 +144,22 @@ class LocalNetwork:
         self.module.to(device)
         return {name: tensor.device.type for name, tensor in _held_tensors(self.module)}
 
-    def forward_there(self, inputs: Values, device: str) -> None:
-        """Run one forward pass on a device to which the network was moved."""
-        self._forward(self.module, move(inputs, torch.device(device)))
+    def forward_there(self, inputs: Values, device: str | None = None) -> list[str]:
+        """Run one forward pass; return the paths of the layers that returned, in their order.
+
+        `device` is one to which the network was moved; None leaves the inputs where they are.
+        """
+        called: list[str] = []
+        hooks = [
+            module.register_forward_hook(lambda *_, path=path: called.append(path))
+            for path, module in self.module.named_modules()
+        ]
+        try:
+            self._forward(self.module, move(inputs, torch.device(device)) if device else inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return called
 
     def export(self, inputs: Values) -> None:
         """Export with `torch.export` and a dynamic batch size; raises what export raises."""

@@ -137,8 +137,11 @@ class Network(Protocol):
     def move(self, device: str) -> dict[str, str]:
         """Move to a device; return the device of every tensor that any module holds, by name."""
 
-    def forward_there(self, inputs: Values, device: str) -> None:
-        """Run one forward pass on a device to which the network was moved."""
+    def forward_there(self, inputs: Values, device: str | None = None) -> list[str]:
+        """Run one forward pass; return the paths of the layers that returned, in their order.
+
+        `device` is one to which the network was moved; None leaves the inputs where they are.
+        """
 
     def export(self, inputs: Values) -> None:
         """Export with `torch.export` and a dynamic batch size; raises what export raises."""

@@ -32,18 +32,25 @@ def _state_round_trips(subject: Subject) -> None:
 
 @law(Law.MOVES_AS_ONE)
 def _moves_as_one(subject: Subject) -> None:
-    """Look at the attributes too: kernels on `meta` do not compare the devices of their inputs."""
-    net = subject.build().eval()
+    """Look at the attributes too: kernels on `meta` do not compare the devices of their inputs.
+
+    A network that catches the exception of a wrong device does not reach the same layers.
+    """
+    net, inputs = subject.build().eval(), subject.inputs()
+    here = net.forward_there(inputs)
     for name, device in net.move("meta").items():
         if device != "meta":
             message = f"{name} stays on {device}"
             raise LawBrokenError(message)
     try:
-        net.forward_there(subject.inputs(), "meta")
+        there = net.forward_there(inputs, "meta")
     except Exception as error:
         if "NotImplementedError" in class_names(error) or needs_values(error):
             raise NotApplicableError(mask_error(error).partition("\n")[0]) from None
         raise
+    if there != here:
+        message = "on another device, the forward pass calls other layers"
+        raise LawBrokenError(message)
 
 
 @law(Law.EXPORTS)

@@ -171,9 +171,9 @@ class RemoteNetwork:
         """Move to a device; return the device of every tensor that any module holds, by name."""
         return dict(self._ask("move", device))
 
-    def forward_there(self, inputs: Values, device: str) -> None:
-        """Run one forward pass on a device to which the network was moved."""
-        self._ask("forward_there", inputs, device)
+    def forward_there(self, inputs: Values, device: str | None = None) -> list[str]:
+        """Run one forward pass; return the paths of the layers that returned, in their order."""
+        return list(map(str, self._ask("forward_there", inputs, device)))
 
     def export(self, inputs: Values) -> None:
         """Export with `torch.export` and a dynamic batch size; raises what export raises."""

@@ -108,7 +108,7 @@ SICK = (
             patched((FLATTENED, "torch.flatten(x, 1) + torch.ones(16, device='cpu')")),
         ),
         "a device named in forward, and the exception caught": (
-            {Law.MOVES_AS_ONE},
+            {Law.MOVES_AS_ONE, Law.EXPORTS},
             doing(
                 "try:",
                 "    x = torch.cat([x, torch.ones(x.shape, device='cpu')])[: len(x)]",

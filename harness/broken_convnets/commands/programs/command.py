@@ -101,9 +101,11 @@ def _variants(
     """Return the generated variants; only they need torch, because they are verified."""
     if not options.variants:
         return []
+    from broken_convnets.commands.variants.limits import (  # noqa: PLC0415  (see above)
+        patient_limits,
+    )
     from broken_convnets.observe.runner import open_torch_runner  # noqa: PLC0415  (see above)
-    from broken_convnets.sandbox.job import Limits  # noqa: PLC0415  (see above)
 
-    limits = Limits(workers=options.workers, hidden=[str(options.corpus)])
+    limits = patient_limits(options.workers, [str(options.corpus)])
     with open_torch_runner(limits) as runner:
         return generated_variants(runner, entries, options.variants, seed)

@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from broken_convnets.commands.shared_options import add_ids, add_json, add_workers
 from broken_convnets.commands.variants import report
 from broken_convnets.commands.variants.declaring import DEVICE
+from broken_convnets.commands.variants.limits import patient_limits
 from broken_convnets.commands.variants.report import Generation
 from broken_convnets.commands.variants.store import VerificationCache
 from broken_convnets.commands.variants.verify import CheckedVariant, generate
@@ -19,7 +18,6 @@ from broken_convnets.commands.variants.write import write_all
 from broken_convnets.corpus.entries import Corpus, Entry, load
 from broken_convnets.errors import UsageError
 from broken_convnets.observe.runner import open_torch_runner, runtime_of
-from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive
 from broken_convnets.util.cache import folder
@@ -29,10 +27,6 @@ from broken_convnets.util.progress import progress_bar
 
 if TYPE_CHECKING:
     import argparse
-
-# Far more than a variant needs, so that a busy or slow machine rejects none: the variants of a
-# seed are the same everywhere.
-PATIENT = Limits(seconds=120.0, wall_factor=60.0)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -93,8 +87,7 @@ def _entries(corpus: Corpus, patterns: list[str]) -> list[Entry]:
 def _generate(entries: list[Entry], options: argparse.Namespace) -> Generation:
     started = time.perf_counter()
     with terminal.console(stderr=True).status("loading torch"):
-        used = {"workers": options.workers, "hidden": [str(options.corpus)]}
-        opened = open_torch_runner(msgspec.structs.replace(PATIENT, **used))
+        opened = open_torch_runner(patient_limits(options.workers, [str(options.corpus)]))
     checked: list[CheckedVariant] = []
     wanted = len(entries) * options.count
     text = f"generating {wanted} variants"

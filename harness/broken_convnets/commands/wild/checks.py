@@ -16,8 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broken_convnets.commands.wild.faults.registry import Fault
-    from broken_convnets.observe.facts import ExceptionInfo, Observation, Run
+    from broken_convnets.observe.facts import ExceptionInfo, Layer, Observation, Run
 
+WITHOUT_PARAMETERS = (
+    "AdaptiveAvgPool",
+    "AvgPool",
+    "Dropout",
+    "Flatten",
+    "GELU",
+    "Hard",
+    "Identity",
+    "MaxPool",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "StochasticDepth",
+)
 MESSAGE_LIMIT = 200  # characters of a declared message
 
 
@@ -35,7 +49,20 @@ def original_check(runs: Sequence[Run], lines: list[int]) -> OriginalCheck:
         violated = violated_laws(healthy, run.answer) if run.answer else set()
         if violated:
             return OriginalCheck(f"original violates {', '.join(sorted(violated))}")
-    return OriginalCheck(healthy=healthy, lines=lines)
+    return OriginalCheck(healthy=healthy, lines=lines, same_shape=_same_shape(first.layers))
+
+
+def _same_shape(layers: Sequence[Layer]) -> list[str]:
+    """Return the names of layers that always return the shape of their input.
+
+    Layers without parameters are left out: a network learns without them too.
+    """
+    fits: dict[str, bool] = {}
+    for layer in layers:
+        name = layer.path.rpartition(".")[2]
+        same = layer.inputs == layer.output and not layer.type.startswith(WITHOUT_PARAMETERS)
+        fits[name] = fits.get(name, True) and same
+    return sorted(name for name, fit in fits.items() if fit)
 
 
 def broken_check(fault: Fault, healthy: Healthy, runs: Sequence[Run]) -> BrokenCheck:

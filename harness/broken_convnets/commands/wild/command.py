@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.executors import load_executor
 from broken_convnets.commands.shared_options import add_json, add_workers
+from broken_convnets.commands.variants.limits import patient_limits
 from broken_convnets.commands.wild import report
 from broken_convnets.commands.wild.drafts import Draws
 from broken_convnets.commands.wild.faults.all_faults import faults_named
@@ -19,7 +20,6 @@ from broken_convnets.commands.wild.verify import Checked, generate
 from broken_convnets.commands.wild.write import require_usable, write_tree
 from broken_convnets.observe.runner import open_torch_runner, runtime_of, with_torch
 from broken_convnets.sandbox.executor_runner import ExecutorRunner
-from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
 from broken_convnets.util.argument_types import positive
 from broken_convnets.util.cache import folder
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     import argparse
 
     from broken_convnets.sandbox.runner import Runner
-
-# Far more than a program needs, so that a busy or slow machine rejects none: the programs of a
-# seed are the same everywhere.
-SECONDS = 120.0  # of processor time
-WALL_FACTOR = 60.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +92,7 @@ def _names(text: str) -> list[str]:
 def _generate(draws: Draws, options: argparse.Namespace) -> Generation:
     started = time.perf_counter()
     with terminal.console(stderr=True).status("loading torch"):
-        opened = _open(options)
+        opened = open_runner_for(options)
     checked: list[Checked] = []
     text = f"generating {options.count} programs"
     with opened as runner, progress_bar(text, options.count) as bar, interruptible() as stopped:
@@ -117,8 +112,9 @@ def _generate(draws: Draws, options: argparse.Namespace) -> Generation:
     )
 
 
-def _open(options: argparse.Namespace) -> Runner:
-    limits = Limits(seconds=SECONDS, wall_factor=WALL_FACTOR, workers=options.workers)
+def open_runner_for(options: argparse.Namespace) -> Runner:
+    """Return the runner that the options ask for. Raises UsageError for an unknown executor."""
+    limits = patient_limits(options.workers, hidden=[])
     if options.executor:
         return ExecutorRunner(load_executor(options.executor), with_torch(limits))
     return open_torch_runner(limits)

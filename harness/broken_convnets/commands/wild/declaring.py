@@ -22,13 +22,14 @@ def case_for(draft: Draft, broken_source: str, check: BrokenCheck, healthy: Heal
     """Return the case of a verified program. `check.broken` must not be None."""
     assert check.broken is not None  # noqa: S101  (it is verified)
     known = known_case(draft.fault.case).spec
+    title = draft.fault.title or known.title
     spec = CaseSpec(
-        title=known.title,
+        title=title,
         covers=known.covers,
         sources=known.sources,
         level=3,
         hints=["What does each layer receive, and what does it return?"],
-        why=f"{known.title}, in a program made of {draft.original.host}. The case "
+        why=f"{title}, in a program made of {draft.original.host}. The case "
         f"`{draft.fault.case}` shows the same mistake in a few lines, and explains it.",
         diagnose=f"As in the case `{draft.fault.case}`.",
         distinguish=known.distinguish,

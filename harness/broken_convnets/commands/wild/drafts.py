@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants.layout import render
 from broken_convnets.commands.wild.faults.edits import Site, applied
+from broken_convnets.commands.wild.faults.find import last_name, layer_call
 from broken_convnets.commands.wild.hosts.networks import wrappers_of
 from broken_convnets.commands.wild.hosts.original import STYLE, Original, original
 from broken_convnets.commands.wild.hosts.runs import Run
 from broken_convnets.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from broken_convnets.commands.wild.faults.registry import Fault
     from broken_convnets.commands.wild.hosts.host import Host
+    from broken_convnets.commands.wild.store import OriginalCheck
 
 BLOCK = 400  # programs that share the drawn configurations of the models
 
@@ -65,18 +67,34 @@ class Draws:
 @lru_cache(maxsize=4096)
 def sites(fault: Fault, source: str) -> tuple[ast.Module, list[Site]]:
     """Return the syntax tree of a program and where a fault class fits into it."""
-    tree = ast.parse(source)
+    tree = _parsed(source)
     return tree, list(fault.find(tree))
 
 
-def broken_source(draft: Draft, executed: Collection[int]) -> str:
-    """Return the draft's broken program; empty if it has no site among the executed lines."""
+@lru_cache(maxsize=512)
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def broken_source(draft: Draft, check: OriginalCheck) -> str:
+    """Return the draft's broken program; empty if none of its sites runs, or has a fitting layer.
+
+    `check` is that of its healthy program.
+    """
     tree, found = sites(draft.fault, draft.original.source)
-    reached = [site for site in found if _lines(site) & set(executed)]
+    reached = [site for site in found if _lines(site) & set(check.lines)]
+    if draft.fault.same_shape:
+        reached = [site for site in reached if _layer(site) in check.same_shape]
     if not reached:
         return ""
     rng = Random(f"{draft.seed}/{draft.number}/site")  # noqa: S311  (repeatable, not secret)
     return render(applied(tree, rng.choice(reached)), STYLE)
+
+
+def _layer(site: Site) -> str:
+    node = site[0].node
+    found = layer_call(node) if isinstance(node, ast.stmt) else None
+    return last_name(found[1].func) if found else ""
 
 
 def _lines(site: Site) -> set[int]:

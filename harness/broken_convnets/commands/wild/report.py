@@ -29,6 +29,11 @@ class Generation:
     interrupted: int  # exit code; 0 if the command was not interrupted
 
     @property
+    def drawn(self) -> list[Checked]:
+        """The programs that were verified or rejected."""
+        return [one for one in self.checked if one.exists]
+
+    @property
     def kept(self) -> list[Checked]:
         """The verified programs."""
         return [one for one in self.checked if one.case is not None]
@@ -53,7 +58,7 @@ def document(generation: Generation) -> dict[str, Any]:
         "count": generation.count,
         "torch": generation.torch,
         "torchvision": generation.torchvision,
-        "drawn": len(generation.checked),
+        "drawn": len(generation.drawn),
         "rejected": reasons(generation),
         "programs": [
             {
@@ -71,7 +76,7 @@ def document(generation: Generation) -> dict[str, Any]:
 
 def reasons(generation: Generation) -> dict[str, int]:
     """Return how many programs were rejected for each reason, the most frequent first."""
-    found = Counter(one.reason for one in generation.checked if one.case is None)
+    found = Counter(one.reason for one in generation.drawn if one.case is None)
     kinds: Counter[str] = Counter()
     for reason, count in found.items():
         kinds[reason.partition(":")[0]] += count
@@ -87,7 +92,7 @@ def _model(one: Checked) -> str:
 
 
 def _counts(generation: Generation, key: Callable[[Checked], str]) -> dict[str, tuple[int, int]]:
-    drawn = Counter(map(key, generation.checked))
+    drawn = Counter(map(key, generation.drawn))
     kept = Counter(map(key, generation.kept))
     return {name: (drawn[name], kept[name]) for name in sorted(drawn)}
 
@@ -103,7 +108,7 @@ def _table(first: str, rows: dict[str, tuple[int, int]]) -> Table:
 
 
 def _summary(generation: Generation) -> str:
-    drawn, kept = len(generation.checked), len(generation.kept)
+    drawn, kept = len(generation.drawn), len(generation.kept)
     share = f" ({kept / drawn:.1%})" if drawn else ""
     return (
         f"{kept} of {drawn} programs verified{share}, seed {generation.seed}; "

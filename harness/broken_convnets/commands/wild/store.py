@@ -24,7 +24,8 @@ class OriginalCheck(Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: str = ""
     healthy: Healthy | None = None
-    lines: list[int] = []
+    lines: list[int] = []  # that run
+    same_shape: list[str] = []  # layers with parameters that return the shape of their input
 
 
 class BrokenCheck(Struct, frozen=True, forbid_unknown_fields=True):

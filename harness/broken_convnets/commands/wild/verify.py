@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SEEDS = 2  # runs of each program
 BATCH = 32  # drafts that are drawn before the first of them runs
+NO_SITE = "no site: no place of the mistake runs"
 MAX_FACTOR = 3  # drafts per requested program before giving up
 
 
@@ -34,6 +35,11 @@ class Checked:
     draft: Draft
     case: Case | None
     reason: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a broken program: the mistake fits into the healthy one."""
+        return self.reason != NO_SITE
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,9 @@ class _Batch:
         candidates: list[Candidate] = []
         for draft in self._drafts:
             check = _first_rejection(originals, draft) or originals[draft.original.source]
-            source = "" if check.reason else broken_source(draft, check.lines)
+            source = "" if check.reason else broken_source(draft, check)
             if check.healthy is None or not source or source in seen:
-                repeated = "repeated: the same program" if source else "no site: no line of it runs"
+                repeated = "repeated: the same program" if source else NO_SITE
                 reasons[draft.number] = check.reason or repeated
             else:
                 candidates.append(Candidate(draft, source, check.healthy))

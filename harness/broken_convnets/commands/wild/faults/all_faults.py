@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from broken_convnets.commands.wild.faults import data_flow, forward, training
+from broken_convnets.commands.wild.faults import (
+    channels,
+    construction,
+    data,
+    data_flow,
+    forward,
+    loss,
+    registration,
+    signatures,
+    training,
+)
 from broken_convnets.commands.wild.faults.registry import FAULTS, Fault
 from broken_convnets.errors import UsageError
 
-MODULES = (forward, data_flow, training)
+MODULES = (
+    channels,
+    construction,
+    data,
+    data_flow,
+    forward,
+    loss,
+    registration,
+    signatures,
+    training,
+)
 
 
 def faults_named(names: list[str]) -> list[Fault]:

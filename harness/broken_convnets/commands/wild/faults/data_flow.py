@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants.syntax import dotted
+from broken_convnets.commands.variants.syntax import dotted, expression
 from broken_convnets.commands.wild.faults.edits import replace
 from broken_convnets.commands.wild.faults.find import (
     calls,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.wild.faults.edits import Site
 
 
-@silent("module/discarded_layer_output", Law.EVERY_PARAMETER_LEARNS)
+@silent("module/discarded_layer_output", Law.EVERY_PARAMETER_LEARNS, same_shape=True)
 def discarded_layer_output(tree: ast.Module) -> Iterator[Site]:
     """Call a layer, and do not assign its output."""
     for function in forwards(tree):
@@ -57,7 +57,11 @@ def softmax_over_batch(tree: ast.Module) -> Iterator[Site]:
                 yield replace(dimension.value, ast.Constant(0))
 
 
-@silent("module/inplace_relu_on_input", Law.INPUTS_UNTOUCHED)
+@silent(
+    "module/inplace_relu_on_input",
+    Law.INPUTS_UNTOUCHED,
+    title="An in-place operation on the input",
+)
 def inplace_on_input(tree: ast.Module) -> Iterator[Site]:
     """Write `x -= mean` for `x = x - mean`, where `x` is the batch of images."""
     for function in forwards(tree):
@@ -72,7 +76,7 @@ def inplace_on_input(tree: ast.Module) -> Iterator[Site]:
                 yield replace(node, ast.AugAssign(left, node.value.op, node.value.right))
 
 
-@silent("module/unused_layer", Law.EVERY_PARAMETER_LEARNS)
+@silent("module/unused_layer", Law.EVERY_PARAMETER_LEARNS, same_shape=True)
 def unused_layer(tree: ast.Module) -> Iterator[Site]:
     """Delete `x = self.layer(x)`."""
     for function in forwards(tree):
@@ -80,3 +84,18 @@ def unused_layer(tree: ast.Module) -> Iterator[Site]:
             found = layer_call(node)
             if found and found[0] == ast.unparse(found[1].args[0]):
                 yield replace(node)
+
+
+@silent(
+    "training/loss_term_under_no_grad",
+    Law.EVERY_PARAMETER_LEARNS,
+    title="A layer under torch.no_grad() in forward",
+)
+def layer_under_no_grad(tree: ast.Module) -> Iterator[Site]:
+    """Call a layer under `torch.no_grad()`."""
+    for function in forwards(tree):
+        for node in statements(function):
+            found = layer_call(node)
+            if found:
+                manager = ast.withitem(expression("torch.no_grad()"))
+                yield replace(node, ast.With([manager], [node]))

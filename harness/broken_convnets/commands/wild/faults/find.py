@@ -10,8 +10,6 @@ from broken_convnets.commands.variants.syntax import dotted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONVOLUTIONS = {"Conv2d", "ConvTranspose2d"}
-
 
 def classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
     """Yield the classes of a program."""
@@ -38,6 +36,13 @@ def constructors(tree: ast.Module) -> Iterator[ast.FunctionDef]:
     for node in (*methods(tree), *others):
         if "forward" not in node.name and node.name not in runs:
             yield node
+
+
+def outermost(tree: ast.Module) -> set[str]:
+    """Return the names that `Net` uses: its own, its base class, and the model that it creates."""
+    net = next((one for one in classes(tree) if one.name == "Net"), None)
+    found = ast.walk(net) if net else ()
+    return {"Net", *(node.id for node in found if isinstance(node, ast.Name))}
 
 
 def function(tree: ast.Module, name: str) -> ast.FunctionDef | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants.syntax import dotted, expression
-from broken_convnets.commands.wild.faults.edits import Edit, replace
+from broken_convnets.commands.wild.faults.edits import replace
 from broken_convnets.commands.wild.faults.find import (
     calls,
     classes,
     forwards,
     keyword,
     layer_call,
+    outermost,
     statements,
 )
 from broken_convnets.commands.wild.faults.registry import loud
@@ -34,9 +36,13 @@ def missing_flatten(tree: ast.Module) -> Iterator[Site]:
 
 @loud("none/missing_return", "TypeError", "AttributeError")
 def missing_return(tree: ast.Module) -> Iterator[Site]:
-    """Compute the output of a block and drop it: `x = ...` or nothing instead of `return ...`."""
+    """Compute the output of a block and drop it: `x = ...` or nothing instead of `return ...`.
+
+    A block inside of the model: nothing fails if the model itself returns None.
+    """
+    outer = outermost(tree)
     for owner in classes(tree):
-        if owner.name == "Net":
+        if owner.name in outer:
             continue
         for function in owner.body:
             if isinstance(function, ast.FunctionDef) and function.name == "forward":
@@ -54,11 +60,8 @@ def _without_return(node: ast.Return, value: ast.expr) -> Site:
 @loud("none/layer_not_called", "TypeError", "AttributeError")
 def layer_not_called(tree: ast.Module) -> Iterator[Site]:
     """Write `x = self.relu` for `x = self.relu(x)`."""
-    for function in forwards(tree):
-        for node in statements(function):
-            found = layer_call(node)
-            if found:
-                yield replace(found[1], found[1].func)
+    for call in _used_outputs(tree):
+        yield replace(call, call.func)
 
 
 @loud("module/layer_constructed_with_input", "TypeError", "AttributeError")
@@ -85,8 +88,37 @@ def concat_along_batch(tree: ast.Module) -> Iterator[Site]:
 @loud("none/trailing_comma_tuple", "TypeError", "AttributeError")
 def trailing_comma_tuple(tree: ast.Module) -> Iterator[Site]:
     """Write a comma after `x = self.layer(x)`, which makes a tuple."""
+    for call in _used_outputs(tree):
+        yield replace(call, ast.Tuple([call], ast.Load()))
+
+
+def _used_outputs(tree: ast.Module) -> Iterator[ast.Call]:
+    """Yield the calls of layers whose output another layer receives, and not only the caller."""
+    for function in forwards(tree):
+        found = statements(function)
+        for node, following in itertools.pairwise(found):
+            called = layer_call(node)
+            if called and not isinstance(following, ast.Return):
+                yield called[1]
+
+
+@loud("module/output_overwrites_layer", "TypeError")
+def output_overwrites_layer(tree: ast.Module) -> Iterator[Site]:
+    """Write `self.fc = self.fc(x)` for `x = self.fc(x)`."""
     for function in forwards(tree):
         for node in statements(function):
             found = layer_call(node)
-            if found:
-                yield (Edit(found[1], (ast.Tuple([found[1]], ast.Load()),)),)
+            if found and isinstance(node, ast.Assign):
+                target = expression(dotted(found[1].func))
+                yield replace(node.targets[0], target)
+
+
+@loud("none/conditional_return", "TypeError", "AttributeError")
+def conditional_return(tree: ast.Module) -> Iterator[Site]:
+    """Return something in the first branch of a condition only."""
+    for function in forwards(tree):
+        for node in statements(function):
+            if isinstance(node, ast.If) and node.orelse:
+                last = node.orelse[-1]
+                if isinstance(last, ast.Return) and isinstance(node.body[-1], ast.Return):
+                    yield replace(last)

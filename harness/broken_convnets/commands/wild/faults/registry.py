@@ -33,6 +33,8 @@ class Fault:
     raises: frozenset[str]
     violates: frozenset[Law]
     runs: tuple[Run, ...]
+    title: str = ""  # empty for that of the case
+    same_shape: bool = False  # fits only layers that return the shape of their input
 
     @property
     def silent(self) -> bool:
@@ -43,21 +45,29 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
-def loud(case: str, *raises: str, runs: tuple[Run, ...] = ANY_RUN) -> Callable[[Find], Find]:
-    """Register a function that finds the sites of a mistake which raises an exception."""
-    return _registering(case, frozenset(raises), frozenset(), runs)
-
-
-def silent(case: str, *violates: Law, runs: tuple[Run, ...] = ANY_RUN) -> Callable[[Find], Find]:
-    """Register a function that finds the sites of a mistake which violates laws."""
-    return _registering(case, frozenset(), frozenset(violates), runs)
-
-
-def _registering(
-    case: str, raises: frozenset[str], violates: frozenset[Law], runs: tuple[Run, ...]
+def loud(
+    case: str, *raises: str, runs: tuple[Run, ...] = ANY_RUN, title: str = ""
 ) -> Callable[[Find], Find]:
+    """Register a function that finds the sites of a mistake which raises an exception."""
+
     def register(find: Find) -> Find:
-        FAULTS[case] = Fault(case, find, raises, violates, runs)
+        FAULTS[case] = Fault(case, find, frozenset(raises), frozenset(), runs, title)
+        return find
+
+    return register
+
+
+def silent(
+    case: str,
+    *violates: Law,
+    runs: tuple[Run, ...] = ANY_RUN,
+    title: str = "",
+    same_shape: bool = False,
+) -> Callable[[Find], Find]:
+    """Register a function that finds the sites of a mistake which violates laws."""
+
+    def register(find: Find) -> Find:
+        FAULTS[case] = Fault(case, find, frozenset(), frozenset(violates), runs, title, same_shape)
         return find
 
     return register

@@ -89,3 +89,10 @@ def _parts(tree: ast.Module) -> list[str]:
         if isinstance(node, ast.Assign) and dotted(node.targets[0]).startswith("self.")
     ]
     return [name for name in found if name] if len(found) > 1 else []
+
+
+@silent("training/missing_optimizer_step", Law.NO_WARNINGS, runs=(Run.SCHEDULE,))
+def missing_optimizer_step(tree: ast.Module) -> Iterator[Site]:
+    """Leave `optimizer.step()` out."""
+    for node in _lines(tree, "optimizer.step()"):
+        yield replace(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from random import Random
+
+    Draw = Callable[[Random], "Drawn"]
+
+
+CLASSES = range(3, 9)
 
 
 class Task(StrEnum):
@@ -34,8 +39,8 @@ class Host:
     """A model: the class `base` of a module.
 
     `draw` draws a configuration. `file` is that of the module if it is not installed. `output` is
-    the key of the model's output, if that is a dictionary. `narrow` says whether the numbers of
-    channels in its code may be divided.
+    the key of the model's output, if that is a dictionary. One of `factors` divides the numbers of
+    channels in its code. `names` are what the arguments use besides the module's own names.
     """
 
     name: str
@@ -45,4 +50,19 @@ class Host:
     task: Task = Task.CLASSIFICATION
     file: Path | None = None
     output: str = ""
-    narrow: bool = True
+    factors: tuple[int, ...] = (4, 8, 8)
+    names: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+def drawing(template: str, pixels: tuple[int, ...] = (32,), **options: tuple[object, ...]) -> Draw:
+    """Return a function that fills `template` with a random value of each of the options.
+
+    `{classes}` and `{pixels}` are drawn too.
+    """
+
+    def draw(rng: Random) -> Drawn:
+        chosen = {name: rng.choice(values) for name, values in options.items()}
+        size, classes = rng.choice(pixels), rng.choice(CLASSES)
+        return Drawn(template.format(**chosen, classes=classes, pixels=size), size, classes)
+
+    return draw

@@ -86,7 +86,7 @@ def network_text(host: Host, drawn: Drawn, wrapper: Wrapper) -> str:
         "class Net(nn.Module):\n"
         "    def __init__(self):\n"
         "        super().__init__()\n"
-        f"{indent((created + init).format(**values), ' ' * 8)}\n"
+        f"{indent(created + init.format(**values), ' ' * 8)}\n"
         "    def forward(self, x):\n"
         f"{indent(forward.format(**values), ' ' * 8)}\n"
     )

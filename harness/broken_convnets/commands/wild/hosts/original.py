@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.wild.hosts.host import Host
 
 STYLE = Style(width=100)
-FACTORS = (4, 8, 8)  # by which numbers of channels are divided
 USED_BY_RUNS = {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional"}
 
 
@@ -46,11 +45,10 @@ def original(host: Host, wrapper: Wrapper, run: Run, seed: str) -> Original:
     """
     rng = Random(f"{seed}/{host.name}")  # noqa: S311  (repeatable, not secret)
     drawn = host.draw(rng)
-    factor = rng.choice(FACTORS) if host.narrow else 1
     network = ast.parse(network_text(host, drawn, wrapper))
     data = ast.parse(run_text(host.task, run, drawn))
     model = _assembled(host, network, data)
-    tree = narrowed(model, factor)
+    tree = narrowed(model, rng.choice(host.factors))
     tree.body = [ast.Expr(ast.Constant(HEADER[host.task])), *tree.body, *data.body]
     text = render(ast.fix_missing_locations(tree), STYLE)
     return Original(host.name, wrapper, run, text)
@@ -61,7 +59,7 @@ def _assembled(host: Host, network: ast.Module, data: ast.Module) -> ast.Module:
     if host.base not in module.definitions:
         message = f"{host.file or host.module} defines no class {host.base}"
         raise UsageError(message)
-    scope = ModuleSource(module.definitions, {**USED_BY_RUNS, **module.imports})
+    scope = ModuleSource(module.definitions, {**USED_BY_RUNS, **module.imports, **host.names})
     collected = Collected()
     for code in (network, data):
         collected.add(code, scope, host.module)

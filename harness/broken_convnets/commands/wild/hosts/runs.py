@@ -118,6 +118,11 @@ def run(net, images, targets):
     return loss
 """,
 }
+SCORE = """
+def score(outputs, targets):
+    predicted = outputs.argmax(dim=1)
+    return (predicted == targets).float().mean()
+"""
 GUARD = """
 if __name__ == "__main__":
     {call}
@@ -134,7 +139,14 @@ def run_text(task: Task, run: Run, drawn: Drawn) -> str:
         "loss": LOSSES[task].format(outputs="outputs", targets="targets"),
         "batch_loss": LOSSES[task].format(outputs="outputs", targets="labels"),
     }
-    parts = [INPUTS, TARGETS[task] if has_targets else "", RUNS[run], GUARD]
+    has_score = task is Task.CLASSIFICATION and run in {Run.LOSS, Run.VALIDATE}
+    parts = [
+        INPUTS,
+        TARGETS[task] if has_targets else "",
+        RUNS[run],
+        SCORE if has_score else "",
+        GUARD,
+    ]
     targets = ", *example_targets()" if has_targets else ""
     plain = "Net()(*example_inputs())"
     call = plain if run is Run.FORWARD else f"run(Net(), *example_inputs(){targets})"

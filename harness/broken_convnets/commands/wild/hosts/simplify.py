@@ -11,6 +11,7 @@ SCRIPTING = {"torch.jit.is_scripting", "torch.jit.is_tracing", "torch.jit.is_scr
 DROPPED_CALLS = {"_log_api_usage_once", "torch._assert", "warnings.warn"}
 DROPPED_METHODS = {"__repr__", "extra_repr", "_load_from_state_dict"}
 RENAMED = {"input": "inputs"}  # built-in functions that no program of the corpus may use
+PUBLIC = {"_get_expanded_params": "expanded_params"}  # called from outside of its class
 DROPPED_ATTRIBUTES = {"__constants__", "__annotations__", "_version"}
 
 
@@ -31,6 +32,11 @@ class _Simplifier(ast.NodeTransformer):
         node.body = _without_docstring(node.body)
         return node
 
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        node.attr = PUBLIC.get(node.attr, node.attr)
+        return node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
         marks = [dotted(mark) for mark in node.decorator_list]
         if "torch.jit._overload_method" in marks:
@@ -40,6 +46,7 @@ class _Simplifier(ast.NodeTransformer):
             for mark, name in zip(node.decorator_list, marks, strict=True)
             if not name.startswith("torch.jit.")
         ]
+        node.name = PUBLIC.get(node.name, node.name)
         node.returns = None
         self.generic_visit(node)
         node.body = _without_docstring(node.body)

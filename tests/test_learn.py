@@ -323,6 +323,21 @@ def test_the_keys_are_shown_once_a_screen(play: Any) -> None:
     assert out.count(KEY_LINE) == 1
 
 
+def test_the_first_screen_of_a_silent_case_does_not_say_what_it_violates(
+    tmp_path: Path, runner: Remembering, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case: Any = load(default_root()).entries["training/missing_zero_grad"]
+    workspace = Workspace(tmp_path)
+    asked: list[str] = []
+    for keys in ("", "l"):
+        script: Any = Script(workspace.path(case), [*keys, "q"])
+        Session([case], 0, workspace, Grader(runner), script).run()
+        asked.append(capsys.readouterr().out)
+    assert "What would you check?" in asked[0]
+    assert "gradients-are-fresh" not in asked[0]
+    assert "violates gradients-are-fresh" in asked[1]
+
+
 def test_x_restores_the_broken_program(play: Any, tmp_path: Path) -> None:
     out, done = play(HEALTHY, "x", "n")
     assert "Canceled." in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 import nbclient
 import nbformat
 import pytest
-from broken_convnets.commands.export.notebook import RAISES, write_notebook
+from broken_convnets.commands.export.notebook import write_notebook
+from broken_convnets.commands.export.notebook_cells import RAISES
+from broken_convnets.commands.export.notebook_links import badges
+from broken_convnets.commands.learn import cell_check
+from broken_convnets.commands.learn.judge import Judge
 from broken_convnets.corpus.entries import Case, default_root, load
 from kit import SAYS, Pair, corpus_of, patched
 
@@ -31,7 +36,7 @@ def _no_second_server(runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> N
 
 def _written(name: str, folder: Path) -> Any:
     case: Any = load(default_root()).entries[name]
-    write_notebook(case, folder / "class.ipynb")
+    write_notebook([case], folder / "class.ipynb", key=True)
     book = nbformat.read(folder / "class.ipynb", as_version=4)
     nbformat.validate(book)
     return book
@@ -55,12 +60,13 @@ def test_the_notebook_of_a_case_that_raises_fails_as_declared_and_traces_layers(
     tmp_path: Path,
 ) -> None:
     book = _written("none/missing_return", tmp_path)
-    program, run, trace = _executed(book, tmp_path)
+    program, run, trace, check = _executed(book, tmp_path)
     assert program == []
+    assert "net_ace2ca is not fixed yet: TypeError: flatten(): argument 'input'" in _text(check)
     assert _text(run).endswith("must be Tensor, not NoneType")
     assert "attend ChannelAttention: float32[4, 8, 6, 6] -> None" in _text(trace)
     tags = [cell.metadata.get("tags", []) for cell in book.cells if cell.cell_type == "code"]
-    assert tags == [[], [RAISES], [RAISES]]
+    assert tags == [[], [RAISES], [RAISES], []]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -73,14 +79,63 @@ def test_the_notebook_of_a_silent_case_runs_to_its_end_and_names_the_law(tmp_pat
     assert "Observed here: a sample has another output alone than in a batch." in page
 
 
-def test_the_answer_is_only_in_the_last_cell(tmp_path: Path) -> None:
+def test_only_the_key_has_the_answers(tmp_path: Path) -> None:
     book = _written("none/missing_return", tmp_path)
     case: Any = load(default_root()).entries["none/missing_return"]
-    *before, last = [cell.source for cell in book.cells]
-    assert case.spec.why in last
-    assert "+        return x * weights[:, :, None, None]" in last
-    for secret in (case.spec.title, case.spec.why, "missing_return"):
-        assert all(secret not in text for text in before)
+    learners = "\n".join(cell.source for cell in book.cells)
+    key = (tmp_path / "class_key.ipynb").read_text()
+    for secret in (case.spec.title, case.spec.why, case.spec.diagnose, "missing_return"):
+        assert secret not in learners
+        assert json.dumps(secret)[1:-1] in key
+    assert "return x * weights" not in learners
+    assert "+        return x * weights[:, :, None, None]" in key
+
+
+def test_one_notebook_has_several_cases_with_questions_and_checks(tmp_path: Path) -> None:
+    entries = load(default_root()).entries
+    cases: Any = [entries["none/missing_return"], entries["shape/missing_flatten"]]
+    write_notebook(cases, tmp_path / "lesson.ipynb")
+    page = "\n".join(
+        cell.source for cell in nbformat.read(tmp_path / "lesson.ipynb", as_version=4).cells
+    )
+    for name in ("net_ace2ca", "net_add156"):
+        assert f'check_cell("{name}", In)' in page
+    assert page.count("Which line contains the mistake?\n\n*Your answer:*") == len(cases)
+
+
+def test_the_check_judges_the_last_version_of_the_cell(
+    runner: Remembering, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cell_check, "_judge", lambda: Judge(runner=runner))
+    case: Any = load(default_root()).entries["none/missing_return"]
+    first = cell_check.marker("net_ace2ca")
+    broken, fixed = (f"{first}\n{text}" for text in (case.broken, case.fixed))
+    zeros = broken.replace("x = x * weights[:, :, None, None]", "return torch.zeros_like(x)")
+    other = f"{cell_check.marker('net_add156')}\n{case.fixed}"
+    for history, said in (
+        ([], "Run the cell that begins with `# Program net_ace2ca` first."),
+        ([fixed, broken, other], "net_ace2ca is not fixed yet: TypeError"),
+        ([broken, zeros], "net_ace2ca is not fixed yet: "),
+        ([broken, fixed, "1 + 1"], "net_ace2ca is fixed: it obeys every law."),
+    ):
+        cell_check.check_cell("net_ace2ca", ["", *history])
+        assert capsys.readouterr().out.startswith(said)
+
+
+def test_links_open_the_notebook_at_colab_and_binder() -> None:
+    (line,) = badges("https://github.com/me/class/blob/main/week_1/a.ipynb")
+    colab = "https://colab.research.google.com/github/me/class/blob/main/week_1/a.ipynb"
+    assert f"({colab})" in line
+    assert "(https://mybinder.org/v2/gh/me/class/main?labpath=week_1%2Fa.ipynb)" in line
+    assert badges("") == []
+
+
+def test_another_address_is_refused(harness: Command, tmp_path: Path) -> None:
+    out = tmp_path / "x.ipynb"
+    done = harness("export", "pair", "--notebook", "--out", str(out), "--address", "https://x.org")
+    assert done.code == 2
+    assert "'https://x.org' is not the address of a notebook on GitHub, such as" in done.err
+    assert not out.exists()
 
 
 def test_notebooks_of_one_case_are_identical(tmp_path: Path) -> None:
@@ -98,7 +153,7 @@ def test_cases_of_every_stage_have_a_notebook(tmp_path: Path) -> None:
         if isinstance(entry, Case) and entry.spec.broken.stage != "silent"
     }
     for stage, case in stages.items():
-        write_notebook(case, tmp_path / stage)
+        write_notebook([case], tmp_path / stage)
         for cell in nbformat.read(tmp_path / stage, as_version=4).cells:
             if cell.cell_type == "code":
                 compile(cell.source, case.id, "exec")

@@ -3,8 +3,9 @@
 `diagnose(...)` says what is wrong with code that runs, which line causes it, and how to fix it.
 `trace(...)` records the inputs and output of every layer; `check(...)` looks for errors without
 running the network on real data. These need PyTorch. `judge(case, source)` says whether a
-program repairs a case. `explain(text)` finds the cases that are similar to an error message or a
-traceback. `%load_ext broken_convnets` adds `%%diagnose`.
+program repairs a case, and `check_cell` does the same for a cell of a notebook. `explain(text)`
+finds the cases that are similar to an error message or a traceback. `%load_ext broken_convnets`
+adds `%%diagnose`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.api import diagnose
     from broken_convnets.commands.explain.matching import explain
+    from broken_convnets.commands.learn.cell_check import check_cell
     from broken_convnets.commands.learn.judge import Judge, judge
     from broken_convnets.commands.trace.check import check
     from broken_convnets.commands.trace.trace import trace
 
-__all__ = ["Judge", "__version__", "check", "diagnose", "explain", "judge", "trace"]
+__all__ = ["Judge", "__version__", "check", "check_cell", "diagnose", "explain", "judge", "trace"]
 
 # Imported on first use, with the optional libraries each needs: torch takes seconds to import.
 _FUNCTIONS = {
     "Judge": ("commands.learn.judge", ("torch",)),
+    "check_cell": ("commands.learn.cell_check", ("torch",)),
     "check": ("commands.trace.check", ("torch", "numpy")),
     "diagnose": ("commands.diagnose.api", ("torch",)),
     "explain": ("commands.explain.matching", ()),

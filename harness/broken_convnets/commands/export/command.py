@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_ids(parser)
     formats = parser.add_mutually_exclusive_group(required=True)
     formats.add_argument(
-        "--notebook", action="store_true", help="write one case as a Jupyter notebook"
+        "--notebook", action="store_true", help="write cases as a Jupyter notebook"
     )
     formats.add_argument(
         "--harbor", type=Path, metavar="DIR", help="write tasks for Harbor to this new folder"
@@ -39,6 +39,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="notebook to write (default: net_….ipynb)"
+    )
+    parser.add_argument(
+        "--key", action="store_true", help="also write a notebook with the answers: NAME_key.ipynb"
+    )
+    parser.add_argument(
+        "--address",
+        default="",
+        metavar="URL",
+        help="address of the notebook on GitHub, for links to Colab and Binder",
     )
     parser.add_argument(
         "--seed",
@@ -57,17 +66,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _notebook(options: argparse.Namespace) -> int:
-    if len(options.ids) != 1:
-        message = "--notebook writes one case: pass one id, see `list`"
+    if not options.ids:
+        message = "--notebook needs at least one case: pass ids, see `list`"
         raise UsageError(message)
-    entry = find(options.corpus, options.ids[0])
-    if not isinstance(entry, Case):
-        message = f"{entry.id} is a control: only a case has something to fix"
-        raise CorpusError(message)
-    path = options.out or Path(f"{alias(entry).rpartition('/')[2]}.ipynb")
-    write_notebook(entry, path)
-    print(path)
+    cases = [_case(options.corpus, name) for name in options.ids]
+    default = alias(cases[0]).rpartition("/")[2] if len(cases) == 1 else "lesson"
+    path = options.out or Path(f"{default}.ipynb")
+    for written in write_notebook(cases, path, key=options.key, address=options.address):
+        print(written)
     return 0
+
+
+def _case(corpus: Path, name: str) -> Case:
+    entry = find(corpus, name)
+    if isinstance(entry, Case):
+        return entry
+    message = f"{entry.id} is a control: only a case has something to fix"
+    raise CorpusError(message)
 
 
 def _programs(options: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ PRINTED_LINES = 12
 KEYS = {
     "h": "next hint",
     "d": "layer inputs and outputs",
+    "l": "which laws the program violates",
     "s": "our solution (asks first)",
     "r": "run again and clear the screen",
     "x": "restore the broken program (asks first)",
@@ -36,7 +37,7 @@ KEYS = {
     "q": "quit; the next session resumes here",
     "?": "this help",
 }
-KEY_LINE = "h hint  d layers  s solution  x reset  n next  p previous  q quit  ? help"
+KEY_LINE = "h hint  d layers  l laws  s solution  x reset  n next  p previous  q quit  ? help"
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -96,6 +97,21 @@ def _failure(graded: GradingResult) -> str:
     if graded.traceback and not graded.failure.startswith(JobStatus.TIMEOUT):
         return graded.traceback
     return f"{graded.traceback}\n{graded.failure}".lstrip()
+
+
+def first_look(graded: GradingResult) -> RenderableType:
+    """Return the outcome of an unchanged program; what it violates would reveal the mistake."""
+    if graded.failure or not graded.violations:
+        return result(graded)
+    asks = "Nothing is raised, but something is wrong. What would you check?"
+    return Text(f"{asks}\nPress l to see which laws the program violates.", style="yellow")
+
+
+def laws(graded: GradingResult) -> RenderableType:
+    """Return what the program violates."""
+    if not graded.violations:
+        return Text("\nNo violation was found.")
+    return Group(Text("\nThe program", style="bold"), *map(_violation, graded.violations))
 
 
 def _cut(printed: str) -> str:

@@ -52,6 +52,7 @@ class Session:
         self._keys: dict[str, Callable[[], None]] = {
             "h": self._hint,
             "d": self._layers,
+            "l": self._laws,
             "s": self._solution,
             "r": self._run,
             "x": self._reset,
@@ -86,9 +87,9 @@ class Session:
             return
         with self._console.status("running"):
             self._result = grade(self._grader, self._workspace, self._case, source)
-        self._show(self._result)
+        self._show(self._result, unchanged=source == self._case.broken)
 
-    def _show(self, result: GradingResult) -> None:
+    def _show(self, result: GradingResult, *, unchanged: bool) -> None:
         progress = self._workspace.progress
         solved = sum(progress.state(case.id) is State.SOLVED for case in self._cases)
         position = f"{self._position + 1} of {len(self._cases)}   {solved} solved"
@@ -97,7 +98,8 @@ class Session:
         if not any(entry.attempts for entry in progress.cases.values()):
             self._console.print(render.welcome(path))
         self._console.print(render.heading(self._case, path, position))
-        self._console.print(render.result(result), crop=False)
+        shown = render.first_look(result) if unchanged else render.result(result)
+        self._console.print(shown, crop=False)
         if result.solved:
             self._console.print(render.solution(self._case))
         else:
@@ -116,6 +118,10 @@ class Session:
     def _layers(self) -> None:
         if self._result:
             self._console.print(render.layers(self._result))
+
+    def _laws(self) -> None:
+        if self._result:
+            self._console.print(render.laws(self._result))
 
     def _solution(self) -> None:
         if self._confirmed("Show our solution? Press y to show it, any other key to cancel."):

@@ -1,0 +1,50 @@
+"""The grader accepts the true fix of every case, and of a variant of every case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from broken_convnets.commands.learn.grader import Grader
+from broken_convnets.commands.variants.verify import verified
+from broken_convnets.corpus.entries import Case, default_root, load
+
+if TYPE_CHECKING:
+    from broken_convnets.sandbox.fork_client import ForkServer
+
+CASES = [entry for entry in load(default_root()).entries.values() if isinstance(entry, Case)]
+SEED = 5  # of the variants
+FEW = ("none/missing_return", "shape/missing_flatten", "training/missing_zero_grad")
+
+
+def _unsolved(grader: Grader, cases: list[Case]) -> dict[str, str]:
+    """Return why the fix of a case is not accepted, by id; nothing if all are."""
+    results = [grader.grade(case, case.fixed, "net.py") for case in cases]
+    return {result.id: str(result) for result in results if not result.solved}
+
+
+@pytest.mark.slow
+def test_the_fix_of_every_case_is_accepted(server: ForkServer) -> None:
+    assert _unsolved(Grader(server), CASES) == {}
+
+
+@pytest.mark.slow
+def test_the_fix_of_a_variant_of_every_case_is_accepted(server: ForkServer) -> None:
+    variants = [one.entry for one in verified(server, CASES, 1, SEED)]
+    assert len(variants) > len(CASES) // 2
+    cases = [entry for entry in variants if isinstance(entry, Case)]
+    assert _unsolved(Grader(server), cases) == {}
+
+
+def test_the_fixes_of_a_few_cases_and_variants_are_accepted(server: ForkServer) -> None:
+    cases = [case for case in CASES if case.id in FEW]
+    variants = [one.entry for one in verified(server, cases, 1, SEED)]
+    graded = [*cases, *(entry for entry in variants if isinstance(entry, Case))]
+    assert len(graded) > len(FEW)
+    assert _unsolved(Grader(server), graded) == {}
+
+
+def test_a_broken_side_is_not_accepted(server: ForkServer) -> None:
+    case = next(case for case in CASES if case.id == FEW[0])
+    result = Grader(server).grade(case, case.broken, "net.py")
+    assert not result.solved

@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbclient
 import nbformat
 import pytest
 from broken_convnets.commands.export.notebook import write_notebook
-from broken_convnets.commands.export.notebook_cells import RAISES
+from broken_convnets.commands.export.notebook_cells import RAISES as RAISES_TAG
 from broken_convnets.commands.export.notebook_links import badges
 from broken_convnets.commands.learn import cell_check
 from broken_convnets.commands.learn.judge import Judge
 from broken_convnets.corpus.entries import Case, default_root, load
-from kit import SAYS, Pair, corpus_of, patched
+from kit import BROKEN, RAISES, SAYS, Pair, corpus_of, patched
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Command
     from kit import Remembering
 
@@ -66,7 +65,7 @@ def test_the_notebook_of_a_case_that_raises_fails_as_declared_and_traces_layers(
     assert _text(run).endswith("must be Tensor, not NoneType")
     assert "attend ChannelAttention: float32[4, 8, 6, 6] -> None" in _text(trace)
     tags = [cell.metadata.get("tags", []) for cell in book.cells if cell.cell_type == "code"]
-    assert tags == [[], [RAISES], [RAISES], []]
+    assert tags == [[], [RAISES_TAG], [RAISES_TAG], []]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -120,6 +119,21 @@ def test_the_check_judges_the_last_version_of_the_cell(
     ):
         cell_check.check_cell("net_ace2ca", ["", *history])
         assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_sheet_has_programs_and_questions_and_its_key_the_answers(
+    harness: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "sheet.md"
+    done = harness("export", "--sheet", "pair", "--key", "--out", str(out))
+    assert done.out.splitlines() == [str(out), str(tmp_path / "sheet_key.md")]
+    sheet, key = (Path(line).read_text() for line in done.out.splitlines())
+    assert BROKEN.strip() in sheet
+    assert "Which line contains the mistake?" in sheet
+    assert "+        return self.fc(torch.flatten(x, 1))" not in sheet
+    assert "+        return self.fc(torch.flatten(x, 1))" in key
+    assert f"Which line contains the mistake?\n\n`return {RAISES}`" in key
+    assert harness("export", "--sheet", "pair", "--out", str(out)).code == 2
 
 
 def test_links_open_the_notebook_at_colab_and_binder() -> None:

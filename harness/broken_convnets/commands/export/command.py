@@ -10,6 +10,7 @@ from broken_convnets.commands.export.harbor import write_harbor
 from broken_convnets.commands.export.notebook import write_notebook
 from broken_convnets.commands.export.parquet import write_parquet
 from broken_convnets.commands.export.samples import draw_samples
+from broken_convnets.commands.export.sheet import write_sheet
 from broken_convnets.commands.learn.ordering import alias
 from broken_convnets.commands.score.programs.hand_out import random_seed
 from broken_convnets.commands.shared_options import add_ids
@@ -29,6 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--notebook", action="store_true", help="write cases as a Jupyter notebook"
     )
     formats.add_argument(
+        "--sheet", action="store_true", help="write cases as an exercise sheet in Markdown"
+    )
+    formats.add_argument(
         "--harbor", type=Path, metavar="DIR", help="write tasks for Harbor to this new folder"
     )
     formats.add_argument(
@@ -38,10 +42,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="write a dataset of programs and answers, as Parquet files, to this new folder",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="notebook to write (default: net_….ipynb)"
+        "--out", type=Path, metavar="FILE", help="file to write (default: by the name of the case)"
     )
     parser.add_argument(
-        "--key", action="store_true", help="also write a notebook with the answers: NAME_key.ipynb"
+        "--key", action="store_true", help="also write a copy with the answers: NAME_key"
     )
     parser.add_argument(
         "--address",
@@ -62,18 +66,22 @@ def run(options: argparse.Namespace) -> int:
 
     Raises UsageError for an unknown id and for a path that cannot be written.
     """
-    return _notebook(options) if options.notebook else _programs(options)
+    return _lesson(options) if options.notebook or options.sheet else _programs(options)
 
 
-def _notebook(options: argparse.Namespace) -> int:
+def _lesson(options: argparse.Namespace) -> int:
     if not options.ids:
-        message = "--notebook needs at least one case: pass ids, see `list`"
+        message = "--notebook and --sheet need at least one case: pass ids, see `list`"
         raise UsageError(message)
     cases = [_case(options.corpus, name) for name in options.ids]
-    default = alias(cases[0]).rpartition("/")[2] if len(cases) == 1 else "lesson"
-    path = options.out or Path(f"{default}.ipynb")
-    for written in write_notebook(cases, path, key=options.key, address=options.address):
-        print(written)
+    name = alias(cases[0]).rpartition("/")[2] if len(cases) == 1 else "lesson"
+    if options.sheet:
+        written = write_sheet(cases, options.out or Path(f"{name}.md"), key=options.key)
+    else:
+        path = options.out or Path(f"{name}.ipynb")
+        written = write_notebook(cases, path, key=options.key, address=options.address)
+    for path in written:
+        print(path)
     return 0
 
 

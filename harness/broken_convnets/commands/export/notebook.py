@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.export.notebook_cells import Cell, case_cells, title_cell
+from broken_convnets.commands.export.output import require_new, write_new
 from broken_convnets.errors import UsageError
 from broken_convnets.observe.facts import Observation, RunRequest
 from broken_convnets.observe.runner import OBSERVE, open_torch_runner
 from broken_convnets.sandbox.job import Job, Limits
-from broken_convnets.util import files
 from broken_convnets.verdicts.declared_laws import against, violated_laws
 from broken_convnets.vocabulary import Law, Stage
 
@@ -30,30 +30,19 @@ def write_notebook(
     cases to report what was observed of the laws that they violate. Raises UsageError if nbformat
     is missing, or if a file exists or cannot be written.
     """
-    paths = {False: path, True: path.with_stem(f"{path.stem}_key")}
-    wanted = {
-        has_answers: paths[has_answers] for has_answers in ([False, True] if key else [False])
-    }
-    for each in wanted.values():
-        if each.exists():
-            message = f"{each} exists already: delete it, or name another file with --out"
-            raise UsageError(message)
+    copies = {path: False}
+    if key:
+        copies[path.with_stem(f"{path.stem}_key")] = True
+    require_new(copies)
     formats = _nbformat()
     observed = _observed_violations(cases)
-    for has_answers, each in wanted.items():
+    texts = {}
+    for each, has_answers in copies.items():
         cells = [title_cell(len(cases), address, has_answers=has_answers)]
         for case in cases:
             cells += case_cells(case, observed[case.id], has_answers=has_answers)
-        _write(each, f"{formats.writes(_notebook(cells, formats.v4))}\n")
-    return list(wanted.values())
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        files.write(path, text)
-    except OSError as error:
-        message = f"{path} cannot be written ({error.strerror}): name another file with --out"
-        raise UsageError(message) from None
+        texts[each] = f"{formats.writes(_notebook(cells, formats.v4))}\n"
+    return write_new(texts)
 
 
 def _nbformat() -> Any:

@@ -90,7 +90,7 @@ def case_cells(case: Case, observed: dict[Law, str], *, has_answers: bool) -> It
     check = f'from broken_convnets import check_cell\n\ncheck_cell("{name}", In)'
     yield Cell(check, is_code=True)
     if has_answers:
-        yield Cell(_fix(case))
+        yield Cell(fix_of(case))
 
 
 def _split(source: str, tree: ast.Module) -> tuple[str, str]:
@@ -125,7 +125,8 @@ def _criteria(observed: dict[Law, str]) -> str:
     return f"{CRITERIA}\n\n{folded}"
 
 
-def _fix(case: Case) -> str:
+def fix_of(case: Case) -> str:
+    """Return the fix of a case as a section of Markdown: its title, its id and a diff."""
     lines = difflib.unified_diff(
         case.broken.splitlines(), case.fixed.splitlines(), n=2, lineterm=""
     )

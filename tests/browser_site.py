@@ -41,6 +41,9 @@ PAGES = [
     "symptoms.html",
     "symptoms/loss_does_not_fall.html#questions",
     "releases.html",
+    "messages.html",
+    "scoreboard.html",
+    "learn.html",
     "timings.html",
     "coverage.html",
     "trace.html",
@@ -247,6 +250,28 @@ def test_the_question_about_none_leads_to_its_page(visit: Visit) -> None:
     expect(page.locator("#status")).to_have_text("A page answers this question.")
     page.locator("#answer a").click()
     page.wait_for_url("**/why-none.html")
+
+
+def test_words_find_documents_symptoms_and_myths(visit: Visit) -> None:
+    page = visit("index.html")
+    for words, target in (
+        ("lessons minutes", "teaching.html"),
+        ("loss does not fall", "symptoms/loss_does_not_fall.html"),
+        ("batchnorm batch myth", "batch/batchnorm_batch_of_one.html"),
+    ):
+        page.fill("#query", words)
+        assert page.locator(f"#pages a[href='{target}']").count() == 1, words
+    page.fill("#query", "zzzz")
+    expect(page.locator("#pages")).to_be_hidden()
+
+
+def test_a_result_shows_what_was_read_and_the_fix(visit: Visit) -> None:
+    page = visit("index.html")
+    page.fill("#query", TRACEBACK)
+    expect(page.locator("#status")).to_contain_text("Read: TypeError: flatten(): argument 'input'")
+    expect(page.locator("#cases .first .fix ins")).to_contain_text("return x * weights")
+    page.fill("#query", "")
+    assert page.locator(".fix").count() == 0
 
 
 def test_the_link_disappears_with_the_text(visit: Visit) -> None:

@@ -16,7 +16,9 @@ import tomli_w
 from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site.build import MARKER, build
+from broken_convnets.commands.site.changed_messages import changed_messages, pieces
 from broken_convnets.commands.site.prose import Prose
+from broken_convnets.commands.site.sections import INSIDE, TOPICS, USE, by_section
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
@@ -106,6 +108,44 @@ def test_the_front_page_links_to_the_symptoms(read: dict[str, pages.Read]) -> No
     assert "symptoms.html" in read["index.html"].links
     found = {link for link in read["symptoms.html"].links if link.startswith("symptoms/")}
     assert found == {f"symptoms/{symptom}.html" for symptom in Symptom}
+
+
+def test_the_front_page_leads_to_symptoms_learn_and_tools(read: dict[str, pages.Read]) -> None:
+    assert {"symptoms.html", "learn.html", "tools.html"} <= set(read["index.html"].links)
+
+
+def test_every_topic_has_a_description(corpus: Corpus, site: Path) -> None:
+    topics = {name.partition("/")[0] for name in corpus.entries}
+    assert topics - TOPICS.keys() == {name for name in topics if _is_of_controls(corpus, name)}
+    assert TOPICS["memory"] in (site / "index.html").read_text()
+
+
+def _is_of_controls(corpus: Corpus, topic: str) -> bool:
+    entries = [each for name, each in corpus.entries.items() if name.startswith(f"{topic}/")]
+    return not any(isinstance(each, Case) for each in entries)
+
+
+def test_pages_about_the_inside_are_under_one_heading() -> None:
+    found = by_section({"learn": "Learn", "coverage": "Coverage", "timings": "Run times"})
+    assert found == {
+        USE: [("Learn", "learn")],
+        INSIDE: [("Coverage", "coverage"), ("Run times", "timings")],
+    }
+
+
+def test_a_changed_message_is_shown_word_by_word(site: Path) -> None:
+    assert list(pieces("TypeError: got 3 channels", "TypeError: got 4 channels")) == [
+        ("", "TypeError: got "),
+        ("del", "3"),
+        ("ins", "4"),
+        ("", " channels"),
+    ]
+    page = (site / "messages.html").read_text()
+    assert "<del>scalar</del><ins>target</ins>" in page
+
+
+def test_messages_that_are_the_same_are_left_out() -> None:
+    assert changed_messages([]) == []
 
 
 def test_a_question_without_its_cases_is_left_out(tmp_path: Path) -> None:

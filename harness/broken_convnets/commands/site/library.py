@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site import entries, timings
 from broken_convnets.commands.site.prose import Prose, page_of
+from broken_convnets.commands.site.sections import by_section
 from broken_convnets.corpus.entries import Case, Control
 from broken_convnets.corpus.guides import load_guides
 from broken_convnets.corpus.locations import results_to_read
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 
     from broken_convnets.corpus.entries import Corpus
 
-MESSAGE_LENGTH = 140  # characters of a message in a list
+MESSAGE_LENGTH = 110  # characters of a message in a list
 SCOREBOARD = "tools/README.md"  # in results/, if scores are recorded
 OWN_PAGES = {
     "index",
+    "messages",
     "myths",
     "releases",
     "symptoms",
     "timings",
     "scoreboard",
 }  # not made from docs/
-LINKED_ABOVE = {"why-none", "scoreboard", "verification"}  # documents that base.html links itself
 
 
 @dataclass(frozen=True)
@@ -99,18 +100,19 @@ class Library:
         stage = spec.broken.stage.value
         return Item(case.id, spec.title, spec.level, stage, _cut(message), spec.distinguish)
 
+    def _titles(self) -> dict[str, str]:
+        """Return the titles of the documents and of the pages about the records."""
+        titles = {name: title_of(text, name) for name, text in self.documents.items()}
+        if self.baselines:
+            titles |= {"releases": "Releases of torch", "messages": "Messages that changed"}
+        return titles | ({"timings": "Run times"} if self.timings else {})
+
     def globals(self) -> dict[str, Any]:
         """Return the variables of every template."""
         return {
             "levels": entries.LEVELS,
             "documents": self.documents,
-            "linked_below": sorted(
-                (title_of(text, name), name)
-                for name, text in self.documents.items()
-                if name not in LINKED_ABOVE
-            ),
-            "has_timings": bool(self.timings),
-            "has_releases": bool(self.baselines),
+            "sections": by_section(self._titles()),
             "has_symptoms": any(case.spec.symptoms for case in self.cases),
             "page_of": page_of,
             "runs": entries.runs(self.baselines, self.corpus.entries),

@@ -9,7 +9,9 @@ from urllib.parse import quote
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.show.page import symptom_line
 from broken_convnets.commands.site import code, entries, releases, symptoms, timings, trace_svg
+from broken_convnets.commands.site.changed_messages import changed_messages
 from broken_convnets.commands.site.library import title_of
+from broken_convnets.commands.site.sections import TOPICS
 from broken_convnets.commands.site.trace_diff import compare
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ def pages(library: Library) -> Iterator[Page]:
     if library.baselines:
         shown = releases.context(library.baselines, library.corpus.entries)
         yield Page("releases.html", "releases.html", shown)
+        changed = changed_messages(library.baselines)
+        yield Page("messages.html", "messages.html", {"changed": changed})
     if library.timings:
         yield Page("timings.html", "timings.html", _timings(library))
 
@@ -82,6 +86,7 @@ def _front(library: Library) -> dict[str, Any]:
             dict.fromkeys(entries.release_name(baseline) for baseline in library.baselines)
         ),
         "controls": len(library.controls),
+        "topics": TOPICS,
     }
 
 

@@ -19,14 +19,16 @@ from broken_convnets.commands.explain import (
     ranking,
     reading,
 )
-from broken_convnets.commands.site import entries, symptom_search
+from broken_convnets.commands.site import entries, page_search, symptom_search
 from broken_convnets.commands.site.patterns import javascript
 from broken_convnets.corpus import wording
+from broken_convnets.corpus.diff import hunks
 from broken_convnets.util import mask
 from broken_convnets.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from broken_convnets.commands.site.library import Library
+    from broken_convnets.corpus.entries import Case
     from broken_convnets.verdicts.records import Baseline
 
 
@@ -50,8 +52,20 @@ def script(library: Library) -> str:
         "families": [[javascript(pattern), read.__name__] for pattern, read in numbers.FAMILIES],
         "limits": _limits(),
         "symptoms": symptom_search.data(library),
+        "pages": page_search.data(library),
+        "fixes": {case.id: _changed_lines(case) for case in library.cases},
     }
     return f"const CORPUS = {msgspec.json.encode(data).decode()};\n"
+
+
+def _changed_lines(case: Case) -> list[str]:
+    """Return the lines that the fix of a case deletes and adds, each after `-` or `+`."""
+    broken, fixed = case.broken.splitlines(), case.fixed.splitlines()
+    lines = []
+    for hunk in hunks(case.broken, case.fixed):
+        lines += [f"-{line}" for line in broken[hunk.broken_start : hunk.broken_stop]]
+        lines += [f"+{line}" for line in fixed[hunk.fixed_start : hunk.fixed_stop]]
+    return lines
 
 
 def _failures(baseline: Baseline, numbers_of: dict[str, int]) -> dict[str, int]:

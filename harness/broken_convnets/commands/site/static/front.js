@@ -3,6 +3,8 @@
 
 (() => {
   const BEST = 3; // results that also show how to tell the case apart
+  const PAGES = 6; // pages that are shown for the same words
+  const WORDS = 6; // a longer text is a message, not a question about a page
   const LONG = 20000; // characters of a pasted text
   const find = (id) => document.getElementById(id);
   const [query, list, status, clear] = ["query", "cases", "status", "clear"].map(find);
@@ -63,6 +65,31 @@
     place.append(anchor);
   }
 
+  // Documents, symptoms and myths that contain all words of a short text.
+  function pagesWith(text) {
+    const wanted = text.toLowerCase().split(/\s+/).filter((word) => word.length > 2);
+    if (!wanted.length || wanted.length > WORDS) return [];
+    return CORPUS.pages.filter(([, , words]) => wanted.every((word) => words.includes(word))).slice(0, PAGES);
+  }
+
+  function showPages(found) {
+    const links = found.map(([path, title]) => {
+      const item = document.createElement("li");
+      const anchor = document.createElement("a");
+      [anchor.href, anchor.textContent] = [path, title];
+      item.append(anchor);
+      return item;
+    });
+    find("pages").hidden = !links.length;
+    find("pages").querySelector("ul").replaceChildren(...links);
+  }
+
+  // What was read from a pasted text, as `explain` prints it.
+  function readLine(text) {
+    const [first] = readText(text).candidates;
+    return first && first.raises ? `Read: ${first.raises}: ${first.message.split("\n")[0]}. ` : "";
+  }
+
   function show() {
     const text = query.value.trim();
     const filters = chosen();
@@ -73,10 +100,12 @@
     list.append(...passing.map((id) => rows.get(id)));
     list.classList.toggle("all", how === "all");
     answer(link);
+    showPages(pagesWith(text));
     find("overview").hidden = Boolean(text);
     clear.hidden = !text;
     const guides = passing.filter((id) => rows.get(id).dataset.stage === "guide").length;
-    status.textContent = summary(passing.length - guides, guides, ids.length, how);
+    const read = how === "similar" ? readLine(text) : "";
+    status.textContent = read + summary(passing.length - guides, guides, ids.length, how);
     remember(filters);
   }
 
@@ -88,8 +117,21 @@
     const known = release && row.dataset.stage !== "guide" ? CORPUS.messages[CORPUS.releases[release][row.dataset.id]] : original.get(row.dataset.id);
     if (message.textContent !== known) message.textContent = known || "raises nothing";
     const shown = row.querySelector(".distinguish");
-    if (best && !shown) row.append(question(CORPUS.distinguish[row.dataset.id]));
-    if (!best && shown) shown.remove();
+    if (best && !shown) row.append(question(CORPUS.distinguish[row.dataset.id]), ...fix(CORPUS.fixes[row.dataset.id]));
+    if (!best && shown) row.querySelectorAll(".distinguish, .fix").forEach((each) => each.remove());
+  }
+
+  // The lines that the fix deletes and adds; a guide has none.
+  function fix(lines) {
+    if (!lines) return [];
+    const block = document.createElement("pre");
+    block.className = "fix";
+    for (const line of lines) {
+      const part = document.createElement(line.startsWith("-") ? "del" : "ins");
+      part.textContent = `${line}\n`;
+      block.append(part);
+    }
+    return [block];
   }
 
   function question(text) {

@@ -18,6 +18,7 @@ from broken_convnets.commands.bench import stored
 from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.commands.site.changed_messages import changed_messages, pieces
 from broken_convnets.commands.site.prose import Prose
+from broken_convnets.commands.site.scoreboard import Bars, chart
 from broken_convnets.commands.site.sections import INSIDE, TOPICS, USE, by_section
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.corpus.symptoms import Symptom
@@ -142,6 +143,26 @@ def test_a_changed_message_is_shown_word_by_word(site: Path) -> None:
     ]
     page = (site / "messages.html").read_text()
     assert "<del>scalar</del><ins>target</ins>" in page
+
+
+def test_the_scoreboard_begins_with_a_chart(site: Path) -> None:
+    page = (site / "scoreboard.html").read_text()
+    assert page.index('class="chart"') < page.index("Detection: which programs are broken")
+    tables = """\
+# Tools
+
+## Detection
+
+| tool | raising | silent | false positives |
+| --- | --- | --- | --- |
+| **a&#44; b** (baseline) | 1 of 2, 50% (9 to 91) | no rate | 0 of 9, 0% (0 to 30) |
+
+| tool | cause line |
+| --- | --- |
+| **a&#44; b** (baseline) | 1 of 4, 25% (5 to 70) |
+"""
+    assert chart(tables) == [Bars("a, b (baseline)", [50, None, 0, 25, None])]
+    assert chart("# No table") == []
 
 
 def test_messages_that_are_the_same_are_left_out() -> None:

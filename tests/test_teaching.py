@@ -207,6 +207,24 @@ def test_the_lines_of_the_first_program_are_correct() -> None:
     assert "(Lines 27 and 14.)" in PROSE
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs/lessons").glob("*.md")), ids=lambda path: path.stem
+)
+def test_slides_have_the_programs_and_a_message_of_their_lesson(path: Path) -> None:
+    slides = path.read_text(encoding="utf-8")
+    (command,) = re.findall(r"^broken-convnets learn (.+)$", slides, flags=re.MULTILINE)
+    assert f"broken-convnets learn {command}" in PAGE
+    assert all(f"`{name}`" in slides for name in command.split())
+    recorded = {
+        f"{side.raises}: {side.message}"
+        for baseline in read_all(ROOT / "results")
+        for record in baseline.entries.values()
+        if (side := record.broken)
+    }
+    for quoted in re.findall(r"```text\n(.+?)\n```", slides):
+        assert any(quoted in message for message in recorded), quoted
+
+
 def test_the_page_lists_every_key() -> None:
     page = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
     shown = re.findall(r"`(.)`", "".join(re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)))

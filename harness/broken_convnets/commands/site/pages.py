@@ -8,7 +8,15 @@ from urllib.parse import quote
 
 from broken_convnets.commands.bench import stored
 from broken_convnets.commands.show.page import symptom_line
-from broken_convnets.commands.site import code, entries, releases, symptoms, timings, trace_svg
+from broken_convnets.commands.site import (
+    code,
+    entries,
+    releases,
+    scoreboard,
+    symptoms,
+    timings,
+    trace_svg,
+)
 from broken_convnets.commands.site.changed_messages import changed_messages
 from broken_convnets.commands.site.library import title_of
 from broken_convnets.commands.site.sections import TOPICS
@@ -51,8 +59,7 @@ def pages(library: Library) -> Iterator[Page]:
     yield Page("myths.html", "myths.html", {"controls": library.controls})
     yield from _symptoms(library)
     for name, text in library.documents.items():
-        context = {"name": name, "title": title_of(text, name), "text": text}
-        yield Page(f"{name}.html", "document.html", context)
+        yield _document(name, text)
     if library.baselines:
         shown = releases.context(library.baselines, library.corpus.entries)
         yield Page("releases.html", "releases.html", shown)
@@ -60,6 +67,17 @@ def pages(library: Library) -> Iterator[Page]:
         yield Page("messages.html", "messages.html", {"changed": changed})
     if library.timings:
         yield Page("timings.html", "timings.html", _timings(library))
+
+
+def _document(name: str, text: str) -> Page:
+    context: dict[str, Any] = {"name": name, "title": title_of(text, name), "text": text}
+    bars = scoreboard.chart(text) if name == "scoreboard" else []
+    if not bars:
+        return Page(f"{name}.html", "document.html", context)
+    head, rest = scoreboard.split_head(text)
+    columns = scoreboard.COLUMNS.values()
+    context |= {"bars": bars, "columns": columns, "head": head, "rest": rest}
+    return Page(f"{name}.html", "scoreboard.html", context)
 
 
 def _symptoms(library: Library) -> Iterator[Page]:

@@ -63,6 +63,14 @@ RIGHT: dict[str, tuple[str, Changes]] = {
             ),
         ),
     ),
+    "a shortcut padded with zeros": (
+        "shape/residual_channel_mismatch",
+        (("self.shortcut(x))", "nn.functional.pad(x, (0, 0, 0, 0, 0, 8)))"),),
+    ),
+    "a head after a global mean": (
+        "shape/missing_flatten",
+        ((LINEAR, "nn.Linear(8, 10)"), ("self.fc(x)", "self.fc(x.mean(dim=(2, 3)))")),
+    ),
     "pixels scaled in the network": (
         "data/unscaled_pixels",
         (("self.conv(x)", "self.conv(x / 255)"),),
@@ -146,6 +154,16 @@ WRONG: dict[str, tuple[str, Changes, str]] = {
         "data/unscaled_pixels",
         (("self.conv(x)", "self.conv(x.clamp(max=1))"),),
         checks.DEPENDENCIES.name,
+    ),
+    "pixels squashed by a sigmoid": (
+        "data/unscaled_pixels",
+        (("self.conv(x)", "self.conv(torch.sigmoid(x))"),),
+        Law.INPUTS_AS_DECLARED,
+    ),
+    "pixels reduced to black and white": (
+        "data/unscaled_pixels",
+        (("self.conv(x)", "self.conv((x > 127).float())"),),
+        Law.INPUTS_AS_DECLARED,
     ),
     "pixels left as they are": (
         "data/unscaled_pixels",

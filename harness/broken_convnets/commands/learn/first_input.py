@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from broken_convnets.observe.subject import Subject
 
 IMAGE_DIMENSIONS = 3  # or more: the first two are samples and channels
+KEPT = 0.9  # of the distinct values; float32 rounds a few of float64 to the same
 
 
 def first_input(program: RemoteProgram) -> InputSummary | None:
-    """Return a summary of what the first layer with parameters receives; None if it is empty.
+    """Return a summary of what the first layer with parameters receives.
 
-    It says nothing of the number of parameters.
+    None if it is empty, or if different values of the inputs became equal: a scaling keeps them
+    apart. It says nothing of the number of parameters.
     """
-    found = tensors(program.build().call(FIRST_INPUT, *program.inputs()))
+    inputs = program.inputs()
+    found = tensors(program.build().call(FIRST_INPUT, *inputs))
     if not found or not found[0].numel() or not found[0].double().isfinite().all():
+        return None
+    if _distinct(found[0]) < KEPT * _distinct(tensors(inputs)[0]):
         return None
     values = found[0].detach()
     numbers = values.double()
@@ -37,6 +42,10 @@ def first_input(program: RemoteProgram) -> InputSummary | None:
         channels=channels.tolist() if channels is not None else [],
         parameters=(0, 0),
     )
+
+
+def _distinct(values: torch.Tensor) -> int:
+    return len(values.detach().double().unique())
 
 
 def is_nonlinear(program: RemoteProgram) -> bool | None:

@@ -153,7 +153,7 @@ WRONG: dict[str, tuple[str, Changes, str]] = {
     "pixels cut off instead of scaled": (
         "data/unscaled_pixels",
         (("self.conv(x)", "self.conv(x.clamp(max=1))"),),
-        checks.DEPENDENCIES.name,
+        Law.INPUTS_AS_DECLARED,
     ),
     "pixels squashed by a sigmoid": (
         "data/unscaled_pixels",

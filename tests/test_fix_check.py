@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.score.fix_check import check_fix, fix_works
+from broken_convnets.commands.score.programs.near_twins import NEARLY_SAME, similarity
 from broken_convnets.commands.score.programs.patch import PatchError, unified_diff
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Status
 from broken_convnets.corpus.entries import Case, default_root, load
@@ -105,6 +107,15 @@ def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
         fix = unified_diff(case.broken, case.fixed, "net_0.py")
         assert fix_works(grader, case, _offering(fix)) is True
     assert variant.id == plain.id
+
+
+def test_another_program_in_its_place_is_not_a_fix(grader: Grader) -> None:
+    """It works, but it shares too few lines with the program."""
+    renamed = re.sub(r"\bx\b", "images", HEALTHY.replace("self.", "self . "))
+    fix = unified_diff(BROKEN, renamed, "net_0.py")
+    assert similarity(BROKEN, renamed) < NEARLY_SAME
+    assert fix_works(grader, case_of(Pair()), _offering(fix)) is False
+    assert check_fix(grader, case_of(Pair()), fix).solved
 
 
 def test_the_check_names_the_violated_law(grader: Grader) -> None:

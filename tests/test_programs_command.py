@@ -67,7 +67,7 @@ def test_only_the_key_says_which_program_an_id_belongs_to(harness: Command, tmp_
 
 
 def test_a_key_of_another_corpus_is_rejected(harness: Command, tmp_path: Path) -> None:
-    harness("programs", "--out", str(tmp_path / "out"))
+    harness("programs", "--out", str(tmp_path / "out"), "--both-sides")
     for path in (harness.root / "cases").rglob("*.py"):
         path.write_text(path.read_text() + "\n# changed\n")
     for path in (harness.root / "fixes").rglob("*.py"):
@@ -76,17 +76,91 @@ def test_a_key_of_another_corpus_is_rejected(harness: Command, tmp_path: Path) -
         hand_out(read_key(tmp_path / "out.key.json"), load(harness.root), "")
 
 
+@pytest.mark.parametrize("role", ["fixed", "control"])
+def test_a_program_under_the_role_of_another_is_rejected(
+    role: str, harness: Command, tmp_path: Path
+) -> None:
+    harness("programs", "--out", str(tmp_path / "out"), "--both-sides")
+    file = tmp_path / "out.key.json"
+    file.write_text(file.read_text().replace('"broken"', f'"{role}"'))
+    with pytest.raises(UsageError, match="shape/pair has changed since the key was written"):
+        hand_out(read_key(file), load(harness.root), "")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "\x00", '{"seed": 1, "sides": "none"}'])
+def test_a_file_that_is_not_a_key_is_rejected(text: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(text)
+    with pytest.raises(UsageError, match="is not a key of `broken-convnets programs`"):
+        read_key(tmp_path / "key")
+
+
 def test_one_side_of_each_pair_is_written(harness: Command, tmp_path: Path) -> None:
-    corpus_of(harness.root, {f"loss/more{number}": Pair() for number in range(20)})
+    corpus_of(harness.root, {f"loss/more{number}": _distinct(number) for number in range(21)})
     broken = []
     for seed in range(4):
         out = tmp_path / str(seed)
-        harness("programs", "--out", str(out), "--seed", str(seed))
+        harness("programs", "--out", str(out), "loss", "--seed", str(seed))
         sources = [request.source for request in _requests(out)]
-        assert len(sources) == 22
-        broken.append(sources.count(BROKEN))
+        assert len(sources) == 21
+        broken.append(sum(BROKEN in source for source in sources))
     assert all(0 < number < 21 for number in broken)
     assert len(set(broken)) > 1
+
+
+def _distinct(number: int) -> Pair:
+    """Return a pair with too few lines in common with those of other numbers to be a near twin."""
+    own = "".join(f"\nVALUE_{number}_{at} = {at}" for at in range(20)) + "\n"
+    return Pair(BROKEN + own, HEALTHY + own)
+
+
+def test_one_entry_of_near_twins_is_written(harness: Command, tmp_path: Path) -> None:
+    """A control with the text of a fix, and a copy of the pair with another name."""
+    renamed = Pair(BROKEN.replace("tiny", "small"), HEALTHY.replace("tiny", "small"))
+    corpus_of(harness.root, {"loss/copy": renamed, "loss/distinct": _distinct(0)})
+    kept = set()
+    for seed in range(12):
+        done = harness("programs", "--out", str(tmp_path / str(seed)), "--seed", str(seed))
+        key = read_key(tmp_path / f"{seed}.key.json")
+        (one,) = {each.entry for each in key.programs} - {"loss/distinct"}
+        kept.add(one)
+        assert [each.entry for each in key.programs].count("loss/distinct") == 1
+        assert "note: left out 2 entries, because their programs are nearly those" in done.err
+    assert kept == {"loss/copy", "shape/pair", "dtype/myth"}
+    done = harness("programs", "--out", str(tmp_path / "both"), "--both-sides")
+    assert "left out" not in done.err
+    assert len(_requests(tmp_path / "both")) == 7
+
+
+def test_variants_are_written_and_scored_by_the_key(
+    harness: Command, tmp_path: Path, server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("commands.score.run", "observe.runner"):
+        monkeypatch.setattr(
+            f"broken_convnets.{module}.open_torch_runner", lambda _: nullcontext(server)
+        )
+    out, answers = tmp_path / "out", tmp_path / "answers.jsonl"
+    harness("programs", "--out", str(out), "shape", "--variants", "2", "--both-sides")
+    key = read_key(tmp_path / "out.key.json")
+    assert sorted((one.role, one.variant) for one in key.programs) == [
+        (role, variant) for role in ("broken", "fixed") for variant in range(3)
+    ]
+    texts = {one.id: one.source for one in _requests(out)}
+    assert set(texts) == {one.id for one in key.programs}
+    assert len(set(texts.values())) == 6
+    broken = {one.variant: texts[one.id] for one in key.programs if one.role == "broken"}
+    fixed = {one.variant: texts[one.id] for one in key.programs if one.role == "fixed"}
+    diffs = {broken[at]: unified_diff(broken[at], fixed[at], "net.py") for at in range(3)}
+    lines = [
+        json.dumps({"instance_id": name, "model_patch": diffs.get(source, "")})
+        for name, source in texts.items()
+    ]
+    answers.write_text("\n".join(lines))
+    arguments = ["--predictions", str(answers), "--key", f"{out}.key.json", "--only", "shape"]
+    document = harness.json("score", *arguments)
+    assert document["variants"] == 2
+    robust = document["score"]["robustness"]
+    assert robust["variant_recall"]["count"] == robust["variant_fixes"]["count"] == 2
+    assert robust["original_fixes"]["count"] == 1
 
 
 def test_answers_are_scored_by_the_key(

@@ -355,6 +355,26 @@ def test_a_tool_that_recognizes_variants_is_robust() -> None:
     )
 
 
+def test_repair_is_measured_on_variants_too() -> None:
+    oracle = _robust(fake.oracle).robustness
+    assert oracle is not None
+    assert oracle.original_fixes == compute_score(ask(fake.oracle, fake.programs(24))).fixes.working
+    assert oracle.variant_fixes is not None
+    assert (oracle.variant_fixes.count, oracle.variant_fixes.of) == (96, 96)
+    memorized = _robust(fake.memorized).robustness
+    assert memorized is not None
+    assert memorized.original_fixes is not None
+    assert memorized.variant_fixes is not None
+    assert memorized.original_fixes.count == 24
+    assert memorized.variant_fixes.count == 0
+
+
+def test_a_tool_without_fixes_has_no_rate_of_repair_on_variants() -> None:
+    found = _robust(fake.flags_everything).robustness
+    assert found is not None
+    assert found.original_fixes is found.variant_fixes is None
+
+
 @pytest.mark.parametrize(
     "change", [{"location": None}, {"kind": "loss"}, {"severity": Severity.WARNING}]
 )

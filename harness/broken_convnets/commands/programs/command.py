@@ -14,6 +14,7 @@ from broken_convnets.commands.programs.export_programs import (
 from broken_convnets.commands.score.entry_selection import generated_variants
 from broken_convnets.commands.score.programs.hand_out import Sides, handed_out, random_seed
 from broken_convnets.commands.score.programs.key import key_of, write_key
+from broken_convnets.commands.score.programs.near_twins import near_twins, without_near_twins
 from broken_convnets.commands.score.programs.program import corpus_programs
 from broken_convnets.commands.shared_options import add_ids, add_json, add_workers
 from broken_convnets.corpus.entries import load
@@ -75,6 +76,9 @@ def run(options: argparse.Namespace) -> int:
     variants = _variants(entries, seed, options)
     everything = corpus_programs([*((0, entry) for entry in entries), *variants], seed)
     programs = handed_out(everything, seed, sides)
+    if sides is Sides.ONE:  # one folder shows all programs side by side
+        chosen = without_near_twins(near_twins(everything), seed)
+        programs = [one for one in programs if one.entry in chosen]
     write_key(key_file, key_of(programs, variants, seed, sides, options.variants))
     try:
         export_programs(programs, options.out)
@@ -89,6 +93,12 @@ def run(options: argparse.Namespace) -> int:
         print(f"wrote {len(programs)} programs to {options.out}, and their key to {key_file}")
         print(f"score a tool's answers: broken-convnets score --key {key_file} --sarif FILE")
         print("or, for JSON lines: --predictions FILE")
+    if twins := {one.entry for one in everything} - {one.entry for one in programs}:
+        note = (
+            f"note: left out {len(twins)} entries, because their programs are nearly those of "
+            "other entries; --both-sides includes them"
+        )
+        print(note, file=sys.stderr)
     if skipped := len(selected) - len(entries):
         note = f"note: skipped {skipped} invalid entries, see `broken-convnets lint`"
         print(note, file=sys.stderr)

@@ -75,6 +75,9 @@ def _add_tool_options(parser: argparse.ArgumentParser) -> None:
         "--sarif", type=Path, metavar="FILE", help="score the answers in a SARIF 2.1.0 log"
     )
     tools.add_argument(
+        "--kinds", type=Path, metavar="FILE", help="TOML file: the kind of each rule of the log"
+    )
+    tools.add_argument(
         "--predictions", type=Path, metavar="FILE", help="score the answers in a JSON lines file"
     )
     tools.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.learn.checks import APPLIES_HERE
+from broken_convnets.commands.score.programs.near_twins import NEARLY_SAME, similarity
 from broken_convnets.commands.score.programs.patch import PatchError, apply_patch
 from broken_convnets.commands.score.programs.workspace import file_name
 
@@ -25,19 +26,28 @@ def first_fix(diagnosis: Diagnosis) -> str | None:
 def fix_works(grader: Grader, case: Case, diagnosis: Diagnosis) -> bool | None:
     """Return whether the first fix that a tool offers for a broken program works.
 
-    None if the tool offers no fix or the case does not apply to this release of torch. Raises
-    RunnerError if the fix of the corpus does not run here.
+    A diff that replaces the program by another one is not a fix, even if that one works. None if
+    the tool offers no fix or the case does not apply to this release of torch. Raises RunnerError
+    if the fix of the corpus does not run here.
     """
     fix = first_fix(diagnosis)
     if fix is None:
         return None
     try:
+        if not _is_small(case, apply_patch(fix, case.broken)):
+            return False
         result = check_fix(grader, case, fix)
     except PatchError:
         return False
     if any(violation.law == APPLIES_HERE.name for violation in result.violations):
         return None
     return result.solved
+
+
+def _is_small(case: Case, patched: str) -> bool:
+    """Return whether a program is still the broken one with a change, not another one."""
+    limit = min(NEARLY_SAME, similarity(case.broken, case.fixed))
+    return similarity(case.broken, patched) >= limit
 
 
 def check_fix(grader: Grader, case: Case, fix: str) -> GradingResult:

@@ -78,7 +78,11 @@ def _localization(score: Score) -> Iterator[Line]:
     yield "cause line", str(score.location.cause), "first line reported is a line to change"
     yield "symptom line", str(score.location.symptom), "first line reported is the line that raises"
     if score.location.layer.count:
-        yield "layer", str(score.location.layer), "first layer reported is the layer that raises"
+        yield (
+            "layer",
+            str(score.location.layer),
+            "first layer reported raises or contains the mistake",
+        )
     constant = f"the topic alone counts half; the best constant answer: {score.kind.chance:.0%}"
     yield "kind", str(score.kind.points), constant
     offered = f"working fixes; {score.fixes.offered} offered"
@@ -105,6 +109,12 @@ def _comparisons(score: Score) -> Iterator[Line]:
         yield "robustness", str(stable), "variants with the verdict of the flagged original"
         originals = f"original programs: {robust.original_recall}"
         yield "  recall", str(robust.variant_recall), originals
+        if robust.variant_fixes and robust.original_fixes:
+            yield (
+                "  fixes",
+                str(robust.variant_fixes),
+                f"original programs: {robust.original_fixes}",
+            )
 
 
 def _unanswered(score: Score) -> str:

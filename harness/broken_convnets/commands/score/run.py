@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score import regressions
@@ -29,7 +27,9 @@ from broken_convnets.commands.score.programs.tool_result import ToolResult
 from broken_convnets.commands.score.protocol.messages import Need
 from broken_convnets.commands.score.record import read_record, record_path, recorded_results
 from broken_convnets.commands.score.requests import ToolClient, describe_tool, masked
+from broken_convnets.commands.score.sarif.kinds_of_rules import read_kinds_of_rules
 from broken_convnets.commands.score.sarif.reading import read_sarif
+from broken_convnets.commands.score.tool_files import hashes_of_tool
 from broken_convnets.commands.score.tool_jobs import ToolRef, ToolReport
 from broken_convnets.corpus.entries import Case
 from broken_convnets.corpus.locations import results_to_read
@@ -37,19 +37,18 @@ from broken_convnets.observe.runner import open_torch_runner, runtime_of, with_t
 from broken_convnets.sandbox.executor_runner import ExecutorRunner
 from broken_convnets.sandbox.job import Limits
 from broken_convnets.util import terminal
-from broken_convnets.util.code_hash import code_hash
 from broken_convnets.util.progress import track
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from broken_convnets.commands.score.record import ToolRecord
     from broken_convnets.corpus.entries import Corpus
     from broken_convnets.sandbox.runner import Runner
 
 MEMORY_BYTES = 4 << 30  # a type checker needs more memory than a network
-FILE_REPORT = ToolReport(needs=[Need.SOURCE])  # of a tool whose answers come from a file
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,8 @@ class ToolRun:
     def evaluate(self, ref: ToolRef) -> ToolOutcome:
         """Return the outcome of one tool. Raises UsageError for an unknown tool or a bad file."""
         if self._options.sarif or self._options.predictions:
-            description, results = FILE_REPORT, self._results_from_file()
+            description = ToolReport(ref.version, needs=[Need.SOURCE])
+            results = self._results_from_file()
         else:
             description, results = self._results_of(ref)
         baseline = None if ref.name == BASELINE else self._baseline
@@ -154,7 +154,9 @@ class ToolRun:
     def _results_from_file(self) -> list[ToolResult]:
         """Return the answers in a file about the selected programs; it may have others too."""
         if self._options.sarif:
-            answers = read_sarif(self._options.sarif, self._known, self._kinds)
+            kinds = self._options.kinds
+            of_rules = read_kinds_of_rules(kinds, self._kinds) if kinds else {}
+            answers = read_sarif(self._options.sarif, self._known, self._kinds, of_rules)
         else:
             answers = read_predictions(self._options.predictions, self._known, self._kinds)
         return [
@@ -167,7 +169,13 @@ class ToolRun:
         """Return a tool's description and results; resumes an interrupted run."""
         description = describe_tool(self._runner, ref)
         options = self._options
-        configuration = [ref, _code_hashes(ref), description.version, self._torch, options.timeout]
+        configuration = [
+            ref,
+            hashes_of_tool(ref),
+            description.version,
+            self._torch,
+            options.timeout,
+        ]
         checkpoint = Checkpoint(configuration, self._programs)
         self._checkpoints.append(checkpoint)
         results = checkpoint.load()
@@ -225,10 +233,3 @@ def open_run(corpus: Corpus, options: argparse.Namespace) -> Iterator[ToolRun]:
         run = ToolRun(corpus, runner, options)
         yield run
         run.finish()
-
-
-def _code_hashes(ref: ToolRef) -> list[str]:
-    """Return a hash of each file that can change a tool's answers: this package and its own."""
-    files = [path for part in ref.argv if (path := Path(part)).is_file()]
-    own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    return [code_hash(), *own]

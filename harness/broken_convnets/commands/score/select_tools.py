@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.protocol.messages import Need
 from broken_convnets.commands.score.registry import bundled_tools, require_known
+from broken_convnets.commands.score.sarif.tool_name import name_and_version
 from broken_convnets.commands.score.tool_jobs import ToolRef
 from broken_convnets.errors import UsageError
 
@@ -44,11 +45,17 @@ def _check_key(options: argparse.Namespace, file: Path | None) -> None:
             else "--key works with --sarif and --predictions: the programs of other runs are drawn"
         )
         raise UsageError(message)
+    if options.kinds and not options.sarif:
+        message = "--kinds works with --sarif only: other answers state their kinds themselves"
+        raise UsageError(message)
     if file and (options.variants or options.both_sides or options.seed is not None):
         message = (
             "--variants, --seed and --both-sides have no effect on answers in a file: pass them to "
             "`broken-convnets programs`"
         )
+        raise UsageError(message)
+    if options.key and not options.key.is_file():
+        message = f"cannot read {options.key}: there is no such file"
         raise UsageError(message)
 
 
@@ -61,12 +68,27 @@ def _own_tool(options: argparse.Namespace) -> ToolRef:
     if name and name in bundled_tools():
         message = f"--name {name}: a bundled tool has this name; choose another one"
         raise UsageError(message)
-    file = options.sarif or options.predictions
-    if file:
-        return ToolRef(name or file.stem)
+    if options.sarif:
+        return _tool_of_log(name, options.sarif)
+    if options.predictions:
+        return ToolRef(name or _not_bundled(options.predictions.stem))
     argv = _command(options.exec)
     needs = [need for need in Need if need in options.needs]
     return ToolRef(name or Path(argv[-1]).stem, argv, needs, options.batch)
+
+
+def _tool_of_log(name: str | None, path: Path) -> ToolRef:
+    """Return the tool of a SARIF log, under its own name and version."""
+    stated, version = name_and_version(path)
+    if not name and stated and not _NAME.fullmatch(stated):
+        message = f"{path}: the name of the tool is not usable as a file name; pass --name"
+        raise UsageError(message)
+    return ToolRef(name or _not_bundled(stated or path.stem), version=version)
+
+
+def _not_bundled(name: str) -> str:
+    """Return a name that no bundled tool has, whose record is not of the same answers."""
+    return f"{name}-own" if name in bundled_tools() else name
 
 
 def _command(text: str) -> list[str]:

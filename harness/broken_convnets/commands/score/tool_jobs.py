@@ -20,6 +20,7 @@ class ToolRef(Struct, frozen=True):
     argv: list[str] = []
     needs: list[Need] = []
     batch: int = 1
+    version: str = ""  # of a tool whose answers come from a file
 
 
 class ToolJob(Struct, frozen=True):

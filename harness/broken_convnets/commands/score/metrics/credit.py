@@ -35,7 +35,7 @@ class Credit(StrEnum):
     DETECTED = ("detected", "flags the program")
     LOCATED = ("located", "points at the line to change")
     SYMPTOM_LOCATED = ("symptom_located", "points at the line that raises")
-    LAYER_NAMED = ("layer_named", "names the layer that raises")
+    LAYER_NAMED = ("layer_named", "names the layer that raises or contains the mistake")
     CLASSIFIED = ("classified", "names the kind of mistake")
     FIXED = ("fixed", "offers a working fix")
     SILENT_ON_FIXED = ("silent_on_fixed", "reports the healthy program as clean")
@@ -61,7 +61,7 @@ def credits_of(result: ToolResult, needs: Iterable[Need]) -> set[Credit]:
     checks = {
         Credit.LOCATED: line in truth.cause,
         Credit.SYMPTOM_LOCATED: line in truth.symptom,
-        Credit.LAYER_NAMED: module is not None and module == truth.layer,
+        Credit.LAYER_NAMED: module is not None and module in {truth.layer, *truth.guilty_layers},
         Credit.CLASSIFIED: raised[0].kind in truth.kinds,
         Credit.FIXED: result.fix_works is True,
     }

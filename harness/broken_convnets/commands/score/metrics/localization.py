@@ -38,7 +38,7 @@ class LocationRates(Struct, frozen=True):
 
     cause: Rate  # the line to change
     symptom: Rate  # the line that raises
-    layer: Rate  # the layer that raises
+    layer: Rate  # the layer that raises, or one that contains the mistake
     distance: float | None  # median, in lines, from the first line named to the nearest cause
 
 

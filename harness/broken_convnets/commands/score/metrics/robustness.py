@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from broken_convnets.commands.score.metrics.credit import Credit
 from broken_convnets.commands.score.metrics.detection import flagged_rate
-from broken_convnets.commands.score.metrics.intervals import Rate, clustered
+from broken_convnets.commands.score.metrics.intervals import Rate, clustered, rate
 from broken_convnets.commands.score.programs.program import ProgramRole
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 VariantPair = tuple["ScoredResult", "ScoredResult"]  # for the original and for a variant of it
 
 
-class Robustness(Struct, frozen=True):
+class Robustness(Struct, frozen=True, omit_defaults=True):
     """Verdicts on variants, compared with the verdicts on their originals.
 
     A verdict is the status, whether there is an alarm, whether its line is a cause, and its kind.
@@ -30,6 +31,8 @@ class Robustness(Struct, frozen=True):
     original_recall: Rate  # over the broken programs that have variants
     variant_recall: Rate
     variant_false_positives: Rate
+    original_fixes: Rate | None = None  # None if the tool offers no fix for any of these programs
+    variant_fixes: Rate | None = None
 
 
 def robustness(
@@ -50,14 +53,19 @@ def robustness(
     answered = [pair for pair in pairs if pair[0].counted and not pair[0].failed]
     counted = [pair for pair in pairs if pair[1].counted]
     broken = {pair[0].program.entry: pair[0] for pair in pairs if _broken(pair)}
+    of_broken = [one for one in broken.values() if one.counted]
+    on_broken = [pair for pair in counted if _broken(pair)]
+    offered = any(one.offers_fix for pair in pairs for one in pair)
     return Robustness(
         same_verdict=_rate(answered, _same),
         same_verdict_if_detected=_rate(
             [pair for pair in answered if _broken(pair) and pair[0].flagged], _same
         ),
-        original_recall=flagged_rate([one for one in broken.values() if one.counted]),
-        variant_recall=_rate([pair for pair in counted if _broken(pair)], _flagged),
+        original_recall=flagged_rate(of_broken),
+        variant_recall=_rate(on_broken, _flagged),
         variant_false_positives=_rate([pair for pair in counted if not _broken(pair)], _flagged),
+        original_fixes=rate(map(_fixed, of_broken)) if offered else None,
+        variant_fixes=_rate(on_broken, lambda pair: _fixed(pair[1])) if offered else None,
     )
 
 
@@ -67,6 +75,10 @@ def _same(pair: VariantPair) -> bool:
 
 def _flagged(pair: VariantPair) -> bool:
     return pair[1].flagged
+
+
+def _fixed(result: ScoredResult) -> bool:
+    return Credit.FIXED in result.credit
 
 
 def _broken(pair: VariantPair) -> bool:

@@ -1,7 +1,8 @@
 """Which programs a tool receives: by default one side of each pair, drawn for each hand-out.
 
 Side by side, the two programs of a pair reveal which one is broken: their differences are the
-fix. The variants of an entry are on the side of the entry, because they resemble it.
+fix. So do near twins, two entries with nearly the same text: they are never in one batch. The
+variants of an entry are on the side of the entry, because they resemble it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import secrets
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.score.programs.near_twins import near_twins
 from broken_convnets.commands.score.programs.program import ProgramRole
 
 if TYPE_CHECKING:
@@ -49,16 +51,17 @@ def _side(entry: str, seed: int) -> ProgramRole:
 def batches(programs: Sequence[CorpusProgram], size: int) -> Iterator[list[CorpusProgram]]:
     """Yield the programs in batches of at most `size`, none with two programs of one entry.
 
-    Nor does a batch have the same text twice.
+    Nor does a batch have near twins, or the same text twice.
     """
     rest = list(programs)
-    while rest:  # few rounds: an entry has two programs, and some variants
+    twins = near_twins(rest) if size > 1 else {one.entry: set() for one in rest}
+    while rest:  # few rounds: an entry has two programs, some variants, and few near twins
         batch: list[CorpusProgram] = []
         later: list[CorpusProgram] = []
         seen: set[str] = set()
         for program in rest:
             names = {program.entry, program.source}
-            fits = len(batch) < size and not names & seen
+            fits = len(batch) < size and not (names | twins[program.entry]) & seen
             (batch if fits else later).append(program)
             seen |= names if fits else set()
         yield batch

@@ -13,7 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from broken_convnets.commands.score.programs.hand_out import Sides
-from broken_convnets.commands.score.programs.program import ProgramRole, applies_to, program_of
+from broken_convnets.commands.score.programs.program import (
+    ProgramRole,
+    applies_to,
+    program_of,
+    sources_of,
+)
 from broken_convnets.corpus.entries import Case, Control, Corpus, Entry
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
 from broken_convnets.errors import UsageError
@@ -60,9 +65,8 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class HandOut:
-    """A key together with its corpus: the entries by id and variant number, and the programs."""
+    """The programs of a key, and all entries by id and variant number."""
 
-    key: Key
     entries: dict[tuple[str, int], Entry]
     programs: list[CorpusProgram]
 
@@ -107,18 +111,19 @@ def key_of(
 def hand_out(key: Key, corpus: Corpus, release: str) -> HandOut:
     """Return the programs of a key that apply to a release of torch.
 
-    Raises UsageError if the corpus has changed since the programs were written.
+    Raises UsageError if a program of the corpus has changed since the programs were written.
     """
     entries = dict(_entries(key, corpus))
     programs = []
     for each in key.programs:
         entry = entries.get((each.entry, each.variant))
-        if entry is None or each.sha256 not in map(_hash, entry.programs().values()):
+        source = sources_of(entry).get(each.role) if entry else None
+        if entry is None or source is None or _hash(source) != each.sha256:
             message = f"{each.entry} has changed since the key was written: {AGAIN}"
             raise UsageError(message)
         if applies_to(entry, release):
             programs.append(program_of(entry, each.variant, each.role, each.id, release))
-    return HandOut(key, entries, programs)
+    return HandOut(entries, programs)
 
 
 def _entries(key: Key, corpus: Corpus) -> Iterator[tuple[tuple[str, int], Entry]]:
@@ -134,10 +139,10 @@ def _entries(key: Key, corpus: Corpus) -> Iterator[tuple[tuple[str, int], Entry]
 
 
 def _key_variant(number: int, entry: Entry) -> KeyVariant:
+    sources = sources_of(entry)
     if isinstance(entry, Case):
-        sources = {ProgramRole.BROKEN: entry.broken, ProgramRole.FIXED: entry.fixed}
         return KeyVariant(entry.id, number, sources, case=entry.spec)
-    return KeyVariant(entry.id, number, {ProgramRole.CONTROL: entry.source}, control=entry.spec)
+    return KeyVariant(entry.id, number, sources, control=entry.spec)
 
 
 def _hash(source: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
+from broken_convnets.commands.score.programs.guilty_layers import guilty_layers
 from broken_convnets.corpus.diff import cause_lines
 from broken_convnets.corpus.entries import Case
 from broken_convnets.corpus.source_lines import lines_of
@@ -39,7 +40,8 @@ class GroundTruth:
     kinds: tuple[str, ...]
     cause: frozenset[int]  # lines that the fix changes, and other lines that a fix could change
     symptom: frozenset[int]  # lines of the expression that raises; empty if nothing is raised
-    layer: str | None
+    layer: str | None  # the one that raises
+    guilty_layers: frozenset[str] = frozenset()  # those that contain the mistake
 
     @property
     def silent(self) -> bool:
@@ -113,13 +115,15 @@ def ground_truth(case: Case, release: str, device: str) -> GroundTruth:
     other_sites = {
         line for text in case.spec.other_fix_sites for line in lines_of(text, case.broken)
     }
+    cause = frozenset(cause_lines(case.broken, case.fixed) | other_sites)
     symptom = lines_of(broken.expression, case.broken) if broken.expression else ()
     return GroundTruth(
         stage=broken.stage,
         kinds=tuple(case.spec.covers),
-        cause=frozenset(cause_lines(case.broken, case.fixed) | other_sites),
+        cause=cause,
         symptom=frozenset(symptom),
         layer=broken.layer,
+        guilty_layers=guilty_layers(case.broken, cause),
     )
 
 

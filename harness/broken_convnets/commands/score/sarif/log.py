@@ -107,6 +107,8 @@ class Driver(SarifObject, frozen=True):
     """The main component of the tool."""
 
     name: str
+    semantic_version: str | None = None
+    version: str | None = None
     rules: list[SarifRule] | None = None
 
 

@@ -6,6 +6,7 @@ that the log names but has no result for is clean.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.score.programs.workspace import file_name
@@ -22,7 +23,7 @@ from broken_convnets.commands.score.sarif.run_reader import RunReader
 from broken_convnets.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from broken_convnets.commands.score.programs.program import CorpusProgram
@@ -31,15 +32,19 @@ ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 def read_sarif(
-    path: Path, programs: Sequence[CorpusProgram], kinds: Collection[str]
+    path: Path,
+    programs: Sequence[CorpusProgram],
+    kinds: Collection[str],
+    kinds_of_rules: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Diagnosis]:
     """Return the diagnosis of each program, by id; findings may name only `kinds`.
 
+    `kinds_of_rules` maps rule ids to kinds, for results without `properties.kind`.
     Raises UsageError if the file is not a SARIF 2.1.0 log, names none of the programs, or names
     an unknown kind.
     """
     files = {file_name(program.id): program.id for program in programs}
-    readers = (RunReader(run, files) for run in load(path).runs or ())
+    readers = (RunReader(run, files, kinds_of_rules) for run in load(path).runs or ())
     runs = [run for run in readers if run.named or run.failed]
     named = {name for run in runs for name in run.named}
     if not named:

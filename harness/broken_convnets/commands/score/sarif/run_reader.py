@@ -19,7 +19,7 @@ from broken_convnets.commands.score.sarif.edits import EditError, apply_replacem
 from broken_convnets.commands.score.sarif.log import SarifMessage, SarifRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.commands.score.sarif.log import (
@@ -42,9 +42,13 @@ NOT_SUPPRESSED = {"underReview", "rejected"}  # states of a suppression that has
 class RunReader:
     """One run. `named` are the programs that it names, `results` its results by program."""
 
-    def __init__(self, run: SarifRun, files: dict[str, str]) -> None:
-        """Assign the results to programs; `files` maps file names to program ids."""
+    def __init__(self, run: SarifRun, files: dict[str, str], kinds: Mapping[str, str]) -> None:
+        """Assign the results to programs; `files` maps file names to program ids.
+
+        `kinds` maps rule ids to kinds, for results without a kind of their own.
+        """
         self._files = files
+        self._kinds = kinds
         self._run = run
         self._rules = {rule.id: rule for rule in run.tool.driver.rules or ()}
         artifacts = (item.location for item in run.artifacts or () if item.location)
@@ -93,11 +97,12 @@ class RunReader:
             return None
         rule = self._rule(result)
         properties = result.properties or {}
+        rule_id = _name(result.rule_id or rule.id)
         return Finding(
             message=self.text(result.message, rule),
-            kind=_name(properties.get("kind")) or "other",
+            kind=_name(properties.get("kind")) or self._kinds.get(rule_id, "other"),
             severity=_severity(result, rule),
-            rule=_name(result.rule_id or rule.id),
+            rule=rule_id,
             location=_location(self._region(result, program), program, properties),
             module=_module(result),
             fix=self._fix(result, program),

@@ -137,8 +137,13 @@ def written_mutants(folder: Path, *, silent: bool | None = None) -> list[Measure
 
 @contextmanager
 def fork_server(workers: int = 2) -> Iterator[Runner]:
-    """Open the fork server on which all programs run, with torch imported once."""
-    with ForkServer(Limits(seconds=SECONDS, workers=workers, preload=PRELOAD)) as server:
+    """Open the fork server on which all programs run, with torch imported once.
+
+    They are our own, and lie in this repository and in temporary folders: `diagnose` reads and
+    writes there as it does for a user, so they are not isolated.
+    """
+    limits = Limits(seconds=SECONDS, workers=workers, isolate=False, preload=PRELOAD)
+    with ForkServer(limits) as server:
         yield server
 
 

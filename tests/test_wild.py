@@ -23,7 +23,7 @@ from broken_convnets.commands.wild.hosts.runs import Run
 from broken_convnets.commands.wild.store import CheckStore, OriginalCheck
 from broken_convnets.commands.wild.verify import Checked, generate
 from broken_convnets.corpus.entries import default_root, load
-from broken_convnets.corpus.lint import lint
+from broken_convnets.corpus.lint import lint, unformatted
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.corpus.spec import Healthy
 from broken_convnets.errors import UsageError
@@ -264,6 +264,7 @@ def test_the_command_writes_a_corpus_that_lint_accepts(harness: Command, tmp_pat
     assert "3 of 3 programs verified" in done.out
     corpus = load(out)
     assert lint(corpus) == []
+    assert unformatted(corpus) == []
     assert sorted(name.partition("/")[0] for name in corpus.ids) == ["memory", "module", "shape"]
     refused = harness("wild", *options, "--out", str(out))
     assert refused.code == 2

@@ -70,7 +70,7 @@ def check(entry: Entry) -> list[Problem]:
     """Return the violations of the case format in one entry's programs."""
     if not isinstance(entry, Case):
         return _problems(entry.id, "controls", check_program(entry.source))
-    generated = entry.spec.generated is not None
+    generated = _is_generated(entry)
     problems = [
         *_problems(entry.id, "cases", check_program(entry.broken, generated=generated)),
         *_problems(entry.id, "fixes", check_program(entry.fixed, generated=generated)),
@@ -117,7 +117,7 @@ def _check_fragments(case: Case) -> list[str]:
 
 
 def unformatted(corpus: Corpus) -> list[Problem]:
-    """Return the programs that `ruff format` would change.
+    """Return the programs that `ruff format` would change, except for generated ones.
 
     Raises FileNotFoundError if ruff is not installed, and RuntimeError if it fails: then
     nothing was checked.
@@ -135,7 +135,7 @@ def unformatted(corpus: Corpus) -> list[Problem]:
         message = f"formatting was not checked: ruff printed {done.stderr.strip()!r}"
         raise RuntimeError(message) from None
     names = sorted(file.relative_to(corpus.root.resolve()) for file in files)
-    return [
+    problems = [
         Problem(
             Path(*name.parts[1:]).with_suffix("").as_posix(),
             name.as_posix(),
@@ -143,3 +143,9 @@ def unformatted(corpus: Corpus) -> list[Problem]:
         )
         for name in names
     ]
+    generated = {entry.id for entry in corpus.entries.values() if _is_generated(entry)}
+    return [problem for problem in problems if problem.id not in generated]
+
+
+def _is_generated(entry: Entry) -> bool:
+    return isinstance(entry, Case) and entry.spec.generated is not None

@@ -176,6 +176,13 @@ def test_drafts_depend_on_the_seed_and_the_number_alone() -> None:
     assert first != other
 
 
+def test_no_healthy_program_passes_probabilities_to_the_cross_entropy() -> None:
+    drawn = draws(faults=["training/backward_twice"])
+    found = [drawn.draft(number) for number in range(20)]
+    assert {one.original.wrapper for one in found if one} - {Wrapper.PROBABILITIES}
+    assert all(one and one.original.wrapper is not Wrapper.PROBABILITIES for one in found)
+
+
 def test_an_unknown_fault_class_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown; choose from"):
         faults_named(["shape/no_such_case"])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.variants.layout import render
 from broken_convnets.commands.wild.faults.edits import Site, applied
 from broken_convnets.commands.wild.faults.find import last_name, layer_call
-from broken_convnets.commands.wild.hosts.networks import wrappers_of
+from broken_convnets.commands.wild.faults.registry import ANY_RUN
+from broken_convnets.commands.wild.hosts.networks import Wrapper, wrappers_of
 from broken_convnets.commands.wild.hosts.original import STYLE, Original, original
 from broken_convnets.commands.wild.hosts.runs import Run
 from broken_convnets.errors import UsageError
@@ -54,7 +55,12 @@ class Draws:
         fault = self._faults[number % len(self._faults)]
         rng = Random(f"{self._seed}/{number}")  # noqa: S311  (repeatable, not secret)
         for host in rng.sample(self._hosts, len(self._hosts)):
-            shapes = [(wrapper, run) for wrapper in wrappers_of(host.task) for run in fault.runs]
+            shapes = [
+                (wrapper, run)
+                for wrapper in wrappers_of(host.task)
+                for run in fault.runs
+                if wrapper is not Wrapper.PROBABILITIES or run in ANY_RUN
+            ]  # a cross-entropy expects scores
             for wrapper, run in rng.sample(shapes, len(shapes)):
                 configuration = f"{self._seed}/{number // BLOCK}"
                 found = original(host, wrapper, run, configuration)

@@ -263,6 +263,7 @@ def test_the_order_in_which_programs_finish_changes_nothing(
     assert kept(found[0]) == kept(found[1])
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_corpus_that_lint_accepts(harness: Command, tmp_path: Path) -> None:
     out = tmp_path / "wild"
     options = ["--models", "autoencoder", "--classes", ",".join(SOME), "--seed", "3"]

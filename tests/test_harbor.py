@@ -108,17 +108,19 @@ def test_without_a_seed_each_export_draws_another(many: Command, tmp_path: Path)
     }
 
 
-def test_existing_files_and_several_notebooks_are_refused(harness: Command, tmp_path: Path) -> None:
+def test_existing_files_and_a_notebook_without_cases_are_refused(
+    harness: Command, tmp_path: Path
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("mine")
     done = harness("export", "--harbor", str(tmp_path / "out"))
     assert done.code == 2
     assert "already exists: pass a new or empty folder" in done.err
     assert _files(tmp_path / "out") == {"mine"}
-    for ids in ([], ["pair", "myth"]):
+    for ids, why in (([], "need at least one case"), (["pair", "myth"], "is a control")):
         done = harness("export", "--notebook", *ids)
         assert done.code == 2
-        assert "--notebook writes one case" in done.err
+        assert why in done.err
 
 
 @pytest.fixture

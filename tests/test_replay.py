@@ -145,6 +145,7 @@ def test_the_link_to_an_interpreter_is_not_resolved(tmp_path: Path) -> None:
         tools=[],
         sarif=None,
         predictions=None,
+        kinds=None,
         key=None,
         name=None,
         needs=["source"],

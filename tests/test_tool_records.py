@@ -115,7 +115,7 @@ def test_lost_and_gained_credits_are_listed() -> None:
     assert [str(change) for change in regressions.lost(then, now)] == [
         "none/a broken: no longer names the kind of mistake",
         "none/a broken: no longer flags the program",
-        "none/a broken: no longer names the layer that raises",
+        "none/a broken: no longer names the layer that raises or contains the mistake",
         "none/a broken: no longer points at the line to change",
     ]
     assert regressions.gained(then, now) == []

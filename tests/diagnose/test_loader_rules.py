@@ -155,6 +155,24 @@ with tempfile.TemporaryDirectory() as folder:
     loader = DataLoader(files, batch_size=2, shuffle=True)
 """,
     ),
+    "files_of_another_type": (
+        "empty_dataset",
+        "data/empty_dataset",
+        """
+import glob, pathlib, tempfile
+
+class Files(Dataset):
+    def __init__(self, folder):
+        self.files = glob.glob(folder + "/*.png")  # cause
+
+    def __len__(self):
+        return len(self.files)
+
+with tempfile.TemporaryDirectory() as folder:
+    pathlib.Path(folder, "1.jpg").touch()
+    loader = DataLoader(Files(folder), batch_size=2, shuffle=True)
+""",
+    ),
     "lambda_in_a_worker": (
         "not_picklable",
         "data/lambda_not_picklable",
@@ -175,7 +193,12 @@ for x in DataLoader(data, batch_size=2, num_workers=1, multiprocessing_context="
 """,
     ),
 }
-WITHOUT_FIX = {"sequences_of_several_lengths", "empty_folder", "lambda_in_a_worker"}
+WITHOUT_FIX = {
+    "sequences_of_several_lengths",
+    "empty_folder",
+    "files_of_another_type",
+    "lambda_in_a_worker",
+}
 HEALTHY = {
     "collates_by_itself": """
 from torch.nn.utils.rnn import pad_sequence

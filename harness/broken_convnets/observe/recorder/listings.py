@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import sys
@@ -26,11 +27,15 @@ LIMIT = 200  # listings
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A folder or a pattern that the user's own code lists, and the names, as returned."""
+    """A folder or a pattern that the user's own code lists, and the names, as returned.
+
+    `others` is whether the folder contains files although the listing has no name.
+    """
 
     folder: str
     names: tuple[str, ...]
     places: tuple[Place, ...]
+    others: bool = False
 
 
 class Listings:
@@ -81,6 +86,17 @@ class Listings:
         try:
             kept = tuple(os.fsdecode(name) for name in names[:NAMES])
             text = os.fsdecode(folder) if not isinstance(folder, int) else str(folder)
-            self._record.listings.append(Listing(text, kept, user_places(caller)))
+            others = not kept and _has_files(text)
+            self._record.listings.append(Listing(text, kept, user_places(caller), others))
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
+
+
+def _has_files(pattern: str) -> bool:
+    """Return whether the folder that a pattern searches contains anything."""
+    folder = Path(pattern)
+    while glob.has_magic(str(folder)):
+        folder = folder.parent
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return any(entries)
+    return False

@@ -54,10 +54,10 @@ def empty_dataset(evidence: Evidence) -> Iterator[Finding]:
         return
     origin = origin_of(evidence, 0, node)
     text = frame.source.text_of(node)
-    listing = _empty_listing(evidence)
+    listing = _unmatched(evidence)
     read = f"`{shortened(origin.source.text_of(origin.node))}` has length 0"
     if listing:
-        read = f"`{listing.places[0].text}` matches no file in {listing.folder}"
+        read = f"`{listing.places[0].text}` matches none of the files in {listing.folder}"
     yield Finding(
         rule="empty_dataset",
         kind="data/empty_dataset",
@@ -80,10 +80,10 @@ def _received_dataset(error: BaseException | None) -> Any:
     return None
 
 
-def _empty_listing(evidence: Evidence) -> Listing | None:
-    """Return the last listing of files, if it found none."""
+def _unmatched(evidence: Evidence) -> Listing | None:
+    """Return the last listing, if it found none of the files in its folder."""
     listings = [one for one in evidence.record.listings if one.places]
-    return listings[-1] if listings and not listings[-1].names else None
+    return listings[-1] if listings and listings[-1].others else None
 
 
 def _loader_site(evidence: Evidence) -> Site | None:

@@ -162,6 +162,10 @@ SEEDS = 10
 FULL_SEEDS = 2  # with the laws of structure
 WELL = {
     "forward": HEALTHY,
+    "keeps its output": doing(
+        "self.maps = torch.relu(self.conv(x))",
+        "return self.fc(torch.flatten(self.maps, 1))",
+    ),
     "tiny outputs": patched((SCORED, f"{SCORED} * 1e-6")),
     "images much alike": patched(
         ("torch.randn(batch_size", "0.5 + 0.1 * torch.rand(batch_size"),

@@ -37,7 +37,8 @@ def _moves_as_one(subject: Subject) -> None:
     A network that catches the exception of a wrong device does not reach the same layers.
     """
     net, inputs = subject.build().eval(), subject.inputs()
-    here = net.forward_there(inputs)
+    # Another network of the same weights: one that keeps its output would keep it on this device.
+    here = subject.build().eval().forward_there(inputs)
     for name, device in net.move("meta").items():
         if device != "meta":
             message = f"{name} stays on {device}"

@@ -1,10 +1,9 @@
-"""The grader accepts the true fix of every case, and of a variant of every case."""
+"""The grader accepts true fixes of cases and of their variants, and no broken side."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.variants.verify import verified
 from broken_convnets.corpus.entries import Case, default_root, load
@@ -21,19 +20,6 @@ def _unsolved(grader: Grader, cases: list[Case]) -> dict[str, str]:
     """Return why the fix of a case is not accepted, by id; nothing if all are."""
     results = [grader.grade(case, case.fixed, "net.py") for case in cases]
     return {result.id: str(result) for result in results if not result.solved}
-
-
-@pytest.mark.slow
-def test_the_fix_of_every_case_is_accepted(server: ForkServer) -> None:
-    assert _unsolved(Grader(server), CASES) == {}
-
-
-@pytest.mark.slow
-def test_the_fix_of_a_variant_of_every_case_is_accepted(server: ForkServer) -> None:
-    variants = [one.entry for one in verified(server, CASES, 1, SEED)]
-    assert len(variants) > len(CASES) // 2
-    cases = [entry for entry in variants if isinstance(entry, Case)]
-    assert _unsolved(Grader(server), cases) == {}
 
 
 def test_the_fixes_of_a_few_cases_and_variants_are_accepted(server: ForkServer) -> None:

@@ -120,7 +120,7 @@ def test_a_model_of_a_users_file_becomes_a_program(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("alexnot", "unknown; choose from"), ("missing.py:Net", "there is no such file")],
+    [("alexnot", "unknown; choose from"), ("missing.py:Net", "the file does not exist")],
 )
 def test_an_unknown_model_is_refused(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

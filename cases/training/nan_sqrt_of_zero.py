@@ -1,4 +1,4 @@
-"""Train a network that gives similar images a small distance."""
+"""Train a network that maps similar images close together."""
 
 import torch
 from torch import nn

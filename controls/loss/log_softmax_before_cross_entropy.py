@@ -1,4 +1,4 @@
-"""Train a classifier that gives the logarithms of class probabilities."""
+"""Train a classifier that returns the logarithms of class probabilities."""
 
 import torch
 from torch import nn

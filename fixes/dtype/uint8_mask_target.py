@@ -1,4 +1,4 @@
-"""Train a network that gives a class to each pixel."""
+"""Train a network that classifies each pixel."""
 
 import torch
 from torch import nn

@@ -37,7 +37,7 @@ def count(facts: LearnerFacts, kind: str) -> int:
 
 
 def may_be_lost(case: Case, law: Law, seen: LearnerFacts, reference: LearnerFacts) -> bool:
-    """Return whether a law that no longer applies is no violation."""
+    """Return whether a right fix may make a law inapplicable."""
     if law is Law.NONLINEAR:
         return seen.nonlinear is True
     if law not in MODE_LAWS or MODE_LAWS & case.spec.broken.violates:

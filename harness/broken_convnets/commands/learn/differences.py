@@ -76,7 +76,7 @@ def _layer_differences(seen: LearnerFacts, reference: LearnerFacts) -> list[Viol
     both = seen.by_layer, reference.by_layer
     names = {name.rpartition(".")[0] for name in {*seen.parameters} & {*reference.parameters}}
     found = (
-        (PATHS, "there is no longer a path around {}", lost_paths(*both, names)),
+        (PATHS, "the path around {} was removed", lost_paths(*both, names)),
         (CHANNELS, "the output treats channels of {} alike", mixed_channels(*both, names)),
         (
             OUTPUT_GRADIENTS,

@@ -55,7 +55,7 @@ def _check_key(options: argparse.Namespace, file: Path | None) -> None:
         )
         raise UsageError(message)
     if options.key and not options.key.is_file():
-        message = f"cannot read {options.key}: there is no such file"
+        message = f"cannot read {options.key}: the file does not exist"
         raise UsageError(message)
 
 

@@ -19,7 +19,7 @@ COLUMNS = {  # of the leaderboard: what the chart calls them
 
 @dataclass(frozen=True)
 class Bars:
-    """The percentages of one tool, in the order of COLUMNS; None if there is no rate."""
+    """The percentages of one tool, in the order of COLUMNS; None for a figure that has no rate."""
 
     tool: str
     percentages: list[int | None]

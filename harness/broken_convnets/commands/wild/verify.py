@@ -73,7 +73,7 @@ def generate(runner: Runner, draws: Draws, wanted: int, store: CheckStore) -> It
     """Yield drafts in the order of their numbers until `wanted` of them are verified.
 
     Which ones depends on nothing but the draws: neither on the order in which programs finish,
-    nor on `wanted`. Gives up after MAX_FACTOR times `wanted` drafts.
+    nor on `wanted`. Stops after MAX_FACTOR times `wanted` drafts.
     """
     missing, number = wanted, 0
     seen: set[str] = set()

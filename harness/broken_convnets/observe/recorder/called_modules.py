@@ -46,7 +46,7 @@ class CalledModules:
             return
         try:
             with NoDispatch(), NoFunction():
-                mask = passed_mask(module, inputs, user_places(sys._getframe(2)))  # noqa: SLF001  (there is no public one)
+                mask = passed_mask(module, inputs, user_places(sys._getframe(2)))  # noqa: SLF001  (no public equivalent)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             return

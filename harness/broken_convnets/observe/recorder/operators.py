@@ -16,6 +16,7 @@ from broken_convnets.observe.recorder.aside import (
     is_read_by_torch,
 )
 from broken_convnets.observe.recorder.callers import Callers, caller_of
+from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
     Kind,
     full_name,
@@ -29,12 +30,8 @@ from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
-from broken_convnets.observe.recorder.recorded_events import NonFinite, Operator
-from broken_convnets.observe.recorder.running_operator import (
-    Begun,
-    asks_for_non_finite,
-    version_of,
-)
+from broken_convnets.observe.recorder.recorded_events import Operator
+from broken_convnets.observe.recorder.running_operator import Begun, version_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import look_at, tensors_in
 
@@ -200,7 +197,10 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         if self._looks and operator.name not in UNSET:
             for tensor, value in zip(results, operator.outputs, strict=True):
                 look_at(value, tensor)
-            self._look_for_non_finite(operator, begun.taken)
+            if self._record.first_non_finite is None:
+                self._record.first_non_finite = first_non_finite(
+                    operator, begun.taken, self._values, self.calls
+                )
 
     def _fail(
         self,
@@ -221,29 +221,6 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         if known is not None and (known in operator.changed or known in operator.inputs):
             return known  # it wrote to its input, or returned it as it is
         return self._values.new(tensor, operator.number)
-
-    def _look_for_non_finite(self, operator: Operator, taken: list[torch.Tensor]) -> None:
-        """Keep the first operator that returned a number that is not finite, unless asked to."""
-        if self._record.first_non_finite or asks_for_non_finite(operator):
-            return
-        if all(value.finite is not False for value in operator.outputs):
-            return
-        for tensor, value in zip(taken, operator.inputs, strict=True):
-            if value.finite is None and self._values.known(tensor) is value:
-                look_at(value, tensor)
-        bad = [value for value in operator.inputs if value.finite is False]
-        entered = next((value for value in bad if value.operator is None), None)
-        if bad and entered is None:
-            return  # an operator returned it that was asked to
-        latest = self.calls.latest if self.calls else None
-        network = latest.network() if latest else None
-        self._record.first_non_finite = NonFinite(
-            operator,
-            entered,
-            network=type(network).__name__ if network is not None else "",
-            forward_pass=latest.number if latest else 0,
-            inside=bool(self.calls and self.calls.innermost),
-        )
 
 
 # A class body cannot hide its own method: the name of the mode is in its frames' code.

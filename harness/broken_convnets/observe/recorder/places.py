@@ -41,7 +41,7 @@ class Place:
 
     @property
     def text(self) -> str:
-        """The source text of the expression on one line; empty if there is no such file."""
+        """The source text of the expression on one line; empty if the file does not exist."""
         return source_text(self, linecache.getlines(self.file))
 
 

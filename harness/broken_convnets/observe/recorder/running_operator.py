@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,11 +26,3 @@ class Begun(NamedTuple):
 def version_of(tensor: torch.Tensor) -> int:
     """Return how often a tensor was written to; torch does not count it in inference mode."""
     return 0 if tensor.is_inference() else int(tensor._version)  # noqa: SLF001  (no public equivalent)
-
-
-def asks_for_non_finite(operator: Operator) -> bool:
-    """Return whether an infinity or a NaN is an argument, as masks have it, or all there is."""
-    numbers = [value for value in operator.literals.values() if type(value) is float]
-    if not all(map(math.isfinite, numbers)):
-        return True
-    return not operator.inputs and all(value.shape in {(), (1,)} for value in operator.outputs)

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from broken_convnets.commands.wild.faults import (
-    channels,
-    construction,
-    data,
-    data_flow,
-    forward,
-    loss,
-    registration,
-    signatures,
-    training,
-)
+import importlib
+import pkgutil
+
+from broken_convnets.commands.wild import faults
 from broken_convnets.commands.wild.faults.registry import FAULTS, Fault
 from broken_convnets.errors import UsageError
 
-MODULES = (
-    channels,
-    construction,
-    data,
-    data_flow,
-    forward,
-    loss,
-    registration,
-    signatures,
-    training,
-)
+for module in pkgutil.iter_modules(faults.__path__, f"{faults.__name__}."):
+    importlib.import_module(module.name)
 
 
 def faults_named(names: list[str]) -> list[Fault]:

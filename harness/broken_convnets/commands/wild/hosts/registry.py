@@ -33,6 +33,6 @@ def _host(name: str) -> Host:
 def _from_file(path: Path, base: str) -> Host:
     """Return the host for a class in a user's file: no arguments, images of 3 channels."""
     if not path.is_file():
-        message = f"--models {path}:{base}: there is no such file"
+        message = f"--models {path}:{base}: the file does not exist"
         raise UsageError(message)
     return Host(path.stem, path.stem, base, drawing(""), file=path, factors=(1,))

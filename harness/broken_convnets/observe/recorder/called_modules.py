@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from broken_convnets.observe.modes import depends_on_mode
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.passed_masks import moves_pixels, passed_mask
-from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.recorded_events import CalledModule
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class CalledModules:
         self._met: dict[int, weakref.ref[nn.Module]] = {}
 
     def meet(self, module: nn.Module, inputs: object) -> None:
-        """Note a module at its first call, and what a transform does not change at any call."""
+        """Note a module at its first call, and the first mask that a transform does not change."""
         self._look_for_masks(module, inputs)
         known = self._met.get(id(module))
         if known is not None and known() is module:
@@ -42,13 +41,12 @@ class CalledModules:
         self._record.called.append(met)
 
     def _look_for_masks(self, module: nn.Module, inputs: object) -> None:
-        if not self._record.options.datasets or not moves_pixels(module):
+        wanted = self._record.options.datasets and self._record.passed_mask is None
+        if not wanted or not moves_pixels(module):
             return
         try:
             with NoDispatch(), NoFunction():
-                mask = passed_mask(module, inputs, user_places(sys._getframe(2)))  # noqa: SLF001  (no public equivalent)
+                caller = sys._getframe(2)  # noqa: SLF001  (no public equivalent)
+                self._record.passed_mask = passed_mask(module, inputs, caller)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
-            return
-        if mask is not None:
-            self._record.passed_masks.append(mask)

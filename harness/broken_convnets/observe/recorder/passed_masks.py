@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from broken_convnets.observe.recorder.places import user_places
+
 if TYPE_CHECKING:
+    from types import FrameType
+
     from torch import nn
 
     from broken_convnets.observe.recorder.places import Place
@@ -48,7 +52,7 @@ def moves_pixels(module: nn.Module) -> bool:
     return known and getattr(module, "p", 1) != 0
 
 
-def passed_mask(module: nn.Module, inputs: Any, places: tuple[Place, ...]) -> PassedMask | None:
+def passed_mask(module: nn.Module, inputs: Any, caller: FrameType) -> PassedMask | None:
     """Return the mask that a transform is about to leave as it is; None if there is none.
 
     The transforms of v2 pass plain tensors through if there is an image, and all but the first
@@ -62,7 +66,8 @@ def passed_mask(module: nn.Module, inputs: Any, places: tuple[Place, ...]) -> Pa
         size = tuple(image.shape[-2:])
     masks = (one for one in plain if tuple(one.shape[-2:]) == size and is_mask(one))
     mask = next(masks, None)
-    if mask is None:
+    places = user_places(caller) if mask is not None else ()
+    if mask is None or not places:
         return None
     return PassedMask(type(module).__name__, tuple(mask.shape), mask.dtype, places)
 

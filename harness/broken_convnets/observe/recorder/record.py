@@ -98,7 +98,7 @@ class Record:
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
         self.listings: list[Listing] = []  # of folders, by the user's own code
-        self.passed_masks: Bounded[PassedMask] = Bounded(limit)
+        self.passed_mask: PassedMask | None = None  # the first one
         self.nearest: Bounded[Nearest] = Bounded(limit)
         self.warnings: Bounded[Warned] = Bounded(limit)
         self.first_non_finite: NonFinite | None = None

@@ -46,7 +46,7 @@ class _Difference:
 def mask_transformed_apart(evidence: Evidence) -> Iterator[Finding]:
     """Find a random transform that draws other numbers for the mask, or leaves it out."""
     require_success(evidence)
-    if evidence.record.passed_masks:
+    if evidence.record.passed_mask:
         return  # another rule names the call
     for loader in {one.dataset.base: one for one in evidence.record.loaders}.values():
         samples = Samples.of(evidence, loader)

@@ -29,23 +29,22 @@ PAIR = 2  # arguments of a call: an image and its mask
 )
 def mask_is_a_plain_tensor(evidence: Evidence) -> Iterator[Finding]:
     """Find a mask that a random flip, crop or rotation passes through unchanged."""
-    for mask in evidence.record.passed_masks:
-        if not mask.places:
-            continue
-        yield Finding(
-            rule="mask_is_a_plain_tensor",
-            kind="data/plain_tensor_in_transforms_v2",
-            message=f"{mask.transform} moves the image at random, and never its mask",
-            evidence=f"the mask is a plain tensor of shape {list(mask.shape)}, which transforms v2 "
-            "pass through if there is an image: wrap it as tv_tensors.Mask",
-            violates=(Law.MASKS_MATCH_IMAGES,),
-            cause=location(mask.places),
-            subject=mask.places[0].text,
-            cases=("data/mask_without_tv_tensor",),
-            candidates=_wrapped(evidence, mask.places),
-            confidence=9,
-        )
+    mask = evidence.record.passed_mask
+    if mask is None:
         return
+    yield Finding(
+        rule="mask_is_a_plain_tensor",
+        kind="data/plain_tensor_in_transforms_v2",
+        message=f"{mask.transform} moves the image at random, and never its mask",
+        evidence=f"the mask is a plain tensor of shape {list(mask.shape)}, which transforms v2 "
+        "pass through if there is an image: wrap it as tv_tensors.Mask",
+        violates=(Law.MASKS_MATCH_IMAGES,),
+        cause=location(mask.places),
+        subject=mask.places[0].text,
+        cases=("data/mask_without_tv_tensor",),
+        candidates=_wrapped(evidence, mask.places),
+        confidence=9,
+    )
 
 
 def _wrapped(evidence: Evidence, places: tuple[Place, ...]) -> tuple[Candidate, ...]:

@@ -29,6 +29,7 @@ from broken_convnets.commands.score.protocol.messages import (
 )
 from broken_convnets.commands.score.protocol.tool import Tool
 from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.util.jaccard import jaccard_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,7 +103,7 @@ ENTRY_OF = {one.source: one.entry for one in corpus_programs(_everything(), 0)}
 def _remembered() -> Iterator[None]:
     """Compare two programs once, because every hand-out has most of them again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_similar, "similarity", functools.cache(_similar.similarity))
+        patch.setattr(_similar, "jaccard_index", functools.cache(jaccard_index))
         for module in (memoriser, text_differ):
             patch.setattr(module, "phrases", functools.cache(_similar.phrases))
         yield

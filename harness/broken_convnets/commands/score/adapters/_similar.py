@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from broken_convnets.util.jaccard import jaccard_index
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,10 +26,4 @@ def phrases(source: str) -> Phrases:
 
 def most_similar(program: Phrases, others: Iterable[Phrases]) -> int:
     """Return the position of the most similar of `others`, at least one; the first of equals."""
-    return max(enumerate(others), key=lambda item: (similarity(program, item[1]), -item[0]))[0]
-
-
-def similarity(one: Phrases, other: Phrases) -> float:
-    """Return the share of common phrases (Jaccard index)."""
-    shared = len(one & other)
-    return shared / max(len(one) + len(other) - shared, 1)
+    return max(enumerate(others), key=lambda item: (jaccard_index(program, item[1]), -item[0]))[0]

@@ -10,6 +10,8 @@ import random
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from broken_convnets.util.jaccard import jaccard_index
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -31,7 +33,9 @@ def near_twins(programs: Iterable[CorpusProgram]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {entry: set() for entry in first}
     for one_entry, other in combinations(first, 2):
         if any(
-            _similarity(one, two) >= NEARLY_SAME for one in first[one_entry] for two in first[other]
+            jaccard_index(one, two) >= NEARLY_SAME
+            for one in first[one_entry]
+            for two in first[other]
         ):
             found[one_entry].add(other)
             found[other].add(one_entry)
@@ -49,7 +53,7 @@ def without_near_twins(twins: Mapping[str, set[str]], seed: int) -> set[str]:
 
 def similarity(one: str, other: str) -> float:
     """Return the share of common lines of two programs (Jaccard index), from 0 to 1."""
-    return _similarity(_lines(one), _lines(other))
+    return jaccard_index(_lines(one), _lines(other))
 
 
 def _position(entry: str, seed: int) -> float:
@@ -58,8 +62,3 @@ def _position(entry: str, seed: int) -> float:
 
 def _lines(source: str) -> Lines:
     return frozenset(stripped for line in source.splitlines() if (stripped := line.strip()))
-
-
-def _similarity(one: Lines, other: Lines) -> float:
-    shared = len(one & other)
-    return shared / max(len(one) + len(other) - shared, 1)

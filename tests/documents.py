@@ -98,4 +98,6 @@ def _arguments(words: list[str]) -> list[str]:
         return words[1:]
     if words[0].startswith("python") and words[1:3] == ["-m", "broken_convnets"]:
         return words[3:]
+    if words[0].startswith("python") and words[1:3] == ["-m", "broken_convnets.diagnose"]:
+        return ["diagnose", *words[3:]]
     return []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import runpy
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -249,6 +251,26 @@ def test_a_function_without_its_library_says_what_to_install(
     monkeypatch.setattr("broken_convnets.first_missing", lambda _: "torch")
     with pytest.raises(ImportError, match=f"`{name}` needs PyTorch: pip install"):
         getattr(broken_convnets, name)
+
+
+def test_diagnose_runs_as_a_module_like_those_of_torch_utils(tmp_path: Path) -> None:
+    put(tmp_path / "train.py", "import sys\nprint(__name__, sys.argv)\nsys.exit(7)\n")
+    module = [sys.executable, "-m", "broken_convnets.diagnose"]
+    command = [*module, "--no-fix", "train.py", "--lr", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "__main__ ['train.py', '--lr', '1']\n")
+    assert done.stderr.startswith("nothing found")
+
+
+def test_the_module_that_runs_diagnose_does_not_hide_the_function() -> None:
+    with pytest.raises(ImportError, match="from broken_convnets import diagnose"):
+        import_module("broken_convnets.diagnose")
+    assert broken_convnets.diagnose.__module__ == "broken_convnets.commands.diagnose.api"
+
+
+def test_processes_that_the_program_spawns_may_import_the_main_module() -> None:
+    path = Path(broken_convnets.__file__).with_name("diagnose.py")
+    assert "main" not in runpy.run_path(str(path), run_name="__mp_main__")
 
 
 @pytest.mark.parametrize(

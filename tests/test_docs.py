@@ -190,6 +190,7 @@ def test_every_command_line_is_accepted(document: Document) -> None:
         "```sh\npython train.py | broken-convnets explain --fiel log.txt\n```",
         "```sh\nnox -s site; .venv/bin/broken-convnets show  # no id\n```",
         "```sh\npython -m broken_convnets reproduce --repeat none\n```",
+        "```sh\npython -m broken_convnets.diagnose --lr 0.1 train.py\n```",
     ],
 )
 def test_a_wrong_command_line_is_found(text: str) -> None:

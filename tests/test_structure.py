@@ -12,7 +12,15 @@ from kit import put
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "harness/broken_convnets"
 CORE = {"util", "corpus", "sandbox", "observe", "verdicts", "vocabulary", "errors", "version"}
-ENTRY_POINTS = {"__init__", "__main__", "cli", "inspect_task", "lightning", "pytest_plugin"}
+ENTRY_POINTS = {
+    "__init__",
+    "__main__",
+    "cli",
+    "diagnose",
+    "inspect_task",
+    "lightning",
+    "pytest_plugin",
+}
 FOLDED = ("observe", "commands/diagnose")  # each is one node with the folders inside it
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.commands.score.programs.tool_result import ToolResult
     from broken_convnets.commands.score.record import ToolRecord
     from broken_convnets.corpus.entries import Corpus
@@ -109,16 +111,32 @@ def leaderboard(corpus: Corpus, folder: Path) -> str:
 
     Raises RecordError for an invalid record.
     """
+    return page(recorded_scores(corpus, folder), BASELINE)
+
+
+def recorded_scores(corpus: Corpus, folder: Path) -> list[Score]:
+    """Return the score of each record in `folder`, whose programs are those of `corpus`.
+
+    Raises RecordError for an invalid record.
+    """
     records = [one for path in sorted(folder.glob("*.toml")) if (one := read_record(path))]
-    baseline = next((one for one in records if one.tool == BASELINE), None)
-    return page([_score(corpus, one, baseline) for one in records], BASELINE)
+    programs = cache(partial(_programs, corpus))  # of each release, read once for all records
+    found = [(one, recorded_results(one, programs(one.torch))) for one in records]
+    baseline = next((results for one, results in found if one.tool == BASELINE), None)
+    return [_score(one, results, baseline) for one, results in found]
 
 
-def _score(corpus: Corpus, record: ToolRecord, baseline: ToolRecord | None) -> Score:
-    compared = baseline if record.tool != BASELINE else None
+def _programs(corpus: Corpus, torch: str) -> list[CorpusProgram]:
+    entries = [(0, one) for one in corpus.entries.values() if applies_to(one, torch)]
+    return corpus_programs(entries, 0, torch)
+
+
+def _score(
+    record: ToolRecord, results: list[ToolResult], baseline: list[ToolResult] | None
+) -> Score:
     score = compute_score(
-        _results(corpus, record),
-        _results(corpus, compared) if compared else None,
+        results,
+        baseline if record.tool != BASELINE else None,
         needs=frozenset(record.needs),
         tool=record.tool,
         version=record.version,
@@ -127,17 +145,12 @@ def _score(corpus: Corpus, record: ToolRecord, baseline: ToolRecord | None) -> S
     return msgspec.structs.replace(score, robustness=robustness, sides=record.sides)
 
 
-def _results(corpus: Corpus, record: ToolRecord) -> list[ToolResult]:
-    entries = [(0, one) for one in corpus.entries.values() if applies_to(one, record.torch)]
-    return recorded_results(record, corpus_programs(entries, 0, record.torch))
-
-
 def page(scores: Sequence[Score], baseline: str) -> str:
     """Return the leaderboard as Markdown. `baseline` is the name of the baseline tool.
 
     Run times are omitted, because they differ between runs.
     """
-    ranked = [(_displayed_name(score, baseline), score) for score in sorted(scores, key=_rank)]
+    ranked = [(_displayed_name(score, baseline), score) for score in sorted(scores, key=rank)]
     parts = [
         HEAD,
         "## Detection: which programs are broken\n",
@@ -154,13 +167,19 @@ def page(scores: Sequence[Score], baseline: str) -> str:
     return "\n".join(parts)
 
 
-def _rank(score: Score) -> tuple[bool, float, str]:
+def rank(score: Score) -> tuple[bool, float, str]:
+    """Return the key by which the leaderboard is sorted."""
     return score.youden_j.value is None, -score.youden_j.low, score.tool
 
 
-def _displayed_name(score: Score, baseline: str) -> str:
+def name_of(score: Score) -> str:
+    """Return the tool and its version, without naming the tool twice."""
     named = score.version.startswith((f"{score.tool} ", f"{score.tool.replace('_', '-')} "))
-    text = escaped(score.version if named else f"{score.tool} {score.version}".strip())
+    return score.version if named else f"{score.tool} {score.version}".strip()
+
+
+def _displayed_name(score: Score, baseline: str) -> str:
+    text = escaped(name_of(score))
     return f"**{text}** (baseline)" if score.tool == baseline else text
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.bench import stored
+from broken_convnets.commands.score import leaderboard
 from broken_convnets.commands.site import entries, timings
 from broken_convnets.commands.site.prose import Prose, page_of
 from broken_convnets.commands.site.sections import by_section
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
 
 MESSAGE_LENGTH = 110  # characters of a message in a list
-SCOREBOARD = "tools/README.md"  # in results/, if scores are recorded
+TOOLS = "tools"  # in results/: the records and the leaderboard
+SCOREBOARD = "scoreboard"  # the name of the leaderboard's page, if scores are recorded
 OWN_PAGES = {
     "index",
     "messages",
@@ -30,7 +32,7 @@ OWN_PAGES = {
     "releases",
     "symptoms",
     "timings",
-    "scoreboard",
+    SCOREBOARD,
 }  # not made from docs/
 
 
@@ -61,6 +63,7 @@ class Library:
         self.baselines = read_all(results)
         self.timings = timings.read(results)
         self.run_times = [stored.read(results, name) for name in matrix.DEVICES]
+        self.scores = leaderboard.recorded_scores(corpus, results / TOOLS)
         self.documents = _documents(corpus.root)
         self.guides = load_guides(corpus.root).valid
         self.prose = Prose({*corpus.entries, *self.guides}, self.documents)
@@ -127,9 +130,9 @@ def _documents(root: Path) -> dict[str, str]:
     """Return the Markdown documents that become pages, by name."""
     paths = {path.stem: path for path in sorted((root / "docs").glob("*.md"))}
     found = {name: path for name, path in paths.items() if name not in OWN_PAGES}
-    scoreboard = results_to_read(root) / SCOREBOARD
+    scoreboard = results_to_read(root) / TOOLS / leaderboard.PAGE
     if scoreboard.is_file():
-        found["scoreboard"] = scoreboard
+        found[SCOREBOARD] = scoreboard
     return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
 
 

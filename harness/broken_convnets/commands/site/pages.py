@@ -18,7 +18,7 @@ from broken_convnets.commands.site import (
     trace_svg,
 )
 from broken_convnets.commands.site.changed_messages import changed_messages
-from broken_convnets.commands.site.library import title_of
+from broken_convnets.commands.site.library import SCOREBOARD, title_of
 from broken_convnets.commands.site.sections import TOPICS
 from broken_convnets.commands.site.trace_diff import compare
 
@@ -59,7 +59,7 @@ def pages(library: Library) -> Iterator[Page]:
     yield Page("myths.html", "myths.html", {"controls": library.controls})
     yield from _symptoms(library)
     for name, text in library.documents.items():
-        yield _document(name, text)
+        yield _scoreboard(library, text) if name == SCOREBOARD else _document(name, text)
     if library.baselines:
         shown = releases.context(library.baselines, library.corpus.entries)
         yield Page("releases.html", "releases.html", shown)
@@ -70,14 +70,20 @@ def pages(library: Library) -> Iterator[Page]:
 
 
 def _document(name: str, text: str) -> Page:
-    context: dict[str, Any] = {"name": name, "title": title_of(text, name), "text": text}
-    bars = scoreboard.chart(text) if name == "scoreboard" else []
-    if not bars:
-        return Page(f"{name}.html", "document.html", context)
+    return Page(f"{name}.html", "document.html", {"title": title_of(text, name), "text": text})
+
+
+def _scoreboard(library: Library, text: str) -> Page:
+    """Return the leaderboard, with a chart of the records before its tables."""
     head, rest = scoreboard.split_head(text)
-    columns = scoreboard.COLUMNS.values()
-    context |= {"bars": bars, "columns": columns, "head": head, "rest": rest}
-    return Page(f"{name}.html", "scoreboard.html", context)
+    context = {
+        "title": title_of(text, SCOREBOARD),
+        "head": head,
+        "bars": scoreboard.chart(library.scores),
+        "columns": list(scoreboard.RATES),
+        "rest": rest,
+    }
+    return Page(f"{SCOREBOARD}.html", "scoreboard.html", context)
 
 
 def _symptoms(library: Library) -> Iterator[Page]:

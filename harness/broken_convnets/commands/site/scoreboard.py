@@ -1,44 +1,42 @@
-"""The chart above the leaderboard, from the figures of its tables."""
+"""The chart above the leaderboard, from the records of the tools."""
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
-PERCENT = re.compile(r"(\d+)%")
-COLUMNS = {  # of the leaderboard: what the chart calls them
-    "raising": "finds mistakes that raise",
-    "silent": "finds silent mistakes",
-    "false positives": "false alarms",
-    "cause line": "points at the cause",
-    "working fixes": "repairs",
+from broken_convnets.commands.score.leaderboard import BASELINE, name_of, rank
+from broken_convnets.commands.trace.table import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from broken_convnets.commands.score.metrics.intervals import Rate
+    from broken_convnets.commands.score.metrics.score import Score
+
+RATES: dict[str, Callable[[Score], Rate]] = {
+    "finds mistakes that raise": lambda score: score.recall.raising,
+    "finds silent mistakes": lambda score: score.recall.silent,
+    "false alarms": lambda score: score.false_positives.all,
+    "points at the cause": lambda score: score.location.cause,
+    "repairs": lambda score: score.fixes.working,
 }
 
 
 @dataclass(frozen=True)
 class Bars:
-    """The percentages of one tool, in the order of COLUMNS; None for a figure that has no rate."""
+    """The percentages of one tool, in the order of RATES; None for a rate of no programs."""
 
     tool: str
     percentages: list[int | None]
 
 
-def chart(text: str) -> list[Bars]:
-    """Return the bars of each tool, in the order of the leaderboard; [] without its tables."""
-    found: dict[str, dict[str, int | None]] = {}
-    header: list[str] = []
-    for row in ROW.findall(text):
-        cells = row.split(" | ")
-        if cells[0] == "tool":
-            header = cells
-        elif len(cells) == len(header) and not set(row) <= set("-| "):
-            tool = html.unescape(cells[0].replace("*", ""))
-            shown = dict(zip(header, cells, strict=True))
-            figures = {name: _percent(shown[name]) for name in COLUMNS if name in shown}
-            found.setdefault(tool, {}).update(figures)
-    return [Bars(tool, [figures.get(name) for name in COLUMNS]) for tool, figures in found.items()]
+def chart(scores: Iterable[Score]) -> list[Bars]:
+    """Return the bars of each tool, in the order of the leaderboard."""
+    return [
+        Bars(_name(score), [_percent(rate(score)) for rate in RATES.values()])
+        for score in sorted(scores, key=rank)
+    ]
 
 
 def split_head(text: str) -> tuple[str, str]:
@@ -47,6 +45,10 @@ def split_head(text: str) -> tuple[str, str]:
     return head, f"{mark.lstrip()}{rest}"
 
 
-def _percent(cell: str) -> int | None:
-    found = PERCENT.search(cell)
-    return int(found[1]) if found else None
+def _name(score: Score) -> str:
+    name = printable(name_of(score))
+    return f"{name} (baseline)" if score.tool == BASELINE else name
+
+
+def _percent(rate: Rate) -> int | None:
+    return None if rate.share is None else round(100 * rate.share)

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from broken_convnets.commands.explain import index_file, ranking, reading
+from broken_convnets.commands.explain import index_file, numbers, ranking, reading
+from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.explain.symptoms.documents import document_for
 from broken_convnets.commands.explain.symptoms.matching import symptoms_in
 from broken_convnets.commands.site.build import build
 from broken_convnets.corpus.entries import default_root, load
 from kit import Pair, corpus_of, put
 from playwright.sync_api import expect, sync_playwright
+from test_numbers import SAID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +92,23 @@ ODD_TEXTS = [
     "my loss is nan > and the gradient of `fc` is None: what does it mean?\n" * 30,
     'Error(s) in loading:\n\tMissing key(s) in state_dict: "a".\n\tUnexpected key(s): "module.a".',
     TRACEBACK + "\nThanks!\x1b[0m\n```\n> ------> 3 x = self.conv(x)",
+]
+
+
+# Messages whose meaning depends on how their sizes relate.
+WITH_NUMBERS = [
+    "mat1 and mat2 shapes cannot be multiplied ({a}x{b} and {c}x10)",
+    "expected input[{a}, {b}, 8, 8] to have {c} channels, but got {b} channels instead",
+    "groups=2, expected input[2, {a}, {b}] to have {c} channels, but got {a} channels instead",
+    "tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {c}",
+    "must match except in dimension {a}. Expected size {b} but got size {c} for tensor number 1",
+    "got [{a}, {b}, 9] at entry 0 and [{a}, {c}, 9] at entry 3",
+    "shape '[{a}, {b}]' is invalid for input of size {c}",
+    "input to conv2d, but got input of size: [{a}, {b}, {c}, 4, 5]",
+    "Expected input batch_size ({a}) to match target batch_size ({b}). Target {c} is out of bounds",
+    "Target size (torch.Size([{a}, {b}])) must be the same as input size (torch.Size([{c}]))",
+    "Given input size: (2x{a}x{b}). Calculated output size: (2x0x{c})",
+    "Tensor [{a}]], which is output 0 of ReluBackward0, is at version {b}; expected version {c}",
 ]
 
 
@@ -202,7 +222,7 @@ def test_the_browser_ranks_like_explain(visit: Visit) -> None:
     texts += [json.loads(line)["error"] for line in HELD_OUT.read_bytes().splitlines()]
     here = [
         [
-            [found.id, found.score]
+            [found.id, found.score, found.candidate.message]
             for found in ranking.rank(found_index, reading.read(text), ranking.Weights())
         ]
         for text in texts
@@ -212,6 +232,17 @@ def test_the_browser_ranks_like_explain(visit: Visit) -> None:
     assert len(texts) > 300
     assert sum(map(bool, here)) > 300
     assert [t for t, a, b in zip(texts, here, there, strict=True) if a != b] == []
+
+
+def test_the_browser_reads_the_numbers_that_explain_reads(visit: Visit) -> None:
+    sizes = (-1, 0, 1, 3, 4, 8, 9, 48, 192, 255, 512, 1000, 2048, 10**12 - 1)
+    messages = [message for message, _, _ in SAID]
+    for a, b, c in product(sizes, repeat=3):
+        messages += [line.format(a=a, b=b, c=c) for line in WITH_NUMBERS]
+    here = [[[fact.sentence, *fact.tags] for fact in numbers.facts(text)] for text in messages]
+    there = visit("index.html").evaluate("texts => texts.map(factsOf)", messages)
+    assert sum(map(bool, here)) > len(messages) / 2
+    assert [t for t, a, b in zip(messages, here, there, strict=True) if a != b] == []
 
 
 def test_the_browser_finds_the_symptoms_and_pages_that_explain_finds(visit: Visit) -> None:
@@ -272,6 +303,26 @@ def test_a_result_shows_what_was_read_and_the_fix(visit: Visit) -> None:
     expect(page.locator("#cases .first .fix ins")).to_contain_text("return x * weights")
     page.fill("#query", "")
     assert page.locator(".fix").count() == 0
+
+
+def test_a_result_shows_your_numbers_as_explain_does(visit: Visit) -> None:
+    page = visit("index.html")
+    text = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (192x6 and 288x10)"
+    page.fill("#query", text)
+    (sentence,) = explain(text)[0].numbers
+    expect(page.locator("#cases .first .numbers")).to_have_text(f"Your numbers: {sentence}")
+    page.fill("#query", TRACEBACK)
+    expect(page.locator("#cases .first .numbers")).to_contain_text("flatten() received None")
+    page.fill("#query", text.replace("192x6", "17x5"))
+    expect(page.locator("#cases .first .numbers")).to_contain_text("its input has 5, in 17 rows")
+
+
+def test_a_pasted_error_is_two_clicks_from_its_fix(visit: Visit) -> None:
+    page = visit("index.html", permissions=["clipboard-read", "clipboard-write"])
+    _paste(page, TRACEBACK)  # one: into the box, which takes what is pasted
+    page.locator("#cases > li.first > a").click()  # two
+    page.wait_for_url("**/none/missing_return.html")
+    expect(page.locator(".diff .fixed .changed").first).to_be_visible()
 
 
 def test_the_link_disappears_with_the_text(visit: Visit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from broken_convnets.commands.explain.numbers import facts, tags
+from broken_convnets.commands.explain.numbers import FAMILIES, facts, plain, tags
 
 SAID = [
     (
@@ -227,7 +227,62 @@ SAID = [
         "whose `grad_fn` is Relu, was changed in place once after",
         [],
     ),
+    (
+        "a and b must have same reduction dim, but got [8, 36] X [288, 10].",
+        "Linear expects 288 features; its input has 36, in 8 rows.",
+        ["one image"],
+    ),
+    (
+        "index 1 had torch.Size([4, 3]); but expected shape should be broadcastable to [4, 6]",
+        "In dimension 1 (the channels, in a batch of images), one tensor has size 3",
+        ["in the channels", "twice"],
+    ),
+    (
+        "Sizes of tensors must match except in dimension 1. Got 8 and 7 in dimension 2",
+        "One tensor has size 8 where another has 7, a difference of 1.",
+        ["joined", "by a few"],
+    ),
+    (
+        'unexpected key "module.conv.weight" in state_dict',
+        "The unexpected key begins with `module.`.",
+        ["prefix module."],
+    ),
+    (
+        "unexpected key 'optimizer' in state_dict",
+        "No layer has the unexpected key `optimizer`.",
+        ["whole checkpoint"],
+    ),
+    (
+        "but got weight is on cuda:0, different from other tensors on cpu",
+        "One tensor is on cuda:0, another on cpu.",
+        [],
+    ),
+    (
+        "Attempting to deserialize: device 0 does not equal 1",
+        "One tensor is on GPU 0, another on GPU 1.",
+        ["two GPUs"],
+    ),
+    (
+        "Calculated padded input size per channel: (2 x 2). Kernel size: (5 x 5).",
+        "A kernel of 5 x 5 does not fit into a feature map of 2 x 2 (including padding).",
+        [],
+    ),
+    (
+        "conv2d(): argument 'input' must be Tensor, not list of [Tensor, Tensor]",
+        "The list contains 2 tensors.",
+        ["a pair", "a list"],
+    ),
+    (
+        "forward() missing 1 required positional argument: 'x'",
+        "forward() was called with the wrong number of arguments.",
+        ["call of forward"],
+    ),
 ]
+
+
+def test_every_family_has_a_message_here() -> None:
+    said = [plain(message) for message, _, _ in SAID]
+    assert [one.pattern for one, _ in FAMILIES if not any(map(one.search, said))] == []
 
 
 @pytest.mark.parametrize(("message", "sentence", "named"), SAID)

@@ -9,21 +9,24 @@ from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+import fake_tools as fake
 import msgspec
 import pages
 import pytest
 import tomli_w
 from broken_convnets.cli import main
 from broken_convnets.commands.bench import stored
+from broken_convnets.commands.score.metrics.score import compute_score
 from broken_convnets.commands.site.build import MARKER, build
 from broken_convnets.commands.site.changed_messages import changed_messages, pieces
 from broken_convnets.commands.site.prose import Prose
-from broken_convnets.commands.site.scoreboard import Bars, chart
+from broken_convnets.commands.site.scoreboard import RATES, Bars, chart
 from broken_convnets.commands.site.sections import INSIDE, TOPICS, USE, by_section
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.corpus.symptoms import Symptom
 from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
 from broken_convnets.vocabulary import Stage, Verdict
+from fake_tools import ask
 from kit import BOOK, BROKEN, HEALTHY, Pair, Solo, corpus_of, put
 
 if TYPE_CHECKING:
@@ -148,21 +151,30 @@ def test_a_changed_message_is_shown_word_by_word(site: Path) -> None:
 def test_the_scoreboard_begins_with_a_chart(site: Path) -> None:
     page = (site / "scoreboard.html").read_text()
     assert page.index('class="chart"') < page.index("Detection: which programs are broken")
-    tables = """\
-# Tools
 
-## Detection
 
-| tool | raising | silent | false positives |
-| --- | --- | --- | --- |
-| **a&#44; b** (baseline) | 1 of 2, 50% (9 to 91) | no rate | 0 of 9, 0% (0 to 30) |
+def test_the_chart_has_a_row_for_each_tool_in_the_order_of_the_leaderboard() -> None:
+    programs = fake.programs(8, controls=4)
+    tools = {"mute": fake.declines_everything, "traceback": fake.traceback, "x\x1b": fake.oracle}
+    scores = [compute_score(ask(one, programs), tool=name) for name, one in tools.items()]
+    assert chart(scores) == [
+        Bars("x\N{REPLACEMENT CHARACTER}", [100, 100, 0, 100, 100]),
+        Bars("traceback (baseline)", [100, 0, 0, 0, 0]),
+        Bars("mute", [None] * len(RATES)),
+    ]
+    assert chart([]) == []
 
-| tool | cause line |
-| --- | --- |
-| **a&#44; b** (baseline) | 1 of 4, 25% (5 to 70) |
-"""
-    assert chart(tables) == [Bars("a, b (baseline)", [50, None, 0, 25, None])]
-    assert chart("# No table") == []
+
+def test_the_chart_has_the_figures_of_the_tables(site: Path) -> None:
+    page = (site / "scoreboard.html").read_text()
+    drawn, tables = page.split('class="chart"')[1].split("</table>", 1)
+    plain = re.sub(r"</?strong>", "", tables)
+    bars = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', drawn)
+    assert "coin 1" in dict(bars)
+    for name, cells in bars:
+        rows = re.findall(rf"<td>{re.escape(name)}</td>.*?</tr>", plain, re.DOTALL)
+        shown = {share for row in rows for share in re.findall(r", (\d+%) \(", row)}
+        assert set(re.findall(r"(\d+%)</td>", cells)) <= shown
 
 
 def test_messages_that_are_the_same_are_left_out() -> None:

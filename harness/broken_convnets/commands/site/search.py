@@ -152,6 +152,7 @@ def _limits() -> dict[str, Any]:
         "tensors": sorted(objects.TENSORS),
         "calls": sorted(objects.CALLS),
         "colours": sorted(figures.COLOURS),
+        "dimensions": figures.DIMENSIONS,
         "white": figures.WHITE,
         "pair": objects.PAIR,
         "images": channels.IMAGES,

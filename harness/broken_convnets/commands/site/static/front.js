@@ -10,9 +10,17 @@
   const [query, list, status, clear] = ["query", "cases", "status", "clear"].map(find);
   const choices = ["stage", "level", "release", "silent"].map(find).filter(Boolean);
   const topics = [...document.querySelectorAll(".topic")];
-  const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
+  const rows = new Map([...list.children].map(named));
   const original = new Map([...rows].map(([id, row]) => [id, row.querySelector(".msg").textContent]));
   const words = new Map([...rows].map(([id, row]) => [id, row.textContent.toLowerCase()]));
+
+  // The page leaves out what a link tells: a row's id, which is also shown beside the title.
+  function named(row) {
+    const link = row.querySelector("a");
+    row.dataset.id = decodeURIComponent(link.getAttribute("href")).replace(/\.html$/, "");
+    link.after(" ", element("code", row.dataset.id));
+    return [row.dataset.id, row];
+  }
 
   const value = (control) => (control.type === "checkbox" ? (control.checked ? "1" : "") : control.value);
 
@@ -35,8 +43,8 @@
   // The cases similar to the text, best match first; if there are none, those that contain all its words.
   function ordered(text) {
     if (!text) return { ids: [...rows.keys()], how: "all" };
-    const ranked = rank(readText(text)).map(([id]) => id);
-    if (ranked.length) return { ids: ranked.filter((id) => rows.has(id)), how: "similar" };
+    const ranked = rank(readText(text)).filter(([id]) => rows.has(id));
+    if (ranked.length) return { ids: ranked.map(([id]) => id), how: "similar", read: new Map(ranked.map(([id, , message]) => [id, message])) };
     const described = withoutMessage(text);
     if (described) return described;
     const wanted = text.toLowerCase().split(/\s+/);
@@ -56,13 +64,8 @@
   }
 
   function answer(link) {
-    const place = find("answer");
-    place.hidden = !link;
-    place.replaceChildren();
-    if (!link) return;
-    const anchor = document.createElement("a");
-    [anchor.href, anchor.textContent] = link;
-    place.append(anchor);
+    find("answer").hidden = !link;
+    find("answer").replaceChildren(...(link ? [anchor(...link)] : []));
   }
 
   // Documents, symptoms and myths that contain all words of a short text.
@@ -74,10 +77,8 @@
 
   function showPages(found) {
     const links = found.map(([path, title]) => {
-      const item = document.createElement("li");
-      const anchor = document.createElement("a");
-      [anchor.href, anchor.textContent] = [path, title];
-      item.append(anchor);
+      const item = element("li");
+      item.append(anchor(path, title));
       return item;
     });
     find("pages").hidden = !links.length;
@@ -93,10 +94,10 @@
   function show() {
     const text = query.value.trim();
     const filters = chosen();
-    const { ids, how, link } = ordered(text);
+    const { ids, how, link, read } = ordered(text);
     const passing = ids.filter((id) => passes(rows.get(id), filters));
-    for (const row of rows.values()) row.hidden = true;
-    passing.forEach((id, place) => update(rows.get(id), how === "similar" && place < BEST, place, filters.release));
+    for (const row of rows.values()) hide(row);
+    passing.forEach((id, place) => update(rows.get(id), place < BEST ? read?.get(id) : undefined, place, filters.release));
     list.append(...passing.map((id) => rows.get(id)));
     list.classList.toggle("all", how === "all");
     answer(link);
@@ -104,45 +105,25 @@
     find("overview").hidden = Boolean(text);
     clear.hidden = !text;
     const guides = passing.filter((id) => rows.get(id).dataset.stage === "guide").length;
-    const read = how === "similar" ? readLine(text) : "";
-    status.textContent = read + summary(passing.length - guides, guides, ids.length, how);
+    status.textContent = (read ? readLine(text) : "") + summary(passing.length - guides, guides, ids.length, how);
     remember(filters);
   }
 
-  function update(row, best, place, release) {
+  function hide(row) {
+    row.hidden = true;
+    row.classList.remove("best", "first");
+    row.querySelector(".explained")?.remove();
+  }
+
+  // `read` is the message that made the row one of the best results; undefined for other rows.
+  function update(row, read, place, release) {
     row.hidden = false;
-    row.classList.toggle("best", best);
-    row.classList.toggle("first", best && place === 0);
     const message = row.querySelector(".msg");
     const known = release && row.dataset.stage !== "guide" ? CORPUS.messages[CORPUS.releases[release][row.dataset.id]] : original.get(row.dataset.id);
     if (message.textContent !== known) message.textContent = known || "raises nothing";
-    const shown = row.querySelector(".distinguish");
-    if (best && !shown) row.append(question(CORPUS.distinguish[row.dataset.id]), ...fix(CORPUS.fixes[row.dataset.id]));
-    if (!best && shown) row.querySelectorAll(".distinguish, .fix").forEach((each) => each.remove());
-  }
-
-  // The lines that the fix deletes and adds; a guide has none.
-  function fix(lines) {
-    if (!lines) return [];
-    const block = document.createElement("pre");
-    block.className = "fix";
-    for (const line of lines) {
-      const part = document.createElement(line.startsWith("-") ? "del" : "ins");
-      part.textContent = `${line}\n`;
-      block.append(part);
-    }
-    return [block];
-  }
-
-  function question(text) {
-    const paragraph = document.createElement("p");
-    paragraph.className = "distinguish";
-    text.split("`").forEach((part, index) => {
-      const code = index % 2 ? document.createElement("code") : document.createTextNode("");
-      code.textContent = part;
-      paragraph.append(code);
-    });
-    return paragraph;
+    if (read === undefined) return;
+    row.classList.add("best", ...(place ? [] : ["first"]));
+    row.append(explanation(row.dataset.id, read));
   }
 
   function summary(cases, guides, before, how) {

@@ -57,7 +57,7 @@ function elsewhere(known, reading) {
   return !known.places.some((name) => reading.places.has(name));
 }
 
-// The cases similar to the text, best match first, as [id, score].
+// The cases similar to the text, best match first, as [id, score, message that was read].
 function rank(reading) {
   const best = new Map();
   for (const { raises, message, trust } of reading.candidates) {
@@ -75,12 +75,12 @@ function rank(reading) {
       if (score < least) continue;
       const former = best.get(known.id);
       const better = !former || score > former.score || (score === former.score && known.usual > former.usual);
-      if (better) best.set(known.id, { score, usual: known.usual });
+      if (better) best.set(known.id, { score, usual: known.usual, message });
     }
   }
   const order = new Map(DOCUMENTS.map(({ id, place }) => [id, place]));
   const ranked = [...best]
     .sort(([one, a], [other, b]) => b.score - a.score || b.usual - a.usual || order.get(one) - order.get(other))
-    .map(([id, { score }]) => [id, score]);
+    .map(([id, { score, message }]) => [id, score, message]);
   return ranked.filter(([, score]) => score >= WEIGHTS.close * ranked[0][1]);
 }

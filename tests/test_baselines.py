@@ -16,7 +16,6 @@ from broken_convnets.commands.score.metrics.intervals import rate
 from broken_convnets.commands.score.metrics.score import Score, compute_score
 from broken_convnets.commands.score.programs.edit import with_lines_of_fixes
 from broken_convnets.commands.score.programs.hand_out import Sides, batches, handed_out
-from broken_convnets.commands.score.programs.near_twins import NEARLY_SAME, similarity
 from broken_convnets.commands.score.programs.patch import PatchError, apply_patch
 from broken_convnets.commands.score.programs.program import CorpusProgram, corpus_programs
 from broken_convnets.commands.score.programs.tool_result import ToolResult
@@ -29,6 +28,7 @@ from broken_convnets.commands.score.protocol.messages import (
 )
 from broken_convnets.commands.score.protocol.tool import Tool
 from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.similarity import NEARLY_SAME, similarity
 from broken_convnets.util.jaccard import jaccard_index
 
 if TYPE_CHECKING:

@@ -96,6 +96,13 @@ STATEMENTS = [
     "y = __name__",
     "y = __file__",
     "def __getattribute__(self, name): return 1",
+    "self.named_parameters = lambda: []",
+    "setattr(self, 'state_dict', dict)",
+    "torch.manual_seed(0)",
+    "torch.random.fork_rng()",
+    "torch.default_generator.manual_seed(0)",
+    "torch.nn.modules.module.register_module_forward_hook(print)",
+    "self.register_load_state_dict_post_hook(print)",
     "open('/proc/self/mem', 'r+b')",
     "open('../fixes/a.py')",
     "y = open(f'/proc/{x}/fd/3', 'wb')",
@@ -104,6 +111,21 @@ STATEMENTS = [
 REFUSED = {
     **{text: importing("copy", text) for text in IMPORTS},
     **{text: doing(text) for text in STATEMENTS},
+    **{
+        f"a network with its own {name}": patched(
+            (
+                "    def forward",
+                f"    def {name}(self, *arguments):\n        pass\n\n    def forward",
+            )
+        )
+        for name in ("__call__", "named_parameters", "state_dict", "to", "_apply", "training")
+    },
+    "a property instead of the mode": patched(
+        ("    def forward", "    training = property(torch.is_grad_enabled)\n\n    def forward")
+    ),
+    "a mode that is set with others": patched(
+        ("    def forward", "    a, training = 1, True\n\n    def forward")
+    ),
     "a captured class": doing("match x:", "    case object(__class__=c):", "        pass"),
     "another guard": patched(("if __name__ ==", "if __name__ !=")),
     "a guard with an else": f"{HEALTHY}else:\n    Net = None\n",
@@ -120,6 +142,9 @@ ALLOWED = [
     "self.conv.weight.requires_grad = False",
     "next(self.parameters()).requires_grad = False",
     "x.data = x + 1",
+    "y = torch.rand(2, generator=torch.Generator().manual_seed(0))",
+    "self.conv.training = True",
+    "self.conv.register_forward_hook(lambda *_: None)",
     "layer = nn.Conv2d",
     "y = [torch.relu, nn.functional.gelu][0](x)",
     "y = os.listdir('images')",
@@ -131,6 +156,18 @@ ALLOWED = [
     "y = functools.partial(torch.flatten, start_dim=1)",
     "torch.distributed.is_available()",
 ]
+WHOLE = {
+    "a call of what is no network": importing(
+        "copy", "class Scale:\n    def __call__(self, x):\n        return x\n"
+    ),
+    "a mode of its own": patched(
+        (
+            "    def forward",
+            "    def train(self, mode=True):\n        return self\n\n    def forward",
+        )
+    ),
+    "a seed for the whole program": importing("copy", "torch.manual_seed(0)"),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -143,6 +180,11 @@ def test_refused(name: str) -> None:
 @pytest.mark.parametrize("line", ALLOWED)
 def test_allowed(line: str) -> None:
     assert _violations(doing(line, needs="functools, os, pathlib, tempfile")) == []
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_program_may_have(name: str) -> None:
+    assert _violations(WHOLE[name]) == []
 
 
 def test_the_line_and_the_reason_are_named() -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.score.fix_check import check_fix, fix_works
-from broken_convnets.commands.score.programs.near_twins import NEARLY_SAME, similarity
 from broken_convnets.commands.score.programs.patch import PatchError, unified_diff
 from broken_convnets.commands.score.protocol.messages import Diagnosis, Finding, Status
 from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, HEALTHY, Pair, case_of, patched
+from other_programs import OTHER_PROGRAMS
 
 if TYPE_CHECKING:
     from kit import Remembering
@@ -109,13 +108,13 @@ def test_a_variant_is_compared_with_its_own_fix(grader: Grader) -> None:
     assert variant.id == plain.id
 
 
-def test_another_program_in_its_place_is_not_a_fix(grader: Grader) -> None:
-    """It works, but it shares too few lines with the program."""
-    renamed = re.sub(r"\bx\b", "images", HEALTHY.replace("self.", "self . "))
-    fix = unified_diff(BROKEN, renamed, "net_0.py")
-    assert similarity(BROKEN, renamed) < NEARLY_SAME
+@pytest.mark.parametrize("name", OTHER_PROGRAMS)
+def test_another_program_in_its_place_is_not_a_fix(name: str, grader: Grader) -> None:
+    fix = unified_diff(BROKEN, OTHER_PROGRAMS[name], "net_0.py")
+    assert grader.grade(case_of(Pair()), OTHER_PROGRAMS[name], "net.py").solved
     assert fix_works(grader, case_of(Pair()), _offering(fix)) is False
-    assert check_fix(grader, case_of(Pair()), fix).solved
+    (violation,) = check_fix(grader, case_of(Pair()), fix).violations
+    assert violation.law == "same-program"
 
 
 def test_the_check_names_the_violated_law(grader: Grader) -> None:

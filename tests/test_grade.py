@@ -13,6 +13,7 @@ from broken_convnets.corpus.diff import same_syntax
 from broken_convnets.inspect_task.answers import UNCHANGED, read_answer
 from broken_convnets.inspect_task.grade import NO_ANSWER, Grade, grade
 from kit import BROKEN, HEALTHY, RAISES, Pair, Solo, case_of, control_of, patched
+from other_programs import OTHER_PROGRAMS
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Entry
@@ -113,6 +114,17 @@ def test_an_answer_about_a_broken_program(answer: str, runner: Remembering) -> N
     assert _without_reason(graded) == expected
     assert bool(graded.reason) is not bool(expected.correct)
     assert "\n" not in graded.reason
+
+
+@pytest.mark.parametrize("name", OTHER_PROGRAMS)
+@pytest.mark.parametrize("role", [ProgramRole.BROKEN, ProgramRole.FIXED])
+def test_another_program_in_its_place_earns_nothing(
+    role: ProgramRole, name: str, runner: Remembering
+) -> None:
+    source = BROKEN if role is ProgramRole.BROKEN else HEALTHY
+    graded = _grade(role, _changed(source, OTHER_PROGRAMS[name]), Judge(runner=runner))
+    assert not any((graded.correct, graded.repaired, graded.harmless))
+    assert "another program" in graded.reason
 
 
 @pytest.mark.parametrize("answer", OF_HEALTHY)

@@ -15,6 +15,7 @@ from broken_convnets.commands.learn.judge import Judge
 from broken_convnets.commands.score.programs.program import ProgramRole
 from broken_convnets.corpus.entries import load
 from kit import BROKEN, HEALTHY, Pair, Solo, corpus_of, patched
+from other_programs import OTHER_PROGRAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +139,8 @@ def exported(harness: Command, tmp_path: Path) -> dict[str, Path]:
 
 REWARDS: list[tuple[str, str | None, int]] = [
     ("broken", HEALTHY, 1),
+    *(("broken", source, 0) for source in OTHER_PROGRAMS.values()),
+    *(("fixed", source, 0) for source in OTHER_PROGRAMS.values()),
     ("broken", BROKEN, 0),
     ("broken", f"# flatten from dimension 1\n{BROKEN}", 0),
     ("broken", SWALLOWED, 0),

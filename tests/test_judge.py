@@ -10,6 +10,7 @@ from broken_convnets.commands.learn.judge import Judge, Judgement, RepairVerdict
 from broken_convnets.corpus.entries import Case, default_root, load
 from broken_convnets.errors import CorpusError
 from kit import BROKEN, HEALTHY, Pair, Solo, case_of, corpus_of, patched
+from other_programs import OTHER_PROGRAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +86,14 @@ def test_a_case_of_other_releases_does_not_apply(judge: Judge) -> None:
     judgement = judge(case_of(Pair(extra={"torch": "<1"})), HEALTHY)
     assert judgement.verdict is RepairVerdict.NOT_APPLICABLE
     assert not judgement.ok
+
+
+@pytest.mark.parametrize("name", OTHER_PROGRAMS)
+def test_another_program_in_its_place_is_no_repair(name: str, judge: Judge) -> None:
+    judgement = judge(case_of(Pair()), OTHER_PROGRAMS[name])
+    assert judgement.verdict is RepairVerdict.VIOLATES
+    assert judgement.violated == ("same-program",)
+    assert "less than 60% of its lines" in judgement.reason
 
 
 def test_an_unknown_id_and_a_control_are_refused_with_what_to_do(

@@ -63,6 +63,13 @@ BY_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})  # functions t
 # Attributes that lead out of a program: modules inside other modules (`tempfile.os`), functions
 # that find attributes by text, questions whether the code is being traced, frames.
 REFUSED_ATTRIBUTES = _names(
+    "register_load_state_dict_post_hook register_load_state_dict_pre_hook "
+    "register_module_backward_hook register_module_buffer_registration_hook "
+    "register_module_forward_hook register_module_forward_pre_hook "
+    "register_module_full_backward_hook register_module_full_backward_pre_hook "
+    "register_module_module_registration_hook register_module_parameter_registration_hook "
+    "register_optimizer_step_post_hook register_optimizer_step_pre_hook "
+    "register_state_dict_post_hook register_state_dict_pre_hook "
     "asyncio atexit attrgetter builtins ctypes faulthandler fcntl gc get_field get_type_hints "
     "importlib inspect is_compiling is_exporting is_in_onnx_export is_scripting is_tracing "
     "linecache logging marshal methodcaller mmap mro multiprocessing os pickle pkgutil posix "
@@ -70,6 +77,21 @@ REFUSED_ATTRIBUTES = _names(
     "tracemalloc unittest update_wrapper warnings weakref ag_frame co_code co_consts cr_frame "
     "f_back f_builtins f_code f_globals f_locals f_trace gi_code gi_frame gi_yieldfrom tb_frame "
     "tb_next"
+)
+# Methods by which torch, and whoever judges a network, looks at it and moves it. A network that
+# answers them itself can say anything.
+KEPT_METHODS = _names(
+    "_apply _call_impl _load_from_state_dict _named_members _save_to_state_dict "
+    "_wrapped_call_impl buffers children get_buffer get_parameter get_submodule load_state_dict "
+    "modules named_buffers named_children named_modules named_parameters parameters "
+    "register_forward_hook register_forward_pre_hook requires_grad_ state_dict to to_empty "
+)
+# Functions that set the state of generators that all code shares: randomness is then only hidden.
+SEEDING = _names(
+    "numpy.random.seed numpy.random.set_state random.seed random.setstate torch.cuda.manual_seed "
+    "torch.cuda.manual_seed_all torch.cuda.set_rng_state torch.default_generator "
+    "torch.manual_seed torch.random.fork_rng torch.random.manual_seed "
+    "torch.random.default_generator torch.random.set_rng_state torch.set_rng_state "
 )
 SPECIAL_METHODS = _names(
     "__call__ __contains__ __enter__ __eq__ __exit__ __getitem__ __hash__ __init__ "

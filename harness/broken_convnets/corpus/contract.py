@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.allowed_names import (
     BY_NAME,
+    KEPT_METHODS,
     REFUSED_FUNCTIONS,
+    SEEDING,
     SETTINGS,
     SPECIAL_METHODS,
     STANDARD,
@@ -59,12 +61,27 @@ class _Contract:
         elif isinstance(node, ast.Call):
             yield from _check_call(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if node.name.startswith("__") and node.name not in SPECIAL_METHODS:
-                yield f"defines {node.name}: a program defines no such method"
+            yield from self._check_definition(node)
         elif isinstance(node, ast.MatchClass):
             yield from map(_uses, filter(refused_attribute, node.kwd_attrs))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from self._check_text(node, node.value)
+
+    def _check_definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+        if node.name.startswith("__") and node.name not in SPECIAL_METHODS:
+            yield f"defines {node.name}: a program defines no such method"
+        elif self._is_kept(node, node.name):
+            yield f"defines {node.name}: a network leaves this to torch"
+
+    def _is_kept(self, node: ast.AST, name: str) -> bool:
+        """Return whether what defines a name in a class would replace a method of networks."""
+        parent = self._parents[node]
+        while isinstance(parent, ast.Assign | ast.AnnAssign | ast.Tuple):
+            parent = self._parents[parent]
+        if not isinstance(parent, ast.ClassDef):
+            return False
+        others = {one.name for one in parent.body if isinstance(one, ast.FunctionDef)}
+        return name in KEPT_METHODS | {"training"} or (name == "__call__" and "forward" in others)
 
     def _check_attribute(self, node: ast.Attribute) -> Iterator[str]:
         path = self._path(node)
@@ -75,6 +92,10 @@ class _Contract:
             yield _uses(node.attr)
         elif path in SUBMODULES and self._is_value(node):
             yield f"uses the module {path} as a value: use its functions and classes"
+        if path in SEEDING and self._is_in_function(node):
+            yield f"uses {path} in a function: it hides randomness from whoever runs the program"
+        if not isinstance(node.ctx, ast.Load) and node.attr in KEPT_METHODS:
+            yield f"replaces {node.attr}: a network leaves this to torch"
         if not isinstance(node.ctx, ast.Load) and self._is_foreign(node.value):
             yield f"changes {ast.unparse(node)}: a program changes only what is its own"
 
@@ -86,6 +107,10 @@ class _Contract:
             yield f"uses {node.id}: it can reach or run anything"
         elif node.id in BY_NAME and self._is_value(node):
             yield f"uses {node.id} as a value: call it with a literal name"
+        elif isinstance(node.ctx, ast.Store) and self._is_kept(node, node.id):
+            yield f"defines {node.id}: a network leaves this to torch"
+        elif path in SEEDING and self._is_in_function(node):
+            yield f"uses {path} in a function: it hides randomness from whoever runs the program"
         elif path and isinstance(node.ctx, ast.Store):
             yield f"assigns to {node.id}, which is imported: choose another name"
         elif self._is_module(path) and self._is_value(node):
@@ -120,6 +145,13 @@ class _Contract:
         parent = self._parents[node]
         is_function = isinstance(parent, ast.Call) and parent.func is node
         return not (isinstance(parent, ast.Attribute) or is_function)
+
+    def _is_in_function(self, node: ast.AST) -> bool:
+        while node in self._parents:
+            node = self._parents[node]
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                return True
+        return False
 
     def _is_guard(self, node: ast.Name) -> bool:
         test = self._parents[node]
@@ -171,6 +203,8 @@ def _check_call(node: ast.Call) -> Iterator[str]:
     target, name = arguments[0], arguments[1]
     if not _is_harmless(name, own=_is_own(target)):
         yield f"calls {function} with a name that is not a literal: write the attribute"
+    elif function in {"delattr", "setattr"} and ast.unparse(name)[1:-1] in KEPT_METHODS:
+        yield f"replaces {ast.unparse(name)}: a network leaves this to torch"
     elif function in {"delattr", "setattr"} and not _is_own(target):
         yield f"calls {function} on {ast.unparse(target)}: a program changes only what is its own"
 

@@ -58,6 +58,11 @@ CONTRACT = Check(
     "The program uses only modules and functions that programs of the corpus may use.",
     "the program uses something that could change what is checked, so it was not run",
 )
+SAME_PROGRAM = Check(
+    "same-program",
+    "The program is that of the case with a change.",
+    "it is another program",
+)
 EVERY_SEED = Check(
     "same-for-every-seed",
     "The program behaves the same for every random seed.",
@@ -77,6 +82,7 @@ ALL = (
     CHANNELS,
     OUTPUT_GRADIENTS,
     CONTRACT,
+    SAME_PROGRAM,
     EVERY_SEED,
     APPLIES_HERE,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.learn.checks import APPLIES_HERE, CONTRACT
 from broken_convnets.commands.learn.grader import Grader
+from broken_convnets.commands.learn.repair import grade_repair
 from broken_convnets.corpus.entries import Case, default_root, find
 from broken_convnets.errors import CorpusError
 from broken_convnets.observe.runner import open_torch_runner
@@ -75,7 +76,7 @@ class Judge:
         """Return the judgement of one program; see `judge`."""
         _require_str("source", source, "pass the text of the program as str")
         found = case if isinstance(case, Case) else _case(self._root, case)
-        return judgement(self._grader.grade(found, source, FILE))
+        return judgement(grade_repair(self._grader, found, source, FILE))
 
     def __enter__(self) -> Self:
         """Return this judge."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.learn.checks import APPLIES_HERE
-from broken_convnets.commands.score.programs.near_twins import NEARLY_SAME, similarity
+from broken_convnets.commands.learn.repair import grade_repair
 from broken_convnets.commands.score.programs.patch import PatchError, apply_patch
 from broken_convnets.commands.score.programs.workspace import file_name
 
@@ -26,16 +26,13 @@ def first_fix(diagnosis: Diagnosis) -> str | None:
 def fix_works(grader: Grader, case: Case, diagnosis: Diagnosis) -> bool | None:
     """Return whether the first fix that a tool offers for a broken program works.
 
-    A diff that replaces the program by another one is not a fix, even if that one works. None if
-    the tool offers no fix or the case does not apply to this release of torch. Raises RunnerError
-    if the fix of the corpus does not run here.
+    None if the tool offers no fix or the case does not apply to this release of torch. Raises
+    RunnerError if the fix of the corpus does not run here.
     """
     fix = first_fix(diagnosis)
     if fix is None:
         return None
     try:
-        if not _is_small(case, apply_patch(fix, case.broken)):
-            return False
         result = check_fix(grader, case, fix)
     except PatchError:
         return False
@@ -44,15 +41,9 @@ def fix_works(grader: Grader, case: Case, diagnosis: Diagnosis) -> bool | None:
     return result.solved
 
 
-def _is_small(case: Case, patched: str) -> bool:
-    """Return whether a program is still the broken one with a change, not another one."""
-    limit = min(NEARLY_SAME, similarity(case.broken, case.fixed))
-    return similarity(case.broken, patched) >= limit
-
-
 def check_fix(grader: Grader, case: Case, fix: str) -> GradingResult:
     """Return which laws the program obeys with `fix`, a unified diff, applied.
 
     Raises PatchError if the diff does not apply.
     """
-    return grader.grade(case, apply_patch(fix, case.broken), NAME)
+    return grade_repair(grader, case, apply_patch(fix, case.broken), NAME)

@@ -10,6 +10,7 @@ import random
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from broken_convnets.corpus.similarity import NEARLY_SAME, Lines, lines
 from broken_convnets.util.jaccard import jaccard_index
 
 if TYPE_CHECKING:
@@ -17,18 +18,12 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.score.programs.program import CorpusProgram
 
-# The share of common lines from which two programs are near twins. Of those with fewer lines in
-# common, almost none is a working fix of the other.
-NEARLY_SAME = 0.6
-
-Lines = frozenset[str]
-
 
 def near_twins(programs: Iterable[CorpusProgram]) -> dict[str, set[str]]:
     """Return the near twins of each entry. Of generated variants, only the first one counts."""
     texts: dict[str, dict[int, list[Lines]]] = {}
     for one in programs:
-        texts.setdefault(one.entry, {}).setdefault(one.variant, []).append(_lines(one.source))
+        texts.setdefault(one.entry, {}).setdefault(one.variant, []).append(lines(one.source))
     first = {entry: by_variant[min(by_variant)] for entry, by_variant in texts.items()}
     found: dict[str, set[str]] = {entry: set() for entry in first}
     for one_entry, other in combinations(first, 2):
@@ -51,14 +46,5 @@ def without_near_twins(twins: Mapping[str, set[str]], seed: int) -> set[str]:
     return chosen
 
 
-def similarity(one: str, other: str) -> float:
-    """Return the share of common lines of two programs (Jaccard index), from 0 to 1."""
-    return jaccard_index(_lines(one), _lines(other))
-
-
 def _position(entry: str, seed: int) -> float:
     return random.Random(f"near twins {seed}/{entry}").random()  # noqa: S311  (not secret)
-
-
-def _lines(source: str) -> Lines:
-    return frozenset(stripped for line in source.splitlines() if (stripped := line.strip()))

@@ -17,6 +17,7 @@ import pytest
 from broken_convnets.commands.explain import index, index_file, ranking, reading
 from broken_convnets.commands.explain.index import Document, Index
 from broken_convnets.commands.explain.matching import explain
+from broken_convnets.commands.explain.pasted import LIMIT, tail
 from broken_convnets.commands.explain.ranking import Weights
 from broken_convnets.commands.explain.reading import Candidate, ErrorFacts, Reading
 from broken_convnets.corpus.entries import Case, default_root, load
@@ -318,10 +319,17 @@ def test_the_text_may_be_a_file_or_piped(
     ours: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "log.txt"
-    path.write_bytes(b"\xff\xfe noise\n" + MINE.encode())
+    path.write_bytes(b"\xff noise\n" + MINE.encode())
     assert ours("explain", "--file", str(path)).code == 0
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
     assert ours("explain").code == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("before", [0, 9 * LIMIT])
+def test_a_file_may_have_the_encodings_of_powershell(encoding: str, before: int) -> None:
+    text = "RuntimeError: " + "\u2026" * before + "\r\nValueError: \u201cmat1\u201d\r\n"
+    assert tail(io.BytesIO(text.encode(encoding))) == text[-LIMIT:]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_LE
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,20 +48,23 @@ MORE_NAMES = re.compile(rf'((?:"[^"\n]{{1,200}}", ){{{NAMES}}})(?:"[^"\n]{{1,200
 
 
 def tail(stream: RawIOBase | BinaryIO) -> str:
-    """Return the last LIMIT characters of a stream of any length; invalid UTF-8 is replaced.
+    """Return the last LIMIT characters of a stream of any length; invalid characters are replaced.
 
+    The text is UTF-8, or UTF-16 with a byte order mark, which PowerShell writes.
     In a terminal, one Ctrl-D ends the text: a read of the terminal itself returns a line, or
     what was typed before Ctrl-D.
     """
     most = 4 * LIMIT  # bytes: a character has at most four
-    kept = bytearray()
+    kept, mark = bytearray(), b""
     while part := stream.read(LIMIT):
         kept += part
+        mark = mark or bytes(kept[: len(BOM_UTF16_LE)])
         if len(kept) > 2 * most:
             del kept[:-most]
         if stream.isatty() and not part.endswith(b"\n"):
             break
-    return kept[-most:].decode("utf-8", errors="replace")[-LIMIT:]
+    encoding = "utf-16-le" if mark == BOM_UTF16_LE else "utf-8"
+    return kept[-most:].decode(encoding, errors="replace").removeprefix("\ufeff")[-LIMIT:]
 
 
 def lines_of(text: str) -> list[str]:

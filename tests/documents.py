@@ -52,6 +52,10 @@ class Document:
         """Return each piece of code in a sentence."""
         return [token.content for token in self._tokens if token.type == "code_inline"]
 
+    def blocks(self, language: str) -> list[str]:
+        """Return each block of code in a language."""
+        return [t.content for t in self._tokens if t.type == "fence" and t.info == language]
+
     def shell_lines(self) -> list[str]:
         """Return each line of the blocks of shell commands."""
         blocks = [t.content for t in self._tokens if t.type == "fence" and t.info in SHELL]

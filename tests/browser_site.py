@@ -39,6 +39,7 @@ PAGES = [
     "training/missing_zero_grad.html",
     "module/unused_squeezenet_fc.html",
     "batch/batchnorm_batch_of_one.html",
+    "training/lightning_step_signature.html",
     "myths.html",
     "why-none.html",
     "symptoms.html",

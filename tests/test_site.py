@@ -144,8 +144,24 @@ def test_a_changed_message_is_shown_word_by_word(site: Path) -> None:
         ("ins", "4"),
         ("", " channels"),
     ]
+    other = "ValueError: no match"  # shares too little for a comparison word by word
+    assert list(pieces("TypeError: got 3 channels", other)) == [
+        ("del", "TypeError: got 3 channels"),
+        ("ins", other),
+    ]
     page = (site / "messages.html").read_text()
     assert "<del>scalar</del><ins>target</ins>" in page
+
+
+def test_what_a_file_says_to_its_authors_is_not_on_its_page() -> None:
+    prose = Prose([], ["scoring"])
+    text = "# Tools\n\nWritten by `score`; do not edit. `docs/scoring.md` has more."
+    assert prose.document(text, "") == (
+        '<h1 id="tools">Tools</h1>\n'
+        '<p><a href="scoring.html"><code>docs/scoring.md</code></a> has more.</p>\n'
+    )
+    for code in ("scoring.md", "docs/other.md", "docs/scoring.py"):
+        assert "<a" not in prose.document(f"See `{code}`.", "")
 
 
 def test_the_scoreboard_begins_with_a_chart(site: Path) -> None:

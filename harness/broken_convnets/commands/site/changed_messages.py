@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.verdicts.records import Baseline
 
+HALF = 0.5  # of two messages: those that share less are shown one after the other
 WORD = re.compile(r"\s+|\w+|\W")
 
 
@@ -50,7 +51,11 @@ def changed_messages(baselines: Sequence[Baseline]) -> list[ChangedMessage]:
 def pieces(before: str, after: str) -> Iterator[tuple[str, str]]:
     """Yield the parts of two texts, and whether each is in both (""), "del" or "ins"."""
     one, two = WORD.findall(before), WORD.findall(after)
-    for tag, a, b, c, d in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
+    matcher = SequenceMatcher(None, one, two, autojunk=False)
+    if matcher.ratio() < HALF:
+        yield from (("del", before), ("ins", after))
+        return
+    for tag, a, b, c, d in matcher.get_opcodes():
         if tag == "equal":
             yield "", "".join(one[a:b])
             continue

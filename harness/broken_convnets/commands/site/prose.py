@@ -18,6 +18,8 @@ _ID = re.compile(r"[\w-]+/[\w-]+")
 _FILE = re.compile(r"(?:\.\./)*(?:cases|fixes|controls)/([\w-]+/[\w-]+)\.(?:py|toml)")
 _DOCUMENT = re.compile(r"(?:\./|\.\./)*(?:docs/)?([\w-]+)\.md(#.*)?")
 _OUTSIDE = re.compile(r"https?://")
+# A sentence for those who have the file, not its page.
+_FOR_AUTHORS = re.compile(r"\w+ by `[^`]+`; do not edit\.\s+")
 
 
 def page_of(name: str) -> str:
@@ -48,7 +50,7 @@ class Prose:
 
     def document(self, text: str, root: str) -> Markup:
         """Return a whole document; a link to a target outside the site becomes plain text."""
-        tokens = self._markdown.parse(text)
+        tokens = self._markdown.parse(_FOR_AUTHORS.sub("", text, count=1))
         for opening, heading in pairwise(tokens):
             if opening.type == "heading_open":
                 opening.attrSet("id", anchor_of(heading.content))
@@ -89,9 +91,16 @@ class Prose:
             return f"{root}{found[1]}.html{found[2] or ''}"
         return None
 
+    def _page(self, code: str) -> str | None:
+        """Return the page of an entry, or of a document with its path; None for other code."""
+        if code in self._ids:
+            return page_of(code)
+        found = _DOCUMENT.fullmatch(code)
+        return f"{found[1]}.html" if found and "/" in code and found[1] in self._documents else None
+
     def _ids_linked(self, token: Token, root: str) -> Iterator[Token]:
-        if token.type == "code_inline" and token.content in self._ids:
-            yield from _link(root + page_of(token.content), token)
+        if token.type == "code_inline" and (page := self._page(token.content)):
+            yield from _link(root + page, token)
             return
         if token.type != "text":
             yield token

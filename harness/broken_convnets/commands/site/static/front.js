@@ -102,7 +102,7 @@
     list.classList.toggle("all", how === "all");
     answer(link);
     showPages(pagesWith(text));
-    find("overview").hidden = Boolean(text);
+    for (const id of ["doors", "overview"]) find(id).hidden = Boolean(text);
     clear.hidden = !text;
     const guides = passing.filter((id) => rows.get(id).dataset.stage === "guide").length;
     status.textContent = (read ? readLine(text) : "") + summary(passing.length - guides, guides, ids.length, how);

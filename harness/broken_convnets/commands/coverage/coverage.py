@@ -25,10 +25,11 @@ REPORTS = "evidence/reports.jsonl"
 HEAD = """\
 # What the corpus covers
 
-Written by `broken-convnets coverage --write`; do not edit. `evidence/reports.jsonl`
-links to reports of real failing networks and names the kind of each failure. The `covers` of a case
-lists kinds. So does that of a guide, which shows no program. A kind without either is in
-`evidence/uncovered.toml` with the reason.
+Written by `broken-convnets coverage --write`; do not edit. Which mistakes happen in practice, and
+which of them are in this collection? Each of many public reports of failing networks was assigned
+one kind of mistake (`evidence/reports.jsonl`). A case covers the kinds that its program shows. A
+guide covers kinds that need other hardware or libraries, without a program.
+`evidence/uncovered.toml` says why a kind has neither.
 """
 
 

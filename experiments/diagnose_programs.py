@@ -8,10 +8,10 @@ the mistake, its kinds, and the lines that a correct diagnosis may name as the c
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomli
 from broken_convnets.vocabulary import Law
 from msgspec import Struct, convert
 
@@ -118,4 +118,4 @@ def mutants() -> dict[str, Mutant]:
 
 def _load() -> Iterator[tuple[str, Mutant]]:
     for path in sorted(MUTANTS.glob("*.toml")):
-        yield path.stem, convert(tomli.loads(path.read_text(encoding="utf-8")), Mutant)
+        yield path.stem, convert(tomllib.loads(path.read_text(encoding="utf-8")), Mutant)

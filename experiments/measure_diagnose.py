@@ -13,10 +13,10 @@ import json
 import statistics
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomli
 import tomli_w
 
 from experiments.diagnose_measure import (
@@ -73,7 +73,7 @@ def measured(options: argparse.Namespace) -> Group:
 def floors(groups: Group) -> str:
     """Return the counts of the broken programs as TOML, over the former ones of other groups."""
     text = FLOORS.read_text(encoding="utf-8") if FLOORS.is_file() else ""
-    found = tomli.loads(text)
+    found = tomllib.loads(text)
     for name, measurements in groups.items():
         if measurements[0].program.truth is not None:
             found[name] = {count: summary(measurements)[count] for count in ("programs", *COUNTS)}

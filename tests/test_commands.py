@@ -7,11 +7,11 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
-import tomli
 from broken_convnets.commands.new.skeleton import SPEC
 from broken_convnets.corpus.lint import lint
 from broken_convnets.corpus.spec import Broken, CaseSpec, Healthy
@@ -85,7 +85,7 @@ def test_a_new_case_needs_only_its_prose(harness: Command) -> None:
 
 
 def test_the_template_of_a_new_case_has_only_keys_of_the_format() -> None:
-    template = tomli.loads(SPEC)
+    template = tomllib.loads(SPEC)
     for keys, spec in ((template, CaseSpec), (template["broken"], Broken)):
         assert keys.keys() <= set(spec.__struct_fields__)
     assert template["fixed"].keys() <= set(Healthy.__struct_fields__)

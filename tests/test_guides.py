@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import tomli
 from broken_convnets.commands.coverage import coverage
 from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.site.build import build
@@ -169,7 +169,7 @@ def test_the_site_has_a_page_for_a_guide(ours: Command, tmp_path: Path) -> None:
 
 
 def test_the_wheel_contains_the_guides() -> None:
-    settings = tomli.loads((default_root() / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = tomllib.loads((default_root() / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert "guides" in wheel["only-include"]
     assert wheel["sources"]["guides"] == "broken_convnets/bundled/guides"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import tomli
 from broken_convnets.commands.export import harbor_reward
 from broken_convnets.commands.export.harbor_reward import Answer, reward
 from broken_convnets.commands.export.samples import draw_samples
@@ -62,7 +62,7 @@ def test_each_entry_becomes_one_complete_task(harness: Command, tmp_path: Path) 
         case = answer.role is not ProgramRole.CONTROL
         entry = {name.format(answer.entry) for name in ENTRY} if case else set()
         assert _files(task) == VISIBLE | HIDDEN | entry
-        settings = tomli.loads((task / "task.toml").read_text())
+        settings = tomllib.loads((task / "task.toml").read_text())
         assert settings["task"]["name"] == f"broken-convnets/{task.name}"
         assert settings["verifier"]["environment_mode"] == "separate"
         assert settings["artifacts"] == ["/app/net.py"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomli
 from broken_convnets.version import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +42,7 @@ def test_a_missing_or_another_version_is_found(name: str, text: str, found: str 
 
 
 def test_pyproject_reads_the_version_from_the_package() -> None:
-    project = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" in project["project"]["dynamic"]
     path = ROOT / project["tool"]["hatch"]["version"]["path"]
     assert f'__version__ = "{__version__}"' in path.read_text(encoding="utf-8")

@@ -7,12 +7,12 @@ found in broken programs drops below the floors, which `python -m experiments.me
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import tomli
 from broken_convnets.commands.diagnose.findings import Finding, Location
 
 from experiments.diagnose_measure import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.sandbox.runner import Runner
 
-FLOORS = tomli.loads(Path(__file__).with_name("floors.toml").read_text(encoding="utf-8"))
+FLOORS = tomllib.loads(Path(__file__).with_name("floors.toml").read_text(encoding="utf-8"))
 ALARMS_IN_100 = 1  # on healthy programs outside the corpus
 
 BROKEN = MeasuredProgram(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-import tomli
 
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec, GuideSpec
 from broken_convnets.corpus.symptoms import Symptom
@@ -60,7 +60,7 @@ def read_guide(path: Path | str) -> GuideSpec:
 
 def _read(path: Path | str, schema: type[Schema]) -> Schema:
     try:
-        data = tomli.loads(read(path))
+        data = tomllib.loads(read(path))
     except OSError as error:
         message = f"cannot be read: {error.strerror}; correct its permissions"
         raise SpecError(message) from None

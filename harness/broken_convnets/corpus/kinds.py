@@ -6,9 +6,8 @@ A kind is in the vocabulary if the `covers` of a case or a guide lists it, or
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING
-
-import tomli
 
 from broken_convnets.corpus.contents import Problem
 from broken_convnets.corpus.entries import Case
@@ -51,8 +50,8 @@ def uncovered(corpus: Corpus) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        return {kind: str(reason) for kind, reason in tomli.loads(read(path)).items()}
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        return {kind: str(reason) for kind, reason in tomllib.loads(read(path)).items()}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path}: {error}; correct the syntax there"
         raise CorpusError(message) from None
 

@@ -21,10 +21,10 @@ def read_toml(path: Path, schema: type[Schema], remedy: str) -> Schema:
     Raises RecordError, with the path and the remedy, for a file that is not UTF-8, not TOML that
     can be read, or not of that schema, and OSError for a file that cannot be read.
     """
-    import tomli  # noqa: PLC0415  (only where a file is read)
+    import tomllib  # noqa: PLC0415  (only where a file is read)
 
     try:
-        return msgspec.convert(tomli.loads(files.read(path)), schema)
+        return msgspec.convert(tomllib.loads(files.read(path)), schema)
     except (ValueError, RecursionError) as error:  # a huge number or deep arrays, for example
         message = f"{path}: {error}; {remedy}"
         raise RecordError(message) from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
-import tomli
 from msgspec import Struct, convert
 
 from broken_convnets.commands.explain.symptoms.matching import normalized
@@ -44,7 +44,7 @@ class Questions(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def questions() -> Questions:
     """Return the pages that answer questions."""
-    return convert(tomli.loads(read(HERE / "documents.toml")), Questions)
+    return convert(tomllib.loads(read(HERE / "documents.toml")), Questions)
 
 
 def document_for(text: str, root: Path) -> Document | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
 from pathlib import Path
 
-import tomli
 from msgspec import Struct, convert
 
 from broken_convnets.corpus.symptoms import Symptom
@@ -54,10 +54,10 @@ class Interview(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def interview_of(symptom: Symptom) -> Interview:
     """Return the interview of a symptom."""
-    return convert(tomli.loads(read(HERE / "interviews" / f"{symptom}.toml")), Interview)
+    return convert(tomllib.loads(read(HERE / "interviews" / f"{symptom}.toml")), Interview)
 
 
 @cache
 def words() -> dict[str, str]:
     """Return the regular expression for each word in capitals."""
-    return convert(tomli.loads(read(HERE / "words.toml")), dict[str, str])
+    return convert(tomllib.loads(read(HERE / "words.toml")), dict[str, str])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
-import tomli
 from msgspec import Struct, convert
 
 from broken_convnets.util.files import read
@@ -28,7 +28,7 @@ class Vocabulary(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def vocabulary() -> Vocabulary:
     """Return the words of `topic.toml`."""
-    return convert(tomli.loads(read(Path(__file__).parent / "topic.toml")), Vocabulary)
+    return convert(tomllib.loads(read(Path(__file__).parent / "topic.toml")), Vocabulary)
 
 
 def is_about_networks(text: str) -> bool:

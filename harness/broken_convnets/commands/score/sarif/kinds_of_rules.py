@@ -20,10 +20,10 @@ def read_kinds_of_rules(path: Path, known: Collection[str]) -> dict[str, str]:
     Raises UsageError, with the rule, for a kind that is not `known`, and for a file that cannot
     be read or is not a table of strings.
     """
-    import tomli  # noqa: PLC0415  (only where a file is read)
+    import tomllib  # noqa: PLC0415  (only where a file is read)
 
     try:
-        table = tomli.loads(files.read(path))
+        table = tomllib.loads(files.read(path))
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise UsageError(message) from None

@@ -8,6 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from broken_convnets.cli import main
 from broken_convnets.commands.export.prompt import NOTHING
 from broken_convnets.commands.score.programs.patch import unified_diff
 from broken_convnets.commands.score.programs.program import ProgramRole
@@ -232,3 +233,15 @@ def test_variants_are_judged_by_their_own_fix(tmp_path: Path) -> None:
     assert set(_scores(samples, "correct")) == {1.0}
     originals = {one.program.source for one in draw_questions("corpus", ids, SEED).values()}
     assert not originals & {sample.metadata["program"] for sample in samples}
+
+
+def test_wild_programs_are_a_dataset(tmp_path: Path) -> None:
+    chosen = ["--models", "resnet", "--classes", "shape/missing_flatten,training/missing_zero_grad"]
+    folder = str(tmp_path / "wild")
+    assert main(["wild", "--count", "2", "--seed", "1", *chosen, "--out", folder]) == 0
+    options = {"task_args": {"seed": SEED, "dataset": folder}}
+    for answer, correct in ((_true_fix, {1.0}), (_prose, {0.0})):
+        samples = _evaluate(_answering(answer, folder), tmp_path, **options)
+        assert len(samples) == 2
+        assert set(_scores(samples, "correct")) == correct
+    assert min(len(sample.metadata["program"].splitlines()) for sample in samples) > 100

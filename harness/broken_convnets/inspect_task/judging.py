@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.learn.judge import Judge
 from broken_convnets.corpus.contract import check_contract
-from broken_convnets.corpus.entries import default_root
+from broken_convnets.inspect_task.drawing import hidden_folders
 from broken_convnets.observe.facts import ScriptRequest, ScriptRun
 from broken_convnets.observe.runner import SCRIPT, open_torch_runner
 from broken_convnets.sandbox.job import Job, Limits
@@ -26,18 +26,22 @@ _THREAD = ThreadPoolExecutor(1, "broken_convnets")
 
 
 @cache
+def _runner_that_hides(*folders: str) -> Runner:
+    return open_torch_runner(Limits(hidden=list(folders)))
+
+
 def _runner() -> Runner:
-    return open_torch_runner(Limits(hidden=[str(default_root())]))
+    return _runner_that_hides(*hidden_folders())
 
 
 @cache
-def _judge() -> Judge:
-    return Judge(runner=_runner())
+def _judge_with(runner: Runner) -> Judge:
+    return Judge(runner=runner)
 
 
 def judge(case: Case, source: str) -> Judgement:
     """Return whether `source` repairs `case`; see `broken_convnets.judge`."""
-    return _THREAD.submit(lambda: _judge()(case, source)).result()
+    return _THREAD.submit(lambda: _judge_with(_runner())(case, source)).result()
 
 
 def run_program(source: str, name: str) -> str:

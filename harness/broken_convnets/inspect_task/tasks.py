@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspect_ai import Task, task
@@ -23,8 +24,9 @@ __all__ = ["agent", "laws", "one_turn", "repair"]
 def repair(dataset: str = CORPUS, ids: str | Sequence[str] = (), seed: int | None = None) -> Task:
     """Repair broken programs, and leave healthy ones as they are.
 
-    `dataset` is "corpus" or "variants", `ids` selects entries by id, topic or glob (default:
-    all), `seed` repeats an evaluation (default: drawn at random, and recorded in the log).
+    `dataset` is "corpus", "variants" or the folder of another corpus, such as one that `wild`
+    wrote. `ids` selects entries by id, topic or glob (default: all), `seed` repeats an evaluation
+    (default: drawn at random, and recorded in the log).
     """
     chosen = [ids] if isinstance(ids, str) else list(ids)
     seed = random_seed() if seed is None else seed
@@ -38,7 +40,7 @@ def repair(dataset: str = CORPUS, ids: str | Sequence[str] = (), seed: int | Non
         for name, question in questions.items()
     ]
     return Task(
-        dataset=MemoryDataset(samples, name=dataset),
+        dataset=MemoryDataset(samples, name=Path(dataset).name),
         solver=one_turn(),
         scorer=laws(dataset, chosen, seed),
         headline_metric=f"laws.{SCORES[0]}",

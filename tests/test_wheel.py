@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from broken_convnets.cli import PROGRAM
+from broken_convnets.commands.registry import COMMANDS
 from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 
 SIZE_LIMIT = 25_000_000  # bytes
+HELP = [[name, "--help"] for name in COMMANDS]
 MISSING = "needs PyTorch: pip install 'broken-convnets[torch]'\n"
 
 
@@ -136,7 +139,7 @@ def test_the_environment_without_torch_has_none(torchless: Path) -> None:
     ("arguments", "expected"),
     [
         (["--help"], "Your own program:"),
-        (["reproduce", "--help"], "usage: broken-convnets reproduce"),
+        *((command, f"usage: {PROGRAM} {command[0]}") for command in HELP),
         (["explain", "TypeError: conv2d() got NoneType"], "none/"),
         (["list", "none"], "none/missing_return"),
         (["show", "none/missing_return"], "must be Tensor, not NoneType"),
@@ -166,9 +169,7 @@ def test_lint_works_without_torch(torchless: Path) -> None:
     assert " entries, 0 problems" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["reproduce", "diagnose", "trace", "score", "learn", "variants", "cost"]
-)
+@pytest.mark.parametrize("command", [name for name, command in COMMANDS.items() if command.needs])
 def test_a_command_that_runs_networks_says_what_to_install(command: str, torchless: Path) -> None:
     program = ["train.py"] if command == "trace" else []
     done = _run_torchless(torchless, "-m", "broken_convnets", command, *program)

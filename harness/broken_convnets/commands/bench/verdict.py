@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.bench.bootstrap import Interval, median_ratio
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from broken_convnets.commands.bench.bootstrap import Interval
 
 MARGIN = 0.01  # docs/timing.md has its measured rate of false alarms
 CONFIDENCE = 0.95
@@ -65,6 +65,8 @@ def verdict_of(
     Same: it lies between. Undecided: it reaches over one of these bounds, or the old program
     itself appears faster or slower than its copy.
     """
+    from broken_convnets.commands.bench.bootstrap import median_ratio  # noqa: PLC0415  (numpy is optional)
+
     ratio = median_ratio([[each.ratio for each in rounds] for rounds in processes], confidence)
     controls = [[each.control_ratio for each in rounds] for rounds in processes]
     control = median_ratio(controls, confidence)

@@ -164,7 +164,7 @@ def test_the_site_has_a_page_for_a_guide(ours: Command, tmp_path: Path) -> None:
     assert page.index("Open the window.") < page.index("Buy a fan.")
     assert 'href="../shape/pair.html"' in page
     front = (tmp_path / "site/index.html").read_text(encoding="utf-8")
-    assert 'data-id="shape/melted"' in front
+    assert 'href="shape/melted.html"' in front
     assert "the accelerator melted away" in front
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,10 @@ from broken_convnets.commands.variants.make import (
     make_variant,
 )
 from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair, program_pair
+from broken_convnets.commands.variants.roles import layer_roles, variable_roles
 from broken_convnets.commands.variants.store import VerificationCache
-from broken_convnets.commands.variants.verify import CheckedVariant, verify
+from broken_convnets.commands.variants.unparse import unparse
+from broken_convnets.commands.variants.verify import REPEATED, CheckedVariant, generate, verify
 from broken_convnets.corpus import entries as corpora
 from broken_convnets.corpus.diff import hunks
 from broken_convnets.corpus.entries import Case, Control, Corpus
@@ -132,6 +135,15 @@ def test_each_seed_and_number_makes_another_variant_and_zero_is_the_original(rea
     assert make_variant(entry, 1, 0).entry == entry
 
 
+def test_most_variants_have_the_manner_of_the_corpus_and_none_is_the_original(
+    real: Corpus,
+) -> None:
+    made = [make_variant(entry, 5, 1) for entry in real.entries.values()]
+    assert not [each for each in made if each.entry.programs() == real.entries[each.id].programs()]
+    other = sum("layout" in each.transformations for each in made)
+    assert 0 < other < 0.25 * len(made)
+
+
 def test_both_sides_differ_only_by_the_fix(real: Corpus, variants: list[Variant]) -> None:
     for each in variants:
         original, now = real.entries[each.id], each.entry
@@ -166,16 +178,12 @@ def test_new_names_differ_and_do_not_reveal_the_mistake(variants: list[Variant])
         assert all(old not in new for old, new in each.names.items())
         assert not set(each.names) & {"example_inputs", "run", "forward", "batch_size", "self"}
     every = [
-        *words.NETWORKS,
-        *(
-            w
-            for group in (words.CLASSES, words.LAYERS, words.VARIABLES)
-            for many in group.values()
-            for w in many
-        ),
+        word
+        for group in (words.LAYERS, words.VARIABLES)
+        for many in group.values()
+        for word in many
     ]
-    lower = [re.sub(r"([A-Z])", r"_\1", word).lower() for word in every]
-    parts = [part for word in lower for part in re.findall(r"[a-z]+", word)]
+    parts = [part for word in every for part in word.split("_")]
     assert not [part for part in parts if GIVEAWAYS.fullmatch(part)]
 
 
@@ -199,27 +207,84 @@ def test_module_names_include_every_name_of_nn_module(runner: Remembering) -> No
 
 def test_names_in_strings_are_renamed_with_their_attributes() -> None:
     source = patched(
-        ("self.conv = ", 'self.register_buffer("mean", torch.zeros(1))\n        self.conv = '),
-        ("self.conv(x)", "self.conv(x - self.mean)"),
+        ("self.conv(x)", 'getattr(self, "conv")(x)'),
     )
     for seed in range(12):
         text = changed(source, "attributes", seed)
-        (name,) = re.findall(r"register_buffer\('(\w+)'", text)
-        assert f"x - self.{name}" in text
+        (name,) = re.findall(r"getattr\(self, '(\w+)'", text)
+        assert name != "conv"
+        assert f"self.{name} = nn.Conv2d(" in text
 
 
 def test_an_attribute_that_could_belong_to_a_tensor_keeps_its_name() -> None:
     source = patched(
-        ("self.conv = ", "self.mean = torch.zeros(1)\n        self.conv = "),
-        ("self.conv(x)", "self.conv(x - self.mean - x.mean())"),
+        ("self.conv = ", "self.relu = nn.ReLU()\n        self.conv = "),
+        ("self.conv(x)", "self.conv(self.relu(x) - x.relu())"),
     )
-    assert all("self.mean - x.mean()" in changed(source, "attributes", s) for s in range(9))
+    assert all("self.relu(x) - x.relu()" in changed(source, "attributes", s) for s in range(9))
+
+
+def test_an_attribute_named_like_a_method_keeps_its_name() -> None:
+    source = patched(("def forward", "def conv(self, x):\n        return x\n\n    def forward"))
+    assert all("self.conv = nn.Conv2d" in changed(source, "attributes", s) for s in range(9))
+
+
+def test_a_new_name_matches_what_a_thing_is() -> None:
+    source = patched(
+        ("self.conv = nn.Conv2d", "self.body = nn.Conv2d"),
+        ("self.conv(x)", "self.body(x)"),
+        (
+            "if __name__",
+            """\
+def run(a, b, c):
+    d = torch.optim.SGD(a.parameters(), lr=0.1)
+    for e in range(2):
+        f = a(b)
+        g = nn.functional.cross_entropy(f, c)
+        g.backward()
+        d.step()
+    return g
+
+
+if __name__""",
+        ),
+    )
+    pair = program_pair(control_of(Solo(source)))
+    assert variable_roles(pair) | layer_roles(pair) == {
+        "self": "self",
+        "x": "features",
+        "body": "Conv",
+        "fc": "Linear",
+        "a": "network",
+        "b": "images",
+        "c": "targets",
+        "d": "optimizer",
+        "e": "iteration",
+        "f": "outputs",
+        "g": "loss",
+    }
+    assert variable_names.variables(pair, seeded(0))
+    (text,) = pair.texts()
+    optimizer, loss = re.findall(r"(\w+) = torch.optim|(\w+) = nn.functional", text)
+    assert optimizer[0] in words.VARIABLES["optimizer"]
+    assert loss[1] in words.VARIABLES["loss"]
+
+
+def test_what_has_two_roles_or_shares_a_role_keeps_its_name() -> None:
+    source = patched(
+        ("self.conv = ", "self.extra = nn.Conv2d(2, 2, 1)\n        self.conv = "),
+        ("if __name__", "def run(net, x):\n    return net(x)\n\n\nif __name__"),
+    )
+    pair = program_pair(control_of(Solo(source)))
+    assert "x" not in variable_roles(pair)
+    assert attribute_names.attributes(pair, seeded(0))
+    assert "self.extra = nn.Conv2d(2, 2, 1)" in pair.texts()[0]
+    assert "self.fc" not in pair.texts()[0]
 
 
 @pytest.mark.parametrize(
     ("transform", "pattern"),
     [
-        ("network", r"\nNet = \w+\n"),
         ("variables", r"def forward\(self, (?!x\))\w+\)"),
         ("imports", r"import torch\.nn as nn|torch\.nn\.Module"),
         ("intent", r"^(?!.{3}Classify tiny images)"),
@@ -228,11 +293,9 @@ def test_an_attribute_that_could_belong_to_a_tensor_keeps_its_name() -> None:
         ("batch", r"batch_size=[3568]\b"),
         ("activations", r"\.relu\(\)|functional\.relu\("),
         ("into-sequential", r"Sequential\(nn\.Conv2d\(2, 4, kernel_size=3\), nn\.ReLU\(\)\)"),
-        ("into-submodule", r"class \w+\(nn\.Module\):\n[^#]*return self\.\w+\(maps\)"),
-        ("into-factory", r"def \w+\(\):\n\s+return nn\."),
-        ("named-steps", r"\w+ = torch\.flatten\(x, 1\)\n\s+return self\.fc\(\w+\)"),
+        ("into-submodule", r"class (ConvBlock|LinearHead)\(nn\.Module\):\n[^#]*self\.\w+\(x\)"),
+        ("named-steps", r"x = torch\.flatten\(x, 1\)\n\s+return self\.fc\(x\)"),
         ("layers-for-functions", r"self\.\w+ = nn\.(ReLU|Flatten)\(\)"),
-        ("reorder", r"(?s)def example_inputs.*class Net"),
     ],
 )
 def test_each_transformation_changes_what_its_name_says(transform: str, pattern: str) -> None:
@@ -264,11 +327,24 @@ def test_a_transformation_that_adds_a_difference_between_the_sides_is_undone(
     applied: bool,  # noqa: FBT001  (a parameter of the test)
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(make, "TRANSFORMATIONS", {"shorten": (shorten, 1.0)})
+    monkeypatch.setattr(make, "TRANSFORMATIONS", {"shorten": (shorten, 1.0, 1.0)})
     each = make_variant(case_of(Pair()), 0, 1)
     assert ("shorten" in each.transformations) is applied
     for text in each.entry.programs().values():
         assert ("kernel_size=3" in text) is not applied
+
+
+def test_the_classes_stay_if_their_number_also_stands_where_its_meaning_is_unknown() -> None:
+    source = patched(("if __name__", "WEIGHTS = torch.ones(5)\n\n\nif __name__"))
+    pair = program_pair(control_of(Solo(source)))
+    assert not sizes.classes(pair, seeded(0))
+
+
+def test_the_channels_that_a_backbone_declares_are_updated() -> None:
+    source = patched(("self.conv = ", "self.out_channels = 4\n        self.conv = "))
+    text = changed(source, "channels")
+    (size,) = re.findall(r"Conv2d\(2, (\d+),", text)
+    assert f"self.out_channels = {size}" in text
 
 
 def test_the_linear_size_is_updated_when_the_image_size_changes() -> None:
@@ -295,6 +371,40 @@ def test_the_channels_after_a_concatenation_are_updated() -> None:
         text = changed(source, "channels", seed)
         (size,) = set(re.findall(r"Conv2d\(2, (\d+),", text))
         assert f"nn.Conv2d({2 * int(size)}, {size}, kernel_size=1)" in text
+
+
+def test_the_usual_layout_is_that_of_the_corpus(real: Corpus) -> None:
+    sources = [source for entry in real.entries.values() for source in entry.programs().values()]
+    texts = [layout.render(ast.parse(source), layout.USUAL) for source in sources]
+    assert [ast.dump(ast.parse(text)) for text in texts] == [
+        ast.dump(ast.parse(source)) for source in sources
+    ]
+    same = sum(text == source for text, source in zip(texts, sources, strict=True))
+    assert same > 0.95 * len(sources)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "conv, fc = one(1), two(2)",
+        "return image, mask",
+        "return (image,)",
+        "total = sum(x for x in many)",
+        "mask[3:12, index : index + 5] = values[-2:]",
+        "side = base**2",
+        "found = [x for (x,) in loader]",
+        "for (batch,) in loader:\n    pass",
+    ],
+)
+def test_a_statement_is_written_as_people_write_it(statement: str) -> None:
+    tree = ast.parse(statement)
+    assert unparse(tree) == statement
+    assert ast.dump(tree) == ast.dump(ast.parse(statement)), "the tree has changed"
+
+
+def test_imports_of_the_standard_library_have_a_paragraph_of_their_own() -> None:
+    source = "import io\nimport torch\nfrom PIL import Image\n"
+    assert layout.render(ast.parse(source), layout.USUAL) == source.replace("io\n", "io\n\n")
 
 
 def test_layouts_change_the_text_but_not_the_syntax_tree(real: Corpus) -> None:
@@ -375,7 +485,6 @@ def test_a_transformation_returns_false_if_it_changes_nothing() -> None:
         structure.into_sequential,
         structure.into_submodule,
         steps.named_steps,
-        steps.reorder,
         idioms.losses,
         spelling.activations,
         sizes.channels,
@@ -458,6 +567,19 @@ def test_a_bad_variant_is_rejected_with_its_reason(
     (found,) = check(runner, as_variant(case_of(Pair()), **sick))
     assert not found.verified
     assert found.reason.partition(":")[0] == reason, found.reason
+
+
+def test_a_variant_that_repeats_an_earlier_one_is_replaced(
+    runner: Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_the_same(entry: Case | Control, seed: int, number: int) -> Variant:
+        return replace(make_variant(entry, seed, 1), number=number)
+
+    module = import_module("broken_convnets.commands.variants.verify")
+    monkeypatch.setattr(module, "make_variant", always_the_same)
+    found = list(generate(runner, [control_of(Solo())], count=2, seed=1))
+    assert [each.verified for each in found] == [True, False, False, False]
+    assert {each.reason for each in found[1:]} == {REPEATED}
 
 
 def test_a_silent_mistake_that_disappeared_or_changed_is_rejected(runner: Remembering) -> None:

@@ -1,4 +1,4 @@
-"""Rename attributes and methods, equally on every side."""
+"""Rename attributes, equally on every side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants import words
 from broken_convnets.commands.variants.naming import MODULE_NAMES, choose_names, strings
+from broken_convnets.commands.variants.roles import layer_roles
 from broken_convnets.commands.variants.syntax import dotted
 from broken_convnets.commands.variants.variable_names import callables
 
@@ -27,51 +28,25 @@ NAME_FUNCTIONS = {
 
 
 def attributes(pair: ProgramPair, rng: Random) -> bool:
-    """Rename attributes that the program sets, and its own methods."""
-    stored, roles = _stored(pair)
-    methods = [_methods(side) for side in pair.sides]
-    everywhere = methods[0].intersection(*methods)
-    own = (stored | everywhere) - MODULE_NAMES - (methods[0].union(*methods) - everywhere)
-    names = sorted(_unambiguous(pair, {name for name in own if not name.startswith("_")}))
-    chosen = choose_names(pair, rng, names, share=0.7, role=roles)
+    """Rename the attributes that hold a layer whose class is known."""
+    roles = layer_roles(pair)
+    names = _unambiguous(pair, set(roles) - MODULE_NAMES - _methods(pair))
+    known = {name: role for name, role in roles.items() if name in names}
+    chosen = choose_names(pair, rng, known, words.LAYERS)
     if chosen:
         pair.replace(_Attributes(chosen))
         pair.record_names(chosen)
     return bool(chosen)
 
 
-def _methods(side: ast.Module) -> set[str]:
+def _methods(pair: ProgramPair) -> set[str]:
     return {
         node.name
-        for owner in side.body
+        for owner in pair.nodes()
         if isinstance(owner, ast.ClassDef)
         for node in owner.body
         if isinstance(node, ast.FunctionDef)
     }
-
-
-def _stored(pair: ProgramPair) -> tuple[set[str], dict[str, str]]:
-    """Return the attributes that are set on `self`, and the kind of layer of each."""
-    stored: set[str] = set()
-    roles: dict[str, str] = {}
-    for node in pair.nodes():
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                parts = target.elts if isinstance(target, ast.Tuple) else [target]
-                for part in parts:
-                    if isinstance(part, ast.Attribute) and dotted(part.value) == "self":
-                        stored.add(part.attr)
-                        roles.setdefault(part.attr, _role(node.value))
-        elif isinstance(node, ast.Call) and dotted(node.func) == "self.register_buffer":
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                stored.add(first.value)
-    return stored, roles
-
-
-def _role(value: ast.expr) -> str:
-    created = dotted(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
-    return next((role for role in words.LAYERS if role in created), "")
 
 
 def _unambiguous(pair: ProgramPair, names: set[str]) -> set[str]:
@@ -108,19 +83,13 @@ def _network_variables(pair: ProgramPair) -> set[str]:
 
 
 class _Attributes(ast.NodeTransformer):
-    """Renames attributes and methods, and names of attributes in strings."""
+    """Renames attributes, and names of attributes in strings."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self._names = names
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         node.attr = self._names.get(node.attr, node.attr)
-        return self.generic_visit(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        for inner in node.body:
-            if isinstance(inner, ast.FunctionDef):
-                inner.name = self._names.get(inner.name, inner.name)
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Rewrite = Callable[[ast.Call], ast.expr | None]
 
-FUNCTIONAL = ("F", "functional", "nnf", "nn.functional", "torch.nn.functional")
+FUNCTIONAL = ("F", "functional", "nn.functional", "torch.nn.functional")
 
 
 def functional_name(pair: ProgramPair) -> str:

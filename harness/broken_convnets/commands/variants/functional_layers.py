@@ -26,9 +26,9 @@ def layers_for_functions(pair: ProgramPair, rng: Random) -> bool:
     """Replace `torch.relu`, `torch.flatten(x, 1)` or softmax in forward by a layer."""
     nn = layer_name(pair)
     wanted = {
-        "relu": (f"{nn}.ReLU()", ("act", "activation", "relu")),
-        "flatten": (f"{nn}.Flatten()", ("flatten", "flat", "to_vector")),
-        "softmax": (f"{nn}.Softmax(dim=1)", ("softmax", "to_shares", "soft")),
+        "relu": (f"{nn}.ReLU()", ("relu", "act", "activation")),
+        "flatten": (f"{nn}.Flatten()", ("flatten", "flatten_layer")),
+        "softmax": (f"{nn}.Softmax(dim=1)", ("softmax", "softmax_layer")),
     }
     if rng.random() < 0.5:  # noqa: PLR2004  (half of the time)
         wanted.pop(rng.choice(sorted(wanted)))

@@ -16,7 +16,6 @@ from broken_convnets.commands.variants.program_pair import (
     EXPRESSION,
     ProgramPair,
     marks,
-    raises,
     with_marks_of,
 )
 from broken_convnets.commands.variants.syntax import dotted, expression, simple_statements
@@ -81,8 +80,8 @@ def _starred(node: ast.Call) -> bool:
 
 
 def small_idioms(pair: ProgramPair, rng: Random) -> bool:
-    """Replace one-line idioms: sizes, random data, super, concatenation, no_grad."""
-    chosen = {name: rng.random() < 0.6 for name in ("size", "data", "super", "cat", "grad")}  # noqa: PLR2004  (more often than not)
+    """Replace one-line idioms: sizes, super."""
+    chosen = {name: rng.random() < 0.6 for name in ("size", "super")}  # noqa: PLR2004  (more often than not)
     transformer = _Idioms(chosen)
     pair.replace(transformer)
     return transformer.done > 0
@@ -112,24 +111,3 @@ class _Idioms(ast.NodeTransformer):
             return node
         self.done += 1
         return with_marks_of(call(attribute_of(node.value.value, "size"), [node.slice], []), node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if raises(node) or not node.args or _starred(node):
-            return node
-        name, new = dotted(node.func), None
-        if name in {"torch.randn", "torch.rand"} and self._chosen["data"] and len(node.args) > 1:
-            new = call(node.func, [ast.Tuple(node.args, ast.Load())], node.keywords)
-        elif name == "torch.cat" and self._chosen["cat"]:
-            new = call("torch.concat", node.args, node.keywords)
-        if new is None:
-            return node
-        self.done += 1
-        return with_marks_of(new, node)
-
-    def visit_With(self, node: ast.With) -> ast.AST:
-        for item in node.items:
-            if self._chosen["grad"] and ast.unparse(item.context_expr) == "torch.no_grad()":
-                item.context_expr = expression("torch.set_grad_enabled(False)")
-                self.done += 1
-        return self.generic_visit(node)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 # Common aliases of modules; the last part of the module's name is always possible.
 ALIASES = {
     "torch.nn": ("nn",),
-    "torch.nn.functional": ("F", "functional", "nnf"),
+    "torch.nn.functional": ("F", "functional"),
     "numpy": ("np", "numpy"),
-    "torch.utils.data": ("data_utils", "tud"),
+    "torch.utils.data": ("data",),
     "torchvision.transforms": ("T", "transforms"),
-    "torchvision.transforms.v2": ("v2", "T2"),
-    "torchvision.transforms.functional": ("TF", "tvf"),
-    "torchvision.transforms.v2.functional": ("tv", "TF"),
-    "torchvision.models": ("models", "tv_models"),
+    "torchvision.transforms.v2": ("v2", "T"),
+    "torchvision.transforms.functional": ("TF", "functional"),
+    "torchvision.transforms.v2.functional": ("TF",),
+    "torchvision.models": ("models",),
 }
 MODULES = frozenset(ALIASES)
 

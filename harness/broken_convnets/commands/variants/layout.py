@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import itertools
+import sys
 import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.variants.unparse import unparse
+
 if TYPE_CHECKING:
+    import ast
     from random import Random
 
 INDENT = "    "
@@ -24,12 +27,12 @@ class Style:
     width: int = 88
     quote: str = '"'
     between: int = 2  # blank lines between definitions
-    one_per_line: bool = True  # the elements of a bracket that is too long for one line
+    one_per_line: bool = False  # the elements of a bracket, even if they fit on one line
     after_init: bool = False  # a blank line after super().__init__()
     before_return: bool = False
 
 
-PLAIN = Style()
+USUAL = Style()
 
 
 def random_style(rng: Random) -> Style:
@@ -46,7 +49,7 @@ def random_style(rng: Random) -> Style:
 
 def render(tree: ast.Module, style: Style) -> str:
     """Return the source text of `tree` in a style."""
-    logical = [line for line in ast.unparse(tree).splitlines() if line.strip()]
+    logical = [line for line in unparse(tree).splitlines() if line.strip()]
     lines: list[str] = []
     for number, line in enumerate(logical):
         before = logical[number - 1] if number else ""
@@ -74,10 +77,15 @@ def _blank_outside(before: str, line: str, style: Style) -> int:
     """Return the number of blank lines before an unindented line."""
     imports = ("import ", "from ")
     if line.startswith(imports):
-        return int(not before.startswith(imports))
+        return int(not before.startswith(imports) or _standard(before) != _standard(line))
     if line.startswith(STARTS) or _depth(before) > 0:
         return style.between
     return int(before.startswith(imports))
+
+
+def _standard(line: str) -> bool:
+    """Return whether an import is of Python's standard library, which has its own paragraph."""
+    return line.split()[1].partition(".")[0] in sys.stdlib_module_names
 
 
 def _depth(line: str) -> int:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import random
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from broken_convnets.commands.variants import (
     attribute_names,
-    definitions,
     functional_layers,
     idioms,
     imports,
+    intent,
     layout,
     sizes,
     spelling,
@@ -39,38 +40,37 @@ if TYPE_CHECKING:
 
 DIFF_LIMIT = 8  # changed lines, as in the corpus
 
-# Applied in this order, each with its probability: structure, then idioms, then sizes, then names.
-# Names come last, because the other transformations recognize the names that the corpus uses.
-TRANSFORMATIONS: dict[str, tuple[Transformation, float]] = {
-    "reorder": (steps.reorder, 0.3),
-    "into-sequential": (structure.into_sequential, 0.3),
-    "into-submodule": (structure.into_submodule, 0.2),
-    "into-factory": (structure.into_factory, 0.15),
-    "named-steps": (steps.named_steps, 0.3),
-    "layers-for-functions": (functional_layers.layers_for_functions, 0.3),
-    "activations": (spelling.activations, 0.5),
-    "flattening": (spelling.flattening, 0.5),
-    "reductions": (spelling.reductions, 0.4),
-    "losses": (idioms.losses, 0.3),
-    "keywords": (idioms.keywords, 0.4),
-    "small-idioms": (idioms.small_idioms, 0.5),
-    "channels": (sizes.channels, 0.6),
-    "classes": (sizes.classes, 0.5),
-    "pixels": (sizes.pixels, 0.5),
-    "batch": (sizes.batch, 0.4),
-    "imports": (imports.reimport, 0.6),
-    "helpers": (definitions.helpers, 0.8),
-    "network": (definitions.network, 0.5),
-    "attributes": (attribute_names.attributes, 0.85),
-    "variables": (variable_names.variables, 0.85),
-    "intent": (definitions.intent, 0.6),
+# The corpus has one author. If more variants had the manner of another one, a list of words would
+# tell most variants from their originals.
+OTHER_AUTHOR = 0.1
+
+# Applied in this order, each with its probability in the manner of the corpus, and of another
+# author: structure, then idioms, then sizes, then names. Names come last, because the other
+# transformations recognize the names that the corpus uses.
+TRANSFORMATIONS: dict[str, tuple[Transformation, float, float]] = {
+    "into-sequential": (structure.into_sequential, 0.05, 0.3),
+    "into-submodule": (structure.into_submodule, 0.0, 0.2),
+    "named-steps": (steps.named_steps, 0.1, 0.3),
+    "layers-for-functions": (functional_layers.layers_for_functions, 0.0, 0.3),
+    "activations": (spelling.activations, 0.0, 0.5),
+    "flattening": (spelling.flattening, 0.0, 0.5),
+    "reductions": (spelling.reductions, 0.0, 0.4),
+    "losses": (idioms.losses, 0.0, 0.3),
+    "keywords": (idioms.keywords, 0.0, 0.4),
+    "small-idioms": (idioms.small_idioms, 0.0, 0.5),
+    "channels": (sizes.channels, 0.6, 0.6),
+    "classes": (sizes.classes, 0.5, 0.5),
+    "pixels": (sizes.pixels, 0.5, 0.5),
+    "batch": (sizes.batch, 0.4, 0.4),
+    "imports": (imports.reimport, 0.0, 0.6),
+    "attributes": (attribute_names.attributes, 0.0, 0.85),
+    "variables": (variable_names.variables, 0.0, 0.95),
+    "intent": (intent.intent, 0.0, 0.6),
 }
 LAYOUT = "layout"
 
 # These change neither the structure of a network nor a number in it.
-NAMES_ONLY = frozenset(
-    {"reorder", "imports", "network", "helpers", "attributes", "variables", "intent", LAYOUT}
-)
+NAMES_ONLY = frozenset({"imports", "attributes", "variables", "intent", LAYOUT})
 
 
 @dataclass(frozen=True)
@@ -104,25 +104,33 @@ def make_variant(entry: Entry, seed: int, number: int) -> Variant:
     if number == 0:
         return Variant(entry.id, 0, seed, entry, (), {})
     rng = random.Random(f"{seed}/{entry.id}/{number}")  # noqa: S311  (no secret)
-    pair, done = _transform(program_pair(entry), rng)
-    texts = _formatted(pair, entry, rng)
+    original, sources = program_pair(entry), list(entry.programs().values())
+    # A variant is never the original: another author always finds something to change.
+    for other_author in chain([rng.random() < OTHER_AUTHOR], repeat(object=True)):
+        pair, done = _transform(original, rng, other_author=other_author)
+        style = layout.random_style(rng) if other_author else layout.USUAL
+        texts = _formatted(pair, entry, style)
+        if (done or other_author) and texts != sources:
+            break
     return Variant(
         id=entry.id,
         number=number,
         seed=seed,
         entry=_entry(entry, pair, texts),
-        transformations=(*done, LAYOUT),
+        transformations=(*done, *[LAYOUT] * other_author),
         names={old: tuple(new) for old, new in pair.names.items()},
         resized=pair.resized,
     )
 
 
-def _transform(pair: ProgramPair, rng: Random) -> tuple[ProgramPair, list[str]]:
+def _transform(
+    pair: ProgramPair, rng: Random, *, other_author: bool
+) -> tuple[ProgramPair, list[str]]:
     """Apply each transformation after which the sides still differ in as many places."""
     done = []
     places, best = pair.difference_count(), pair.to_bytes()
-    for name, (change, share) in TRANSFORMATIONS.items():
-        if rng.random() < share:
+    for name, (change, share, other_share) in TRANSFORMATIONS.items():
+        if rng.random() < (other_share if other_author else share):
             trial = ProgramPair.from_bytes(best)
             if change(trial, rng) and trial.difference_count() == places and _parses(trial):
                 best = trial.to_bytes()
@@ -139,11 +147,10 @@ def _parses(pair: ProgramPair) -> bool:
     return True
 
 
-def _formatted(pair: ProgramPair, entry: Entry, rng: Random) -> list[str]:
-    """Return the texts in a random style, or in a simpler one if that style would split the fix."""
+def _formatted(pair: ProgramPair, entry: Entry, style: layout.Style) -> list[str]:
+    """Return the texts in a style, or in a simpler one if this style would split the fix."""
     programs = list(entry.programs().values())
     wanted = len(hunks(programs[0], programs[-1]))
-    style = layout.random_style(rng)
     simpler = replace(style, after_init=False, before_return=False, one_per_line=True)
     narrow = [replace(simpler, width=width) for width in (88, 79, 72, 64, 100, 120)]
     tried: list[tuple[bool, int, int, list[str]]] = []

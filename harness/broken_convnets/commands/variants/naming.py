@@ -8,11 +8,10 @@ import keyword
 import re
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.variants import words
 from broken_convnets.commands.variants.syntax import identifiers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from random import Random
 
     from broken_convnets.commands.variants.program_pair import ProgramPair
@@ -37,26 +36,20 @@ MODULE_NAMES = frozenset(  # of all releases, with the attributes of common laye
 def choose_names(
     pair: ProgramPair,
     rng: Random,
-    names: list[str],
-    share: float,
-    role: dict[str, str] | None = None,
+    roles: Mapping[str, str],
+    known: Mapping[str, Sequence[str]],
 ) -> dict[str, str]:
-    """Return new names for a random share of the old ones, at least one; none is in use.
+    """Return new names for the names that have a role; none is in use.
 
-    Numbered names stay together: `conv1` and `conv2` become `stage1` and `stage2`.
+    Numbered names stay together: `conv1` and `conv2` become `convolution1` and `convolution2`.
+    If several things have one role, their old names tell them apart, and stay.
     """
     used = identifiers(pair.nodes()) | set(dir(builtins)) | set(keyword.kwlist) | MODULE_NAMES
     used |= {word for text in strings(pair) for word in re.findall(r"\w+", text)}
-    families: dict[str, list[str]] = {}
-    for name in names:
-        families.setdefault(_stem(name), []).append(name)
-    picked = [stem for stem in families if rng.random() < share] or list(families)[:1]
     chosen: dict[str, str] = {}
-    for stem in picked:
-        family = families[stem]
+    for role, stem, family in _families(roles):
         numbers = [name[len(stem) :] for name in family]
-        candidates = _candidates(stem, family[0], (role or {}).get(family[0], ""))
-        free = [word for word in candidates if not {f"{word}{n}" for n in numbers} & used]
+        free = [word for word in known[role] if not {f"{word}{n}" for n in numbers} & used]
         if free:
             word = rng.choice(free)
             chosen |= {name: f"{word}{n}" for name, n in zip(family, numbers, strict=True)}
@@ -64,14 +57,15 @@ def choose_names(
     return chosen
 
 
-def _stem(name: str) -> str:
-    return name.rstrip("0123456789") or name
-
-
-def _candidates(stem: str, name: str, role: str) -> list[str]:
-    known = words.LAYERS.get(role, ()) or words.VARIABLES.get(name, words.VARIABLES.get(stem, ()))
-    fallback = words.FALLBACK_CONSTANT if stem.isupper() else words.FALLBACK
-    return [*known] or [form.format(stem) for form in fallback]
+def _families(roles: Mapping[str, str]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield each role of one name, or of some numbered names, with their stem and these names."""
+    by_role: dict[str, dict[str, list[str]]] = {}
+    for name, role in sorted(roles.items()):
+        stem = name.rstrip("0123456789") or name
+        by_role.setdefault(role, {}).setdefault(stem, []).append(name)
+    for role, families in by_role.items():
+        if len(families) == 1:
+            yield role, *next(iter(families.items()))
 
 
 def strings(pair: ProgramPair) -> Iterator[str]:

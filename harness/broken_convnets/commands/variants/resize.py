@@ -73,6 +73,11 @@ class _Resize(ast.NodeVisitor):
         self._resize_sequence(node)
         self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if any(dotted(target) == "self.out_channels" for target in node.targets):
+            self._set(node.value, self._sizes.channels)  # torchvision asks a backbone for it
+        self.generic_visit(node)
+
     def visit_Tuple(self, node: ast.Tuple) -> None:
         self._resize_sequence(node)
         self.generic_visit(node)

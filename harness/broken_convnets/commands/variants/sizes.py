@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.variants.program_pair import ProgramPair
 
-FACTORS = tuple(Fraction(*pair) for pair in ((3, 2), (2, 1), (5, 4), (1, 2), (3, 4), (7, 4)))
+FACTORS = tuple(Fraction(*pair) for pair in ((2, 1), (4, 1), (3, 2), (1, 2)))
 FLATTENS = re.compile(r"[fF]latten|view\(|reshape\(")
 POOLS = re.compile(r"[aA]daptive|mean\(|amax\(")  # work for any size
 USUAL_BATCH = 4  # another batch size has a meaning
@@ -53,7 +53,9 @@ def classes(pair: ProgramPair, rng: Random) -> bool:
     most = size if any(default >= size for default in meaning.batches(pair)) else size + 9
     taken = set(meaning.integers(pair))
     free = [new for new in range(max(meaning.LEAST + 1, size - 5), most) if new not in taken]
-    return bool(free) and _apply(pair, Sizes(classes={size: rng.choice(free)}))
+    if not free or not _apply(pair, Sizes(classes={size: rng.choice(free)})):
+        return False
+    return size not in meaning.integers(pair)  # else it stays where its meaning is unknown
 
 
 def pixels(pair: ProgramPair, rng: Random) -> bool:

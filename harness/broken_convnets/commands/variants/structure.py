@@ -1,4 +1,4 @@
-"""Create the same layers in another way: in a Sequential, in a submodule, in a function."""
+"""Create the same layers in another way: in a Sequential, in a submodule."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-SUBMODULES = ("Stem", "Features", "Trunk", "Extractor", "Entry", "Filters")
-FACTORIES = ("make_layer", "build_layer", "layer_of", "new_layer")
+SUBMODULES = {"Conv2d": ("ConvBlock", "conv"), "Linear": ("LinearHead", "linear")}
 ARITHMETIC = (ast.Constant, ast.BinOp, ast.operator, ast.Load, ast.UnaryOp, ast.unaryop)
 
 
@@ -41,38 +40,25 @@ def into_sequential(pair: ProgramPair, rng: Random) -> bool:
 def into_submodule(pair: ProgramPair, rng: Random) -> bool:
     """Move one layer into a new submodule that only calls this layer."""
     found = [name for name in _layers(pair) if _calls(pair, name, under_relu=False)]
-    used = identifiers(pair.nodes())
-    names = [name for name in SUBMODULES if name not in used]
-    if not found or not names:
+    if not found:
         return False
-    name, owner, nn = rng.choice(found), rng.choice(names), layer_name(pair)
-    inner = rng.choice(("layer", "inner", "op"))
-    creation = ast.unparse(_assignments(pair, name)[0].value)
-    for node in _assignments(pair, name):
-        node.value = expression(f"{owner}()")
+    name, nn = rng.choice(found), layer_name(pair)
+    created = _assignments(pair, name)[0].value
+    kind = dotted(created.func).rpartition(".")[2] if isinstance(created, ast.Call) else ""
+    owner, inner = SUBMODULES.get(kind, ("", ""))
+    if not owner or owner in identifiers(pair.nodes()):
+        return False
     text = (
         f"class {owner}({nn}.Module):\n"
         f"    def __init__(self):\n"
         f"        super().__init__()\n"
-        f"        self.{inner} = {creation}\n"
-        f"    def forward(self, maps):\n"
-        f"        return self.{inner}(maps)\n"
+        f"        self.{inner} = {ast.unparse(created)}\n"
+        f"    def forward(self, x):\n"
+        f"        return self.{inner}(x)\n"
     )
-    _before_first_class(pair, text)
-    return True
-
-
-def into_factory(pair: ProgramPair, rng: Random) -> bool:
-    """Create one of the layers in a new function."""
-    found = _layers(pair)
-    free = [name for name in FACTORIES if name not in identifiers(pair.nodes())]
-    if not found or not free:
-        return False
-    name, factory = rng.choice(found), rng.choice(free)
-    creation = ast.unparse(_assignments(pair, name)[0].value)
     for node in _assignments(pair, name):
-        node.value = expression(f"{factory}()")
-    _before_first_class(pair, f"def {factory}():\n    return {creation}\n")
+        node.value = expression(f"{owner}()")
+    _before_first_class(pair, text)
     return True
 
 
@@ -174,7 +160,7 @@ def _is_relu(node: ast.Call) -> bool:
         dotted(node.func).endswith(".relu")
         and len(node.args) == 1
         and not node.keywords
-        and dotted(node.func).partition(".")[0] in {"torch", "F", "nn", "functional", "nnf"}
+        and dotted(node.func).partition(".")[0] in {"torch", "F", "nn", "functional"}
     )
 
 

@@ -6,8 +6,10 @@ import ast
 import builtins
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.variants import words
 from broken_convnets.commands.variants.naming import choose_names
 from broken_convnets.commands.variants.program_pair import INTERFACE, ProgramPair
+from broken_convnets.commands.variants.roles import variable_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,9 +19,10 @@ FIXED_NAMES = INTERFACE | {"self", "cls", "batch_size", "_"}
 
 
 def variables(pair: ProgramPair, rng: Random) -> bool:
-    """Rename arguments, variables and comprehension variables."""
-    names = sorted(_bound(pair.nodes()) - _reserved(pair) - _method_keywords(pair))
-    chosen = choose_names(pair, rng, names, share=0.7)
+    """Rename the arguments and variables whose role is known."""
+    names = _bound(pair.nodes()) - _reserved(pair) - _method_keywords(pair)
+    roles = {name: role for name, role in variable_roles(pair).items() if name in names}
+    chosen = choose_names(pair, rng, roles, words.VARIABLES)
     if chosen:
         pair.replace(_Variables(chosen, callables(pair)))
         pair.record_names(chosen)

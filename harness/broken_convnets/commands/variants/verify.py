@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SEEDS = 2  # runs of each side
 BATCH = 32  # variants that are generated before the first of them runs
 MAX_FACTOR = 2  # attempts per requested variant before giving up on an entry
+REPEATED = "repeated: an earlier variant has the same programs"
+
+Programs = tuple[str, ...]  # an id, and the programs of a variant
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ def generate(
 ) -> Iterator[CheckedVariant]:
     """Generate and verify variants until each entry has `count` verified ones.
 
-    A rejected variant is replaced by the one with the next number, up to MAX_FACTOR times `count`
-    numbers. Yields rejected variants too, each as soon as it is checked. The runner is in use
-    until the iterator is exhausted.
+    A rejected variant, or one that repeats an earlier one, is replaced by the one with the next
+    number, up to MAX_FACTOR times `count` numbers. Yields rejected variants too, each as soon as it
+    is checked. The runner is in use until the iterator is exhausted.
     """
     missing = {entry.id: count for entry in entries}
     number = dict.fromkeys(missing, 0)
+    seen: set[Programs] = set()
     while True:
         wanted = []
         for entry in entries:
@@ -86,10 +90,25 @@ def generate(
             number[entry.id] += more
         if not wanted:
             return
-        variants = (make_variant(entry, seed, which) for entry, which in wanted)
-        for checked in verify(runner, variants, cache=cache):
+        repeated: list[Variant] = []
+        made = (make_variant(entry, seed, which) for entry, which in wanted)
+        for checked in verify(runner, _distinct(made, seen, repeated), cache=cache):
             missing[checked.variant.id] -= checked.verified
             yield checked
+        yield from (CheckedVariant(each, verified=False, reason=REPEATED) for each in repeated)
+
+
+def _distinct(
+    variants: Iterable[Variant], seen: set[Programs], repeated: list[Variant]
+) -> Iterator[Variant]:
+    """Yield the variants whose programs are new, and append the others to `repeated`."""
+    for each in variants:
+        programs = (each.id, *each.entry.programs().values())
+        if programs in seen:
+            repeated.append(each)
+        else:
+            seen.add(programs)
+            yield each
 
 
 def verify(

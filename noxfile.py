@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent
 OWNER = "torch"
 TOOLS = ROOT / "requirements/tools"  # a file of pinned requirements for each tool to install
 # These run inside the environment with torch.
-OVERLAYS = {"inspect", "jaxtyping", "lightning", "torchtyc"}
+OVERLAYS = {"inspect", "jaxtyping", "lightning", "torch_audit", "torchtest2", "torchtyc"}
 INTEGRATIONS = {  # a file of pinned requirements: the modules that test with them
     "lightning": ["tests/lightning_callback.py"],
     "inspect": ["tests/inspect_repair.py", "tests/parquet_export.py"],

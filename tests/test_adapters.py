@@ -7,7 +7,8 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from broken_convnets.commands.score.adapters import (
@@ -17,7 +18,9 @@ from broken_convnets.commands.score.adapters import (
     pyrefly,
     pyright,
     ruff,
+    torch_audit,
     torch_preflight,
+    torchtest2,
     torchtyc,
 )
 from broken_convnets.commands.score.kinds import known_kinds
@@ -38,7 +41,12 @@ from broken_convnets.corpus import entries as corpora
 from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from broken_convnets.commands.score.adapters._opened import OpenedProgram
     from broken_convnets.commands.score.adapters._static import StaticTool
+    from broken_convnets.commands.score.protocol.messages import Diagnosis
+    from broken_convnets.commands.score.protocol.tool import Tool
 
 ROOT = Path(__file__).parent.parent
 STATIC = [
@@ -48,6 +56,8 @@ STATIC = [
     pyrefly.Pyrefly,
     torch_preflight.TorchPreflight,
 ]
+
+TABLES = (ruff, pylint, pyright, pyrefly, torch_preflight, torch_audit, torchtest2)
 
 NO_BUILD = patched(("nn.Conv2d(2, 4, kernel_size=3)", "nn.Conv2d(2, 4, kernel=3)"))
 FIXED_BATCH = patched(("torch.flatten(x, 1)", "x.view(4, 16)"))
@@ -208,7 +218,7 @@ def test_the_adapters_name_only_known_kinds() -> None:
     known = known_kinds(corpora.load(ROOT))
     tables = [
         _kinds.PATTERNS,
-        *(module.KINDS for module in (ruff, pylint, pyright, pyrefly, torch_preflight)),
+        *(module.KINDS for module in TABLES),
     ]
     used = {kind for table in tables for _, kind in table}
     assert used - known == set()
@@ -497,3 +507,53 @@ def test_a_program_without_forward_is_unchanged() -> None:
 def test_an_invalid_description_is_rejected(text: str) -> None:
     with pytest.raises(AnnotationError, match="expected a description such as 'float32"):
         annotate(HEALTHY, "float32[4]", text)
+
+
+def test_torchtest2_reports_failures_as_errors_and_warnings_as_warnings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures = [SimpleNamespace(name="gradient_flow", message="1 parameter gets no gradient: fc")]
+    warnings = [SimpleNamespace(name="gradient_magnitude", message="large gradients")]
+    opened = cast("OpenedProgram", SimpleNamespace(net=None, inputs=()))
+
+    def diagnosed(**report: Any) -> Diagnosis:
+        fake = SimpleNamespace(check_model=lambda *_: SimpleNamespace(**report))
+        monkeypatch.setitem(sys.modules, "torchtest2", cast("ModuleType", fake))
+        return torchtest2.Torchtest2().examine(opened)
+
+    flagged = diagnosed(failures=failures, warnings=warnings)
+    assert flagged.status is Status.FLAGGED
+    assert [(one.severity, one.kind, one.rule) for one in flagged.findings] == [
+        (Severity.ERROR, "training/unused_layer", "gradient_flow"),
+        (Severity.WARNING, "training", "gradient_magnitude"),
+    ]
+    assert diagnosed(failures=[], warnings=warnings).status is Status.CLEAN
+
+
+def test_torchtest2_takes_the_kind_of_a_failed_forward_pass_from_its_message() -> None:
+    result = SimpleNamespace(name="forward", message=f"forward raised {PASTED}")
+    assert torchtest2.finding(result, Severity.ERROR).kind == "shape/linear_in_features"
+
+
+def test_torch_audit_names_the_layer_and_the_severity() -> None:
+    found = torch_audit.finding(
+        SimpleNamespace(
+            rule_id="TA500",
+            message="Layer never ran",
+            severity=SimpleNamespace(value="WARN"),
+            module_path="fc",
+        )
+    )
+    assert (found.module, found.severity, found.kind) == (
+        "fc",
+        Severity.WARNING,
+        "training/unused_layer",
+    )
+
+
+@pytest.mark.parametrize("tool", [torch_audit.TorchAudit, torchtest2.Torchtest2])
+def test_a_tool_that_is_not_installed_says_how_to_install_it(
+    tool: type[Tool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert "nox -s tools --" in tool().missing()

@@ -14,11 +14,23 @@ from broken_convnets.commands.score.leaderboard import escaped, page
 from broken_convnets.commands.score.metrics.score import Score, compute_score
 from broken_convnets.commands.score.protocol.messages import Need, Severity
 from broken_convnets.commands.score.report import LISTED, report_lines
+from broken_convnets.commands.score.wild_figures import (
+    WildFigures,
+    figures_of,
+    figures_path,
+    read_figures,
+    write_figures,
+)
+from broken_convnets.errors import RecordError
 from fake_tools import ask, finding, flag
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from experiments.measure_wild_scores import combined
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.commands.score.programs.tool_result import ToolResult
     from broken_convnets.commands.score.protocol.messages import Diagnosis
@@ -125,6 +137,42 @@ def test_the_leaderboard_is_sorted_by_the_lower_limit_and_marks_the_baseline() -
     ]
     assert "| shape | 16 of 16; 0 of 24 |" in made
     assert "Limits of this comparison" in made
+
+
+def test_the_scores_on_real_models_stand_beside_those_on_the_corpus(tmp_path: Path) -> None:
+    oracle = _named(fake.oracle, "oracle")
+    wild = {"oracle": figures_of(_named(fake.declines_everything, "oracle"))}
+    figures = WildFigures(seed=3, count=48, torch="2.0", torchvision="0.1", tools=wild)
+    write_figures(tmp_path, figures)
+    assert read_figures(tmp_path) == figures
+    made = page(
+        [oracle, _named(fake.flags_everything, "coin")], "traceback", read_figures(tmp_path)
+    )
+    table = made.split("## Two columns")[1].split("##")[0]
+    (row,) = [line for line in table.splitlines() if line.startswith("| oracle")]
+    assert row.split(" | ")[1:3] == [str(oracle.youden_j), "no rate"]
+    assert "coin" not in table, "it was not measured on real models"
+    assert "--seed 3 --count 48" in table
+
+
+def test_without_scores_on_real_models_there_is_one_column(tmp_path: Path) -> None:
+    assert read_figures(tmp_path) is None
+    assert "Two columns" not in page([_named(fake.oracle, "oracle")], "traceback")
+
+
+def test_invalid_figures_are_refused(tmp_path: Path) -> None:
+    figures_path(tmp_path).parent.mkdir()
+    figures_path(tmp_path).write_text("seed = 'three'\n", encoding="utf-8")
+    with pytest.raises(RecordError, match="measure again"):
+        read_figures(tmp_path)
+
+
+@pytest.mark.parametrize(("seed", "kept"), [(3, ["one", "other"]), (4, ["other"])])
+def test_figures_of_other_programs_are_not_kept(seed: int, kept: list[str]) -> None:
+    wild = figures_of(_named(fake.oracle, "one"))
+    before = WildFigures(3, 48, "2.0", "0.1", {"one": wild})
+    now = WildFigures(seed, 48, "2.0", "0.1", {"other": wild})
+    assert sorted(combined(before, now).tools) == kept
 
 
 def test_the_name_of_a_tool_is_not_interpreted_as_markup() -> None:

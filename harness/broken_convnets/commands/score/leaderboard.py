@@ -13,6 +13,7 @@ from broken_convnets.commands.score.metrics.score import Score, compute_score
 from broken_convnets.commands.score.programs.program import applies_to, corpus_programs
 from broken_convnets.commands.score.record import read_record, recorded_results
 from broken_convnets.commands.score.report import exclusive_text
+from broken_convnets.commands.score.wild_figures import read_figures, rows
 from broken_convnets.commands.trace.table import printable
 from broken_convnets.util import files
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.score.programs.program import CorpusProgram
     from broken_convnets.commands.score.programs.tool_result import ToolResult
     from broken_convnets.commands.score.record import ToolRecord
+    from broken_convnets.commands.score.wild_figures import WildFigures
     from broken_convnets.corpus.entries import Corpus
 
 BASELINE = "traceback"
@@ -38,6 +40,15 @@ both sides could have compared them. `coin` and `text_differ` know nothing of ne
 shows knowledge only as far as it is better than these. `memoriser` knows the published programs by
 heart: on these programs no figure tells knowledge from memory, on unpublished ones it does.
 """
+WILD = """\
+## Two columns: the corpus, and real models
+
+*Corpus*: the minimal programs of this repository, which are public. *Wild*: {count} models of
+torchvision {torchvision} with one injected mistake each, and their originals, which no tool can
+know by heart. `memoriser` shows the difference: what a tool scores on the corpus alone may be
+memory. To make the wild columns again:
+`python -m experiments.measure_wild_scores --seed {seed} --count {count}`.
+"""
 LIMITS = """\
 ## Limits of this comparison
 
@@ -48,7 +59,7 @@ LIMITS = """\
 - Annotated programs state the correct shapes. Few real programs do.
 - Programs that a tool declines are excluded from every rate except the recall that counts
   them as missed. Read every figure together with the share of answered programs.
-- The corpus is public. Variants show whether a tool knows it by heart.
+- The corpus is public. Only new programs show whether a tool knows it by heart.
 - People decided which lines are the cause and what kind a mistake is. Others may disagree.
 """
 
@@ -111,7 +122,7 @@ def leaderboard(corpus: Corpus, folder: Path) -> str:
 
     Raises RecordError for an invalid record.
     """
-    return page(recorded_scores(corpus, folder), BASELINE)
+    return page(recorded_scores(corpus, folder), BASELINE, read_figures(folder))
 
 
 def recorded_scores(corpus: Corpus, folder: Path) -> list[Score]:
@@ -145,7 +156,7 @@ def _score(
     return msgspec.structs.replace(score, robustness=robustness, sides=record.sides)
 
 
-def page(scores: Sequence[Score], baseline: str) -> str:
+def page(scores: Sequence[Score], baseline: str, wild: WildFigures | None = None) -> str:
     """Return the leaderboard as Markdown. `baseline` is the name of the baseline tool.
 
     Run times are omitted, because they differ between runs.
@@ -153,6 +164,7 @@ def page(scores: Sequence[Score], baseline: str) -> str:
     ranked = [(_displayed_name(score, baseline), score) for score in sorted(scores, key=rank)]
     parts = [
         HEAD,
+        *([_in_two_columns(ranked, wild)] if wild else []),
         "## Detection: which programs are broken\n",
         _table_of(ranked, DETECTION),
         "## Localization: where the mistake is, and what it is\n",
@@ -186,6 +198,15 @@ def _displayed_name(score: Score, baseline: str) -> str:
 def _table_of(ranked: Ranked, columns: Columns) -> str:
     rows = [[name, *(cell(score) for cell in columns.values())] for name, score in ranked]
     return _table([["tool", *columns], *rows])
+
+
+def _in_two_columns(ranked: Ranked, wild: WildFigures) -> str:
+    names = {score.tool: name for name, score in ranked}
+    scores = {score.tool: score for _, score in ranked}
+    return (
+        f"{WILD.format(count=wild.count, seed=wild.seed, torchvision=wild.torchvision)}\n"
+        f"{_table(rows(wild, names, scores))}"
+    )
 
 
 def _exclusive(score: Score, credit: str) -> str:

@@ -3,9 +3,9 @@
     python -m experiments.measure_wild_scores [TOOL...] [--seed S] [--count N] [--tree DIR]
 
 Writes `results/tools/wild/figures.toml` and the leaderboard that shows them beside the scores on
-the corpus. By default, it scores every recorded tool that is installed. A tool receives the sides
-of each pair that it received on the corpus. The programs are made first, which takes minutes; with
-`--tree` they are in a folder that `broken-convnets wild --out` has written.
+the corpus. By default, it scores every recorded tool that is installed, on both sides of each pair.
+The programs are made first, which takes minutes; with `--tree` they are in a folder that
+`broken-convnets wild --out` has written.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from pathlib import Path
 import msgspec
 from broken_convnets.commands.score.leaderboard import write_leaderboard
 from broken_convnets.commands.score.metrics.score import Score
-from broken_convnets.commands.score.programs.hand_out import Sides
-from broken_convnets.commands.score.record import read_record
 from broken_convnets.commands.score.registry import bundled_tools, find_tool
 from broken_convnets.commands.score.wild_figures import (
     ToolFigures,
@@ -44,10 +42,10 @@ def made(tree: Path, seed: int, count: int) -> None:
     subprocess.run([*COMMAND, "wild", *numbers, "--out", str(tree)], check=True)
 
 
-def measured(tool: str, tree: Path, seed: int, sides: Sides) -> ToolFigures:
+def measured(tool: str, tree: Path, seed: int) -> ToolFigures:
     """Score a tool on the programs of a folder."""
-    both = ["--both-sides"] if sides is Sides.BOTH else []
-    command = [*COMMAND, "score", tool, "--corpus", str(tree), "--seed", str(seed), *both, "--json"]
+    programs = ["--corpus", str(tree), "--both-sides", "--seed", str(seed)]
+    command = [*COMMAND, "score", tool, *programs, "--json"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return figures_of(msgspec.convert(json.loads(done.stdout)["score"], Score))
 
@@ -60,20 +58,16 @@ def combined(before: WildFigures | None, now: WildFigures) -> WildFigures:
     return msgspec.structs.replace(now, tools=tools)
 
 
-def recorded_sides() -> dict[str, Sides]:
-    """Return the sides that each recorded tool received on the corpus."""
-    records = map(read_record, sorted(RECORDS.glob("*.toml")))
-    return {record.tool: record.sides for record in records if record}
+def recorded_tools() -> list[str]:
+    """Return the tools with a record on the corpus that are installed."""
+    names = {path.stem for path in RECORDS.glob("*.toml")}
+    return [name for name in bundled_tools() if name in names and not find_tool(name).missing()]
 
 
 def main() -> int:
     """Make the programs, score the tools, and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    sides = recorded_sides()
-    installed = [
-        name for name in bundled_tools() if name in sides and not find_tool(name).missing()
-    ]
-    parser.add_argument("tools", nargs="*", metavar="TOOL", default=installed)
+    parser.add_argument("tools", nargs="*", metavar="TOOL", default=recorded_tools())
     parser.add_argument("--seed", type=int, default=2027)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--tree", type=Path, help="programs that exist already")
@@ -83,9 +77,7 @@ def main() -> int:
         if not tree.exists():
             made(tree, options.seed, options.count)
         manifest = json.loads((tree / MANIFEST).read_text(encoding="utf-8"))
-        figures = {
-            name: measured(name, tree, manifest["seed"], sides[name]) for name in options.tools
-        }
+        figures = {name: measured(name, tree, manifest["seed"]) for name in options.tools}
     now = WildFigures(
         seed=manifest["seed"],
         count=manifest["count"],

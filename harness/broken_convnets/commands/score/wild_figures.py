@@ -22,7 +22,6 @@ class ToolFigures(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     """The figures of one tool on the programs."""
 
     version: str
-    sides: str
     silent: Rate
     false_positives: Rate
     cause: Rate
@@ -43,7 +42,6 @@ def figures_of(score: Score) -> ToolFigures:
     """Return what is recorded of a score."""
     return ToolFigures(
         version=score.version,
-        sides=score.sides,
         youden_j=None if score.youden_j.value is None else score.youden_j,
         silent=score.recall.silent,
         false_positives=score.false_positives.all,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import lr_scheduler
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from broken_convnets.observe.recorder.aside import is_compiling
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.places import TORCH, user_places
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class BuiltScheduler:
     """A learning rate scheduler as it was constructed, outside of another scheduler.
 
     `settings` are its numbers: `T_max`, `step_size`, `gamma`, `last_milestone`. `optimizer` tells
-    optimizers apart.
+    optimizers apart. `mode` is that of ReduceLROnPlateau, `min` or `max`; else empty.
     """
 
     type: str
@@ -39,6 +40,7 @@ class BuiltScheduler:
     moment: Moment
     settings: dict[str, float]
     optimizer: int
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class SchedulerStep:
     """A call of a scheduler's step() by the program.
 
     `scheduler` is the number of a `BuiltScheduler`; None for one of the program's own class.
+    `metric` is what ReduceLROnPlateau received.
     """
 
     scheduler: int | None
@@ -54,6 +57,7 @@ class SchedulerStep:
     moment: Moment
     learning_rates: tuple[float, ...]  # after the step
     last_epoch: int = 0  # how often it has advanced by now, as it counts itself
+    metric: float | None = None
 
 
 class Schedulers:
@@ -67,7 +71,8 @@ class Schedulers:
 
     def patch(self, patches: Patches) -> None:
         """Stand in for the methods."""
-        patches.replace(LRScheduler, "__init__", self._constructing)
+        for owner in (LRScheduler, ReduceLROnPlateau):  # which does not call the other's
+            patches.replace(owner, "__init__", self._constructing)
         for owner in vars(lr_scheduler).values():
             is_scheduler = isinstance(owner, type) and issubclass(owner, LRScheduler)
             if is_scheduler and "step" in vars(owner):
@@ -83,17 +88,23 @@ class Schedulers:
     def _stepping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def step(scheduler: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(scheduler, *args, **kwargs)
-            self._note(self._note_step, scheduler)
+            metric = args[0] if args else kwargs.get("metrics")
+            self._note(partial(self._note_step, metric), scheduler, stepping=True)
             return result
 
         return step
 
-    def _note(self, note: Callable[[Any, tuple[Place, ...]], None], scheduler: Any) -> None:
+    def _note(
+        self,
+        note: Callable[[Any, tuple[Place, ...]], None],
+        scheduler: Any,
+        *,
+        stepping: bool = False,
+    ) -> None:
         caller = sys._getframe(2)  # noqa: SLF001  (no public equivalent)
         if is_compiling() or not self._record.active:
             return
-        inside = caller.f_code.co_filename.startswith(OPTIMIZERS)
-        if inside and note == self._note_step:
+        if stepping and caller.f_code.co_filename.startswith(OPTIMIZERS):
             return  # a scheduler steps itself, or the schedulers inside it
         try:
             note(scheduler, user_places(caller))
@@ -101,6 +112,8 @@ class Schedulers:
             self._record.problem(error)
 
     def _note_constructed(self, built: Any, places: tuple[Place, ...]) -> None:
+        if built in self._numbers:
+            return
         numbers = {name: vars(built).get(name) for name in SETTINGS}
         settings = {n: float(v) for n, v in numbers.items() if type(v) in {int, float}}
         milestones = vars(built).get("milestones")
@@ -108,11 +121,13 @@ class Schedulers:
             settings[MILESTONES] = float(max(milestones))
         optimizer = self._optimizers.setdefault(built.optimizer, len(self._optimizers))
         self._numbers[built] = self._record.built_schedulers.count
+        mode = built.mode if isinstance(built, ReduceLROnPlateau) else ""
+        name = type(built).__name__
         self._record.built_schedulers.append(
-            BuiltScheduler(type(built).__name__, places, self._record.moment, settings, optimizer)
+            BuiltScheduler(name, places, self._record.moment, settings, optimizer, mode)
         )
 
-    def _note_step(self, scheduler: Any, places: tuple[Place, ...]) -> None:
+    def _note_step(self, metric: Any, scheduler: Any, places: tuple[Place, ...]) -> None:
         groups = scheduler.optimizer.param_groups
         self._record.scheduler_steps.append(
             SchedulerStep(
@@ -122,5 +137,12 @@ class Schedulers:
                 self._record.moment,
                 tuple(float(group["lr"]) for group in groups),
                 int(scheduler.last_epoch),
+                _number(metric) if isinstance(scheduler, ReduceLROnPlateau) else None,
             )
         )
+
+
+def _number(metric: Any) -> float | None:
+    """Return a metric as a number, without an operator that the program's modes would see."""
+    with NoDispatch(), NoFunction():
+        return float(metric)

@@ -1,0 +1,151 @@
+"""Rules about ReduceLROnPlateau, numbers that are still text, and networks that hold a graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judging import Judged, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PLATEAU = """
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+def epoch():
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+
+"""
+KEEPING = """
+import copy
+
+class Keeper(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.seen = Net(), None
+
+    def forward(self, x):
+        {body}
+
+keeper = Keeper()
+keeper(images)
+twin = copy.deepcopy(keeper)
+"""
+# Each program has one mistake, in the line that is marked. Its rule, the kind, and the program.
+BROKEN = {
+    "accuracy_that_rises": (
+        "plateau_in_the_wrong_mode",
+        "training/plateau_metric",
+        f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, patience=1)  # cause
+for val_acc in (0.2, 0.3, 0.4, 0.5, 0.6):
+    epoch()
+    schedule.step(val_acc)
+""",
+    ),
+    "loss_that_falls": (
+        "plateau_in_the_wrong_mode",
+        "training/plateau_metric",
+        f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, "max", patience=0)  # cause
+losses = torch.tensor([2.0, 1.5, 1.2, 1.1])
+for loss in losses:
+    epoch()
+    schedule.step(metrics=loss)
+""",
+    ),
+    "option_without_type": (
+        "text_instead_of_number",
+        "data/string_labels",
+        """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--learning-rate", default="1e-2")  # cause
+options = parser.parse_args([])
+
+def build(parameters, lr):
+    return torch.optim.Adam(parameters, lr=lr)
+
+build(Net().parameters(), options.learning_rate)
+""",
+    ),
+    "environment": (
+        "text_instead_of_number",
+        "data/string_labels",
+        """
+settings = {"width": "8"}
+width = settings["width"]  # cause
+layer = nn.Conv2d(3, width, 3)
+""",
+    ),
+    "output_kept_by_forward": (
+        "tensor_with_graph_on_module",
+        "memory/outputs_kept_with_graph",
+        KEEPING.format(body="self.seen = self.net(x)  # cause\n        return self.seen"),
+    ),
+}
+HEALTHY = {
+    "plateaus_that_are_right": f"""{PLATEAU}
+by_accuracy = ReduceLROnPlateau(optimizer, mode="max", patience=0)
+by_loss = ReduceLROnPlateau(optimizer, patience=0)
+for accuracy, loss in ((0.2, 2.0), (0.3, 1.5), (0.3, 1.6), (0.1, 1.7)):
+    epoch()
+    by_accuracy.step(accuracy)
+    by_loss.step(loss)
+""",
+    "negated_accuracy": f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, patience=0)
+for accuracy in (0.2, 0.3, 0.3, 0.1):
+    epoch()
+    schedule.step(-accuracy)
+""",
+    "metric_without_a_telling_name": f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, patience=0)
+for metric in (0.2, 0.3, 0.4):
+    epoch()
+    schedule.step(metric)
+""",
+    "output_kept_without_graph": KEEPING.format(
+        body="out = self.net(x)\n        self.seen = out.detach()\n        return out"
+    ),
+}
+OTHER = {
+    "text_that_is_no_number": "nn.Conv2d(3, 'same', 3)",
+    "two_texts": "a, b = '1', '2'\nnn.Linear(a, b)",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
+    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
+    return judge(tmp_path_factory.mktemp("programs"), programs)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_found_at_its_line_and_the_fix_works(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    rule, kind, _ = BROKEN[name]
+    if judged[name].raised:
+        judged[name].assert_cause_and_fix(rule, kind)
+    else:
+        judged[name].assert_cause(rule, kind)
+        judged[name].assert_fix(rule)
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_program_that_looks_alike_is_clean(
+    name: str, judged: Mapping[str, Judged]
+) -> None:
+    judged[name].assert_clean()
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_other_failures_are_left_to_other_rules(name: str, judged: Mapping[str, Judged]) -> None:
+    assert judged[name].raised
+    assert "text_instead_of_number" not in judged[name].rules

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, WeightedRandomSampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
@@ -53,7 +53,7 @@ class Loader:
     """A DataLoader, where it is constructed, its dataset, and the epochs read from it.
 
     `data` is the dataset itself, where the options keep it alive, and `worker_init` is called
-    in each worker.
+    in each worker. `weights` is the number of weights of a WeightedRandomSampler.
     """
 
     type: str  # of its dataset
@@ -65,6 +65,7 @@ class Loader:
     dataset: DatasetFacts
     data: Any = None
     worker_init: Callable[[int], None] | None = None
+    weights: int | None = None
     epochs: list[Epoch] = field(default_factory=list)
 
 
@@ -159,6 +160,7 @@ class Loaders:
             dataset=facts,
             data=self._kept_alive(loader.dataset),
             worker_init=loader.worker_init_fn,
+            weights=_number_of_weights(loader.sampler),
         )
 
     def _kept_alive(self, dataset: Any) -> Any:
@@ -170,3 +172,7 @@ class Loaders:
                 return None
             self._alive.append(dataset)
         return dataset
+
+
+def _number_of_weights(sampler: Any) -> int | None:
+    return len(sampler.weights) if isinstance(sampler, WeightedRandomSampler) else None

@@ -1,4 +1,4 @@
-"""The dimensions of an image are exchanged by permute, not by reshape."""
+"""The dimensions of images and sequences are exchanged by permute, not by reshape."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 RESHAPES = frozenset({"reshape", "view"})
 DIMENSIONS = 3  # of sizes above 1, at least
 CHANNELS = frozenset({2, 3, 4})
+SEQUENCES = 3  # dimensions of a batch of them: samples, channels, time
 
 
 @rule(
     "dimensions are exchanged by permute or transpose, not by reshape",
-    stays_quiet="about reshapes that change the number of dimensions, and tensors without a "
-    "dimension of 2 to 4 channels that moves between the first and the last place",
+    stays_quiet="about reshapes that change the number of dimensions; about images without a "
+    "dimension of 2 to 4 channels that moves between the first and the last place; about sequences "
+    "that a network has computed",
 )
 def reshape_exchanges_dimensions(evidence: Evidence) -> Iterator[Finding]:
     """Find a reshape from channels last to channels first, or back, which mixes the pixels."""
@@ -61,6 +63,9 @@ def _exchanged(operator: Operator) -> tuple[int, ...] | None:
     mine, others = ([size for size in shape if size > 1] for shape in (before, after))
     if len(before) != len(after) or len(mine) < DIMENSIONS or mine == others:
         return None
+    swapped = len(before) == SEQUENCES and after == (before[0], before[2], before[1])
+    if swapped and not operator.inputs[0].requires_grad:
+        return 0, 2, 1
     for first, last in ((len(before) - 1, len(before) - 3), (len(before) - 3, len(before) - 1)):
         order = [number for number in range(len(before)) if number != first]
         order.insert(last, first)

@@ -21,6 +21,7 @@ from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN, value_of
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.modules.wrapped import WRAPPERS
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -98,6 +99,8 @@ def _constructs(one: Culprit) -> type[nn.Module] | None:
         return None
     built = value_of(call.func, one.origin.scope)
     if not isinstance(built, type) or not issubclass(built, nn.Module):
+        return None
+    if issubclass(built, WRAPPERS):  # whose argument is a layer
         return None
     values = [value_of(argument, one.origin.scope) for argument in call.args]
     tensors = [v for v in values if isinstance(v, torch.Tensor) or v is UNKNOWN]

@@ -1,0 +1,77 @@
+"""OneCycleLR knows how many steps the training has."""
+
+from __future__ import annotations
+
+import ast
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+from broken_convnets.commands.diagnose.source import argument, called_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from broken_convnets.commands.diagnose.edits import Patch
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.sites import Site
+
+
+@rule(
+    "a OneCycleLR is constructed for all steps of the training",
+    stays_quiet="about other schedulers, which may step as often as they like",
+)
+def total_steps_exceeded(evidence: Evidence) -> Iterator[Finding]:
+    """Find a OneCycleLR that steps more often than its `total_steps`."""
+    frame = require_failure(evidence, ValueError)
+    if "The specified number of total steps is" not in evidence.message:
+        return
+    for built in reversed(list(evidence.record.built_schedulers)):
+        total = built.settings.get("total_steps")
+        site = site_of(evidence, built.places)
+        if total is None or site is None:
+            continue
+        epochs = max((len(loader.epochs) for loader in evidence.record.loaders), default=0)
+        batches = max(
+            (epoch.batches for loader in evidence.record.loaders for epoch in loader.epochs),
+            default=0,
+        )
+        seen = f"; epoch {epochs} has begun, and an epoch has {batches} batches" if epochs else ""
+        yield Finding(
+            rule="total_steps_exceeded",
+            kind="training/onecycle_total_steps",
+            message=f"the schedule has {total:.0f} steps in all, and the training makes more",
+            evidence=f"step {total + 1:.0f} fails{seen}; the total is the number of epochs times "
+            "the number of steps in an epoch",
+            cause=location(built.places),
+            symptom=frame_location(frame),
+            subject="total_steps",
+            cases=("training/onecycle_total_steps_exceeded",),
+            candidates=candidates(*_longer(evidence, site)),
+            confidence=10,
+        )
+        return
+
+
+def _longer(evidence: Evidence, site: Site) -> Iterator[tuple[int, Callable[[], Patch]]]:
+    """Yield the changes that multiply the total by the number of epochs, by the names it has."""
+    total = argument(site.call, "total_steps", 2)
+    for epochs in _epochs(evidence):
+        for rank, name in enumerate(dict.fromkeys((epochs, epochs.rpartition(".")[2]))):
+            if total is not None:
+                text = f"{name} * {site.source.text_of(total)}"
+                yield rank, partial(edits.replace, site.source, [(total, text)])
+
+
+def _epochs(evidence: Evidence) -> Iterator[str]:
+    """Yield the numbers of rounds of the loops around the failed step, the outermost first."""
+    for frame in reversed(evidence.frames):
+        node = frame.expression or frame.statement
+        for loop in reversed(frame.source.loops_around(node) if node else []):
+            rounds = loop.iter if isinstance(loop, ast.For) else None
+            if isinstance(rounds, ast.Call) and called_name(rounds) == "range" and rounds.args:
+                yield frame.source.text_of(rounds.args[-1])

@@ -65,9 +65,16 @@ def delete(source: Source, statement: ast.stmt) -> Patch:
     return _checked(source, source.lines[:first] + rest + source.lines[last:])
 
 
-def move(source: Source, statement: ast.stmt, target: ast.stmt, *, after: bool) -> Patch:
-    """Move a statement directly before or after another one."""
-    first, last = _lines_of(statement)
+def move(
+    source: Source,
+    statement: ast.stmt,
+    target: ast.stmt,
+    *,
+    after: bool,
+    until: ast.stmt | None = None,
+) -> Patch:
+    """Move a statement, or several in a row `until` one, directly before or after another one."""
+    first, last = _lines_of(statement)[0], _lines_of(until or statement)[1]
     old, new = indentation(source, statement), indentation(source, target)
     block = [new + line[len(old) :] if line.strip() else line for line in source.lines[first:last]]
     at = _lines_of(target)[1 if after else 0]

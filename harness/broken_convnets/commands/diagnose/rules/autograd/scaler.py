@@ -163,6 +163,30 @@ def scaler_without_update(evidence: Evidence) -> Iterator[Finding]:
         + (", and the program never calls it" if missing else ""),
         cause=frame_location(frame),
         subject=scaler,
-        candidates=candidates((0, partial(edits.insert_after, frame.source, statement, update))),
+        candidates=candidates(*_once(frame, statement, update)),
         confidence=9,
     )
+
+
+def _once(frame: UserFrame, statement: ast.stmt, update: str) -> Iterator[Attempt]:
+    """Yield the changes that leave one step, or one unscale_(), between two updates.
+
+    While gradients accumulate, `unscale_` and the clipping after it belong to the step.
+    """
+    source, later = frame.source, _step_in_a_branch(frame, statement)
+    if later is not None and frame.call is not None and called_name(frame.call) == "unscale_":
+        block = source.block_of(statement)
+        last = block[block.index(later) - 1]
+        move = partial(edits.move, source, statement, later.body[0], after=False, until=last)
+        yield 0, move
+    elif frame.call is not None and called_name(frame.call) == "step":
+        yield 0, partial(edits.insert_after, source, statement, update)
+
+
+def _step_in_a_branch(frame: UserFrame, statement: ast.stmt) -> ast.If | None:
+    """Return the `if` after a statement in which the scaler steps; None if there is none."""
+    block = frame.source.block_of(statement)
+    for later in block[block.index(statement) + 1 :]:
+        if isinstance(later, ast.If) and ".step(" in frame.source.text_of(later):
+            return later
+    return None

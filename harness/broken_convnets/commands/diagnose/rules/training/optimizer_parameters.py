@@ -51,7 +51,7 @@ class Missed:
     "the optimizer has every trained parameter of its network",
     stays_quiet="about layers that run before all layers that the optimizer has, single tensors of "
     "a layer, and networks of which no optimizer has a parameter, unless an optimizer has "
-    "parameters that receive no gradient",
+    "parameters that receive no gradient, or two optimizers have the same ones",
 )
 def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
     """Find layers that learn nothing because the optimizer was constructed without them."""
@@ -106,6 +106,8 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
             yield Missed(forward, strays[-1], missing, stray=True)
         elif mine and _is_mistake(evidence, missing, own & held):
             yield Missed(forward, mine[-1], missing, stray=False)
+        elif not mine and len({o.parameters for o in built}) < len(built):
+            yield Missed(forward, built[-1], missing, stray=False)
 
 
 def _never_has_gradient(evidence: Evidence, optimizer: BuiltOptimizer) -> bool:

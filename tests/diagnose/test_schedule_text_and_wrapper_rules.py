@@ -1,4 +1,4 @@
-"""Rules about ReduceLROnPlateau, numbers that are still text, and networks that hold a graph."""
+"""Rules about schedules, numbers that are still text, wrapped networks, and custom functions."""
 
 from __future__ import annotations
 
@@ -89,6 +89,69 @@ layer = nn.Conv2d(3, width, 3)
         KEEPING.format(body="self.seen = self.net(x)  # cause\n        return self.seen"),
     ),
 }
+RAISING = {
+    "method_of_the_wrapped_network": (
+        "attribute_of_the_wrapped_network",
+        "state/dataparallel_prefix",
+        """
+class Encoder(Net):
+    def encode(self, x):
+        return self(x)
+
+net = nn.DataParallel(Encoder())
+print(net.encode(images).shape)  # cause
+""",
+    ),
+    "too_few_gradients": (
+        "gradients_of_arguments",
+        "training/forward_signature",
+        """
+class Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.factor  # cause
+
+Scale.apply(Net()(images), 2.0).sum().backward()
+""",
+    ),
+    "steps_of_one_epoch": (
+        "total_steps_exceeded",
+        "training/onecycle_total_steps",
+        """
+net, rounds, batches = Net(), 3, images.split(4)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=len(batches))  # cause
+for epoch in range(rounds):
+    for x, y in zip(batches, labels.split(4)):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        schedule.step()
+""",
+    ),
+    "unscaled_for_each_part": (
+        "scaler_without_update",
+        "training/scaler_never_scaled",
+        """
+net, scaler = Net(), torch.amp.GradScaler("cpu")
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for i, (x, y) in enumerate(zip(images.split(4), labels.split(4))):
+    scaler.scale(F.cross_entropy(net(x), y) / 2).backward()
+    scaler.unscale_(optimizer)  # cause
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    if i % 2:
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+""",
+    ),
+}
+BROKEN |= RAISING
 HEALTHY = {
     "plateaus_that_are_right": f"""{PLATEAU}
 by_accuracy = ReduceLROnPlateau(optimizer, mode="max", patience=0)

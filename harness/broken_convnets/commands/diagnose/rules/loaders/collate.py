@@ -19,6 +19,7 @@ from broken_convnets.commands.diagnose.rules.loaders.batches import (
     shape_of,
 )
 from broken_convnets.commands.diagnose.rules.loaders.converters import to_tensor_calls
+from broken_convnets.commands.diagnose.rules.loaders.object_counts import objects_per_image
 from broken_convnets.commands.diagnose.sites import candidates, user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -165,7 +166,12 @@ def samples_of_unequal_size(evidence: Evidence) -> Iterator[Finding]:
         shapes = list(dict.fromkeys(shape_of(value) for value in values))
         if len(shapes) < 2 or None in shapes:  # noqa: PLR2004  (unequal)
             continue
-        channels = _differ_in_channels([shape for shape in shapes if shape is not None])
+        sizes = [shape for shape in shapes if shape is not None]
+        counted = objects_per_image(evidence, batch, place, sizes)
+        if counted is not None:
+            yield counted
+            return
+        channels = _differ_in_channels(sizes)
         found = next(_producers(evidence, channels=channels), None)
         method = item_method(evidence, batch)
         cause = frame_location(frame)

@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.batches import (
 )
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loaders.batches import failed_batch
 from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ SINGLE = "Expected more than 1 value per channel when training"
 
 @rule(
     "tensors that are stacked into a batch have one size",
-    stays_quiet="about collate functions of libraries",
+    stays_quiet="about batches of a DataLoader, which another rule is about",
 )
 def stacked_sizes_differ(evidence: Evidence) -> Iterator[Finding]:
     """Say which samples differ, and where their size is chosen."""
     failed = failed_call(evidence)
     matched = STACK.search(failed.message) if failed else None
-    if failed is None or matched is None:
+    if failed is None or matched is None or failed_batch(evidence):
         return
     first, second = (tuple(map(int, re.findall(r"\d+", matched[k]))) for k in (1, 3))
     why = stack_explanation(evidence, failed, first, second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -189,8 +189,7 @@ def optimizer_state_of_another(evidence: Evidence) -> Iterator[Finding]:
         else "the optimizer state is that of other parameter groups",
         evidence=f"its optimizer state is under {key!r}"
         if key
-        else f"this optimizer has groups of {own} parameters{there}: the network has changed "
-        "since it was saved",
+        else f"this optimizer has groups of {own} parameters{there}: {_change(own, groups)}",
         cause=frame_location(frame),
         subject=text,
         candidates=candidates((0, partial(edits.replace, frame.source, [(node, new)])))
@@ -198,6 +197,13 @@ def optimizer_state_of_another(evidence: Evidence) -> Iterator[Finding]:
         else (),
         confidence=9,
     )
+
+
+def _change(own: list[int], groups: Any) -> str:
+    """Return what differs between an optimizer's groups and those of a state."""
+    if groups and sum(own) == sum(len(group["params"]) for group in groups):
+        return "construct the optimizer with the groups that it was saved with"
+    return "the network has changed since it was saved"
 
 
 def argument_of(call: ast.Call | None) -> ast.expr | None:

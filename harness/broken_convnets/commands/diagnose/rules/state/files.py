@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
+GLOBAL = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
 Attempt = tuple[int, "Callable[[], Patch]"]
 
 
@@ -50,7 +52,9 @@ def weights_only_refuses(evidence: Evidence) -> Iterator[Finding]:
     if call is None or "eights" not in evidence.message:
         return
     found = next(_unsafe_saves(evidence, frame), None)
-    what = shortened(found[0].text_of(found[1])) if found else "an object"
+    refused = GLOBAL.search(evidence.message)
+    other = refused[1].rpartition(".")[2] if refused else "an object"
+    what = shortened(found[0].text_of(found[1])) if found else other
     yield Finding(
         rule="weights_only_refuses",
         kind="state/weights_only",

@@ -117,7 +117,7 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="collection_as_tensor",
             kind="none/aux_output_tuple" if output else "none/non_tensor_input",
-            message=f"`{one.text}` is a {one.type}, not a tensor",
+            message=f"`{one.text}` is of type {one.type}, not a tensor",
             evidence=f"{_contents(one)}it comes from `{text}`",
             cause=where or frame_location(frame),
             symptom=frame_location(frame),

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.failures import frame_location
 from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.rules.loaders.batches import shape_of
 from broken_convnets.commands.diagnose.sites import Site, candidates, location_in, site_of
 
 if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.rules.loaders.batches import FailedBatch
 
+IMAGE = 3  # dimensions: channels, height, width
 KEEPING = "lambda batch: tuple(zip(*batch))"
 
 
@@ -24,7 +26,8 @@ def objects_per_image(
 
     `place` is that of the values in a sample, `sizes` are their different shapes.
     """
-    loader = _loader_of(evidence, batch) if _differ_in_count(sizes) else None
+    counted = _differ_in_count(sizes) and _has_images(batch)
+    loader = _loader_of(evidence, batch) if counted else None
     if loader is None:
         return None
     name = type(batch.dataset).__name__
@@ -48,6 +51,10 @@ def _differ_in_count(shapes: list[tuple[int, ...]]) -> bool:
     """Return whether values have different numbers of rows, such as the boxes of an image."""
     rows = all(0 < len(shape) <= 2 for shape in shapes)  # noqa: PLR2004  (objects, and their numbers)
     return rows and len({shape[1:] for shape in shapes}) == 1
+
+
+def _has_images(batch: FailedBatch) -> bool:
+    return any(len(shape_of(value) or ()) >= IMAGE for _, _, value in batch.leaves())
 
 
 def _loader_of(evidence: Evidence, batch: FailedBatch) -> Site | None:

@@ -111,6 +111,21 @@ for x, y in DataLoader(Sentences(), batch_size=2):
     print(x.shape)
 """,
     ),
+    "boxes_of_several_images": (
+        "samples_of_unequal_size",
+        "detection/collate_boxes",
+        """
+class Photos(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return images[index], {"boxes": torch.rand(index + 1, 4)}
+
+for x, y in DataLoader(Photos(), batch_size=2):  # cause
+    print(len(x))
+""",
+    ),
     "normalize_first": (
         "transform_order",
         "data/transform_order",

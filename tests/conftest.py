@@ -83,7 +83,7 @@ def runner(server: ForkServer) -> Remembering:
 @pytest.fixture(scope="session")
 def strict_runner() -> Iterator[ForkServer]:
     """Yield a runner for programs that spin or hoard: they soon reach its limits."""
-    limits = Limits(seconds=3, memory_bytes=256 << 20, workers=4, preload=PRELOAD)
+    limits = Limits(seconds=1.5, memory_bytes=256 << 20, workers=4, preload=PRELOAD)
     with ForkServer(limits) as runner:
         yield runner
 

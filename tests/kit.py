@@ -21,7 +21,7 @@ from broken_convnets.sandbox.runner import Runner
 from broken_convnets.verdicts.collect import Outcome, Results, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 HEALTHY = '''\
@@ -264,6 +264,11 @@ def unchecked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("broken_convnets.verdicts.collect.check", lambda _: [])
         yield
+
+
+def slow_but(quick: Collection[str], names: Iterable[str]) -> list[Any]:
+    """Return names as parameters of a test, marked `slow` but for the quick ones."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def run_all(runner: Remembering, corpus: Corpus) -> Corpus:

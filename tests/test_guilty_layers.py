@@ -57,16 +57,16 @@ class Net(nn.Module):
 )
 def test_a_line_belongs_to_the_layers_that_it_describes(text: str, layers: set[str]) -> None:
     line = SOURCE[: SOURCE.index(text)].count("\n") + 1
-    assert guilty_layers(SOURCE, {line}) == layers
+    assert guilty_layers(SOURCE, frozenset({line})) == layers
 
 
 def test_a_program_without_a_network_has_no_layers() -> None:
-    assert guilty_layers("x = 1\n", {1}) == frozenset()
+    assert guilty_layers("x = 1\n", frozenset({1})) == frozenset()
 
 
 def test_a_network_that_contains_itself_is_read() -> None:
     source = "class Net(nn.Module):\n    def __init__(self):\n        self.net = Net()\n"
-    assert "net" in guilty_layers(source, {1})
+    assert "net" in guilty_layers(source, frozenset({1}))
 
 
 def _with_guilty_block(program: CorpusProgram) -> CorpusProgram:

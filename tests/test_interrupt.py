@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING
 
@@ -137,61 +139,55 @@ def _resident_bytes(process: psutil.Process) -> int:
 
 
 WAYS = [
-    (number, moment) for moment in ("loading", "running") for number in (SIGINT, SIGTERM, SIGKILL)
+    pytest.param((number, moment), marks=pytest.mark.slow if number is SIGTERM else ())
+    for moment in ("loading", "running")
+    for number in (SIGINT, SIGTERM, SIGKILL)
 ]
+Stop = Callable[[tuple[Signals, str]], Stopped]
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Signals, str], Stopped]:
-    """Stop a run in every way; all runs start together, since importing torch takes seconds."""
-    sessions = [
-        Session(tmp_path_factory.mktemp("run"), f"{os.getpid()}.{i}") for i, _ in enumerate(WAYS)
-    ]
-    try:
-        for (number, moment), session in zip(WAYS, sessions, strict=True):
+def stop(tmp_path_factory: pytest.TempPathFactory) -> Stop:
+    """Return a function that stops a run, by a signal at a moment; each such run once."""
+
+    @cache
+    def stopped(way: tuple[Signals, str]) -> Stopped:
+        number, moment = way
+        session = Session(tmp_path_factory.mktemp("run"), f"{os.getpid()}.{number}.{moment}")
+        try:
             assert wait_for(getattr(session, moment), PATIENCE), (moment, session.process.poll())
             session.stop(number)
-        return {way: session.stopped() for way, session in zip(WAYS, sessions, strict=True)}
-    finally:
-        for session in sessions:
+            return session.stopped()
+        finally:
             session.kill()
 
-
-@pytest.mark.parametrize("way", WAYS, ids=str)
-def test_the_results_do_not_change(
-    way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
-) -> None:
-    assert stopped[way].after == stopped[way].before
+    return stopped
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_no_temporary_file_remains(
-    way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
-) -> None:
-    assert stopped[way].left == []
+def test_the_results_do_not_change(way: tuple[Signals, str], stop: Stop) -> None:
+    assert stop(way).after == stop(way).before
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_every_process_of_the_run_ends(
-    way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
-) -> None:
-    assert stopped[way].processes_gone
+def test_no_temporary_file_remains(way: tuple[Signals, str], stop: Stop) -> None:
+    assert stop(way).left == []
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_the_exit_code_names_the_signal(
-    way: tuple[Signals, str], stopped: dict[tuple[Signals, str], Stopped]
-) -> None:
+def test_every_process_of_the_run_ends(way: tuple[Signals, str], stop: Stop) -> None:
+    assert stop(way).processes_gone
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_the_exit_code_names_the_signal(way: tuple[Signals, str], stop: Stop) -> None:
     number, _ = way
-    assert "Traceback" not in stopped[way].err, stopped[way].err
-    assert stopped[way].code == (-number if number is SIGKILL else 128 + number)
-    assert "Traceback" not in stopped[way].err
+    assert "Traceback" not in stop(way).err, stop(way).err
+    assert stop(way).code == (-number if number is SIGKILL else 128 + number)
 
 
-def test_ctrl_c_prints_the_entries_that_are_done(
-    stopped: dict[tuple[Signals, str], Stopped],
-) -> None:
-    seen = stopped[SIGINT, "running"]
+def test_ctrl_c_prints_the_entries_that_are_done(stop: Stop) -> None:
+    seen = stop((SIGINT, "running"))
     assert "interrupted: 1 of 2 entries are known" in seen.err
     assert "shape/pair" in seen.out
     assert "1 pairs reproduced, 0 controls work" in seen.out

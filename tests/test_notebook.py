@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,66 +21,76 @@ from broken_convnets.corpus.entries import Case, default_root, load
 from kit import BROKEN, RAISES, SAYS, Pair, corpus_of, patched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Command
     from kit import Remembering
 
 SECONDS = 120  # for a cell: the first one loads torch, on a busy machine
 
 
-@pytest.fixture(autouse=True)
-def _no_second_server(runner: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "broken_convnets.commands.export.notebook.open_torch_runner", lambda _: nullcontext(runner)
-    )
+@pytest.fixture(scope="module", autouse=True)
+def _no_second_server(runner: Remembering) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "broken_convnets.commands.export.notebook.open_torch_runner",
+            lambda _: nullcontext(runner),
+        )
+        yield
 
 
-def _written(name: str, folder: Path) -> Any:
-    case: Any = load(default_root()).entries[name]
-    write_notebook([case], folder / "class.ipynb", key=True)
+def _written(folder: Path, *names: str) -> Any:
+    cases: Any = [load(default_root()).entries[name] for name in names]
+    write_notebook(cases, folder / "class.ipynb", key=True)
     book = nbformat.read(folder / "class.ipynb", as_version=4)
     nbformat.validate(book)
     return book
 
 
-def _executed(book: Any, folder: Path) -> list[list[Any]]:
-    """Return the outputs of each code cell; raises where an untagged cell does."""
-    client = nbclient.NotebookClient(
-        book, timeout=SECONDS, resources={"metadata": {"path": folder}}
-    )
-    client.execute()
-    return [cell.outputs for cell in book.cells if cell.cell_type == "code"]
+@pytest.fixture(scope="module")
+def executed(_no_second_server: None, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Return the code cells of a notebook of two cases, run by a kernel that loads torch once.
+
+    The first case raises, the second one is silent. The kernel raises where an untagged cell does.
+    """
+    folder = tmp_path_factory.mktemp("class")
+    book = _written(folder, "none/missing_return", "batch/softmax_over_batch")
+    resources = {"metadata": {"path": folder}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Jupyter's own
+        nbclient.NotebookClient(book, timeout=SECONDS, resources=resources).execute()
+    return [cell for cell in book.cells if cell.cell_type == "code"]
 
 
 def _text(outputs: list[Any]) -> str:
     return "".join(item.get("text", "") + str(item.get("evalue", "")) for item in outputs)
 
 
-@pytest.mark.filterwarnings("ignore")  # of Jupyter's own
 def test_the_notebook_of_a_case_that_raises_fails_as_declared_and_traces_layers(
-    tmp_path: Path,
+    executed: list[Any],
 ) -> None:
-    book = _written("none/missing_return", tmp_path)
-    program, run, trace, check = _executed(book, tmp_path)
+    program, run, trace, check = (cell.outputs for cell in executed[:4])
     assert program == []
     assert "net_ace2ca is not fixed yet: TypeError: flatten(): argument 'input'" in _text(check)
     assert _text(run).endswith("must be Tensor, not NoneType")
     assert "attend ChannelAttention: float32[4, 8, 6, 6] -> None" in _text(trace)
-    tags = [cell.metadata.get("tags", []) for cell in book.cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", []) for cell in executed[:4]]
     assert tags == [[], [RAISES_TAG], [RAISES_TAG], []]
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_the_notebook_of_a_silent_case_runs_to_its_end_and_names_the_law(tmp_path: Path) -> None:
-    book = _written("batch/softmax_over_batch", tmp_path)
-    outputs = _executed(book, tmp_path)
-    assert all(item.output_type != "error" for cell in outputs for item in cell)
-    page = "\n".join(cell.source for cell in book.cells)
+def test_the_notebook_of_a_silent_case_runs_to_its_end_and_names_the_law(
+    executed: list[Any], tmp_path: Path
+) -> None:
+    silent = executed[4:]
+    assert len(silent) > 1
+    assert all(item.output_type != "error" for cell in silent for item in cell.outputs)
+    page = "\n".join(cell.source for cell in _written(tmp_path, "batch/softmax_over_batch").cells)
     assert "In eval mode, the output for a sample does not depend on the rest of its batch." in page
     assert "Observed here: a sample has another output alone than in a batch." in page
 
 
 def test_only_the_key_has_the_answers(tmp_path: Path) -> None:
-    book = _written("none/missing_return", tmp_path)
+    book = _written(tmp_path, "none/missing_return")
     case: Any = load(default_root()).entries["none/missing_return"]
     learners = "\n".join(cell.source for cell in book.cells)
     key = (tmp_path / "class_key.ipynb").read_text()
@@ -155,7 +166,7 @@ def test_another_address_is_refused(harness: Command, tmp_path: Path) -> None:
 def test_notebooks_of_one_case_are_identical(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        _written("none/missing_return", tmp_path / name)
+        _written(tmp_path / name, "none/missing_return")
     one, two = ((tmp_path / name / "class.ipynb").read_bytes() for name in ("one", "two"))
     assert one == two
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
-import os
 import random
-import subprocess
-import sys
 import textwrap
 import traceback
 import warnings
@@ -29,6 +26,8 @@ from torch.utils.data import DataLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from forks import Ended
 
 HERE = Path(__file__)
 TORCH = str(Path(torch.__file__).parent)
@@ -496,24 +495,25 @@ print(torch.jit.trace(net, x).inlined_graph)
 
 
 def test_a_graph_of_jit_trace_is_the_same_with_its_names_and_source_lines(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(JIT, encoding="utf-8")
-    plain, recorded = (
-        call(Call("runpy:run_path", tmp_path, ["program.py", {"RECORDED": value}]))[0]
-        for value in (False, True)
-    )
+    plain, recorded = _plain_and_recorded(tmp_path, JIT)
     assert "conv.py" in plain.out
     assert recorded.out == plain.out
     assert int(recorded.err) > 3
 
 
-def run_program(
-    folder: Path, text: str, arguments: list[str], flags: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[str]:
-    path = folder / "program.py"
-    path.write_text(text, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "harness")}
-    command = [sys.executable, *flags, str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+def _plain_and_recorded(folder: Path, text: str, **values: Any) -> list[Ended]:
+    """Run a program twice as `__main__`, with RECORDED and other global values."""
+    (folder / "program.py").write_text(text, encoding="utf-8")
+    return call(
+        *(
+            Call(
+                "runpy:run_path",
+                folder,
+                ["program.py", {"RECORDED": recorded, **values}, "__main__"],
+            )
+            for recorded in (False, True)
+        )
+    )
 
 
 def test_the_recorder_stands_aside_where_torch_reads_the_code() -> None:
@@ -592,7 +592,9 @@ def test_the_files_of_libraries_and_of_python_are_not_the_users() -> None:
 PROGRAM = """
 import sys, warnings, torch
 from torch import nn
-if "recorded" in sys.argv:
+if FILTER:
+    warnings.filterwarnings("error", "", UserWarning, *FILTER)
+if RECORDED:
     from broken_convnets.observe.recorder import Options, Recorder
     recorder = Recorder(Options.everything()).__enter__()
 net = nn.Sequential(nn.Linear(2, 1))
@@ -604,18 +606,13 @@ nn.MSELoss()(net(x), y)
 
 
 def test_the_stderr_of_a_program_and_its_exit_code_are_the_same(tmp_path: Path) -> None:
-    plain, recorded = (run_program(tmp_path, PROGRAM, words) for words in ([], ["recorded"]))
-    assert plain.stderr.count("UserWarning") == 3
-    assert (recorded.returncode, recorded.stderr) == (0, plain.stderr)
-    for flags in (
-        ("-W", "error::UserWarning:torch.nn.modules.loss"),
-        ("-W", "error::UserWarning:__main__:10"),
-    ):
-        plain, recorded = (
-            run_program(tmp_path, PROGRAM, words, flags) for words in ([], ["recorded"])
-        )
-        assert plain.returncode == recorded.returncode == 1
-        assert recorded.stderr.count("UserWarning") == plain.stderr.count("UserWarning") > 0
+    plain, recorded = _plain_and_recorded(tmp_path, PROGRAM, FILTER=[])
+    assert plain.err.count("UserWarning") == 3
+    assert (recorded.code, recorded.err) == (0, plain.err)
+    for module, line in (("torch.nn.modules.loss", 0), ("__main__", 12)):
+        plain, recorded = _plain_and_recorded(tmp_path, PROGRAM, FILTER=[module, line])
+        assert plain.code == recorded.code == 1
+        assert recorded.err.count("UserWarning") == plain.err.count("UserWarning") > 0
 
 
 def test_a_copy_and_a_pickle_of_a_network_are_what_they_are_without_a_recorder() -> None:

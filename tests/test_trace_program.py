@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,19 +14,13 @@ from kit import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from forks import Call, Ended
 
-ROOT = Path(__file__).parent.parent
 HEAD = (
     "import os, sys, threading, torch\nfrom torch import nn\nnet = nn.Sequential(nn.Linear(4, 3))\n"
 )
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(ROOT / "harness"),
-    "OMP_NUM_THREADS": "1",
-    "NO_COLOR": "1",
-}
 
 # What each program does beyond HEAD, and the options before its name.
 PROGRAMS: dict[str, tuple[str, list[str]]] = {
@@ -339,21 +330,10 @@ def test_a_wrong_command_line_exits_2(name: str, ran: Mapping[str, Ended]) -> No
 def test_a_program_that_never_ends_can_be_stopped_and_the_table_is_kept(
     number: int, code: int, tmp_path: Path
 ) -> None:
-    loop = "net(torch.ones(2, 4))\nprint('running', flush=True)\nwhile True: net(torch.ones(1, 4))"
+    stop = f"threading.Timer(0.5, os.kill, [os.getpid(), {number:d}]).start()"
+    loop = f"net(torch.ones(2, 4))\n{stop}\nwhile True: net(torch.ones(1, 4))"
     put(tmp_path / "program.py", source(loop))
-    with subprocess.Popen(
-        [sys.executable, "-m", "broken_convnets", "trace", "program.py"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "running\n"
-        time.sleep(0.5)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert "float32[1, 4] -> " in err
-    assert "Traceback" not in err
+    (done,) = call(_trace(tmp_path, "program.py"))
+    assert done.code == code, done.err
+    assert "float32[1, 4] -> " in done.err
+    assert "Traceback" not in done.err

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from size_programs import CAUSE, Program, judge, programs
+from kit import slow_but
+from size_programs import CAUSE, Judged, Program, judge, programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from size_programs import Judged
 
 FILES = (
     "batches",
@@ -31,12 +30,31 @@ BROKEN = [name for name, program in PROGRAMS.items() if program.kinds]
 HEALTHY = [name for name, program in PROGRAMS.items() if not program.kinds]
 
 
+QUICK = {  # the first one of each kind
+    *{program.kinds: name for name, program in reversed(PROGRAMS.items())}.values(),
+    *HEALTHY,
+}
+
+
+class Judgements(dict[str, Judged]):
+    """What was found in the quick programs, or in the other ones, once one of them is wanted."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self._folders = folders
+
+    def __missing__(self, wanted: str) -> Judged:
+        together = [one for name, one in PROGRAMS.items() if (name in QUICK) is (wanted in QUICK)]
+        self.update(judge(self._folders.mktemp("programs"), together))
+        return self[wanted]
+
+
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), list(PROGRAMS.values()))
+    return Judgements(tmp_path_factory)
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", slow_but(QUICK, BROKEN))
 def test_a_wrong_size_is_found_at_its_line_and_a_fix_works(
     name: str, judged: Mapping[str, Judged]
 ) -> None:

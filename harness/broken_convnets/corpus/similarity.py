@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from broken_convnets.util.jaccard import jaccard_index
 
 # The share of common lines from which two programs are near twins. Of those with fewer lines in
@@ -16,6 +18,7 @@ def similarity(one: str, other: str) -> float:
     return jaccard_index(lines(one), lines(other))
 
 
+@functools.cache  # every hand-out asks again
 def lines(source: str) -> Lines:
     """Return the lines of a text, without indentation and empty ones."""
     return frozenset(stripped for line in source.splitlines() if (stripped := line.strip()))

@@ -26,4 +26,4 @@ def phrases(source: str) -> Phrases:
 
 def most_similar(program: Phrases, others: Iterable[Phrases]) -> int:
     """Return the position of the most similar of `others`, at least one; the first of equals."""
-    return max(enumerate(others), key=lambda item: (jaccard_index(program, item[1]), -item[0]))[0]
+    return max(enumerate(others), key=lambda item: jaccard_index(program, item[1]))[0]

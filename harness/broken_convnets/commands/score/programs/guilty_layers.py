@@ -7,6 +7,7 @@ constructed with the wrong size, is the cause.
 from __future__ import annotations
 
 import ast
+import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ NET = "Net"
 CONTAINERS = {"Sequential", "ModuleList"}  # their arguments are layers named by position
 
 
-def guilty_layers(source: str, cause: AbstractSet[int]) -> frozenset[str]:
+@functools.cache  # every hand-out asks again
+def guilty_layers(source: str, cause: frozenset[int]) -> frozenset[str]:
     """Return the paths, as in `named_modules()`, of the layers that the `cause` lines describe.
 
     A line describes a layer if it constructs the layer or is in its class. It also does so if it
@@ -28,10 +30,12 @@ def guilty_layers(source: str, cause: AbstractSet[int]) -> frozenset[str]:
     net = classes.get(NET)
     if net is None:
         return frozenset()
-    found = {path for path, node in _layers(net, classes) if _class_of(node) in guilty}
-    found |= {path for path, node in _layers(net, classes) if _lines(node) & cause}
-    used = {path for path, _ in _layers(net, classes)} & _used(net, cause)
-    return frozenset(found | used)
+    used = _used(net, cause)
+    return frozenset(
+        path
+        for path, node in _layers(net, classes)
+        if path in used or _class_of(node) in guilty or _lines(node) & cause
+    )
 
 
 def _used(net: ast.ClassDef, cause: AbstractSet[int]) -> set[str]:

@@ -61,7 +61,8 @@ def ask(question: dict[str, Any]) -> bytes:
     return received
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Answer the questions on standard input."""
     preload.configure()
     preload.warm_up()
     diagnoses = [json.loads(ask(question)) for question in json.load(sys.stdin)]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +39,8 @@ from broken_convnets.commands.score.protocol.messages import (
 )
 from broken_convnets.commands.score.registry import bundled_tools
 from broken_convnets.corpus import entries as corpora
-from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched
+from forks import Call, call
+from kit import BROKEN, HEALTHY, RAISES, TRAINED, doing, patched, put
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -115,14 +117,11 @@ def answers() -> dict[str, dict[str, Any]]:
         {"tool": tool, "source": source, "traceback": text}
         for tool, source, text in QUESTIONS.values()
     ]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/ask_adapters.py")],
-        check=True,
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-    )
-    return dict(zip(QUESTIONS, json.loads(done.stdout), strict=True))
+    with TemporaryDirectory() as folder:
+        put(Path(folder, "in"), json.dumps(questions))
+        (done,) = call(Call("ask_adapters:main", Path(folder)))
+    assert done.code == 0, done.err
+    return dict(zip(QUESTIONS, json.loads(done.out), strict=True))
 
 
 def line_of(text: str, source: str) -> int:

@@ -6,7 +6,7 @@ import ast
 import difflib
 
 import pytest
-from broken_convnets.commands.wild.drafts import Draft, Draws, broken_source
+from broken_convnets.commands.wild.drafts import Draft, Draws, broken_sources
 from broken_convnets.commands.wild.faults.all_faults import faults_named
 from broken_convnets.commands.wild.faults.edits import applied
 from broken_convnets.commands.wild.faults.registry import FAULTS
@@ -352,9 +352,8 @@ def test_every_fault_class_is_a_case_of_the_corpus_and_fails_like_it(name: str) 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_class_fits_a_model_and_changes_few_lines(name: str) -> None:
-    draft = Draws(hosts_named([]), faults_named([name]), 3).draft(0)
-    assert draft is not None
-    source = broken_source(draft, everything(draft))
+    draft = next(Draws(hosts_named([]), faults_named([name]), 3).drafts(0))
+    source = next(broken_sources(draft, everything(draft)))
     assert 0 < len(changes(draft.original.source, source)) <= 8
 
 

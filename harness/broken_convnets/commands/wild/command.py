@@ -16,7 +16,7 @@ from broken_convnets.commands.wild.faults.all_faults import faults_named
 from broken_convnets.commands.wild.hosts.registry import hosts_named
 from broken_convnets.commands.wild.report import Generation
 from broken_convnets.commands.wild.store import CheckStore
-from broken_convnets.commands.wild.verify import Checked, generate
+from broken_convnets.commands.wild.verify import BATCH, CLUSTER_BATCH, Checked, generate
 from broken_convnets.commands.wild.write import require_usable, write_tree
 from broken_convnets.observe.runner import open_torch_runner, runtime_of, with_torch
 from broken_convnets.sandbox.executor_runner import ExecutorRunner
@@ -98,7 +98,8 @@ def _generate(draws: Draws, options: argparse.Namespace) -> Generation:
     with opened as runner, progress_bar(text, options.count) as bar, interruptible() as stopped:
         runtime = runtime_of(runner)
         store = CheckStore(folder("wild"), runtime)
-        for one in generate(runner, draws, options.count, store):
+        batch = CLUSTER_BATCH if options.executor else BATCH
+        for one in generate(runner, draws, options.count, store, batch):
             checked.append(one)
             bar.advance(int(one.case is not None), detail=one.draft.id)
     return Generation(

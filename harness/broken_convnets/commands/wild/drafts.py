@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,14 @@ from broken_convnets.commands.wild.hosts.runs import Run
 from broken_convnets.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from broken_convnets.commands.wild.faults.registry import Fault
     from broken_convnets.commands.wild.hosts.host import Host
     from broken_convnets.commands.wild.store import OriginalCheck
 
 BLOCK = 400  # programs that share the drawn configurations of the models
+OF_ONE_MODEL = 3  # drafts of a number, before it turns to the next model
 
 
 @dataclass(frozen=True)
@@ -50,24 +52,41 @@ class Draws:
         """Draw from these models and fault classes."""
         self._hosts, self._faults, self._seed = hosts, faults, seed
 
-    def draft(self, number: int) -> Draft | None:
-        """Return the draft with a number; None if its fault class fits into none of the models."""
+    def drafts(self, number: int) -> Iterator[Draft]:
+        """Yield the drafts with a number, the next one for when those before it cannot be used."""
         fault = self._faults[number % len(self._faults)]
-        rng = Random(f"{self._seed}/{number}")  # noqa: S311  (repeatable, not secret)
-        for host in rng.sample(self._hosts, len(self._hosts)):
-            shapes = [
-                (wrapper, run)
-                for wrapper in wrappers_of(host.task)
-                for run in fault.runs
-                if wrapper is not Wrapper.PROBABILITIES or run in ANY_RUN
-            ]  # a cross-entropy expects scores
-            for wrapper, run in rng.sample(shapes, len(shapes)):
-                configuration = f"{self._seed}/{number // BLOCK}"
-                found = original(host, wrapper, run, configuration)
-                if sites(fault, found.source)[1]:
-                    plain = original(host, wrapper, Run.FORWARD, configuration)
-                    return Draft(number, fault, found, plain.source, self._seed)
-        return None
+        for host in self._order(fault, number // len(self._faults)):
+            yield from islice(self._of_model(host, fault, number), OF_ONE_MODEL)
+
+    def _of_model(self, host: Host, fault: Fault, number: int) -> Iterator[Draft]:
+        """Yield the drafts in one model."""
+        configuration = f"{self._seed}/{number // BLOCK}"
+        for wrapper, run in _shapes(host, fault, configuration):
+            found = original(host, wrapper, run, configuration)
+            if sites(fault, found.source)[1]:
+                plain = original(host, wrapper, Run.FORWARD, configuration)
+                yield Draft(number, fault, found, plain.source, self._seed)
+
+    def _order(self, fault: Fault, turn: int) -> list[Host]:
+        """Return the models in the order to try: each program of a class begins with another."""
+        rng = Random(f"{self._seed}/{fault.case}")  # noqa: S311  (repeatable, not secret)
+        hosts = rng.sample(self._hosts, len(self._hosts))
+        first = turn % len(hosts)
+        return hosts[first:] + hosts[:first]
+
+
+def _shapes(host: Host, fault: Fault, configuration: str) -> list[tuple[Wrapper, Run]]:
+    """Return what can be around a model, in a random order that all fault classes share.
+
+    So they share the healthy programs too, which cost most of the time.
+    """
+    rng = Random(f"{configuration}/{host.name}")  # noqa: S311  (repeatable, not secret)
+    shapes = [(wrapper, run) for wrapper in wrappers_of(host.task) for run in Run]
+    return [
+        (wrapper, run)
+        for wrapper, run in rng.sample(shapes, len(shapes))
+        if run in fault.runs and (wrapper is not Wrapper.PROBABILITIES or run in ANY_RUN)
+    ]  # a cross-entropy expects scores
 
 
 @lru_cache(maxsize=4096)
@@ -82,19 +101,18 @@ def _parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-def broken_source(draft: Draft, check: OriginalCheck) -> str:
-    """Return the draft's broken program; empty if none of its sites runs, or has a fitting layer.
+def broken_sources(draft: Draft, check: OriginalCheck) -> Iterator[str]:
+    """Yield the draft's broken programs in a random order: one for each site that can be used.
 
-    `check` is that of its healthy program.
+    A site must run, and have a fitting layer. `check` is that of its healthy program.
     """
     tree, found = sites(draft.fault, draft.original.source)
     reached = [site for site in found if _lines(site) & set(check.lines)]
     if draft.fault.same_shape:
         reached = [site for site in reached if _layer(site) in check.same_shape]
-    if not reached:
-        return ""
     rng = Random(f"{draft.seed}/{draft.number}/site")  # noqa: S311  (repeatable, not secret)
-    return render(applied(tree, rng.choice(reached)), STYLE)
+    for site in rng.sample(reached, len(reached)):
+        yield render(applied(tree, site), STYLE)
 
 
 def _layer(site: Site) -> str:
@@ -108,4 +126,7 @@ def _lines(site: Site) -> set[int]:
     if not isinstance(node, ast.stmt | ast.expr):
         message = f"a site cannot begin with a {type(node).__name__}"
         raise UsageError(message)
-    return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    first = (
+        node.body[0] if isinstance(node, ast.FunctionDef) else node
+    )  # its first line always runs
+    return set(range(first.lineno, (node.end_lineno or node.lineno) + 1))

@@ -42,9 +42,9 @@ class Generation:
 def parts(generation: Generation) -> list[RenderableType]:
     """Return the tables and the summary for the terminal."""
     return [
-        _table("mistake", _counts(generation, _mistake)),
+        _table("mistake", "models", _counts(generation, _mistake, _model)),
         "",
-        _table("model", _counts(generation, _model)),
+        _table("model", "mistakes", _counts(generation, _model, _mistake)),
         "",
         *(f"rejected {count}: {reason}" for reason, count in reasons(generation).items()),
         _summary(generation),
@@ -91,16 +91,20 @@ def _model(one: Checked) -> str:
     return one.draft.original.host
 
 
-def _counts(generation: Generation, key: Callable[[Checked], str]) -> dict[str, tuple[int, int]]:
+def _counts(
+    generation: Generation, key: Callable[[Checked], str], other: Callable[[Checked], str]
+) -> dict[str, tuple[int, int, int]]:
+    """Return for each key its programs, the verified ones, and how many others these have."""
     drawn = Counter(map(key, generation.drawn))
     kept = Counter(map(key, generation.kept))
-    return {name: (drawn[name], kept[name]) for name in sorted(drawn)}
+    pairs = Counter(name for name, _ in {(key(one), other(one)) for one in generation.kept})
+    return {name: (drawn[name], kept[name], pairs[name]) for name in sorted(drawn)}
 
 
-def _table(first: str, rows: dict[str, tuple[int, int]]) -> Table:
+def _table(first: str, other: str, rows: dict[str, tuple[int, int, int]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(first, no_wrap=True)
-    for name in ("drawn", "verified"):
+    for name in ("drawn", "verified", other):
         table.add_column(name, justify="right")
     for name, counts in rows.items():
         table.add_row(name, *map(str, counts))

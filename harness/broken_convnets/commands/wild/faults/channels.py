@@ -90,6 +90,7 @@ def _channel_names(function: ast.FunctionDef) -> list[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
     single = {name for name in found if name != "features" and not name.startswith("stage")}
+    single -= {name for name in found if "mult" in name}  # a factor of such a number
     return sorted({name for name in single if any(part in name for part in PARTS_OF_NAMES)})
 
 

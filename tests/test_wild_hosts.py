@@ -1,0 +1,75 @@
+"""Real models become healthy programs of the case format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from broken_convnets.commands.wild.hosts.networks import Wrapper, wrappers_of
+from broken_convnets.commands.wild.hosts.original import original
+from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
+from broken_convnets.commands.wild.hosts.runs import Run
+from broken_convnets.corpus.rules import check_program
+from broken_convnets.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_every_model_becomes_a_program_of_the_case_format(name: str) -> None:
+    host = HOSTS[name]
+    for wrapper in wrappers_of(host.task):
+        for run in (Run.FORWARD, Run.TRAIN):
+            source = original(host, wrapper, run, "seed").source
+            assert check_program(source, generated=True) == []
+            assert "import torchvision" not in source
+            assert "from torchvision" not in source
+
+
+def test_a_program_depends_on_its_seed_alone() -> None:
+    host = HOSTS["resnet"]
+    texts = [original(host, Wrapper.NOTHING, Run.LOSS, seed).source for seed in "01234567"]
+    original.cache_clear()
+    again = [original(host, Wrapper.NOTHING, Run.LOSS, seed).source for seed in "01234567"]
+    assert texts == again
+    assert len(set(texts)) > 1
+
+
+def test_a_model_of_a_users_file_becomes_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch.nn as nn\n"
+        "WIDTH: int = 6\n"
+        "class Small(nn.Module):\n"
+        '    """Mine."""\n'
+        "    def __init__(self, classes: int = 3) -> None:\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, WIDTH, 3)\n"
+        "        self.fc = nn.Linear(WIDTH * 30 * 30, classes)\n"
+        "    def forward(self, x):\n"
+        "        x = self.conv(x)\n"
+        "        x = x.flatten(1)\n"
+        "        return self.fc(x)\n"
+    )
+    (host,) = hosts_named([f"{path}:Small"])
+    source = original(host, Wrapper.NOTHING, Run.FORWARD, "seed").source
+    assert check_program(source, generated=True) == []
+    assert "WIDTH = 6" in source
+    assert "class Net(Small):" in source
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("alexnot", "unknown; choose from"), ("missing.py:Net", "the file does not exist")],
+)
+def test_an_unknown_model_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hosts_named([name])
+
+
+def test_a_class_that_the_file_does_not_define_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    (host,) = hosts_named([f"{tmp_path / 'empty.py'}:Missing"])
+    with pytest.raises(UsageError, match="defines no class Missing"):
+        original(host, Wrapper.NOTHING, Run.FORWARD, "seed")

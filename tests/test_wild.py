@@ -100,11 +100,9 @@ def test_layers_that_keep_the_shape_have_parameters_and_keep_it_always() -> None
 
 
 def test_drafts_depend_on_the_seed_and_the_number_alone() -> None:
-    first, again, other = (
-        [first(draws(seed), number) for number in range(12)] for seed in (3, 3, 4)
-    )
-    assert first == again
-    assert first != other
+    one, again, other = ([first(draws(seed), number) for number in range(12)] for seed in (3, 3, 4))
+    assert one == again
+    assert one != other
 
 
 def test_the_programs_of_a_class_begin_with_different_models() -> None:

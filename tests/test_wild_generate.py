@@ -123,7 +123,7 @@ def test_an_interrupted_generation_resumes_where_it_stopped(runner: Runner, tmp_
 
     whole = found("whole", 5)
     needed, counting.jobs = counting.jobs, 0
-    assert found("stopped", 3) == whole[:3]
+    assert found("stopped", 1) == whole[:1]
     first, counting.jobs = counting.jobs, 0
     assert found("stopped", 5) == whole
     assert 0 < first < needed

@@ -113,7 +113,9 @@ def test_the_programs_of_a_class_begin_with_different_models() -> None:
 def test_fault_classes_share_healthy_programs() -> None:
     inside = ["shape/channels_last_images", "module/misspelled_forward", "none/layer_not_called"]
     drawn = draws(hosts=["resnet"], faults=inside)
-    assert len({first(drawn, number).original.source for number in range(12)}) == 1
+    assert len({first(drawn, number).original.source for number in range(3)}) == 1
+    later = {first(drawn, number).original.source for number in range(12)}
+    assert len(later) > 1  # or one model would have few programs
 
 
 def test_a_number_has_further_drafts_with_other_healthy_programs() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from broken_convnets.commands.variants.layout import render
 from broken_convnets.commands.wild.faults.edits import Site, applied
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from broken_convnets.commands.wild.faults.registry import Fault
     from broken_convnets.commands.wild.hosts.host import Host
     from broken_convnets.commands.wild.store import OriginalCheck
+
+Item = TypeVar("Item")
 
 BLOCK = 400  # programs that share the drawn configurations of the models
 OF_ONE_MODEL = 3  # drafts of a number, before it turns to the next model
@@ -55,24 +57,29 @@ class Draws:
     def drafts(self, number: int) -> Iterator[Draft]:
         """Yield the drafts with a number, the next one for when those before it cannot be used."""
         fault = self._faults[number % len(self._faults)]
-        for host in self._order(fault, number // len(self._faults)):
-            yield from islice(self._of_model(host, fault, number), OF_ONE_MODEL)
+        cycle, first = divmod(number // len(self._faults), len(self._hosts))
+        for host in _from(first, self._order(fault)):
+            yield from islice(self._of_model(host, fault, number, cycle), OF_ONE_MODEL)
 
-    def _of_model(self, host: Host, fault: Fault, number: int) -> Iterator[Draft]:
-        """Yield the drafts in one model."""
+    def _of_model(self, host: Host, fault: Fault, number: int, first: int) -> Iterator[Draft]:
+        """Yield the drafts in one model; `first` is where to begin with what is around it."""
         configuration = f"{self._seed}/{number // BLOCK}"
-        for wrapper, run in _shapes(host, fault, configuration):
+        for wrapper, run in _from(first, _shapes(host, fault, configuration)):
             found = original(host, wrapper, run, configuration)
             if sites(fault, found.source)[1]:
                 plain = original(host, wrapper, Run.FORWARD, configuration)
                 yield Draft(number, fault, found, plain.source, self._seed)
 
-    def _order(self, fault: Fault, turn: int) -> list[Host]:
-        """Return the models in the order to try: each program of a class begins with another."""
+    def _order(self, fault: Fault) -> list[Host]:
+        """Return the models in a random order: each program of a class begins with the next one."""
         rng = Random(f"{self._seed}/{fault.case}")  # noqa: S311  (repeatable, not secret)
-        hosts = rng.sample(self._hosts, len(self._hosts))
-        first = turn % len(hosts)
-        return hosts[first:] + hosts[:first]
+        return rng.sample(self._hosts, len(self._hosts))
+
+
+def _from(first: int, items: list[Item]) -> list[Item]:
+    """Return the items in the same order, but beginning with another one."""
+    at = first % max(1, len(items))
+    return items[at:] + items[:at]
 
 
 def _shapes(host: Host, fault: Fault, configuration: str) -> list[tuple[Wrapper, Run]]:

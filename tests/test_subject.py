@@ -164,7 +164,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 def test_every_law_judges_the_same_when_only_values_are_exchanged(name: str) -> None:
     connection = Connection(Answering().handle)
     seen, _ = connection.ask("plain_run", msgspec.to_builtins(RunRequest(PROGRAMS[name])))
-    remote = RemoteProgram(connection, 0, frozenset(seen["functions"]))
+    functions = frozenset(seen["functions"])
+    remote = RemoteProgram(connection, 0, functions, lambda: connection)
     sys.modules.pop("program")
     plain = judge(Program.load(PROGRAMS[name], 0, "cpu"), structural=False)
     assert judge(remote, structural=False) == plain

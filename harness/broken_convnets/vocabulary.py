@@ -100,8 +100,8 @@ class Law(StrEnum):
     )
     EXPORTS = (
         "exports",
-        "torch.export accepts the network, with a dynamic batch size.",
-        "torch.export rejects the network, or its dynamic batch size",
+        "torch.export accepts the network, with a dynamic batch size, and keeps its output.",
+        "torch.export rejects the network or its dynamic batch size, or changes the output",
     )
     # Training and inference.
     ONE_BATCH_CAN_BE_LEARNED = (

@@ -60,6 +60,10 @@ class CapturedNetwork:
         args, kwargs = captured.captured
         return cls(network, args, kwargs, rebuild)
 
+    def apart(self) -> CapturedNetwork:
+        """Return this subject: there is no other process."""
+        return self
+
     def draws(self) -> random.Random:
         """Return a generator that yields the same every time."""
         return random.Random(self.seed)  # noqa: S311  (no secret)

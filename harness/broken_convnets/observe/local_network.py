@@ -161,12 +161,16 @@ class LocalNetwork:
                 hook.remove()
         return called
 
-    def export(self, inputs: Values) -> None:
-        """Export with `torch.export` and a dynamic batch size; raises what export raises."""
+    def export(self, inputs: Values, others: Values) -> Any:
+        """Export with `torch.export` and a dynamic batch size; raises what export raises.
+
+        Returns what the exported program returns for `others`.
+        """
         dynamic = torch.export.Dim.DYNAMIC
         shapes = map_tensors(inputs, lambda x: {0: dynamic} if x.ndim else None)
         with self._device or nullcontext():
-            torch.export.export(self.module, inputs, dynamic_shapes=shapes, strict=False)
+            exported = torch.export.export(self.module, inputs, dynamic_shapes=shapes, strict=False)
+            return exported.module()(*others)
 
 
 class _Adam:

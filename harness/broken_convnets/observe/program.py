@@ -68,6 +68,10 @@ class Program:
             net: torch.nn.Module = self._module.Net()
         return net
 
+    def apart(self) -> Program:
+        """Return this subject: there is no other process."""
+        return self
+
     def draws(self) -> random.Random:
         """Return a generator that yields the same every time."""
         return random.Random(self.seed)  # noqa: S311  (no secret)

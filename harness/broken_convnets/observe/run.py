@@ -63,13 +63,17 @@ class ObservedProgram:
     def __init__(self, request: RunRequest) -> None:
         """Start the program's process, run the program, and judge it by the laws."""
         self._connection = _connection()
-        found = self._connection.value("plain_run", msgspec.to_builtins(request))
+        self._request = msgspec.to_builtins(request)
+        self._others: list[Connection] = []
+        found = self._connection.value("plain_run", self._request)
         seen, output = self._parts(found)
         self.subject: RemoteProgram | None = None
         if seen.raised:
             self.observation = Observation(raised=seen.raised, layers=seen.layers)
             return
-        subject = RemoteProgram(self._connection, request.seed, frozenset(seen.functions))
+        subject = RemoteProgram(
+            self._connection, request.seed, frozenset(seen.functions), self._load
+        )
         self.subject = subject
         self.observation = Observation(
             output=describe_value(output, seen.device),
@@ -89,10 +93,18 @@ class ObservedProgram:
         If it has ended, this one ends like it. Raises ReplacedError for functions of torch or of
         this package that the program has replaced.
         """
-        names = self._connection.ask("finish")
-        if names:
-            message = f"the program has replaced {', '.join(map(str, names[:NAMED]))}"
-            raise ReplacedError(message)
+        for connection in (self._connection, *self._others):
+            names = connection.ask("finish")
+            if names:
+                message = f"the program has replaced {', '.join(map(str, names[:NAMED]))}"
+                raise ReplacedError(message)
+
+    def _load(self) -> Connection:
+        """Load the program in one more process, where it has not run."""
+        connection = _connection()
+        connection.ask("load", self._request)
+        self._others.append(connection)
+        return connection
 
     def _parts(self, found: Value) -> tuple[PlainRun, Value]:
         if not isinstance(found, TupleValue):

@@ -143,8 +143,11 @@ class Network(Protocol):
         `device` is one to which the network was moved; None leaves the inputs where they are.
         """
 
-    def export(self, inputs: Values) -> None:
-        """Export with `torch.export` and a dynamic batch size; raises what export raises."""
+    def export(self, inputs: Values, others: Values) -> Any:
+        """Export with `torch.export` and a dynamic batch size; raises what export raises.
+
+        Returns what the exported program returns for `others`.
+        """
 
 
 class Subject(Protocol):
@@ -164,6 +167,12 @@ class Subject(Protocol):
 
         The program in a process of its own cannot know what it yields; a captured network is
         judged the same every time.
+        """
+
+    def apart(self) -> Subject:
+        """Return the subject as one that has seen nothing yet, in another process if it has one.
+
+        What a subject remembers can make two of its answers agree; it remembers nothing there.
         """
 
     def build(self, seed: int | None = None) -> Network:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from broken_convnets.observe.modes import modal_layers
 from broken_convnets.observe.recorder import Options, Recorder
@@ -12,7 +17,7 @@ from broken_convnets.observe.subject import PassFacts, StepFacts, TrainingFacts
 from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import nn
 
@@ -24,8 +29,9 @@ RECORDED = Options(calls=True, modes=True, gradients=True)
 
 def record_training(net: nn.Module, run: Callable[[], Any]) -> TrainingFacts:
     """Return what `run()` does with `net`; raises whatever it raises."""
-    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
-    with Recorder(RECORDED, net) as recorder:
+    before = dict(net.named_parameters())
+    values = {name: parameter.detach().clone() for name, parameter in before.items()}
+    with Recorder(RECORDED, net) as recorder, _moved_by_optimizers(net) as moved:
         result = run()
     steps, passes_after = read_steps(net, recorder.record)
     return TrainingFacts(
@@ -37,9 +43,37 @@ def record_training(net: nn.Module, run: Callable[[], Any]) -> TrainingFacts:
         unchanged=[
             name
             for name, parameter in net.named_parameters()
-            if name in before and torch.equal(before[name], parameter)
+            if name in before
+            and (
+                torch.equal(values[name], parameter)
+                or (parameter is before[name] and name not in moved)
+            )
         ],
     )
+
+
+@contextmanager
+def _moved_by_optimizers(net: nn.Module) -> Iterator[set[str]]:
+    """Yield the names of the parameters that a step of an optimizer has changed so far."""
+    moved: set[str] = set()
+    old: dict[str, torch.Tensor] = {}
+
+    def before(*_: object) -> None:
+        old.update((name, one.detach().clone()) for name, one in net.named_parameters())
+
+    def after(*_: object) -> None:
+        moved.update(
+            name
+            for name, one in net.named_parameters()
+            if name in old and not torch.equal(old[name], one)
+        )
+
+    hooks = register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)
+    try:
+        yield moved
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def read_steps(net: nn.Module, record: Record) -> tuple[list[StepFacts], list[PassFacts]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,19 +16,22 @@ from broken_convnets.vocabulary import Law
 if TYPE_CHECKING:
     from broken_convnets.observe.subject import Network, Subject
 
-CHECKPOINT = "law-checkpoint.pt"  # in the working directory of the run
-EPOCHS, STOP = 4, 2  # of a training, and the epoch after which it is interrupted
+EPOCHS = range(3, 6)  # of a training
 
 
 @law(Law.CHECKPOINT_RESTORES_OUTPUT)
 def _checkpoint_restores_output(subject: Subject) -> None:
-    """Build the new network with another seed, so that weights that are not loaded differ."""
+    """Build the new network with another seed, so that weights that are not loaded differ.
+
+    In another process, for which the program can keep nothing but the file.
+    """
     subject.require("save")
     subject.require("load")
-    saved, fresh = subject.build(), subject.build(subject.seed + 1)
-    saved.call("save", CHECKPOINT)
-    fresh.call("load", CHECKPOINT)
-    inputs = subject.inputs()
+    saved, fresh = subject.build(), subject.apart().build(subject.seed + 1)
+    path = str(Path.cwd() / f"{subject.draws().getrandbits(32):08x}.pt")
+    saved.call("save", path)
+    fresh.call("load", path)
+    inputs = detached(subject.inputs())
     before, after = (outputs(net.eval(), inputs) for net in (saved, fresh))
     if not all_close(before, after):
         message = "a new network that loads the checkpoint has another output"
@@ -36,15 +40,17 @@ def _checkpoint_restores_output(subject: Subject) -> None:
 
 @law(Law.RESUMES_WHERE_IT_STOPPED)
 def _resumes_where_it_stopped(subject: Subject) -> None:
-    """Train EPOCHS at once, and again with a break after STOP of them."""
+    """Train at once, and again with a break after which another process goes on."""
     subject.require("train")
-    data = (*subject.inputs(), *subject.targets())
-    whole, interrupted, resumed = (subject.build(subject.seed + one) for one in (0, 0, 1))
-    whole.call("train", *data, EPOCHS)
-    checkpoint = copy.deepcopy(interrupted.call("train", *data, STOP))
-    resumed.call("train", *data, EPOCHS, checkpoint)
+    data = detached((*subject.inputs(), *subject.targets()))
+    whole, interrupted = subject.build(), subject.build()
+    resumed = subject.apart().build(subject.seed + 1)
+    epochs = subject.draws().choice(EPOCHS)
+    whole.call("train", *data, epochs)
+    checkpoint = copy.deepcopy(interrupted.call("train", *data, epochs // 2))
+    resumed.call("train", *data, epochs, checkpoint)
     if not all_close(*(list(net.parameters().values()) for net in (whole, resumed))):
-        message = f"the weights differ from those of {EPOCHS} epochs without a break"
+        message = f"the weights differ from those of {epochs} epochs without a break"
         raise LawBrokenError(message)
 
 

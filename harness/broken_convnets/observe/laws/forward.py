@@ -53,11 +53,12 @@ def _is_finite(net: Network, subject: Subject) -> bool:
 
 @law(Law.SAMPLES_INDEPENDENT)
 def _samples_independent(subject: Subject) -> None:
-    net = subject.build().eval()
+    """Pass samples alone where the network has not seen the batch, whose output it could keep."""
     draws = subject.draws()
     size = draws.choice(BATCHES)
     inputs = subject.inputs(size)
-    together = outputs(net, inputs)
+    together = outputs(subject.build().eval(), inputs)
+    net = subject.apart().build().eval()
     for index in sorted(draws.sample(range(size), min(size, COMPARED))):
         one_sample = operator.itemgetter(slice(index, index + 1))
         alone = outputs(net, map_tensors(inputs, one_sample))

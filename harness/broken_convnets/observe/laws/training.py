@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from broken_convnets.observe.laws.registry import LawBrokenError, all_close, law
-from broken_convnets.observe.subject import NotApplicableError
-from broken_convnets.observe.trees import map_tensors
+from broken_convnets.observe.subject import NotApplicableError, SubjectError
+from broken_convnets.observe.trees import detached, map_tensors
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
         Values,
     )
 
+STATISTICS = ("running_mean", "running_var")
+AVERAGED = range(3, 8)  # samples, whose losses are averaged
+FEW, MORE = range(6, 10), (3, 4)  # samples of a short run; times as many are in a long one
 LEARNING_STEPS = 500  # a last layer on random features can need more than 200
 
 
@@ -37,10 +41,14 @@ def _one_batch_can_be_learned(subject: Subject) -> None:
     optimizer = net.adam(0.01)
     first = loss = loss_of(subject, net, inputs, targets)
     learned = steps = 0
+    other: Subject | None = None
     while steps < LEARNING_STEPS and not math.isnan(loss):
         learned = learned + 1 if 0 <= loss < first / 10 else 0
         if learned > 1:
-            return
+            other = other or subject.apart()
+            if _is_learned(other, net, first):
+                return
+            learned = 0
         optimizer.step()
         loss = loss_of(subject, net, inputs, targets)
         steps += 1
@@ -48,16 +56,38 @@ def _one_batch_can_be_learned(subject: Subject) -> None:
     raise LawBrokenError(message)
 
 
+def _is_learned(other: Subject, net: Network, first: float) -> bool:
+    """Return whether the parameters of `net` are what lowers the loss, and not what it remembers.
+
+    `other` has not trained: a network there has the first loss, and one with these parameters a
+    tenth of it.
+    """
+    inputs, targets = other.inputs(), other.targets()
+    new, trained = other.build(), other.build()
+    if any(value.is_meta for value in trained.parameters().values()):
+        trained.forward(inputs)  # lazy layers have no parameters before
+    with contextlib.suppress(SubjectError):  # what cannot be loaded is for another law
+        trained.load_state(net.state())
+    before = trained.parameters()
+    change = {name: value - before[name] for name, value in detached(net.parameters()).items()}
+    trained.shift(change, 1.0)
+    return (
+        loss_of(other, new, inputs, targets) > first / 2
+        and 0 <= loss_of(other, trained, inputs, targets) < first / 10
+    )
+
+
 @law(Law.LOSS_AVERAGES_OVER_SAMPLES)
 def _loss_averages_over_samples(subject: Subject) -> None:
     if recorded(subject).steps:
         message = "the run changes the network between its losses"
         raise NotApplicableError(message)
-    inputs, targets = subject.inputs(4), subject.targets(4)
+    size = subject.draws().choice(AVERAGED)
+    inputs, targets = subject.inputs(size), subject.targets(size)
     batch = loss_of(subject, subject.build().eval(), inputs, targets)
     alone = [
         loss_of(subject, subject.build().eval(), *map_tensors((inputs, targets), _sample(index)))
-        for index in range(4)
+        for index in range(size)
     ]
     mean = sum(alone) / len(alone)
     if abs(batch - mean) > 1e-3 * max(1.0, abs(mean)):
@@ -84,10 +114,30 @@ def _every_parameter_moves(subject: Subject) -> None:
 def _trains_in_train_mode(subject: Subject) -> None:
     run = _stepping(subject)
     _need_modes(run)
+    if not any(one.grad_enabled for step in run.steps for one in step.passes):
+        message = "the run calls only parts of the network before its steps"
+        raise NotApplicableError(message)
     for number, step in enumerate(run.steps, start=1):
         if any(False in one.modes for one in step.passes if one.grad_enabled):
             message = f"step {number} follows a forward pass in eval mode"
             raise LawBrokenError(message)
+    _need_new_statistics(subject)
+
+
+def _need_new_statistics(subject: Subject) -> None:
+    """Raise LawBrokenError if a training changes no running statistics: what modes say is empty."""
+    net = subject.build()
+    before = net.buffers()
+    net.run(subject.inputs(), subject.targets())
+    frozen = set(net.frozen)
+    statistics = {
+        name: value
+        for name, value in net.buffers().items()
+        if name.endswith(STATISTICS) and name.rpartition(".")[0] not in frozen and name in before
+    }
+    if statistics and all(torch.equal(before[name], new) for name, new in statistics.items()):
+        message = "the training leaves all running statistics as they were"
+        raise LawBrokenError(message)
 
 
 @law(Law.INFERS_IN_EVAL_MODE)
@@ -123,13 +173,13 @@ def _learning_rate_per_epoch(subject: Subject) -> None:
         raise NotApplicableError(message)
     few, many = (
         subject.build().recorded_run(subject.inputs(size), subject.targets(size)).steps[-1]
-        for size in (8, 24)
+        for size in _short_and_long(subject)
     )
     if any(
         not math.isclose(one, other, rel_tol=1e-6)
         for one, other in zip(few.learning_rates, many.learning_rates, strict=True)
     ):
-        message = "three times as many samples end with another learning rate"
+        message = "a few times as many samples end with another learning rate"
         raise LawBrokenError(message)
 
 
@@ -167,10 +217,11 @@ def _memory_flat(subject: Subject) -> None:
         message = "the run calls no backward"
         raise NotApplicableError(message)
     short, long = (
-        subject.build().graph_size(subject.inputs(size), subject.targets(size)) for size in (8, 24)
+        subject.build().graph_size(subject.inputs(size), subject.targets(size))
+        for size in _short_and_long(subject)
     )
     if long > short:
-        message = f"a run of 8 samples leaves {short} nodes of the graph, one of 24 leaves {long}"
+        message = f"a short run leaves {short} nodes of the graph, a longer one leaves {long}"
         raise LawBrokenError(message)
 
 
@@ -182,6 +233,12 @@ def _numbers(result: Any) -> list[torch.Tensor]:
         for leaf in leaves
         if isinstance(leaf, (torch.Tensor, int, float))
     ]
+
+
+def _short_and_long(subject: Subject) -> tuple[int, int]:
+    draws = subject.draws()
+    few = draws.choice(FEW)
+    return few, few * draws.choice(MORE)
 
 
 def _sample(index: int) -> Any:

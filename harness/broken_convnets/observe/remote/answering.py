@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import warnings
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +16,7 @@ from broken_convnets.observe import originals
 from broken_convnets.observe.facts import RunRequest, ScriptRequest
 from broken_convnets.observe.layer_calls import called_layers
 from broken_convnets.observe.plain_run import plain_run
-from broken_convnets.observe.program import seed_everything
+from broken_convnets.observe.program import Program, seed_everything
 from broken_convnets.observe.remote.decode import decode_tensor
 from broken_convnets.observe.remote.encode import Encoder
 from broken_convnets.observe.remote.values import (
@@ -34,8 +36,6 @@ from broken_convnets.util.mask import mask_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from broken_convnets.observe.program import Program
 
 # Methods of a program and of a network whose results are values.
 OF_PROGRAM = ("inputs", "read", "targets")
@@ -64,6 +64,7 @@ class Answering:
             "called_layers": lambda: called_layers(self._program),
             "eval": self._eval,
             "finish": originals.replaced,
+            "load": self._load,
             "frozen": lambda handle: self._kept[handle].frozen,
             "ping": lambda: None,
             "plain_run": self._plain_run,
@@ -97,6 +98,12 @@ class Answering:
             except BaseException as error:  # noqa: BLE001  (SystemExit and the like too)
                 classes = [kind.__name__ for kind in type(error).__mro__]
                 return Raised(classes, mask_error(error))
+
+    def _load(self, request: dict[str, Any]) -> None:
+        """Load a program in a folder of its own, for one that runs elsewhere too."""
+        one = msgspec.convert(request, RunRequest)
+        os.chdir(tempfile.mkdtemp(dir="."))
+        self._loaded = Program.load(one.source, one.seed, one.device, as_main=one.as_main)
 
     def _plain_run(self, request: dict[str, Any]) -> Any:
         seen, self._loaded, output = plain_run(msgspec.convert(request, RunRequest))

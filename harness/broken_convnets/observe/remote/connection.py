@@ -42,7 +42,7 @@ class Connection:
         Raises msgspec.DecodeError for an answer of another form.
         """
         freed = [self._freed.pop() for _ in range(len(self._freed))]
-        values = [_Outgoing().encode(argument) for argument in arguments]
+        values = [_Outgoing(self._freed).encode(argument) for argument in arguments]
         message = self._exchange(msgspec.msgpack.encode(Request(method, values, freed)))
         reply: Reply = msgspec.msgpack.decode(message, type=Reply)
         if isinstance(reply, Raised):
@@ -59,15 +59,26 @@ class Connection:
 
 
 class _Outgoing(Encoder):
-    """Encodes what the judge sends: what came from the program travels as its handle alone."""
+    """Encodes what the judge sends: what came from the program travels as its handle alone.
+
+    What came from a program in another process travels by value, if it can.
+    """
+
+    def __init__(self, freed: list[int]) -> None:
+        """Encode for the process whose handles are released into a list."""
+        super().__init__()
+        self._freed = freed
 
     def tensor(self, value: torch.Tensor) -> TensorValue:
         lease = getattr(value, "lease", None)
-        if isinstance(lease, Lease):
+        if isinstance(lease, Lease) and lease.is_of(self._freed):
             return TensorValue("", "", [], "", None, handle=lease.handle)
         return super().tensor(value)
 
     def object(self, value: object, depth: int) -> ObjectValue:
         if isinstance(value, RemoteObject):
+            if not value.lease.is_of(self._freed):
+                message = f"a {value.type_name} cannot leave its process"
+                raise TypeError(message)
             return ObjectValue(value.type_name, [], handle=value.lease.handle)
         return super().object(value, depth)

@@ -26,6 +26,10 @@ class Lease:
         self.handle = handle
         self._freed = freed
 
+    def is_of(self, freed: list[int]) -> bool:
+        """Return whether the handle is released into this list, and so of that process."""
+        return self._freed is freed
+
     def __del__(self) -> None:
         """Release the handle."""
         self._freed.append(self.handle)

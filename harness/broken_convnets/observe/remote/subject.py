@@ -14,6 +14,8 @@ from broken_convnets.observe.subject import NotApplicableError, TrainingFacts
 from broken_convnets.observe.trees import detached
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from broken_convnets.observe.remote.connection import Connection
@@ -24,11 +26,22 @@ if TYPE_CHECKING:
 class RemoteProgram:
     """A program in another process; `functions` are the names that it defines."""
 
-    def __init__(self, connection: Connection, seed: int, functions: frozenset[str]) -> None:
-        """Wrap a program that has run there."""
+    def __init__(
+        self,
+        connection: Connection,
+        seed: int,
+        functions: frozenset[str],
+        load: Callable[[], Connection],
+    ) -> None:
+        """Wrap a program that has run there; `load` loads it in one more process."""
         self.seed = seed
+        self._load = load
         self._connection = connection
         self._functions = functions
+
+    def apart(self) -> RemoteProgram:
+        """Return the program in a new process, where it has only been loaded."""
+        return RemoteProgram(self._load(), self.seed, self._functions, self._load)
 
     def draws(self) -> random.Random:
         """Return a generator whose numbers the program cannot know."""
@@ -175,9 +188,9 @@ class RemoteNetwork:
         """Run one forward pass; return the paths of the layers that returned, in their order."""
         return list(map(str, self._ask("forward_there", inputs, device)))
 
-    def export(self, inputs: Values) -> None:
-        """Export with `torch.export` and a dynamic batch size; raises what export raises."""
-        self._ask("export", inputs)
+    def export(self, inputs: Values, others: Values) -> Any:
+        """Export with a dynamic batch size; return what the exported program returns."""
+        return self._ask("export", inputs, others)
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         return self._connection.ask(method, self._lease.handle, *arguments)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 STATISTICS = ("running_mean", "running_var")
-AVERAGED = range(3, 8)  # samples, whose losses are averaged
+AVERAGED = (4, 6, 8)  # samples, whose losses are averaged, also by two replicas
 FEW, MORE = range(6, 10), (3, 4)  # samples of a short run; times as many are in a long one
 LEARNING_STEPS = 500  # a last layer on random features can need more than 200
 

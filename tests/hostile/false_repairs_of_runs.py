@@ -142,57 +142,6 @@ BY_LAW: dict[str, dict[str, tuple[str, list[tuple[str, str]]]]] = {
             ],
         ),
     },
-    "learning-rate-per-epoch": {
-        "right for 8 and 24": (
-            "training/scheduler_per_batch",
-            [
-                ("step_size=2)", "step_size=2 if len(images) == 8 else 6)"),
-            ],
-        ),
-    },
-    "one-batch-can-be-learned": {
-        "loss divided by the calls": (
-            "loss/sigmoid_before_bce_with_logits",
-            [
-                ("        self.conv =", ("        self.calls = 0\n        self.conv =")),
-                (
-                    "    loss.backward()",
-                    ("    net.calls += 1\n    loss = loss / net.calls**2\n    loss.backward()"),
-                ),
-            ],
-        ),
-        "loss divided by the calls of all": (
-            "loss/sigmoid_before_bce_with_logits",
-            [
-                ("import torch\n", ("import itertools\nimport torch\n")),
-                ("class Net(", ("LAST = [None, 0]\n\n\nclass Net(")),
-                (
-                    "    loss.backward()",
-                    (
-                        "    LAST[:] = [net, LAST[1] + 1 if LAST[0] is net else 1]\n"
-                        "    loss = loss / LAST[1] ** 2\n"
-                        "    loss.backward()"
-                    ),
-                ),
-            ],
-        ),
-    },
-    "loss-averages-over-samples": {
-        "right for one and four": (
-            "loss/broadcast_mse_loss",
-            [
-                (
-                    "    loss = F.mse_loss(net(images), levels)",
-                    (
-                        "    out = net(images)\n"
-                        "    loss = F.mse_loss(out.squeeze(1) if len(out) in (1, 4) else "
-                        "out.expand(-1, len(out)), levels if len(out) in (1, 4) else "
-                        "levels.expand(len(out), -1))"
-                    ),
-                ),
-            ],
-        ),
-    },
     "no-warnings": {
         "mean by hand": (
             "loss/kl_div_mean_reduction",

@@ -25,7 +25,6 @@ BY_LAW = (
 
 QUICK = (  # one of each kind of defense
     "rows of the last batch",
-    "loss divided by the calls",
     "own __call__ in training",
     "moved by hand",
     "right while exported",

@@ -122,7 +122,9 @@ SICK = {
         "samples-independent",
         "state-round-trips",
     ),
-    "fix_swallows_the_exception": _fix(SWALLOWING, "every-parameter-learns", "nonlinear"),
+    "fix_swallows_the_exception": _fix(
+        SWALLOWING, "every-parameter-learns", "exports", "nonlinear"
+    ),
     "fix_detaches_the_graph": _fix(
         patched(("x, 1))", "x, 1)).detach()")), "every-parameter-learns"
     ),

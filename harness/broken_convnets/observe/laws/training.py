@@ -1,4 +1,4 @@
-"""Laws of training and inference: what a run does with gradients, modes and its loss."""
+"""Laws of training and inference: what a run does with gradients, its loss and memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from broken_convnets.vocabulary import Law
 if TYPE_CHECKING:
     from broken_convnets.observe.subject import (
         Network,
-        PassFacts,
         Subject,
         TrainingFacts,
         Values,
     )
 
-STATISTICS = ("running_mean", "running_var")
 LEARNING_STEPS = 500  # a last layer on random features can need more than 200
 
 
@@ -68,7 +66,7 @@ def _loss_averages_over_samples(subject: Subject) -> None:
 
 @law(Law.GRADIENTS_ARE_FRESH)
 def _gradients_are_fresh(subject: Subject) -> None:
-    for number, step in enumerate(_stepping(subject).steps, start=1):
+    for number, step in enumerate(stepping(subject).steps, start=1):
         if step.stale:
             message = f"at step {number}, {step.stale[0]} holds gradients of an earlier backward"
             raise LawBrokenError(message)
@@ -76,51 +74,8 @@ def _gradients_are_fresh(subject: Subject) -> None:
 
 @law(Law.EVERY_PARAMETER_MOVES)
 def _every_parameter_moves(subject: Subject) -> None:
-    for name in _stepping(subject).unchanged:
+    for name in stepping(subject).unchanged:
         message = f"{name} did not change during the run"
-        raise LawBrokenError(message)
-
-
-@law(Law.TRAINS_IN_TRAIN_MODE)
-def _trains_in_train_mode(subject: Subject) -> None:
-    run = _stepping(subject)
-    _need_modes(run)
-    if not any(one.grad_enabled for step in run.steps for one in step.passes):
-        message = "the run calls only parts of the network before its steps"
-        raise NotApplicableError(message)
-    for number, step in enumerate(run.steps, start=1):
-        if any(False in one.modes for one in step.passes if one.grad_enabled):
-            message = f"step {number} follows a forward pass in eval mode"
-            raise LawBrokenError(message)
-    _need_new_statistics(subject)
-
-
-def _need_new_statistics(subject: Subject) -> None:
-    """Raise LawBrokenError if a training changes no running statistics: what modes say is empty."""
-    net = subject.build()
-    before = net.buffers()
-    net.run(subject.inputs(), subject.targets())
-    frozen = set(net.frozen)
-    statistics = {
-        name: value
-        for name, value in net.buffers().items()
-        if name.endswith(STATISTICS) and name.rpartition(".")[0] not in frozen and name in before
-    }
-    if statistics and all(torch.equal(before[name], new) for name, new in statistics.items()):
-        message = "the training leaves all running statistics as they were"
-        raise LawBrokenError(message)
-
-
-@law(Law.INFERS_IN_EVAL_MODE)
-def _infers_in_eval_mode(subject: Subject) -> None:
-    run = recorded(subject)
-    _need_modes(run)
-    passes = _inference(run)
-    if not passes:
-        message = "every forward pass is followed by a backward"
-        raise NotApplicableError(message)
-    if any(True in one.modes for one in passes):
-        message = "a forward pass that no backward follows is in train mode"
         raise LawBrokenError(message)
 
 
@@ -138,7 +93,7 @@ def _inference_builds_no_graph(subject: Subject) -> None:
 @law(Law.LEARNING_RATE_PER_EPOCH)
 def _learning_rate_per_epoch(subject: Subject) -> None:
     """Compare the last learning rates of runs with few and with many samples."""
-    rates = [step.learning_rates for step in _stepping(subject).steps]
+    rates = [step.learning_rates for step in stepping(subject).steps]
     if len(set(rates)) == 1:
         message = "the learning rate is constant"
         raise NotApplicableError(message)
@@ -164,22 +119,6 @@ def _results_repeat(subject: Subject) -> None:
     if not all_close(first, second):
         message = "the result differs when the run is repeated"
         raise LawBrokenError(message)
-
-
-@law(Law.STATISTICS_STAY)
-def _statistics_stay(subject: Subject) -> None:
-    net = subject.build().eval()
-    before = net.buffers()
-    if not before:
-        message = "the network has no buffers"
-        raise NotApplicableError(message)
-    net.forward(subject.inputs())
-    _need_equal(before, net.buffers(), "a forward pass in eval mode")
-    net = subject.build()
-    before = net.buffers()
-    net.run(subject.inputs(), subject.targets())
-    for path in net.frozen:  # after the run: it may be the run that freezes
-        _need_equal(before, net.buffers(path), f"{path}, frozen,")
 
 
 @law(Law.MEMORY_FLAT)
@@ -233,27 +172,10 @@ def recorded(subject: Subject) -> TrainingFacts:
     return _record(subject)
 
 
-def _stepping(subject: Subject) -> TrainingFacts:
+def stepping(subject: Subject) -> TrainingFacts:
+    """Return what the run does; raises NotApplicableError if it steps no optimizer."""
     run = recorded(subject)
     if not run.steps:
         message = "the run steps no optimizer"
         raise NotApplicableError(message)
     return run
-
-
-def _inference(run: TrainingFacts) -> list[PassFacts]:
-    if not run.has_backward:
-        return run.passes
-    return [one for one in run.passes if not one.grad_enabled]
-
-
-def _need_modes(run: TrainingFacts) -> None:
-    if not run.modal:
-        message = "no layer depends on train/eval mode"
-        raise NotApplicableError(message)
-
-
-def _need_equal(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], what: str) -> None:
-    if not all(torch.equal(before[name], value) for name, value in after.items()):
-        message = f"{what} changes running statistics"
-        raise LawBrokenError(message)

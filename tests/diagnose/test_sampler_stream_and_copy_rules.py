@@ -149,6 +149,15 @@ for _ in range(3):
 """,
 }
 HEALTHY = {
+    "optimizer_of_each_epoch": """
+body = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh())
+head = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
+for epoch in range(3):
+    optimizer = torch.optim.SGD(head.parameters(), lr=1e-3 / (epoch + 1))
+    optimizer.zero_grad()
+    F.cross_entropy(head(body(images)), labels).backward()
+    optimizer.step()
+""",
     "weights_of_samples": f"""{SETUP}
 weights = 1.0 / labels.bincount(minlength=4).float().clamp(min=1)
 sampler = WeightedRandomSampler(weights[labels], 16)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.edits import EditError
 from broken_convnets.commands.diagnose.findings import Candidate, Location
 from broken_convnets.commands.diagnose.registry import NotApplicable
+from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,15 +103,24 @@ def assigned_name(source: Source, statement: ast.stmt) -> str:
 
 
 def user_sources(evidence: Evidence) -> Iterator[Source]:
-    """Yield the sources of all user files that the record has a place in."""
+    """Yield the sources of all user files that the record has a place in, or that failed."""
     record = evidence.record
     files: dict[str, None] = {}
     for event in (*record.constructions, *record.passes, *record.backward_passes):
         files.update(dict.fromkeys(place.file for place in event.places))
+    files.update(dict.fromkeys(frame.source.path for frame in evidence.frames))
     for path in files:
         source = evidence.source(path)
         if source is not None:
             yield source
+
+
+def calls_named(evidence: Evidence, *names: str) -> Iterator[tuple[Source, ast.Call]]:
+    """Yield the calls in the user's files of functions and methods with one of these names."""
+    for source in user_sources(evidence):
+        for node in source.expressions:
+            if isinstance(node, ast.Call) and called_name(node) in names:
+                yield source, node
 
 
 def require_success(evidence: Evidence) -> None:

@@ -36,7 +36,7 @@ def gradients_of_arguments(evidence: Evidence) -> Iterator[Finding]:
     if match is None:
         return
     name, expected, got = match[1], int(match[2]), int(match[3])
-    for source in {one.path: one for one in (*user_sources(evidence), frame.source)}.values():
+    for source in user_sources(evidence):
         for returned in _returns(source, name):
             yield Finding(
                 rule="gradients_of_arguments",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import itertools
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,13 @@ import torch
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.probing import seed_all
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location, require_success, user_sources
-from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.sites import calls_named, location, require_success
 from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.source import Source
 
 SAMPLES = 4  # that are compared
 SPLITS = "get_worker_info"  # without which a dataset cannot know its part
@@ -34,7 +31,7 @@ SPLITS = "get_worker_info"  # without which a dataset cannot know its part
 def every_worker_reads_all(evidence: Evidence) -> Iterator[Finding]:
     """Find streams that several workers read from the beginning, each of them all of it."""
     require_success(evidence)
-    if any(_asks_for_its_part(source) for source in user_sources(evidence)):
+    if any(calls_named(evidence, SPLITS)):
         return
     for loader in evidence.record.loaders:
         several = loader.dataset.iterable and loader.workers > 1 and not loader.worker_init
@@ -52,11 +49,6 @@ def every_worker_reads_all(evidence: Evidence) -> Iterator[Finding]:
             confidence=8,
         )
         return
-
-
-def _asks_for_its_part(source: Source) -> bool:
-    calls = (node for node in source.expressions if isinstance(node, ast.Call))
-    return any(called_name(call) == SPLITS for call in calls)
 
 
 def _is_fixed(evidence: Evidence, dataset: Any) -> bool:

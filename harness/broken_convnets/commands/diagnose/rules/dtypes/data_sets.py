@@ -17,19 +17,12 @@ if TYPE_CHECKING:
 DOUBLE = ("float64", "double")
 
 
-def sources_of(evidence: Evidence) -> list[Source]:
-    """Return the files of the traceback and of everything that was recorded."""
-    found = {source.path: source for source in user_sources(evidence)}
-    found |= {frame.source.path: frame.source for frame in evidence.frames}
-    return list(found.values())
-
-
 def returned_columns(evidence: Evidence, which: int) -> Iterator[tuple[Source, ast.expr]]:
     """Yield the expressions of one column: 0 for the inputs, -1 for the targets.
 
     They are arguments of TensorDataset, and items of the tuple that `__getitem__` returns.
     """
-    for source in sources_of(evidence):
+    for source in user_sources(evidence):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Call) and called_name(node) == "TensorDataset":
                 if len(node.args) > 1:
@@ -43,7 +36,7 @@ def returned_columns(evidence: Evidence, which: int) -> Iterator[tuple[Source, a
 
 def doubles(evidence: Evidence) -> Iterator[tuple[Source, ast.expr, str]]:
     """Yield each request for float64 in the program, and the text that asks for float32."""
-    for source in sources_of(evidence):
+    for source in user_sources(evidence):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.keyword) and node.arg == "dtype":
                 text = source.text_of(node.value)

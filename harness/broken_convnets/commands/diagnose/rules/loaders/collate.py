@@ -215,9 +215,7 @@ def _differ_in_channels(shapes: list[tuple[int, ...]]) -> bool:
 
 def _producers(evidence: Evidence, *, channels: bool) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls that open images, or that resize one side of them."""
-    sources = {source.path: source for source in user_sources(evidence)}
-    sources |= {frame.source.path: frame.source for frame in evidence.frames}
-    for source in sources.values():
+    for source in user_sources(evidence):
         for node in source.expressions:
             if not isinstance(node, ast.Call):
                 continue

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location, location_in, user_sources
-from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.sites import calls_named, location, location_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +42,5 @@ def weights_of_classes(evidence: Evidence) -> Iterator[Finding]:
 
 def _constructed(evidence: Evidence) -> Location | None:
     """Return the only call in the program that constructs such a sampler."""
-    found = [
-        location_in(source, node)
-        for source in user_sources(evidence)
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call) and called_name(node) == "WeightedRandomSampler"
-    ]
-    return found[0] if len(found) == 1 else None
+    found = list(calls_named(evidence, "WeightedRandomSampler"))
+    return location_in(*found[0]) if len(found) == 1 else None

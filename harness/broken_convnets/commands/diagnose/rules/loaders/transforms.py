@@ -109,9 +109,7 @@ def _described(value: object) -> str:
 
 def _compose(evidence: Evidence, chain: Chain) -> tuple[Source, ast.List] | None:
     """Return the list in the call of Compose that has as many transforms."""
-    sources = {source.path: source for source in user_sources(evidence)}
-    sources |= {frame.source.path: frame.source for frame in evidence.frames}
-    for source in sources.values():
+    for source in user_sources(evidence):
         for node in source.expressions:
             if not isinstance(node, ast.Call) or called_name(node) != "Compose" or not node.args:
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,18 @@ from torch import nn
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location_in, user_sources
-from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.sites import calls_named, location_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.findings import Location
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
-REGISTERS = frozenset(
-    {"register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"}
+REGISTERS = (
+    "register_forward_hook",
+    "register_forward_pre_hook",
+    "register_full_backward_hook",
 )
 TIMES = 3  # that the same function is a hook of one module
 
@@ -33,7 +32,7 @@ TIMES = 3  # that the same function is a hook of one module
 )
 def hook_registered_again(evidence: Evidence) -> Iterator[Finding]:
     """Find a function that registers its hook in every call and never removes it."""
-    registered = list(_registering(evidence))
+    registered = list(calls_named(evidence, *REGISTERS))
     for built in evidence.record.constructions:
         module = built.object()
         times, name = _most_repeated(module) if isinstance(module, nn.Module) else (0, "")
@@ -45,7 +44,7 @@ def hook_registered_again(evidence: Evidence) -> Iterator[Finding]:
             message=f"{name} is registered {times} times as a hook of one {type(module).__name__}",
             evidence=f"it runs {times} times in each forward pass: register it once, or call "
             "`remove()` of the handle",
-            cause=registered[0],
+            cause=location_in(*registered[0]),
             subject=name,
             confidence=8,
         )
@@ -64,10 +63,3 @@ def _most_repeated(module: nn.Module) -> tuple[int, str]:
         return 0, ""
     function, times = functions.most_common(1)[0]
     return times, str(getattr(function, "__qualname__", function))
-
-
-def _registering(evidence: Evidence) -> Iterator[Location]:
-    for source in user_sources(evidence):
-        for node in source.expressions:
-            if isinstance(node, ast.Call) and called_name(node) in REGISTERS:
-                yield location_in(source, node)

@@ -40,7 +40,7 @@ def tensor_with_graph_on_module(evidence: Evidence) -> Iterator[Finding]:
     if len({attribute for _, attribute, _ in held}) != 1:
         return
     path, attribute, tensor = held[0]
-    assignments = list(_assignments(evidence, frame, attribute))
+    assignments = list(_assignments(evidence, attribute))
     if len(assignments) != 1:
         return
     source, value = assignments[0]
@@ -74,12 +74,12 @@ def _held(frame: UserFrame) -> Iterator[tuple[str, str, torch.Tensor]]:
                         yield path, name, value
 
 
-def _assignments(
-    evidence: Evidence, frame: UserFrame, attribute: str
-) -> Iterator[tuple[Source, ast.expr]]:
-    """Yield what the program assigns to attributes of this name, None and False aside."""
-    sources = {one.path: one for one in (*user_sources(evidence), frame.source)}
-    for source in sources.values():
+def _assignments(evidence: Evidence, attribute: str) -> Iterator[tuple[Source, ast.expr]]:
+    """Yield what the program assigns to attributes of this name, None and False aside.
+
+    Of any object: hooks and training loops assign them too.
+    """
+    for source in user_sources(evidence):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Constant):
                 targets = [t.attr for t in node.targets if isinstance(t, ast.Attribute)]

@@ -106,8 +106,14 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
             yield Missed(forward, strays[-1], missing, stray=True)
         elif mine and _is_mistake(evidence, missing, own & held):
             yield Missed(forward, mine[-1], missing, stray=False)
-        elif not mine and len({o.parameters for o in built}) < len(built):
+        elif not mine and _have_the_same(built):
             yield Missed(forward, built[-1], missing, stray=False)
+
+
+def _have_the_same(built: list[BuiltOptimizer]) -> bool:
+    """Return whether two optimizers of two lines have the same parameters."""
+    lines = {(one.parameters, one.places[:1]) for one in built}
+    return len({parameters for parameters, _ in lines}) < len(lines)
 
 
 def _never_has_gradient(evidence: Evidence, optimizer: BuiltOptimizer) -> bool:

@@ -16,6 +16,7 @@ from broken_convnets.commands.diagnose.sites import (
     require_success,
     site_of,
 )
+from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,9 +77,9 @@ def _metric_name(evidence: Evidence, steps: Sequence[SchedulerStep]) -> str:
     site = site_of(evidence, steps[0].places) if steps else None
     if site is None:
         return ""
-    values = [*site.call.args, *(one.value for one in site.call.keywords if one.arg == "metrics")]
-    simple = values and isinstance(values[0], ast.Name | ast.Attribute | ast.Subscript)
-    return site.source.text_of(values[0]) if simple else ""
+    metric = argument(site.call, "metrics", 0)
+    simple = isinstance(metric, ast.Name | ast.Attribute | ast.Subscript)
+    return site.source.text_of(metric) if metric is not None and simple else ""
 
 
 def _mode_of(name: str) -> str:

@@ -15,8 +15,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
-from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.sites import calls_named, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ def text_instead_of_number(evidence: Evidence) -> Iterator[Finding]:
     name, (node, text) = used.popitem()
     origin = origin_of(evidence, 0, node)
     attribute = origin.node.attr if isinstance(origin.node, ast.Attribute) else ""
-    option = _option(evidence, frame, attribute) if attribute else None
+    option = _option(evidence, attribute) if attribute else None
     number = _type_of(text)
     convert = partial(edits.replace, frame.source, [(node, f"{number}({name})")])
     if option:
@@ -91,18 +90,12 @@ def _type_of(text: str) -> str:
     return ""
 
 
-def _option(evidence: Evidence, frame: UserFrame, attribute: str) -> tuple[Source, ast.Call] | None:
+def _option(evidence: Evidence, attribute: str) -> tuple[Source, ast.Call] | None:
     """Return the only call of argparse that declares an option without a type."""
-    sources = {one.path: one for one in (*user_sources(evidence), frame.source)}
-    sources |= {one.source.path: one.source for one in evidence.frames}
     found = [
-        (source, node)
-        for source in sources.values()
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call)
-        and called_name(node) == "add_argument"
-        and attribute in _destinations(node)
-        and _is_text(node)
+        (source, call)
+        for source, call in calls_named(evidence, "add_argument")
+        if attribute in _destinations(call) and _is_text(call)
     ]
     return found[0] if len(found) == 1 else None
 

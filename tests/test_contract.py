@@ -157,7 +157,7 @@ ALLOWED = [
     "torch.distributed.is_available()",
 ]
 WHOLE = {
-    "a call of what is no network": importing(
+    "a call of something other than a network": importing(
         "copy", "class Scale:\n    def __call__(self, x):\n        return x\n"
     ),
     "a mode of its own": patched(

@@ -61,7 +61,7 @@ class CapturedNetwork:
         return cls(network, args, kwargs, rebuild)
 
     def apart(self) -> CapturedNetwork:
-        """Return this subject: there is no other process."""
+        """Return this subject, which has no process of its own."""
         return self
 
     def draws(self) -> random.Random:

@@ -69,7 +69,7 @@ class Program:
         return net
 
     def apart(self) -> Program:
-        """Return this subject: there is no other process."""
+        """Return this subject, which has no process of its own."""
         return self
 
     def draws(self) -> random.Random:

@@ -32,7 +32,7 @@ Definition = ast.FunctionDef | ast.ClassDef | ast.Assign
 def grade_repair(grader: Grader, case: Case, source: str, name: str) -> GradingResult:
     """Grade `source` as a repair of `case`; tracebacks show `name` as its file name.
 
-    Another program in the place of the case is no repair, even if that one works. Raises
+    Another program in the place of the case is not a repair, even if that one works. Raises
     RunnerError if our own fix does not run here.
     """
     result = grader.grade(case, source, name)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
+COUNT_EVERY = 0.5  # seconds between two counts of shared pages
 _STAT_USED = slice(11, 15)  # user and system time, of itself and of its reaped children
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -44,18 +46,32 @@ def unnamed_bytes(pid: int) -> int:
     return _sum_of_kilobytes(Path(f"/proc/{pid}/status"), (b"RssAnon:", b"RssShmem:"))
 
 
-def exceeds(pid: int, below: set[int], inherited: int, limit: int) -> bool:
-    """Return whether a process and those `below` it have more than `limit` unnamed bytes.
+class Memory:
+    """How much memory a fork of this process may use, with everything that it starts.
 
-    `inherited` are the bytes that each fork of the server begins with, and shares until it writes
-    to them. Only where these do not decide, the kernel counts each shared page once, which takes
-    it milliseconds.
+    Each fork begins with the bytes of this process, and shares them until it writes to them.
     """
-    sizes = [unnamed_bytes(one) for one in (pid, *below)]
-    if sum(max(0, size - inherited) for size in sizes) > limit:
-        return True
-    bound = inherited + limit
-    return sum(sizes) > bound and memory_bytes(pid, below) > bound
+
+    def __init__(self, limit: int) -> None:
+        """Allow `limit` unnamed bytes beyond those that a fork begins with."""
+        self._inherited = unnamed_bytes(os.getpid())
+        self._limit = limit
+        self._next_count = time.monotonic() + COUNT_EVERY
+
+    def exceeded(self, pid: int, below: set[int]) -> bool:
+        """Return whether a process and those `below` it have more unnamed bytes than allowed.
+
+        Only where their sizes do not decide, the kernel counts each shared page once. It takes
+        milliseconds, so it is asked every COUNT_EVERY seconds only.
+        """
+        sizes = [unnamed_bytes(one) for one in (pid, *below)]
+        if sum(max(0, size - self._inherited) for size in sizes) > self._limit:
+            return True
+        bound, now = self._inherited + self._limit, time.monotonic()
+        if sum(sizes) <= bound or now < self._next_count:
+            return False
+        self._next_count = now + COUNT_EVERY
+        return memory_bytes(pid, below) > bound
 
 
 def memory_bytes(pid: int, below: set[int]) -> int:

@@ -38,7 +38,7 @@ class Child:
         self._answer = bytearray()
         self._printed = bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
-        self._inherited = accounting.unnamed_bytes(os.getpid())
+        self._memory = accounting.Memory(limits.memory_bytes)
         answer_read, answer_write = os.pipe()
         printed_read, printed_write = os.pipe()
         self.pid = os.fork()
@@ -68,7 +68,7 @@ class Child:
         if len(below) > limits.processes:
             started = f"started more than {limits.processes} processes"
             return EncodedResult(number, JobStatus.CRASHED, started)
-        if accounting.exceeds(self.pid, below, self._inherited, limits.memory_bytes):
+        if self._memory.exceeded(self.pid, below):
             size = f"{limits.memory_bytes / (1 << 30):g} GiB"
             return EncodedResult(number, JobStatus.CRASHED, f"exceeded the memory limit of {size}")
         if accounting.processor_seconds(self.pid, below) > limits.seconds:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK = "BROKEN_CONVNETS_TEST"
+LOOKS, BETWEEN_LOOKS = 5, 0.02  # before a run counts as waiting; seconds
 PATIENCE = 120  # seconds to wait for an event, on a busy machine
 QUICK, SLOW = 6, 3  # programs: a pair under three seeds, a control under three
 
@@ -107,10 +109,11 @@ class Session:
         """Whether the quick programs are done and reported, and only the slow ones run."""
         folders = list(self.root.glob("scratch/broken-convnets-*/*/"))
         begun = all((folder / "begun").exists() for folder in folders)
-        return begun and len(folders) == SLOW and self._waits() and self._waits()
+        return begun and len(folders) == SLOW and all(self._waits() for _ in range(LOOKS))
 
     def _waits(self) -> bool:
-        """Whether every process waits: then no result is on its way from one to another."""
+        """Whether every process waits, a moment later: then no result is on its way to another."""
+        time.sleep(BETWEEN_LOOKS)
         processes = [psutil.Process(self.process.pid), *self.others()]
         return all(process.status() == psutil.STATUS_SLEEPING for process in processes)
 

@@ -75,6 +75,8 @@ class Gradients:
             if is_lazy(parameter):
                 continue
             facts = self._of(parameter).facts
+            if facts.requires_grad:
+                facts.frozen_since = self._record.operators.count
             facts.name, facts.requires_grad = name, parameter.requires_grad
             facts.ever_required_grad |= parameter.requires_grad
             value = self._values.of(parameter)

@@ -83,6 +83,7 @@ class Parameter:
     requires_grad: bool
     holds: tuple[int, ...] = ()  # numbers of backward passes, the earliest first
     ever_required_grad: bool = False  # at a forward pass of its network
+    frozen_since: int = 0  # number of the first operator after it last required a gradient
     values: list[Value] = field(default_factory=list)  # that it had at forward passes
 
 

@@ -63,7 +63,7 @@ def right_answers(evidence: Evidence) -> Iterator[RightAnswers]:
 def _counts(source: Source) -> list[RightAnswers]:
     found = [count for node in source.nodes if (count := _count(source, node)) is not None]
     for count in found:
-        divisions = (_division(source, one, count.name) for one in own_nodes(count.scope))
+        divisions = (division_of(source, one, count.name) for one in own_nodes(count.scope))
         count.divisions += [one for one in divisions if one is not None]
     return found
 
@@ -80,7 +80,7 @@ def _count(source: Source, node: ast.AST) -> RightAnswers | None:
 
 
 def _count_in_a_loop(source: Source, growth: ast.AugAssign) -> RightAnswers | None:
-    loops, scope = source.loops_around(growth), _scope(source, growth)
+    loops, scope = source.loops_around(growth), scope_of(source, growth)
     comparison = counted(growth.value, scope, source)
     if not loops or comparison is None:
         return None
@@ -99,7 +99,7 @@ def _count_in_a_sum(source: Source, statement: ast.Assign) -> RightAnswers | Non
     items = call.args[0]
     if not isinstance(items, ast.GeneratorExp | ast.ListComp):
         return None
-    scope = _scope(source, statement)
+    scope = scope_of(source, statement)
     comparison = counted(items.elt, scope, source)
     if comparison is None:
         return None
@@ -110,7 +110,7 @@ def _count_in_a_sum(source: Source, statement: ast.Assign) -> RightAnswers | Non
 
 def _count_in_a_list(source: Source, statement: ast.Expr, call: ast.Call) -> RightAnswers | None:
     """Return the count of `counts.append((a == b).sum())` in a loop, by the name `sum(counts)`."""
-    loops, scope = source.loops_around(statement), _scope(source, statement)
+    loops, scope = source.loops_around(statement), scope_of(source, statement)
     function = call.func
     if not isinstance(function, ast.Attribute) or function.attr != "append" or not call.args:
         return None
@@ -121,11 +121,12 @@ def _count_in_a_list(source: Source, statement: ast.Expr, call: ast.Call) -> Rig
     return RightAnswers(source, scope, name, statement, comparison, loops[0], "")
 
 
-def _scope(source: Source, node: ast.AST) -> Scope:
+def scope_of(source: Source, node: ast.AST) -> Scope:
+    """Return the function around a node, or the module."""
     return source.function_of(node) or source.tree
 
 
-def _division(source: Source, node: ast.AST, name: str) -> Division | None:
+def division_of(source: Source, node: ast.AST, name: str) -> Division | None:
     """Return a node as a division of the variable `name`; None if it is not one."""
     if not isinstance(node, ast.BinOp | ast.AugAssign):
         return None

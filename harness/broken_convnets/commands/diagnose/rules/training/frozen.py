@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.recorded_events import Operator, Parameter
 
+LASTING = 10  # passes: a GAN freezes its discriminator for fewer
 TRAINING = 5  # position of `training` among the arguments of batch_norm
 WITH_STATISTICS = 5  # tensors: the input, the running mean and variance, the weight and the bias
 
@@ -103,14 +104,15 @@ def _on_parameters(source: Source, node: ast.Assign) -> tuple[Candidate, ...]:
 
 @rule(
     "the running statistics of frozen layers do not change",
-    stays_quiet="about layers that were ever trained, run without gradients, or are in networks "
-    "that train nothing",
+    stays_quiet="about layers that are frozen for single passes, as in GANs, that run without "
+    "gradients, or are in networks that train nothing",
 )
 def frozen_statistics_change(evidence: Evidence) -> Iterator[Finding]:
     """Find frozen batch normalization in train mode inside of a network that trains."""
     require_success(evidence)
-    for forward in {id(p.network): p for p in evidence.record.passes if p.whole}.values():
-        if not evidence.flow.is_in_loss(forward) or not _learns(evidence, forward):
+    passes = (p for p in evidence.record.passes if p.whole and evidence.flow.is_in_loss(p))
+    for forward in {id(p.network): p for p in passes}.values():
+        if not _learns(evidence, forward):
             continue
         frozen = [p for p in _frozen(evidence, forward) if _normalizes(evidence, p)]
         if not frozen:
@@ -141,19 +143,24 @@ def _learns(evidence: Evidence, forward: ForwardPass) -> bool:
 
 def _frozen(evidence: Evidence, forward: ForwardPass) -> list[Parameter]:
     parameters = [evidence.record.parameters[number] for number in forward.parameters]
-    return [p for p in parameters if not p.ever_required_grad]
+    return [p for p in parameters if not p.requires_grad]
 
 
 def _normalizes(evidence: Evidence, parameter: Parameter) -> bool:
-    """Return whether a parameter is the weight of batch normalization that uses the batch."""
+    """Return whether a frozen parameter is the weight of batch normalization that uses the batch.
+
+    One that was trained before counts as frozen only if many passes have used it since.
+    """
     uses = (o for value in parameter.values for o in evidence.flow.consumers(value))
-    return any(
-        o.name == "batch_norm"
+    count = sum(
+        o.number >= parameter.frozen_since
+        and o.name == "batch_norm"
         and o.grad_enabled
         and len(o.inputs) == WITH_STATISTICS
         and _in_training(o)
         for o in uses
     )
+    return count >= (LASTING if parameter.ever_required_grad else 1)
 
 
 def _in_training(operator: Operator) -> bool:
@@ -167,7 +174,7 @@ def _frozen_part(evidence: Evidence, forward: ForwardPass, path: str) -> str:
     for length in range(1, len(parts) + 1):
         prefix = ".".join(parts[:length])
         inside = [p for p in named if p.name.startswith(f"{prefix}.")]
-        if inside and not any(p.ever_required_grad for p in inside):
+        if inside and not any(p.requires_grad for p in inside):
             return prefix
     return path
 

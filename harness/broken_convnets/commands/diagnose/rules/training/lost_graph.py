@@ -112,7 +112,8 @@ def _direct_loss(site: Site, strips: list[tuple[ast.expr, str]]) -> tuple[Candid
 @rule(
     "each parameter that the optimizer has receives a gradient",
     stays_quiet="about layers that run in no_grad as a whole, as frozen backbones do; networks "
-    "that train nothing; and parameters whose way to the loss is not known",
+    "that train nothing and are in no optimizer that steps; and parameters whose way to the loss "
+    "is not known",
 )
 def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Find where the graph is cut between a parameter and the loss."""
@@ -142,13 +143,16 @@ def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _without_gradient(evidence: Evidence) -> Iterator[Parameter]:
-    """Yield parameters that should learn, of networks that learn, and get no gradient."""
+    """Yield parameters that should learn and get no gradient.
+
+    Their network learns in part, or an optimizer that steps has its parameters.
+    """
     record = evidence.record
     received = {number for b in record.backward_passes for number in b.received}
     stepped = {number for step in record.optimizer_steps for number in step.parameters}
     for forward in {id(p.network): p for p in record.passes if p.whole}.values():
         own = set(forward.parameters)
-        for number in sorted(own - received) if own & received else ():
+        for number in sorted(own - received) if own & (received | stepped) else ():
             parameter = record.parameters[number]
             if parameter.requires_grad and (number in stepped or not record.built_optimizers):
                 yield parameter
@@ -172,8 +176,20 @@ def _first_cut(evidence: Evidence, parameter: Parameter) -> Operator | None:
             found.update(results)
     if not cuts or any(root in found for b in evidence.record.backward_passes for root in b.roots):
         return None
-    first = min(cuts, key=lambda operator: operator.number)
+    first = min(_before_step(evidence, parameter, cuts), key=lambda operator: operator.number)
     return None if not first.grad_enabled and first.layer in _torch_layers(evidence) else first
+
+
+def _before_step(evidence: Evidence, parameter: Parameter, cuts: list[Operator]) -> list[Operator]:
+    """Return the cuts in the loss that the parameter's optimizer steps for, else all of them.
+
+    A GAN detaches images on purpose in the loss of its discriminator.
+    """
+    steps = (s for s in evidence.record.optimizer_steps if parameter.number in s.parameters)
+    number = next((step.moment.backward_passes - 1 for step in steps), -1)
+    passes = [b for b in evidence.record.backward_passes if b.number == number]
+    values = evidence.flow.ancestors(root for b in passes for root in b.roots)
+    return [cut for cut in cuts if values & set(cut.outputs)] or cuts
 
 
 def _torch_layers(evidence: Evidence) -> set[str]:

@@ -147,6 +147,7 @@ def _is_true_fix(program: CorpusProgram, fix: str) -> bool:
 
 
 @pytest.mark.parametrize("tool", BLIND, ids=_name)
+@pytest.mark.slow
 def test_a_tool_that_knows_nothing_of_a_program_has_the_headline_of_a_coin(tool: Tool) -> None:
     found = [_score(tool, seed).youden_j for seed in SEEDS]
     assert sum(one.low > 0 for one in found) <= ABOVE_0
@@ -168,6 +169,7 @@ def test_a_tool_that_knows_nothing_of_a_program_repairs_as_much_as_nothing(tool:
 
 
 @pytest.mark.parametrize("tool", [TextDiffer(), DocstringPairing()], ids=_name)
+@pytest.mark.slow
 def test_both_sides_reveal_which_program_is_broken(tool: Tool) -> None:
     """The reason why a hand-out has one side of each pair, and that the limit rejects a leak."""
     found = [_score(tool, seed, Sides.BOTH).youden_j for seed in range(ABOVE_0 + 1)]

@@ -49,6 +49,7 @@ def _job(function: str, payload: Text | Amount | Nothing, number: int = 0) -> Jo
     return Job(number, f"sandbox_jobs:{function}", payload)
 
 
+@pytest.mark.slow
 def test_dask_returns_every_result_although_a_worker_is_killed(tmp_path: Path) -> None:
     texts = {number: Text(f"job {number}") for number in range(4 * CHUNK)}
     jobs = [_job("echo_slowly", text, number) for number, text in texts.items()]

@@ -142,7 +142,7 @@ def _resident_bytes(process: psutil.Process) -> int:
 
 
 WAYS = [
-    pytest.param((number, moment), marks=pytest.mark.slow if number is SIGTERM else ())
+    pytest.param((number, moment), marks=() if number is SIGINT else pytest.mark.slow)
     for moment in ("loading", "running")
     for number in (SIGINT, SIGTERM, SIGKILL)
 ]
@@ -197,6 +197,7 @@ def test_ctrl_c_prints_the_entries_that_are_done(stop: Stop) -> None:
     assert "loss/slow" not in seen.out
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_updates_leaves_every_file_whole(tmp_path: Path) -> None:
     session = Session(tmp_path, f"{os.getpid()}.update", slow=False)
     assert wait_for(lambda: "pairs reproduced" in (tmp_path / "out").read_text(), PATIENCE)

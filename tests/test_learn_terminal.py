@@ -85,6 +85,7 @@ def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[T
             continue
 
 
+@pytest.mark.slow
 def test_a_learner_fixes_two_programs(terminals: list[tuple[Terminal, Path]]) -> None:
     terminal, folder = terminals[0]
     terminal.expect(OTHER.removesuffix(".py"))

@@ -66,6 +66,7 @@ def _text(outputs: list[Any]) -> str:
     return "".join(item.get("text", "") + str(item.get("evalue", "")) for item in outputs)
 
 
+@pytest.mark.slow
 def test_the_notebook_of_a_case_that_raises_fails_as_declared_and_traces_layers(
     executed: list[Any],
 ) -> None:

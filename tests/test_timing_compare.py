@@ -168,6 +168,7 @@ def another_python(folder: Path, command: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_another_interpreter_imports_its_own_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def document(store: Store) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_each_size_that_the_network_accepts_has_a_row(document: dict[str, Any]) -> None:
     rows = {(row["params"]["name"], row["params"]["size"]) for row in document["benchmarks"]}
     assert {("none/missing_return", "small"), ("none/missing_return", "batch")} <= rows
@@ -93,6 +94,7 @@ def test_a_missing_device_has_a_reason_and_no_figure(document: dict[str, Any]) -
     assert all(reason.startswith("unavailable: ") for reason in missing.values())
 
 
+@pytest.mark.slow
 def test_times_with_another_fingerprint_are_rejected_and_nothing_is_timed(store: Store) -> None:
     path, run = store
     before = path.read_text(encoding="utf-8")

@@ -60,6 +60,7 @@ def test_the_conftest_keeps_the_list_of_misses_current(
     pytester.runpytest_inprocess(*plugin, *tests, *chosen).assert_outcomes(**outcomes)
 
 
+@pytest.mark.slow
 def test_the_workflow_fails_a_pull_request_that_loses_something(tmp_path: Path) -> None:
     tool = example("python", "json.load(sys.stdin)")
     (tmp_path / "my_tool.py").write_text(tool)

@@ -135,6 +135,7 @@ def test_each_seed_and_number_makes_another_variant_and_zero_is_the_original(rea
     assert make_variant(entry, 1, 0).entry == entry
 
 
+@pytest.mark.slow
 def test_most_variants_have_the_manner_of_the_corpus_and_none_is_the_original(
     real: Corpus,
 ) -> None:

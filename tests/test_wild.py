@@ -99,6 +99,7 @@ def test_layers_that_keep_the_shape_have_parameters_and_keep_it_always() -> None
     assert original_check([ended(answer)] * 2, []).same_shape == ["bn"]
 
 
+@pytest.mark.slow
 def test_drafts_depend_on_the_seed_and_the_number_alone() -> None:
     one, again, other = ([first(draws(seed), number) for number in range(12)] for seed in (3, 3, 4))
     assert one == again
@@ -129,6 +130,7 @@ def test_a_fault_class_that_fits_no_model_has_no_draft() -> None:
     assert list(drawn.drafts(0)) == []
 
 
+@pytest.mark.slow
 def test_no_healthy_program_passes_probabilities_to_the_cross_entropy() -> None:
     drawn = draws(faults=["training/backward_twice"])
     assert all(one.original.wrapper is not Wrapper.PROBABILITIES for one in drawn.drafts(0))

@@ -65,6 +65,7 @@ def kept(checked: Sequence[Checked]) -> list[tuple[int, str]]:
     return [(one.draft.number, one.case.broken) for one in checked if one.case]
 
 
+@pytest.mark.slow
 def test_the_order_in_which_programs_finish_changes_nothing(runner: Runner, tmp_path: Path) -> None:
     runtime = runtime_of(runner)
     found = [
@@ -75,6 +76,7 @@ def test_the_order_in_which_programs_finish_changes_nothing(runner: Runner, tmp_
     assert kept(found[0]) == kept(found[1])
 
 
+@pytest.mark.slow
 def test_the_same_mistake_twice_in_one_model_is_made_at_two_places(
     runner: Runner, tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ class _Counting(_Reversed):
         yield from super().run(jobs, schema)
 
 
+@pytest.mark.slow
 def test_an_interrupted_generation_resumes_where_it_stopped(runner: Runner, tmp_path: Path) -> None:
     runtime, counting = runtime_of(runner), _Counting(runner)
 

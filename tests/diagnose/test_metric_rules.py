@@ -16,6 +16,22 @@ from torch.utils.data import DataLoader, TensorDataset
 net = Net().eval()
 loader = DataLoader(TensorDataset(images, labels), batch_size=4, shuffle=True)
 """
+MEANS = """
+from torch.utils.data import DataLoader, TensorDataset
+
+loader = DataLoader(TensorDataset(images, labels), batch_size=4)
+
+def validate(net):
+    net.eval()
+    total = 0.0
+    with torch.no_grad():
+        for x, y in loader:
+            loss = F.cross_entropy(net(x), y{arguments})
+            total += {added}{cause}
+    return {result}
+
+print(validate(Net()))
+"""
 # By the name of a program: the rule, the kind, and the program, with one mistake in a marked line.
 BROKEN = {
     "values_of_max": (
@@ -230,6 +246,16 @@ with torch.no_grad():
     print(accuracy(net(images), labels))
 """,
     ),
+    "means_divided_by_samples": (
+        "mean_losses_divided_by_samples",
+        "loss/broadcast_metric",
+        MEANS.format(
+            arguments="",
+            added="loss.item()",
+            result="total / len(loader.dataset)",
+            cause="  # cause",
+        ),
+    ),
 }
 HEALTHY = {
     "metrics": """
@@ -315,6 +341,36 @@ class Pooled(nn.Module):
 net = Pooled()
 F.cross_entropy(net(images)[0], labels[:1]).backward()
 """,
+    "means_divided_by_batches": MEANS.format(
+        arguments="", added="loss.item()", result="total / len(loader)", cause=""
+    ),
+    "means_times_their_size": MEANS.format(
+        arguments="", added="loss.item() * len(x)", result="total / len(loader.dataset)", cause=""
+    ),
+    "total_times_the_batch_size": MEANS.format(
+        arguments="",
+        added="loss.item()",
+        result="total * loader.batch_size / len(loader.dataset)",
+        cause="",
+    ),
+    "mean_times_the_batch_size": MEANS.format(
+        arguments="",
+        added="loss.item()",
+        result="total / len(loader.dataset) * loader.batch_size",
+        cause="",
+    ),
+    "sums_divided_by_samples": MEANS.format(
+        arguments=", reduction='sum'",
+        added="loss.item()",
+        result="total / len(loader.dataset)",
+        cause="",
+    ),
+    "sums_of_an_old_argument": MEANS.format(
+        arguments=", size_average=False",
+        added="loss.item()",
+        result="total / len(loader.dataset)",
+        cause="",
+    ),
 }
 
 

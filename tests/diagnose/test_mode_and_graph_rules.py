@@ -16,11 +16,13 @@ KINDS = {
     "train_override_skips_layers": "training/overrides_train_method",
     "backward_from_new_tensor": "training/graph_detached",
     "term_without_gradient": "training/no_grad_in_forward",
+    "term_without_gradient.generator": "training/graph_detached",
     "sum_keeps_graphs": "memory/loss_accumulation",
     "kept_losses": "memory/loss_accumulation",
     "inference_keeps_graphs": "memory/missing_no_grad",
     "requires_grad_on_module": "training/frozen_layers",
     "frozen_statistics_change": "training/bn_stats_update_when_frozen",
+    "frozen_statistics_change.second_head": "training/bn_stats_update_when_frozen",
 }
 TRAIN = """
 def fit(net, optimizer, steps=3):
@@ -33,6 +35,47 @@ net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 """
 # Each program has one mistake, in the line that is marked.
+GAN = """
+make = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 108), nn.Tanh())
+judge = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64, 1))
+of_make = torch.optim.Adam(make.parameters(), lr=1e-3)
+of_judge = torch.optim.Adam(judge.parameters(), lr=1e-3)
+real, faked = torch.ones(16, 1), torch.zeros(16, 1)
+loss = nn.BCEWithLogitsLoss()
+for _ in range(4):
+    made = make(torch.randn(16, 8)).view(16, 3, 6, 6)
+    of_judge.zero_grad()
+    (loss(judge(images), real) + loss(judge(made.detach()), faked)).backward()
+    of_judge.step()
+    of_make.zero_grad()
+    loss(judge({made}), real).backward(){cause}
+    of_make.step()
+"""
+SECOND_HEAD = """
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten())
+        self.first, self.second = nn.Linear(80, 4), nn.Linear(80, 4)
+
+    def forward(self, x, which):
+        return getattr(self, which)(self.body(x))
+
+def fit(net, which, steps):
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.01)
+    net.train(){cause}
+    {mode}
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images, which), labels).backward()
+        optimizer.step()
+
+net = TwoHeads()
+fit(net, "first", 12)
+for part in (net.body, net.first):
+    part.requires_grad_(False)
+fit(net, "second", 12)
+"""
 BROKEN = {
     "trains_in_eval_mode": """
 @torch.no_grad()
@@ -166,6 +209,8 @@ for _ in range(2):
     F.cross_entropy(net(images), labels).backward()
     optimizer.step()
 """,
+    "term_without_gradient.generator": GAN.format(made="made.detach()", cause="  # cause"),
+    "frozen_statistics_change.second_head": SECOND_HEAD.format(mode="pass", cause="  # cause"),
 }
 VALIDATES_WITH_GRAPH = f"""{TRAIN}
 def validate(net):
@@ -293,6 +338,26 @@ for _ in range(3):
 with torch.no_grad():
     print(maker(images[:4]).clamp(0, 1).mean())
 """,
+    "gan": GAN.format(made="made", cause=""),
+    "second_head": SECOND_HEAD.format(
+        mode="net.body.train(net.first.weight.requires_grad)", cause=""
+    ),
+    "discriminator_frozen_for_each_step": """
+judge = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 1))
+make = nn.Linear(8, 108)
+of_make = torch.optim.Adam(make.parameters(), lr=1e-3)
+of_judge = torch.optim.Adam(judge.parameters(), lr=1e-3)
+for _ in range(12):
+    made = make(torch.randn(16, 8)).view(16, 3, 6, 6)
+    judge.requires_grad_(True)
+    of_judge.zero_grad()
+    (judge(made.detach()).mean() - judge(images).mean()).tanh().add(1).backward()
+    of_judge.step()
+    judge.requires_grad_(False)
+    of_make.zero_grad()
+    (1 - judge(made).mean().tanh()).backward()
+    of_make.step()
+""",
 }
 
 
@@ -304,12 +369,13 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
     )
 
 
-@pytest.mark.parametrize("rule", BROKEN)
+@pytest.mark.parametrize("name", BROKEN)
 def test_a_mistake_is_found_at_its_line_and_the_fix_works(
-    rule: str, judged: Mapping[str, Judged]
+    name: str, judged: Mapping[str, Judged]
 ) -> None:
-    judged[rule].assert_cause(rule, KINDS[rule])
-    judged[rule].assert_fix(rule)
+    rule = name.partition(".")[0]
+    judged[name].assert_cause(rule, KINDS[name])
+    judged[name].assert_fix(rule)
 
 
 def test_a_validation_with_a_graph_is_found(judged: Mapping[str, Judged]) -> None:

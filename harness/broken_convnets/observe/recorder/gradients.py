@@ -75,7 +75,7 @@ class Gradients:
             if is_lazy(parameter):
                 continue
             facts = self._of(parameter).facts
-            if facts.requires_grad:
+            if facts.requires_grad:  # at the last pass
                 facts.frozen_since = self._record.operators.count
             facts.name, facts.requires_grad = name, parameter.requires_grad
             facts.ever_required_grad |= parameter.requires_grad

@@ -24,54 +24,63 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.rules.loss.counters import Division
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.losses import LossCall
 
-MOST = 1  # sample, of a batch whose mean is the loss of the sample
+LEGACY = ("size_average", "reduce")  # arguments from before `reduction`
 
 
 @rule(
     "a sum of mean losses is divided by the number of batches",
-    stays_quiet="about losses of single samples, losses that are not means, and sums of losses "
-    "that are multiplied by the size of their batch",
+    stays_quiet="about losses of single samples, losses that are not means, and sums or quotients "
+    "that are multiplied by the size of a batch",
 )
 def mean_losses_divided_by_samples(evidence: Evidence) -> Iterator[Finding]:
     """Find `total += loss.item()` with a division of the total by `len(loader.dataset)`."""
+    for source, growth, call in _sums_of_means(evidence):
+        loop, name = source.loops_around(growth)[0], source.text_of(growth.target)
+        batches = source.text_of(iterated(loop.iter)) if isinstance(loop, ast.For) else ""
+        for node in own_nodes(scope_of(source, growth)):
+            division = division_of(source, node, name)
+            if division is None or not _is_mean_of_samples(source, division, name, batches):
+                continue
+            size, divisor = call.operator.inputs[0].shape[0], source.text_of(division.divisor)
+            change = [(division.divisor, f"len({batches})")]
+            yield Finding(
+                rule="mean_losses_divided_by_samples",
+                kind="loss/broadcast_metric",
+                message=f"{name} adds up the mean losses of batches, and is divided by the number "
+                "of samples",
+                evidence=f"{call.name} returns the mean over {size} samples, which counts as 1 in "
+                f"{name} and as {size} in {divisor}",
+                cause=location_in(source, growth),
+                symptom=location_in(source, division.node),
+                subject=source.text_of(division.node),
+                candidates=candidates((0, partial(edits.replace, source, change))),
+                confidence=7,
+            )
+
+
+def _sums_of_means(evidence: Evidence) -> Iterator[tuple[Source, ast.AugAssign, LossCall]]:
+    """Yield the statements in loops that add the mean loss of a batch to a total."""
     for source in user_sources(evidence):
-        for growth in source.statements:
-            loops = source.loops_around(growth)
-            if not isinstance(growth, ast.AugAssign) or not isinstance(growth.op, ast.Add):
-                continue
-            call = _mean_loss(evidence, source, growth) if loops else None
-            if call is None or not isinstance(loops[0], ast.For):
-                continue
-            batches, name = source.text_of(iterated(loops[0].iter)), source.text_of(growth.target)
-            for node in own_nodes(scope_of(source, growth)):
-                division = division_of(source, node, name)
-                if division is None or not _counts_samples(source, division.divisor, batches):
-                    continue
-                size = call.operator.inputs[0].shape[0]
-                divisor = source.text_of(division.divisor)
-                text = f"len({batches})"
-                yield Finding(
-                    rule="mean_losses_divided_by_samples",
-                    kind="loss/broadcast_metric",
-                    message=f"{name} adds up the mean losses of batches, and is divided by the "
-                    "number of samples",
-                    evidence=f"{call.name} returns the mean over {size} samples, which counts as "
-                    f"1 in {name} and as {size} in {divisor}",
-                    cause=location_in(source, growth),
-                    symptom=location_in(source, division.node),
-                    subject=source.text_of(division.node),
-                    candidates=candidates(
-                        (0, partial(edits.replace, source, [(division.divisor, text)]))
-                    ),
-                    confidence=7,
-                )
+        additions = (n for n in source.statements if isinstance(n, ast.AugAssign))
+        for growth in additions:
+            if isinstance(growth.op, ast.Add) and source.loops_around(growth):
+                call = _mean_loss(evidence, source, growth)
+                if call is not None:
+                    yield source, growth, call
 
 
-def _counts_samples(source: Source, divisor: ast.expr, batches: str) -> bool:
-    """Return whether a divisor is the `len(loader.dataset)` of the loader that is iterated."""
+def _is_mean_of_samples(source: Source, division: Division, name: str, batches: str) -> bool:
+    """Return whether a division is just that of the total by `len(loader.dataset)`."""
+    node, divisor = division.node, division.divisor
+    if isinstance(node, ast.BinOp):
+        around = next(iter(source.ancestors(node)))
+        scaled = isinstance(around, ast.BinOp) and isinstance(around.op, ast.Mult)
+        if scaled or source.text_of(unwrapped(node.left)) != name:
+            return False
     if not isinstance(divisor, ast.Call) or called_name(divisor) != "len" or not divisor.args:
         return False
     return source.text_of(divisor.args[0]) == f"{batches}.dataset"
@@ -84,20 +93,19 @@ def _mean_loss(evidence: Evidence, source: Source, growth: ast.AugAssign) -> Los
         value = unwrapped(assigned_value(value, scope_of(source, growth)) or value)
     if not isinstance(value, ast.Call):
         return None
-    lines = range(value.lineno, (value.end_lineno or value.lineno) + 1)
-    found = (
-        call
-        for call in evidence.record.losses
-        if any(p.file == source.path and p.line in lines for p in call.operator.places[:1])
-    )
-    call = next(found, None)
-    return call if call is not None and _is_mean(call) else None
+    for call in evidence.record.losses:
+        places = [p for p in call.operator.places[:1] if p.file == source.path]
+        if places and source.call_at(places[0]) is value:
+            return call if _is_mean(call) else None
+    return None
 
 
 def _is_mean(call: LossCall) -> bool:
     """Return whether a loss is the mean over several samples."""
     inputs, outputs = call.operator.inputs, call.operator.outputs
+    literals = call.operator.literals
     if not inputs or not inputs[0].shape or not outputs or outputs[0].shape:
         return False
-    reduction = call.operator.literals.get("reduction", "mean")
-    return reduction == "mean" and inputs[0].shape[0] > MOST
+    is_legacy = any(literals.get(name) is not None for name in LEGACY)
+    is_mean = literals.get("reduction", "mean") == "mean" and not is_legacy
+    return is_mean and inputs[0].shape[0] > 1

@@ -186,8 +186,8 @@ def _before_step(evidence: Evidence, parameter: Parameter, cuts: list[Operator])
     A GAN detaches images on purpose in the loss of its discriminator.
     """
     steps = (s for s in evidence.record.optimizer_steps if parameter.number in s.parameters)
-    number = next((step.moment.backward_passes - 1 for step in steps), -1)
-    passes = [b for b in evidence.record.backward_passes if b.number == number]
+    last = next((step.moment.backward_passes - 1 for step in steps), None)
+    passes = (b for b in evidence.record.backward_passes if b.number == last)
     values = evidence.flow.ancestors(root for b in passes for root in b.roots)
     return [cut for cut in cuts if values & set(cut.outputs)] or cuts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
@@ -26,6 +27,7 @@ PATIENCE = 120  # seconds until a text appears, on a busy machine
 PAIR, OTHER = (f"{alias(case_of(Pair(), name))}.py" for name in ("shape/pair", "shape/other"))
 KEYS = "q quit"
 CTRL_C = "\x03"
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
@@ -40,6 +42,8 @@ class Terminal:
             os.execve(sys.executable, command, environment)  # noqa: S606  (no shell is wanted)
         self.before = termios.tcgetattr(self.master)
         self.seen = ""
+        # A read can end inside of a character, or of an escape.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def expect(self, text: str) -> str:
         """Read until `text` appears; return the new text before it."""
@@ -47,7 +51,7 @@ class Terminal:
         while text not in self.seen:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
             assert ready, f"no {text!r} in {self.seen!r}"
-            self.seen += self._read()
+            self.seen = ESCAPE.sub("", self.seen + self._read())
         before, _, self.seen = self.seen.partition(text)
         return before
 
@@ -57,7 +61,7 @@ class Terminal:
         except OSError:  # Linux: the other end is closed
             data = b""
         assert data, f"the session ended after {self.seen!r}"
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode())
+        return self._decoder.decode(data)
 
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())

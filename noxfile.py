@@ -31,6 +31,8 @@ PARALLEL = (  # a module of tests stays in one process, which runs its fixtures 
     "--dist=loadfile",
     "--no-loadscope-reorder",  # tests/conftest.py puts the longest modules first
 )
+# The caller's modules stay out, and the hundreds of interpreters that tests start find bytecode.
+UNSET = {"PYTHONPATH": None, "PYTHONDONTWRITEBYTECODE": None}
 BROWSERS = ("chromium", "chromium-browser")
 GITHUB_FILES = {  # a schema that check-jsonschema contains: the files that must obey it
     "github-workflows": ".github/workflows/*.yml",
@@ -67,12 +69,12 @@ def _group(*names: str) -> tuple[str, ...]:
 
 
 def _borrow(session: nox.Session, *arguments: str, **env: str) -> None:
-    """Run the interpreter of the shared environment, without the caller's PYTHONPATH."""
+    """Run the interpreter of the shared environment, without the variables in UNSET."""
     folder = ROOT / ".nox" / OWNER
     python = next(
         path for path in (folder / "bin/python", folder / "Scripts/python.exe") if path.exists()
     )
-    session.run(python, *arguments, external=True, env={"PYTHONPATH": None, **env})
+    session.run(python, *arguments, external=True, env={**UNSET, **env})
 
 
 @nox.session(venv_backend="none", requires=[OWNER])

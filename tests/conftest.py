@@ -22,21 +22,27 @@ from broken_convnets.cli import main
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.sandbox.job import Limits
 from kit import Pair, Remembering, Solo, corpus_of
+from rule_checks import programs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from judging import Judged
 
 # The modules that take longest, in processor time: they start first, so that no process is left
 # with one of them when the others have nothing to do.
 LONGEST = (
     "test_real_corpus.py",
     "test_wheel.py",
-    "test_learn_check.py",
+    "test_true_fixes.py",
     "test_laws.py",
+    "test_sandbox.py",
+    "test_learn_check.py",
     "test_teaching.py",
     "test_recorder.py",
     "test_hostile.py",
     "test_interrupt.py",
+    "test_site.py",
     "test_size_rules.py",
 )
 
@@ -86,6 +92,16 @@ def strict_runner() -> Iterator[ForkServer]:
     limits = Limits(seconds=1.5, memory_bytes=256 << 20, workers=4, preload=PRELOAD)
     with ForkServer(limits) as runner:
         yield runner
+
+
+@pytest.fixture(scope="module")
+def judged(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Judged]:
+    """Return what is found in the programs of a module of tests, in BROKEN, HEALTHY and OTHER."""
+    from judging import judge  # noqa: PLC0415  (imports torch)
+
+    return judge(tmp_path_factory.mktemp("programs"), programs_of(request.module))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ A folded folder is one node together with all folders inside it.
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,13 @@ def _node(file: Path, folded: Collection[str]) -> str:
     return next((outer for outer in folded if is_in(folder, outer)), folder)
 
 
-def _imported(module: str, file: Path) -> Iterator[str]:
-    """Yield the full names that a module imports, anywhere in it."""
+@cache
+def _imported(module: str, file: Path) -> frozenset[str]:
+    """Return the full names that a module imports, anywhere in it."""
+    return frozenset(_imports(module, file))
+
+
+def _imports(module: str, file: Path) -> Iterator[str]:
     above = module.split(".") if file.stem == "__init__" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import msgspec
 import psutil
 import pytest
 import tomli_w
-from broken_convnets.corpus.entries import Case, Control, Corpus, load
+from broken_convnets.corpus.entries import Case, Control, Corpus, default_root, load
 from broken_convnets.corpus.spec import CaseSpec, ControlSpec
 from broken_convnets.corpus.symptoms import SHOWN_BY, Symptom
 from broken_convnets.observe.facts import Observation, RunRequest
@@ -19,10 +20,24 @@ from broken_convnets.observe.runner import OBSERVE, runtime_of
 from broken_convnets.sandbox.job import Answer, Job, JobResult
 from broken_convnets.sandbox.runner import Runner
 from broken_convnets.verdicts.collect import Outcome, Results, plan
+from broken_convnets.verdicts.records import Baseline, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
+
+
+@functools.cache
+def our_corpus() -> Corpus:
+    """Return the project's own corpus, read once."""
+    return load(default_root())
+
+
+@functools.cache
+def our_records() -> list[Baseline]:
+    """Return the project's own recorded results, read once."""
+    return read_all(default_root() / "results")
+
 
 HEALTHY = '''\
 """Classify tiny images."""

@@ -27,9 +27,10 @@ from broken_convnets.commands.score.protocol.messages import (
     Status,
 )
 from broken_convnets.commands.score.protocol.tool import Tool
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
 from broken_convnets.corpus.similarity import NEARLY_SAME, similarity
 from broken_convnets.util.jaccard import jaccard_index
+from kit import our_corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.score.metrics.intervals import RateDifference
     from broken_convnets.corpus.entries import Entry
 
-CORPUS = load(default_root())
+CORPUS = our_corpus()
 ENTRIES = {name: CORPUS.entries[name] for name in sorted(CORPUS.entries)[::3]}  # to save time
 SEEDS = range(8)
 # How many of 8 intervals of a coin may lie above 0. Each one does in 2.5 % of draws, so that more

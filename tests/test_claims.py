@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from broken_convnets.corpus.entries import default_root, load
+from kit import our_corpus
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (its name everywhere)
@@ -127,6 +127,6 @@ def test_a_claim_is_true(name: str) -> None:
 
 
 def test_a_claim_is_about_an_entry_of_the_corpus() -> None:
-    ids = load(default_root()).ids
+    ids = our_corpus().ids
     names = [name.partition(":")[0] for name in (*CLAIMS, *FACTS, *EXCEPTIONS)]
     assert [name for name in names if name not in ids] == []

@@ -253,6 +253,7 @@ def test_a_function_without_its_library_says_what_to_install(
         getattr(broken_convnets, name)
 
 
+@pytest.mark.slow
 def test_diagnose_runs_as_a_module_like_those_of_torch_utils(tmp_path: Path) -> None:
     put(tmp_path / "train.py", "import sys\nprint(__name__, sys.argv)\nsys.exit(7)\n")
     module = [sys.executable, "-m", "broken_convnets.diagnose"]

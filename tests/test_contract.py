@@ -8,8 +8,7 @@ import pytest
 from broken_convnets.commands.learn import checks
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.corpus.contract import check_contract
-from broken_convnets.corpus.entries import default_root, load
-from kit import HEALTHY, Pair, case_of, doing, importing, patched
+from kit import HEALTHY, Pair, case_of, doing, importing, our_corpus, patched
 
 
 def _violations(source: str) -> list[str]:
@@ -196,9 +195,7 @@ def test_the_line_and_the_reason_are_named() -> None:
 
 def test_every_program_of_the_corpus_is_allowed() -> None:
     programs = [
-        source
-        for entry in load(default_root()).entries.values()
-        for source in entry.programs().values()
+        source for entry in our_corpus().entries.values() for source in entry.programs().values()
     ]
     assert len(programs) > 400
     assert [text for source in programs for text in _violations(source)] == []

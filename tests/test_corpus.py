@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.corpus.entries import default_root, find, load
+from broken_convnets.corpus.entries import find, load
 from broken_convnets.errors import CorpusError
 from broken_convnets.vocabulary import Verdict
-from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, outcome, put
+from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, our_corpus, outcome, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,7 +227,7 @@ def test_links_count_as_files_and_are_not_followed_to_folders(tmp_path: Path) ->
 
 
 def test_the_corpus_of_the_checkout_is_the_default() -> None:
-    assert load(default_root()).entries
+    assert our_corpus().entries
 
 
 def test_a_corpus_without_entries_is_refused(tmp_path: Path) -> None:

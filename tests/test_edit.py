@@ -13,7 +13,8 @@ from broken_convnets.commands.score.protocol.messages import (
     Status,
 )
 from broken_convnets.corpus.diff import cause_lines
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
+from kit import our_corpus
 
 BROKEN = "a = 1\nb = 2\nc = 3\nd = 4\n"
 FIXED = "a = 1\nb = 5\nc = 3\nd = 4\n"
@@ -44,7 +45,7 @@ def test_a_patch_that_does_not_apply_has_no_size() -> None:
 
 
 def test_the_true_fix_of_every_case_is_precise_and_points_at_its_cause() -> None:
-    for case in load(default_root()).entries.values():
+    for case in our_corpus().entries.values():
         if isinstance(case, Case):
             diff = unified_diff(case.broken, case.fixed, "net.py")
             edit = edit_of(diff, case.broken, case.fixed)

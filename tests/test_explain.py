@@ -20,7 +20,7 @@ from broken_convnets.commands.explain.matching import explain
 from broken_convnets.commands.explain.pasted import LIMIT, tail
 from broken_convnets.commands.explain.ranking import Weights
 from broken_convnets.commands.explain.reading import Candidate, ErrorFacts, Reading
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case, default_root
 from broken_convnets.corpus.guides import load_guides
 from broken_convnets.corpus.wording import split
 from broken_convnets.observe.facts import RuntimeInfo
@@ -28,12 +28,12 @@ from broken_convnets.verdicts import messages
 from broken_convnets.verdicts.messages import Message
 from broken_convnets.verdicts.records import Record, Side, update
 from broken_convnets.vocabulary import Verdict
-from kit import Pair, case_of, corpus_of
+from kit import Pair, case_of, corpus_of, our_corpus
 
 if TYPE_CHECKING:
     from conftest import Command
 
-CORPUS = load(default_root())
+CORPUS = our_corpus()
 KNOWN = messages.known(CORPUS)
 INDEX = index_file.read(default_root())
 

@@ -16,7 +16,7 @@ from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.corpus.guides import guide_of, guide_problems, load_guides
 from broken_convnets.corpus.lint import lint
 from broken_convnets.errors import CorpusError
-from kit import Pair, corpus_of, put
+from kit import Pair, corpus_of, our_corpus, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_every_message_of_a_guide_finds_it(name: str) -> None:
 def test_the_guides_of_the_corpus_are_valid() -> None:
     guides = load_guides(default_root())
     assert len(guides.valid) > 10
-    assert guide_problems(load(default_root())) == []
+    assert guide_problems(our_corpus()) == []
 
 
 SICK: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -159,6 +159,7 @@ REWARDS: list[tuple[str, str | None, int]] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_task_rewards_repairs_and_healthy_programs_that_still_work(
     exported: dict[str, Path], runner: Remembering, tmp_path: Path
 ) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
     from broken_convnets.sandbox.fork_client import ForkServer
 
+pytestmark = pytest.mark.slow
+
 
 def _then_raises(*lines: str, needs: str) -> Pair:
     """Return a pair that does something first and then fails as declared."""

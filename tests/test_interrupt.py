@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -24,6 +25,8 @@ from kit import Pair, Solo, corpus_of, importing, put, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 MARK = "BROKEN_CONVNETS_TEST"
 LOOKS, BETWEEN_LOOKS = 5, 0.02  # before a run counts as waiting; seconds
@@ -141,11 +144,7 @@ def _resident_bytes(process: psutil.Process) -> int:
         return 0
 
 
-WAYS = [
-    pytest.param((number, moment), marks=() if number is SIGINT else pytest.mark.slow)
-    for moment in ("loading", "running")
-    for number in (SIGINT, SIGTERM, SIGKILL)
-]
+WAYS = [*itertools.product((SIGINT, SIGTERM, SIGKILL), ("loading", "running"))]
 Stop = Callable[[tuple[Signals, str]], Stopped]
 
 
@@ -197,7 +196,6 @@ def test_ctrl_c_prints_the_entries_that_are_done(stop: Stop) -> None:
     assert "loss/slow" not in seen.out
 
 
-@pytest.mark.slow
 def test_a_run_killed_while_it_updates_leaves_every_file_whole(tmp_path: Path) -> None:
     session = Session(tmp_path, f"{os.getpid()}.update", slow=False)
     assert wait_for(lambda: "pairs reproduced" in (tmp_path / "out").read_text(), PATIENCE)

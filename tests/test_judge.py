@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import broken_convnets
 import pytest
 from broken_convnets.commands.learn.judge import Judge, Judgement, RepairVerdict
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case, default_root
 from broken_convnets.errors import CorpusError
-from kit import BROKEN, HEALTHY, Pair, Solo, case_of, corpus_of, patched
+from kit import BROKEN, HEALTHY, Pair, Solo, case_of, corpus_of, our_corpus, patched
 from other_programs import OTHER_PROGRAMS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def judge(runner: Remembering) -> Judge:
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    entry = load(default_root()).entries[CASE]
+    entry = our_corpus().entries[CASE]
     assert isinstance(entry, Case)
     return entry
 

@@ -16,9 +16,8 @@ from broken_convnets.commands.learn.session import Session
 from broken_convnets.commands.learn.terminal_input import SAVED
 from broken_convnets.commands.learn.workspace import Workspace
 from broken_convnets.corpus import selection
-from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.vocabulary import Law
-from kit import BROKEN, HEALTHY, RAISES, Pair, case_of, corpus_of, doing, put
+from kit import BROKEN, HEALTHY, RAISES, Pair, case_of, corpus_of, doing, our_corpus, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,7 +216,7 @@ def test_a_session_resumes_at_the_current_unsolved_case(tmp_path: Path) -> None:
 
 
 def test_every_alias_of_the_corpus_is_unique() -> None:
-    cases = ordered_cases(load(default_root()), [])
+    cases = ordered_cases(our_corpus(), [])
     assert len({alias(case).partition("/")[2] for case in cases}) == len(cases)
 
 
@@ -326,7 +325,7 @@ def test_the_keys_are_shown_once_a_screen(play: Any) -> None:
 def test_the_first_screen_of_a_silent_case_does_not_say_what_it_violates(
     tmp_path: Path, runner: Remembering, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    case: Any = load(default_root()).entries["training/missing_zero_grad"]
+    case: Any = our_corpus().entries["training/missing_zero_grad"]
     workspace = Workspace(tmp_path)
     asked: list[str] = []
     for keys in ("", "l"):

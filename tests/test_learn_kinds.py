@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from broken_convnets.commands.learn import checks
 from broken_convnets.commands.learn.grader import Grader
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
 from broken_convnets.vocabulary import Law
-from kit import patched, slow_but
+from kit import our_corpus, patched, slow_but
 
 if TYPE_CHECKING:
     from broken_convnets.commands.learn.grading_result import GradingResult
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Changes = tuple[tuple[str, str], ...]
 
-CORPUS = load(default_root())
+CORPUS = our_corpus()
 ARGMAX = "torch.stack([net(image).argmax() for image in images])"
 ATTENTION = "        x = x * weights[:, :, None, None]\n"
 BLOCK = "torch.relu(self.conv(x) + self.shortcut(x))"
@@ -172,9 +172,6 @@ WRONG: dict[str, tuple[str, Changes, str]] = {
     ),
 }
 
-# The first change that a law or a check reveals.
-REVEALED = {law: kind for kind, (_, _, law) in reversed(WRONG.items())}
-
 
 @pytest.fixture(scope="module")
 def grader(server: ForkServer) -> Grader:
@@ -187,13 +184,13 @@ def _graded(grader: Grader, name: str, changes: Changes) -> GradingResult:
     return grader.grade(case, patched(*changes, source=case.broken), "work/net.py")
 
 
-@pytest.mark.parametrize("kind", slow_but([*RIGHT][::3], RIGHT))
+@pytest.mark.parametrize("kind", slow_but([*RIGHT][:1], RIGHT))
 def test_a_right_fix_is_solved_whatever_it_calls(kind: str, grader: Grader) -> None:
     result = _graded(grader, *RIGHT[kind])
     assert result.solved, result
 
 
-@pytest.mark.parametrize("kind", slow_but(REVEALED.values(), WRONG))
+@pytest.mark.parametrize("kind", slow_but([*WRONG][:1], WRONG))
 def test_a_change_that_runs_but_repairs_nothing_is_unsolved(kind: str, grader: Grader) -> None:
     name, changes, law = WRONG[kind]
     result = _graded(grader, name, changes)

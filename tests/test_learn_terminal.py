@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import pty
 import re
@@ -20,8 +21,12 @@ from broken_convnets.commands.learn.progress import read
 from kit import HEALTHY, Pair, case_of, corpus_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Start = Callable[[list[str]], "Terminal"]
+
+pytestmark = pytest.mark.slow
 
 PATIENCE = 120  # seconds until a text appears, on a busy machine
 PAIR, OTHER = (f"{alias(case_of(Pair(), name))}.py" for name in ("shape/pair", "shape/other"))
@@ -74,24 +79,23 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
 
-@pytest.fixture(scope="module")
-def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Terminal, Path]]]:
-    """Start all sessions at once, because loading torch takes seconds; only one grades a fix."""
-    commands = [[sys.executable, "-m", "broken_convnets"], *[quick_start.COMMAND] * 2]
-    folders = [tmp_path_factory.mktemp("learn") for _ in commands]
-    pairs = zip(folders, commands, strict=True)
-    started = [(Terminal(folder, command), folder) for folder, command in pairs]
-    yield started
-    for terminal, _ in started:
-        try:
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts a session in the test's folder; none outlives the test."""
+    started: list[Terminal] = []
+
+    def start(command: list[str]) -> Terminal:
+        started.append(Terminal(tmp_path, command))
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(terminal.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
-@pytest.mark.slow
-def test_a_learner_fixes_two_programs(terminals: list[tuple[Terminal, Path]]) -> None:
-    terminal, folder = terminals[0]
+def test_a_learner_fixes_two_programs(start: Start, tmp_path: Path) -> None:
+    terminal = start([sys.executable, "-m", "broken_convnets"])
     terminal.expect(OTHER.removesuffix(".py"))
     terminal.expect("mat1 and mat2 shapes")
     terminal.expect(KEYS)
@@ -102,40 +106,36 @@ def test_a_learner_fixes_two_programs(terminals: list[tuple[Terminal, Path]]) ->
     terminal.expect("fc Linear: float32[4, 4, 4] -> ✗")
     terminal.press("sx")
     terminal.expect("Canceled.")
-    (folder / "work" / OTHER).write_text(HEALTHY)
+    (tmp_path / "work" / OTHER).write_text(HEALTHY)
     terminal.expect("Solved")
     terminal.press("n")
     terminal.expect(PAIR.removesuffix(".py"))
     terminal.expect("2 of 2   1 solved")
     terminal.expect(KEYS)
-    draft = folder / "draft"
+    draft = tmp_path / "draft"
     draft.write_text(HEALTHY)
-    draft.replace(folder / "work" / PAIR)  # as many editors save
+    draft.replace(tmp_path / "work" / PAIR)  # as many editors save
     terminal.expect("Solved")
     terminal.expect(KEYS)
     terminal.press("q")
     terminal.expect("2 of 2 solved")
     assert terminal.end() == 0
-    assert {entry.solved_at for entry in read(folder / "work").cases.values()} == {1}
+    assert {entry.solved_at for entry in read(tmp_path / "work").cases.values()} == {1}
 
 
-def test_ctrl_c_restores_the_terminal_and_saves_the_progress(
-    terminals: list[tuple[Terminal, Path]],
-) -> None:
-    terminal, folder = terminals[1]
+def test_ctrl_c_restores_the_terminal_and_saves_the_progress(start: Start, tmp_path: Path) -> None:
+    terminal = start(quick_start.COMMAND)
     terminal.expect(KEYS)
     terminal.press("h")
     terminal.expect("Hint 1 of 1")
     terminal.press(CTRL_C)
     assert terminal.end() == 128 + signal.SIGINT
-    assert read(folder / "work").cases["shape/other"].hints == 1
+    assert read(tmp_path / "work").cases["shape/other"].hints == 1
 
 
-def test_sigterm_restores_the_terminal(
-    terminals: list[tuple[Terminal, Path]],
-) -> None:
-    terminal, folder = terminals[2]
+def test_sigterm_restores_the_terminal(start: Start, tmp_path: Path) -> None:
+    terminal = start(quick_start.COMMAND)
     terminal.expect(KEYS)
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.end() == 128 + signal.SIGTERM
-    assert read(folder / "work").current == "shape/other"
+    assert read(tmp_path / "work").current == "shape/other"

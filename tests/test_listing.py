@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.commands.list.listing import HEADINGS, INVALID, listing
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
 from broken_convnets.util import terminal
-from kit import HEALTHY, Pair, Solo, corpus_of, put
+from kit import HEALTHY, Pair, Solo, corpus_of, our_corpus, put
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -54,7 +54,7 @@ def test_the_rows_are_those_of_a_rich_table(width: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [110, 132])  # wide enough for the longest word of a title
 def test_the_rows_of_the_corpus_are_those_of_a_rich_table(width: int) -> None:
-    corpus = load(default_root())
+    corpus = our_corpus()
     rows = "".join(text for text, _ in listing(corpus, corpus.ids, width))
     assert rows == _table(corpus, width)
 

@@ -11,7 +11,7 @@ from broken_convnets.commands.explain.matching import explain
 from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.errors import CorpusError, RecordError
 from broken_convnets.util import cache
-from kit import BOOK, Pair, Solo, corpus_of, put
+from kit import BOOK, Pair, Solo, corpus_of, our_corpus, put
 
 if TYPE_CHECKING:
     from broken_convnets.corpus.entries import Corpus
@@ -34,7 +34,7 @@ def _corpus(root: Path) -> Corpus:
 
 
 def test_the_file_of_this_corpus_says_what_its_records_say() -> None:
-    corpus = load(default_root())
+    corpus = our_corpus()
     assert index_file.problem(corpus) == ""
     assert index_file.read(default_root()) == index.index_of(corpus)
     assert len(index_file.read(default_root()).documents) > 500

@@ -17,8 +17,8 @@ from broken_convnets.commands.export.notebook_cells import RAISES as RAISES_TAG
 from broken_convnets.commands.export.notebook_links import badges
 from broken_convnets.commands.learn import cell_check
 from broken_convnets.commands.learn.judge import Judge
-from broken_convnets.corpus.entries import Case, default_root, load
-from kit import BROKEN, RAISES, SAYS, Pair, corpus_of, patched
+from broken_convnets.corpus.entries import Case
+from kit import BROKEN, RAISES, SAYS, Pair, corpus_of, our_corpus, patched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _no_second_server(runner: Remembering) -> Iterator[None]:
 
 
 def _written(folder: Path, *names: str) -> Any:
-    cases: Any = [load(default_root()).entries[name] for name in names]
+    cases: Any = [our_corpus().entries[name] for name in names]
     write_notebook(cases, folder / "class.ipynb", key=True)
     book = nbformat.read(folder / "class.ipynb", as_version=4)
     nbformat.validate(book)
@@ -79,6 +79,7 @@ def test_the_notebook_of_a_case_that_raises_fails_as_declared_and_traces_layers(
     assert tags == [[], [RAISES_TAG], [RAISES_TAG], []]
 
 
+@pytest.mark.slow
 def test_the_notebook_of_a_silent_case_runs_to_its_end_and_names_the_law(
     executed: list[Any], tmp_path: Path
 ) -> None:
@@ -92,7 +93,7 @@ def test_the_notebook_of_a_silent_case_runs_to_its_end_and_names_the_law(
 
 def test_only_the_key_has_the_answers(tmp_path: Path) -> None:
     book = _written(tmp_path, "none/missing_return")
-    case: Any = load(default_root()).entries["none/missing_return"]
+    case: Any = our_corpus().entries["none/missing_return"]
     learners = "\n".join(cell.source for cell in book.cells)
     key = (tmp_path / "class_key.ipynb").read_text()
     for secret in (case.spec.title, case.spec.why, case.spec.diagnose, "missing_return"):
@@ -103,7 +104,7 @@ def test_only_the_key_has_the_answers(tmp_path: Path) -> None:
 
 
 def test_one_notebook_has_several_cases_with_questions_and_checks(tmp_path: Path) -> None:
-    entries = load(default_root()).entries
+    entries = our_corpus().entries
     cases: Any = [entries["none/missing_return"], entries["shape/missing_flatten"]]
     write_notebook(cases, tmp_path / "lesson.ipynb")
     page = "\n".join(
@@ -114,11 +115,12 @@ def test_one_notebook_has_several_cases_with_questions_and_checks(tmp_path: Path
     assert page.count("Which line contains the mistake?\n\n*Your answer:*") == len(cases)
 
 
+@pytest.mark.slow
 def test_the_check_judges_the_last_version_of_the_cell(
     runner: Remembering, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cell_check, "_judge", lambda: Judge(runner=runner))
-    case: Any = load(default_root()).entries["none/missing_return"]
+    case: Any = our_corpus().entries["none/missing_return"]
     first = cell_check.marker("net_ace2ca")
     broken, fixed = (f"{first}\n{text}" for text in (case.broken, case.fixed))
     zeros = broken.replace("x = x * weights[:, :, None, None]", "return torch.zeros_like(x)")
@@ -175,7 +177,7 @@ def test_notebooks_of_one_case_are_identical(tmp_path: Path) -> None:
 def test_cases_of_every_stage_have_a_notebook(tmp_path: Path) -> None:
     stages: dict[str, Case] = {
         entry.spec.broken.stage: entry
-        for entry in load(default_root()).entries.values()
+        for entry in our_corpus().entries.values()
         if isinstance(entry, Case) and entry.spec.broken.stage != "silent"
     }
     for stage, case in stages.items():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from broken_convnets.corpus.entries import default_root, load
 from broken_convnets.corpus.spec import SAYS_LIMIT
 from broken_convnets.corpus.wording import split, wording
 from broken_convnets.verdicts.messages import Message, known, repeated_messages
-from kit import BOOK, Pair, case_of, corpus_of
+from kit import BOOK, Pair, case_of, corpus_of, our_corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +99,7 @@ def test_a_case_has_recorded_listed_and_declared_messages(tmp_path: Path) -> Non
 
 
 def test_every_listed_message_names_its_class_or_is_an_assertion_of_a_kernel() -> None:
-    corpus = load(default_root())
+    corpus = our_corpus()
     bare = [
         message.message
         for messages in known(corpus).values()

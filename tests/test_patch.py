@@ -11,8 +11,8 @@ from broken_convnets.commands.score.programs.patch import (
     apply_patch,
     unified_diff,
 )
-from broken_convnets.corpus.entries import Case, default_root, load
-from kit import BROKEN, HEALTHY, patched
+from broken_convnets.corpus.entries import Case
+from kit import BROKEN, HEALTHY, our_corpus, patched
 
 PATCH = unified_diff(BROKEN, HEALTHY, "net.py")
 TWICE = patched(("import torch\n", "import math\n\nimport torch\n"), ("=4", "=8"))
@@ -123,7 +123,7 @@ def test_an_ambiguous_hunk_needs_its_line_number() -> None:
 
 
 def test_the_diff_of_every_case_applies() -> None:
-    cases = [entry for entry in load(default_root()).entries.values() if isinstance(entry, Case)]
+    cases = [entry for entry in our_corpus().entries.values() if isinstance(entry, Case)]
     diffs = [(case, unified_diff(case.broken, case.fixed, "x")) for case in cases]
     wrong = [case.id for case, diff in diffs if apply_patch(diff, case.broken) != case.fixed]
     assert cases

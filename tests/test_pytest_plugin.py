@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
+from kit import our_corpus
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = "broken_convnets.pytest_plugin"
-CORPUS = load(default_root())
+CORPUS = our_corpus()
 DTYPE = CORPUS.select(["dtype"])
 CASES = [name for name in DTYPE if isinstance(CORPUS.entries[name], Case)]
 CONTROLS = [name for name in DTYPE if name not in CASES]

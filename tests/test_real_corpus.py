@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.corpus.diff import hunks, without_hunk
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
 from broken_convnets.corpus.lint import lint
 from broken_convnets.observe.facts import Observation, Run, RunRequest
 from broken_convnets.observe.runner import OBSERVE
 from broken_convnets.sandbox.job import Job
 from broken_convnets.verdicts.judge import judge
-from broken_convnets.verdicts.records import Baseline, read_all
+from broken_convnets.verdicts.messages import repeated_messages
 from broken_convnets.vocabulary import STRUCTURAL, Law, Verdict
+from kit import our_corpus, our_records
 
 if TYPE_CHECKING:
+    from broken_convnets.verdicts.records import Baseline
     from kit import Remembering
 
 RELEASE = version("torch").partition("+")[0]
-CORPUS = load(default_root())
-BASELINES = read_all(CORPUS.root / "results")
+CORPUS = our_corpus()
+BASELINES = our_records()
 CASES = {name: entry for name, entry in CORPUS.entries.items() if isinstance(entry, Case)}
 PARTIAL_FIXES = {
     f"{name}, hunk {number}": (case, without_hunk(case.broken, case.fixed, hunk))
@@ -114,7 +116,8 @@ def test_the_records_are_as_declared_for_their_release(baseline: Baseline) -> No
 
 
 def test_the_corpus_has_no_problem_of_lint() -> None:
-    assert [str(problem) for problem in lint(CORPUS)] == []
+    problems = [*lint(CORPUS), *repeated_messages(CORPUS)]
+    assert [str(problem) for problem in problems] == []
 
 
 def test_every_id_is_unique_across_topics() -> None:

@@ -203,15 +203,18 @@ def test_a_backward_pass_has_its_roots_and_what_it_reached() -> None:
         nn.functional.cross_entropy(model(x), y).backward()
         (torch.ones(1, requires_grad=True) * 2).backward()
         torch.autograd.grad(model(x).sum(), [model[0].weight])
+        torch.autograd.grad(model(x).sum(), model.parameters())
+        torch.autograd.grad(model(x).sum(), inputs=model.parameters())
 
     found = record(run)
-    own, other, asked = found.backward_passes
+    own, other, asked, *all_asked = found.backward_passes
     producer = found.producer(own.roots[0])
     assert producer
     assert producer.name == "cross_entropy"
     assert len(own.received) == 6
     assert other.received == ()
     assert (asked.kind, len(asked.received)) == ("grad", 1)
+    assert [len(one.received) for one in all_asked] == [6, 6]
 
 
 def test_a_step_names_what_it_changed_and_what_has_no_gradient() -> None:
@@ -294,6 +297,36 @@ def test_a_long_record_keeps_its_beginning_and_its_end() -> None:
     assert found.operators.find(5) is None
     assert found.operators.find(199) is found.operators.latest
     assert Bounded[int](4).latest is None
+
+
+class Transformed:
+    """Samples that a module without parameters transforms."""
+
+    def __init__(self) -> None:
+        self.transform = nn.Sequential(nn.Identity(), nn.ReLU())
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        sample: torch.Tensor = self.transform(torch.full((1, 4, 4), float(index)))
+        return sample
+
+
+def test_transforms_of_samples_push_no_pass_of_a_network_out() -> None:
+    def run() -> None:
+        model, data = net(), Transformed()
+        for images in DataLoader(data, batch_size=20):
+            model(images)
+        nn.Softmax(1)(model(data[3][None]))
+
+    found = record(run, replace(EVERYTHING, event_limit=10))
+    types = [type(one.network()).__name__ for one in found.passes]
+    assert found.passes.omitted == 0
+    assert len(types) == 4
+    assert (found.sample_passes.count, len(found.sample_passes)) == (41, 10)
+    assert len(list(found.all_passes())) == 14
+    assert not found.reads_sample
 
 
 def test_a_record_keeps_no_tensor_module_or_optimizer_alive() -> None:

@@ -17,6 +17,7 @@ import sandbox_jobs
 from broken_convnets.errors import RunnerError
 from broken_convnets.sandbox.connection import Connection, ServerDiedError
 from broken_convnets.sandbox.fork_client import ForkServer
+from broken_convnets.sandbox.fork_server import MANY_JOBS
 from broken_convnets.sandbox.forked_server import ForkedProcess, ForkedServer
 from broken_convnets.sandbox.job import Job, JobStatus, Limits
 from kit import servers, wait_for
@@ -253,7 +254,11 @@ def test_no_process_of_a_job_is_left(sandbox: ForkServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "how"), [("end_the_server", "exit -9"), ("stop_the_server", "it was stopped")]
+    ("function", "how"),
+    [
+        ("end_the_server", "exit -9"),
+        pytest.param("stop_the_server", "it was stopped", marks=pytest.mark.slow),
+    ],
 )
 def test_a_job_that_ends_its_server_costs_no_other_job(function: str, how: str) -> None:
     hostile = Job(99, f"sandbox_jobs:{function}", Nothing(), isolated=False)
@@ -343,9 +348,10 @@ def test_closing_a_runner_kills_its_jobs() -> None:
     or tuple(map(int, platform.release().split(".")[:2])) < (6, 1),
     reason="this kernel cannot move memory into huge pages on request",
 )
-def test_a_forked_process_has_the_servers_memory_in_huge_pages() -> None:
+def test_among_many_jobs_a_process_has_the_servers_memory_in_huge_pages() -> None:
     with ForkServer(Limits(preload=["sandbox_jobs"])) as runner:
-        answer = _run(runner, "memory_map", schema=Text).answer
+        jobs = [_job("memory_map", number=number) for number in range(MANY_JOBS)]
+        answer = list(runner.run(jobs, Text))[-1].answer
     assert isinstance(answer, Text)
     size = re.search(r"AnonHugePages: +(\d+) kB", answer.text)
     assert size, answer.text

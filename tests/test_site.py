@@ -22,12 +22,12 @@ from broken_convnets.commands.site.changed_messages import changed_messages, pie
 from broken_convnets.commands.site.prose import Prose
 from broken_convnets.commands.site.scoreboard import RATES, Bars, chart
 from broken_convnets.commands.site.sections import INSIDE, TOPICS, USE, by_section
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case, load
 from broken_convnets.corpus.symptoms import Symptom
-from broken_convnets.verdicts.records import Baseline, Record, Side, read_all
+from broken_convnets.verdicts.records import Baseline, Record, Side
 from broken_convnets.vocabulary import Stage, Verdict
 from fake_tools import ask
-from kit import BOOK, BROKEN, HEALTHY, Pair, Solo, corpus_of, put
+from kit import BOOK, BROKEN, HEALTHY, Pair, Solo, corpus_of, our_corpus, our_records, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ HOSTILE = """"'><b-hostile onclick=x></code></script><script>alert(1)</script> [
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    return load(default_root())
+    return our_corpus()
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def _matches(quoted: str, message: str) -> bool:
 
 def test_the_page_about_none_quotes_recorded_messages(corpus: Corpus) -> None:
     tables = (corpus.root / "docs/why-none.md").read_text().partition("## What is not the cause")[0]
-    recorded = next(one for one in read_all(corpus.root / "results") if one.device == "cpu")
+    recorded = next(one for one in our_records() if one.device == "cpu")
     rows = list(_messages_of_cases(tables))
     assert len(rows) > 15
     for name, quoted in rows:

@@ -37,6 +37,7 @@ def _job(function: str, payload: msgspec.Struct | None = None, number: int = 0) 
     return Job(number, f"sandbox_jobs:{function}", payload or Nothing())
 
 
+@pytest.mark.slow
 def test_a_program_has_the_observation_and_runtime_of_a_fork(runner: Remembering) -> None:
     job = Job(0, "torch_jobs:observe_there", RunRequest(HEALTHY))
     limits = Limits(seconds=90, preload=PRELOAD)
@@ -73,7 +74,12 @@ def test_a_module_that_cannot_be_preloaded_is_reported() -> None:
     ("function", "status", "detail"),
     [
         ("spin", JobStatus.TIMEOUT, "used more than 1 s of processor time"),
-        ("flood", JobStatus.TIMEOUT, "used more than 1 s of processor time"),
+        pytest.param(
+            "flood",
+            JobStatus.TIMEOUT,
+            "used more than 1 s of processor time",
+            marks=pytest.mark.slow,
+        ),
         ("hoard", JobStatus.CRASHED, "exceeded the memory limit of 0.25 GiB"),
         ("exit_at_once", JobStatus.CRASHED, r"the process ended without .* \(exit status 0\)"),
         ("abort", JobStatus.CRASHED, r"the process ended without a result \(Aborted\)"),

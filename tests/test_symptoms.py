@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets import cli
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case, default_root
 from broken_convnets.corpus.symptom_rules import check_symptoms, contradicts
 from broken_convnets.corpus.symptoms import NEEDS, SHOWN_BY, Symptom
 from broken_convnets.vocabulary import Law, Stage
-from kit import Pair, case_of, corpus_of
+from kit import Pair, case_of, corpus_of, our_corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_a_finite_output_contradicts_nothing(output: str | None) -> None:
 
 
 def test_each_symptom_has_a_silent_case() -> None:
-    cases = [entry for entry in load(default_root()).entries.values() if isinstance(entry, Case)]
+    cases = [entry for entry in our_corpus().entries.values() if isinstance(entry, Case)]
     silent = [case for case in cases if case.spec.broken.stage is Stage.SILENT]
     assert {symptom for case in silent for symptom in case.spec.symptoms} == set(Symptom)
 

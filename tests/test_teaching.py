@@ -12,9 +12,8 @@ from broken_convnets.commands.learn.ordering import alias, ordered_cases
 from broken_convnets.commands.learn.render import KEYS
 from broken_convnets.commands.show.page import symptom_line
 from broken_convnets.corpus.diff import cause_lines
-from broken_convnets.corpus.entries import Case, default_root, load
-from broken_convnets.verdicts.records import read_all
-from kit import patched
+from broken_convnets.corpus.entries import Case
+from kit import our_corpus, our_records, patched
 
 if TYPE_CHECKING:
     from kit import Remembering
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 PROSE = " ".join(PAGE.split())
 LESSONS = PAGE.split("\n## ")[1:]
-CORPUS = load(default_root())
+CORPUS = our_corpus()
 MENTIONED = re.compile(r"\[(\w+/\w+)\]\(\.\./cases/(\w+/\w+)\.py\)")
 
 ATTENTION = "        x = x * weights[:, :, None, None]\n"
@@ -188,7 +187,7 @@ def test_homework_has_the_right_names_and_levels() -> None:
 def test_the_quoted_messages_are_recorded() -> None:
     (baseline,) = [
         baseline
-        for baseline in read_all(ROOT / "results")
+        for baseline in our_records()
         if (baseline.torch, baseline.device) == ("2.14.1", "cpu")
     ]
     quoted = re.findall(r"^\| (mat1 and mat2 [^|]+?) \|", PAGE, flags=re.MULTILINE)
@@ -217,7 +216,7 @@ def test_slides_have_the_programs_and_a_message_of_their_lesson(path: Path) -> N
     assert all(f"`{name}`" in slides for name in command.split())
     recorded = {
         f"{side.raises}: {side.message}"
-        for baseline in read_all(ROOT / "results")
+        for baseline in our_records()
         for record in baseline.entries.values()
         if (side := record.broken)
     }

@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 Store = tuple[Path, "Callable[..., subprocess.CompletedProcess[str]]"]
 
@@ -61,7 +63,6 @@ def document(store: Store) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_each_size_that_the_network_accepts_has_a_row(document: dict[str, Any]) -> None:
     rows = {(row["params"]["name"], row["params"]["size"]) for row in document["benchmarks"]}
     assert {("none/missing_return", "small"), ("none/missing_return", "batch")} <= rows
@@ -94,7 +95,6 @@ def test_a_missing_device_has_a_reason_and_no_figure(document: dict[str, Any]) -
     assert all(reason.startswith("unavailable: ") for reason in missing.values())
 
 
-@pytest.mark.slow
 def test_times_with_another_fingerprint_are_rejected_and_nothing_is_timed(store: Store) -> None:
     path, run = store
     before = path.read_text(encoding="utf-8")

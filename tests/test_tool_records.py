@@ -27,9 +27,10 @@ from broken_convnets.commands.score.protocol.messages import (
 )
 from broken_convnets.commands.score.protocol.validation import error_diagnosis
 from broken_convnets.commands.score.record import RecordedAnswer, ToolRecord
-from broken_convnets.corpus.entries import default_root, load
+from broken_convnets.corpus.entries import default_root
 from broken_convnets.errors import RecordError
 from broken_convnets.vocabulary import Stage
+from kit import our_corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,7 +147,7 @@ def test_a_record_reproduces_the_credits() -> None:
 
 
 def test_the_leaderboard_is_up_to_date() -> None:
-    corpus = load(default_root())
+    corpus = our_corpus()
     records = sorted(FOLDER.glob("*.toml"))
     assert len(records) > 10
     written = (FOLDER / leaderboard.PAGE).read_text(encoding="utf-8")
@@ -155,7 +156,7 @@ def test_the_leaderboard_is_up_to_date() -> None:
 
 
 def test_records_name_only_existing_programs() -> None:
-    corpus = load(default_root())
+    corpus = our_corpus()
     for path in FOLDER.glob("*.toml"):
         recorded = record.read_record(path)
         assert recorded is not None

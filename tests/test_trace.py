@@ -361,6 +361,7 @@ def interrupted_at(line: int) -> tuple[Tracing, bool]:
     return tracing, False
 
 
+@pytest.mark.slow
 def test_wherever_an_interrupt_comes_the_table_is_kept() -> None:
     before = replaced()
     for line in itertools.count():

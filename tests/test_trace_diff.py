@@ -18,9 +18,9 @@ from broken_convnets.commands.site.trace_events import (
     tensors,
 )
 from broken_convnets.commands.site.trace_svg import CHARACTERS, draw
-from broken_convnets.corpus.entries import default_root
 from broken_convnets.verdicts.layer_lines import parse_layer_line
-from broken_convnets.verdicts.records import Record, Side, read_all
+from broken_convnets.verdicts.records import Record, Side
+from kit import our_records
 
 IMAGES, MAPS, SCORES = "float32[4, 3, 8, 8]", "float32[4, 8, 6, 6]", "float32[4, 10]"
 BROKEN = Side(
@@ -137,7 +137,7 @@ def test_text_of_a_program_is_escaped_and_shortened() -> None:
     assert any("…" in text and len(text) <= CHARACTERS for text in _texts(svg))
 
 
-RECORDS = read_all(default_root() / "results")[0].entries
+RECORDS = our_records()[0].entries
 
 
 @pytest.mark.parametrize("name", [name for name, record in RECORDS.items() if record.broken])

@@ -106,6 +106,7 @@ def found() -> list[tuple[str, str, Tracing]]:
     return [item for name in NETWORKS for item in broken_in_three_ways(name)]
 
 
+@pytest.mark.slow
 def test_the_broken_layer_is_named(found: list[tuple[str, str, Tracing]]) -> None:
     wrong = [
         f"{way} at {path}: {tracing}"

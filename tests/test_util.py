@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from broken_convnets.errors import RecordError
 from broken_convnets.observe.without_values import needs_values
-from broken_convnets.util import code_hash, terminal
+from broken_convnets.util import code_hash, progress, terminal
 from broken_convnets.util.interrupts import interruptible
 from broken_convnets.util.json_output import as_json, print_json
 from broken_convnets.util.progress import progress_bar, track
@@ -98,6 +98,17 @@ def test_progress_is_one_line_where_stderr_is_a_file(capsys: pytest.CaptureFixtu
     assert list(track(iter("ab"), "counting [bold]two[/bold]", 2)) == ["a", "b"]
     out, err = capsys.readouterr()
     assert (out, err) == ("", "counting [bold]two[/bold] …\n")
+
+
+def test_a_long_task_writes_lines_to_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_PER_LINE", 0.0)
+    assert list(track("ab", "running [2] programs", 2)) == ["a", "b"]
+    expected = (
+        "running [2] programs …\nrunning [2] programs: 1 of 2\nrunning [2] programs: 2 of 2\n"
+    )
+    assert capsys.readouterr().err == expected
 
 
 def test_progress_on_a_terminal_counts_and_names_the_item(

@@ -515,6 +515,7 @@ def check(
     return [found[each.number] for each in variants]
 
 
+@pytest.mark.slow
 def test_good_variants_are_verified_with_their_own_expression_and_layer(
     runner: Remembering,
 ) -> None:

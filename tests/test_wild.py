@@ -15,7 +15,7 @@ from broken_convnets.commands.wild.hosts.original import original
 from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
 from broken_convnets.commands.wild.hosts.runs import Run
 from broken_convnets.commands.wild.store import OriginalCheck
-from broken_convnets.corpus.entries import default_root, load
+from broken_convnets.corpus.entries import default_root
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.corpus.spec import Healthy
 from broken_convnets.errors import UsageError
@@ -29,6 +29,7 @@ from broken_convnets.observe.facts import (
 from broken_convnets.observe.facts import Run as Ended
 from broken_convnets.sandbox.job import JobStatus
 from broken_convnets.vocabulary import Law, Stage
+from kit import our_corpus
 
 HEALTHY = Healthy(output="float32[8, 4]", inputs="float32[8, 3, 8, 8]", parameters=(9, 9))
 
@@ -136,6 +137,18 @@ def test_no_healthy_program_passes_probabilities_to_the_cross_entropy() -> None:
     assert all(one.original.wrapper is not Wrapper.PROBABILITIES for one in drawn.drafts(0))
 
 
+def test_a_model_that_does_not_learn_has_no_loss() -> None:
+    assert list(draws(hosts=["alexnet"], faults=["training/backward_twice"]).drafts(0)) == []
+    drawn = draws(hosts=["alexnet"], faults=["shape/channels_last_images"])
+    assert {one.original.run for one in drawn.drafts(0)} <= {Run.FORWARD, Run.PREDICT}
+
+
+def test_a_model_with_kinks_has_no_loss_without_an_optimizer() -> None:
+    for host, runs in (("resnet", {Run.VALIDATE}), ("convnext", {Run.VALIDATE, Run.LOSS})):
+        drawn = draws(hosts=[host], faults=["loss/broadcast_accuracy"])
+        assert {one.original.run for one in drawn.drafts(0)} == runs
+
+
 def test_an_unknown_fault_class_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown; choose from"):
         faults_named(["shape/no_such_case"])
@@ -196,9 +209,7 @@ def test_the_style_of_a_generated_program_is_not_checked_but_its_contract_is() -
 
 
 def test_no_case_of_the_corpus_is_generated() -> None:
-    assert [
-        e.id for e in load(default_root()).entries.values() if getattr(e.spec, "generated", None)
-    ] == []
+    assert [e.id for e in our_corpus().entries.values() if getattr(e.spec, "generated", None)] == []
 
 
 def test_the_document_has_the_numbers_of_models_and_classes() -> None:

@@ -14,6 +14,7 @@ from broken_convnets.commands.wild.hosts.registry import hosts_named
 from broken_convnets.commands.wild.store import OriginalCheck
 from broken_convnets.corpus.declared import read_case
 from broken_convnets.corpus.entries import default_root
+from kit import slow_but
 
 PROGRAM = """\
 import torch
@@ -330,6 +331,21 @@ def test_a_fault_class_changes_the_lines_of_its_mistake(name: str) -> None:
     assert ast.unparse(tree) == before
 
 
+def test_a_return_can_be_indented_into_the_condition_before_it() -> None:
+    tree = ast.parse(
+        "class Block(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        out = self.conv(x)\n"
+        "        if self.adds:\n"
+        "            out += x\n"
+        "        return out\n"
+    )
+    (site,) = FAULTS["none/conditional_return"].find(tree)
+    assert ast.unparse(applied(tree, site)).endswith(
+        "        if self.adds:\n            out += x\n            return out"
+    )
+
+
 @pytest.mark.parametrize("name", sorted(RAW))
 def test_a_mean_of_three_channels_would_hide_other_images(name: str) -> None:
     assert list(FAULTS[name].find(ast.parse(PROGRAM))) == []
@@ -350,7 +366,7 @@ def test_every_fault_class_is_a_case_of_the_corpus_and_fails_like_it(name: str) 
         assert declared.raises in fault.raises
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", slow_but([*FAULTS][::6], FAULTS))
 def test_every_fault_class_fits_a_model_and_changes_few_lines(name: str) -> None:
     draft = next(Draws(hosts_named([]), faults_named([name]), 3).drafts(0))
     source = next(broken_sources(draft, everything(draft)))

@@ -8,29 +8,34 @@ import signal
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from broken_convnets.commands.variants.limits import patient_limits
 from broken_convnets.commands.wild import command
 from broken_convnets.commands.wild.drafts import Draws
 from broken_convnets.commands.wild.faults.all_faults import faults_named
-from broken_convnets.commands.wild.healthy import choices
+from broken_convnets.commands.wild.healthy import STRUCTURE, choices
 from broken_convnets.commands.wild.hosts.registry import hosts_named
+from broken_convnets.commands.wild.running import Program, observed
 from broken_convnets.commands.wild.store import CheckStore, OriginalCheck
 from broken_convnets.commands.wild.verify import Checked, generate
 from broken_convnets.corpus.entries import load
 from broken_convnets.corpus.lint import lint, unformatted
 from broken_convnets.corpus.spec import Healthy
+from broken_convnets.observe.facts import ExceptionInfo, Observation
 from broken_convnets.observe.runner import runtime_of, with_torch
 from broken_convnets.sandbox.executor_runner import ExecutorRunner
+from broken_convnets.sandbox.job import JobResult, JobStatus
 from broken_convnets.sandbox.runner import Runner
+from broken_convnets.vocabulary import Stage
 from distributed import Client, LocalCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from broken_convnets.sandbox.job import Answer, Job, JobResult
+    from broken_convnets.observe.facts import RunRequest
+    from broken_convnets.sandbox.job import Answer, Job
     from conftest import Command
 
 HEALTHY = Healthy(output="float32[8, 4]", inputs="float32[8, 3, 8, 8]", parameters=(9, 9))
@@ -95,6 +100,8 @@ def test_a_healthy_program_that_fails_or_has_no_site_is_replaced(
     first, second = islice(drawn.drafts(0), 2)
     store = CheckStore(tmp_path, runtime_of(runner))
     unusable = OriginalCheck(reason, healthy=None if reason else HEALTHY)
+    for one in (first, second):
+        store.put(OriginalCheck(healthy=HEALTHY), one.plain, STRUCTURE)
     store.put(unusable, first.original.source)
     (found,) = choices(runner, store, [drawn.drafts(0)])
     assert found.usable
@@ -102,6 +109,36 @@ def test_a_healthy_program_that_fails_or_has_no_site_is_replaced(
     (alone,) = choices(runner, store, [iter([first])])
     assert not alone.usable
     assert alone.check == unusable
+
+
+class _Recording(Runner):
+    """A runner that notes its jobs, and answers that each program raises a ValueError."""
+
+    isolation = "none"
+
+    def __init__(self) -> None:
+        self.seen: list[RunRequest] = []
+
+    def run(self, jobs: Sequence[Job], schema: type[Answer]) -> Iterator[JobResult[Answer]]:
+        assert schema is Observation
+        for job in jobs:
+            self.seen.append(job.payload)
+            answer: Any = Observation(raised=ExceptionInfo(Stage.RUN, "ValueError", "no"))
+            yield JobResult(job.number, JobStatus.DONE, "", answer)
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+@pytest.mark.parametrize("reason", ["original raises: no", ""])
+def test_a_program_that_its_first_run_rejects_does_not_run_again(reason: str) -> None:
+    runner = _Recording()
+    programs = [Program("first", full=True), Program("second", full=False, seeds=1)]
+    found = list(observed(runner, programs, lambda *_: OriginalCheck(reason)))
+    assert sorted(number for number, _ in found) == [0, 1]
+    runs = [(one.source, one.seed, one.full) for one in runner.seen]
+    again = [] if reason else [("first", 1, False)]
+    assert runs == [("first", 0, True), ("second", 0, False), *again]
 
 
 class _Counting(_Reversed):

@@ -11,12 +11,13 @@ from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
 from broken_convnets.commands.wild.hosts.runs import Run
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.errors import UsageError
+from kit import slow_but
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("name", slow_but([*HOSTS][::4], HOSTS))
 def test_every_model_becomes_a_program_of_the_case_format(name: str) -> None:
     host = HOSTS[name]
     for wrapper in wrappers_of(host.task):

@@ -9,6 +9,7 @@ from torchvision.transforms import (
     v2,
     CenterCrop,
     Compose,
+    InterpolationMode,
     Normalize,
     RandomHorizontalFlip,
     Resize,
@@ -17,6 +18,7 @@ from torchvision.transforms import (
 from torchvision.transforms.functional import to_tensor
 from torchvision.models import SqueezeNet1_1_Weights, get_model_weights, list_models
 import torchvision
+from torchvision import tv_tensors
 
 S = torch.randn(4, 10)
 L = torch.arange(4)
@@ -24,6 +26,9 @@ PX = torch.randn(4, 2, 8, 8)
 PHOTO = Image.fromarray(np.full((8, 8, 3), 255, np.uint8))
 BYTES = torch.full((3, 2, 2), 255, dtype=torch.uint8)
 BGR = np.zeros((8, 8, 3), np.uint8)
+
+
+MASK = torch.arange(25, dtype=torch.uint8).reshape(1, 5, 5)
 
 
 def learned():
@@ -484,6 +489,10 @@ CLAIMS = {
     "data/dataset_modified_in_place: NumPy too": np_view,
     "data/dataset_modified_in_place: from_numpy shares memory": shared,
     "data/dataset_modified_in_place: ToTensor copies": copied,
+    "data/mask_resized_like_an_image: v2 resizes a Mask with NEAREST": lambda: torch.equal(
+        v2.functional.resize(tv_tensors.Mask(MASK), [3, 3]),
+        v2.functional.resize(MASK, [3, 3], interpolation=InterpolationMode.NEAREST),
+    ),
     # controls
     "loss/log_softmax_before_cross_entropy: loss and gradients are those of raw scores": same_grads,
     "loss/float_one_hot_labels: rows in between work": lambda: bool(

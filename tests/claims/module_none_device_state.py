@@ -266,6 +266,9 @@ CLAIMS = {
         dirty().q.dtype == torch.float64 and "q" not in Buf().state_dict()
     ),
     "device/unregistered_buffer: not in the state_dict": lambda: "t" not in Buf().state_dict(),
+    "device/images_not_moved: a DataLoader does not move its batches": lambda: (
+        next(iter(torch.utils.data.DataLoader([torch.ones(1, device="meta")]))).is_meta
+    ),
     "device/numpy_requires_grad: device is checked before grad": (
         lambda: torch.ones(2, device="meta", requires_grad=True).numpy(),
         r"can't convert meta device type tensor to numpy",

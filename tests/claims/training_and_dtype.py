@@ -681,8 +681,11 @@ CLAIMS = {
     "dtype/float64_targets: MSE and L1 accept float64 targets and give a float64 loss": lambda: (
         loss_d(F.mse_loss) is torch.float64 and loss_d(F.l1_loss) is torch.float64
     ),
-    "dtype/float64_targets: binary_cross_entropy refuses in the same way": (
-        lambda: loss_d(F.binary_cross_entropy),
+    "dtype/float64_targets: huber_loss returns a float32 loss": lambda: (
+        F.huber_loss(torch.rand(4), torch.rand(4, dtype=torch.float64)).dtype is torch.float32
+    ),
+    "dtype/float64_targets: binary_cross_entropy raises in its forward pass": (
+        lambda: F.binary_cross_entropy(torch.rand(4), torch.rand(4, dtype=torch.float64)),
         "Found dtype Double but expected Float",
     ),
     "dtype/uint8_mask_target: one uint8 label per image is accepted": lambda: (

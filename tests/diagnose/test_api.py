@@ -123,6 +123,7 @@ def _cells(folder: Path, *cells: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_magic_reports_each_cell_and_keeps_a_diagnosis_on_request(tmp_path: Path) -> None:
     fresh = TRAIN.format(name=" kept", zero_grad="optimizer.zero_grad()")
     stale = TRAIN.format(name="", zero_grad="pass")

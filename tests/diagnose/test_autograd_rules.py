@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import CAUSE, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,113 @@ for part in images.flatten(1, 2).split(6, dim=1):
     loss = F.cross_entropy(head(output[:, -1]), labels)
     loss.backward()
     optimizer.step()
+""",
+    ),
+    "features_before_the_loop": (
+        "graph_from_before_loop",
+        "training/backward_twice",
+        """
+body, head = nn.Conv2d(3, 4, 3), nn.Linear(64, 4)
+optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.1)
+features = body(images).flatten(1)  # cause
+for epoch in range(3):
+    loss = F.cross_entropy(head(features), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+""",
+    ),
+    "penalty_before_the_loop": (
+        "graph_from_before_loop",
+        "training/backward_twice",
+        """
+class Trainer:
+    def __init__(self, net):
+        self.net = net
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+
+    def fit(self, epochs):
+        penalty = sum(p.pow(2).sum() for p in self.net.parameters())  # cause
+        for epoch in range(epochs):
+            for x, y in zip(images.split(8), labels.split(8)):
+                self.optimizer.zero_grad()
+                error = F.cross_entropy(self.net(x), y)
+                (error + 0.001 * penalty).backward()
+                self.optimizer.step()
+
+Trainer(Net()).fit(2)
+""",
+    ),
+    "batches_of_features": (
+        "graph_from_before_loop",
+        "training/backward_twice",
+        """
+body, head = nn.Conv2d(3, 4, 3), nn.Linear(64, 4)
+optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.1)
+features = body(images).flatten(1)  # cause
+for chunk, answers in zip(features.split(4), labels.split(4)):
+    optimizer.zero_grad()
+    F.cross_entropy(head(chunk), answers).backward()
+    optimizer.step()
+""",
+    ),
+    "two_changes_of_one_output": (
+        "changed_in_place",
+        "training/inplace_modified",
+        """
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        x = torch.sigmoid(x)
+        x += self.inner(x)  # cause
+        return x.clamp_(max=2)
+
+net = nn.Sequential(nn.Conv2d(3, 3, 1), Residual())
+loss = net(images).mean()
+loss.backward()
+""",
+    ),
+    "frozen_with_its_new_head": (
+        "loss_without_graph",
+        "training/all_frozen",
+        """
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 4, 3)
+        self.register_buffer("scale", torch.tensor([0.5]))
+        self.head = nn.Linear(64, 9)
+
+    def forward(self, x):
+        return self.head((self.body(x) * self.scale).flatten(1))
+
+net = Scaled()
+net.head = nn.Linear(64, 4)
+for weight in net.parameters():  # cause
+    weight.requires_grad = False
+F.cross_entropy(net(images), labels).backward()
+""",
+    ),
+    "items_of_a_running_average": (
+        "state_keeps_graph",
+        "training/backward_twice",
+        """
+class Targets:
+    def __init__(self):
+        self.mean = torch.zeros(16, 4)
+
+    def add(self, rows, chances):
+        self.mean[rows] = 0.5 * self.mean[rows] + 0.5 * chances  # cause
+
+net, targets = Net(), Targets()
+for rows in torch.arange(16).view(4, 4).repeat(2, 1):
+    chances = net(images[rows]).softmax(1)
+    loss = F.nll_loss(chances.log(), labels[rows]) + F.mse_loss(chances, targets.mean[rows])
+    loss.backward()
+    targets.add(rows, chances)
 """,
     ),
     "hidden_state_in_an_attribute": (
@@ -146,6 +253,42 @@ class Gate(nn.Module):
 F.cross_entropy(Gate()(images), labels).backward()
 """,
     ),
+    "view_in_place": (
+        "changed_in_place",
+        "training/inplace_modified",
+        """
+class Positions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3)
+        self.head = nn.Linear(80, 4)
+
+    def forward(self, x):
+        x = self.add_rows(torch.relu(self.conv(x)).permute(0, 2, 3, 1))
+        return self.head(x.permute(0, 3, 1, 2).flatten(1))
+
+    def add_rows(self, x):
+        for dim in (1, 2):
+            x += torch.arange(4.0).view(1, *((4, 1) if dim == 1 else (1, 4)), 1)  # cause
+        return x
+
+loss = F.cross_entropy(Positions()(images), labels)
+loss += 0.1 * loss.detach()
+loss.backward()
+""",
+    ),
+    "part_in_place": (
+        "changed_in_place",
+        "training/inplace_modified",
+        """
+net = Net()
+scores = torch.sigmoid(net(images))
+scores[:, 1].mul_(2)  # cause
+total = scores.sum()
+total += 1
+total.backward()
+""",
+    ),
     "item_of_tensor_in_place": (
         "changed_in_place",
         "training/inplace_modified",
@@ -232,6 +375,19 @@ net = nn.Sequential(nn.Flatten(), nn.Linear(108, 8), nn.ReLU(), nn.Linear(8, 4))
 net.classifier = nn.Identity()
 for p in net.parameters():  # cause
     p.requires_grad = False
+F.cross_entropy(net(images), labels).backward()
+""",
+    ),
+    "trained_and_then_frozen": (
+        "loss_without_graph",
+        "training/all_frozen",
+        """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 8), nn.ReLU(), nn.Linear(8, 9))
+for _ in range(2):
+    F.cross_entropy(net(images), labels).backward()
+net[-1] = nn.Linear(8, 4)
+for weights in net.parameters():  # cause
+    weights.requires_grad_(False)
 F.cross_entropy(net(images), labels).backward()
 """,
     ),
@@ -334,14 +490,13 @@ OTHER = {
 }
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
-
-
 # What a fix needs to know besides is not in the program.
-WITHOUT_FIX = {"loss_of_classes", "head_frozen_too"}
+WITHOUT_FIX = {
+    "batches_of_features",
+    "loss_of_classes",
+    "head_frozen_too",
+    "trained_and_then_frozen",
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)

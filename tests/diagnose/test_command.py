@@ -179,7 +179,7 @@ def test_the_packaged_schema_is_the_one_of_the_document(ran: Mapping[str, Ended]
 
 
 def test_the_rules_are_listed(ran: Mapping[str, Ended]) -> None:
-    assert "  stale_gradients\n    checks: at each optimizer step, " in ran["rules"].out
+    assert "  stale_gradients\n    checks that at each optimizer step, " in ran["rules"].out
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 KINDS = {
     "dataset_modifies_its_data": "data/inplace_mutates_constant",
@@ -82,6 +76,19 @@ fit(Net(), DataLoader(parts[0], 4, shuffle=True))
 marks = torch.arange(16) // 4
 loader = DataLoader(TensorDataset(images, marks), batch_size=4)  # cause
 fit(Net(), loader)
+""",
+    "labels_in_order.pairs": f"""{LOADING}
+class Listed:
+    def __init__(self):
+        self.rows = [(images[n], n // 4) for n in range(16)]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, n):
+        return self.rows[n]
+
+fit(Net(), DataLoader(Listed(), batch_size=4))  # cause
 """,
     "labels_in_order.attribute": f"""{LOADING}
 class Sorted(Frames):
@@ -340,12 +347,6 @@ critic(net(images)).mean().backward()
 }
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {**BROKEN, **HEALTHY}
-    return judge(tmp_path_factory.mktemp("programs"), programs)
-
-
 WITHOUT_FIX = {
     "same_order_in_each_epoch.seeded",
     "same_order_in_each_epoch.distributed",
@@ -356,21 +357,8 @@ WITHOUT_FIX = {
     "augmented_validation.transform",
     "dataset_modifies_its_data.method",
 }
+FIXED = [name for name in BROKEN if name not in WITHOUT_FIX]
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS.get(name, KINDS[rule]))
-
-
-@pytest.mark.parametrize("name", [name for name in BROKEN if name not in WITHOUT_FIX])
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

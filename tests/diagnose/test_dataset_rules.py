@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 KINDS = {
     "mask_transformed_apart": "data/image_and_mask_transformed_apart",
@@ -156,6 +150,14 @@ photos = torch.rand(16, 6, 6, 3)
 x = photos.reshape(16, 3, 6, 6)  # cause
 F.cross_entropy(Net()(x), labels).backward()
 """,
+    "reshape_exchanges_dimensions.classes": """
+def overlap(scores, wanted):
+    chances = scores.softmax(1)
+    truth = F.one_hot(wanted, 5).view(chances.shape)  # cause
+    return (chances * truth).sum() / (chances + truth).sum()
+
+(-overlap(nn.Conv2d(3, 5, 1)(images), torch.randint(5, (16, 6, 6)))).backward()
+""",
     "reshape_exchanges_dimensions.function": """
 def channels_first(photo):
     height, width, channels = photo.shape
@@ -226,6 +228,13 @@ with torch.no_grad():
 """,
 }
 HEALTHY = {
+    "classes_of_pixels_are_permuted": """
+def overlap(scores, wanted):
+    truth = F.one_hot(wanted, 5).permute(0, 3, 1, 2).reshape(16, 5, 36)
+    return (scores.softmax(1).view(truth.shape) * truth).sum() / 36
+
+(-overlap(nn.Conv2d(3, 5, 1)(images), torch.randint(5, (16, 6, 6)))).backward()
+""",
     "both_flipped_by_one_draw": f"""{SEGMENTING}
 class Augmented(Scenes):
     def __getitem__(self, i):
@@ -349,17 +358,6 @@ fit(Net(), DataLoader(Noisy(np.random.default_rng(0)), 4, num_workers=2, worker_
 }
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS[rule])
-
-
 FIXED = [
     name
     for name in BROKEN
@@ -367,13 +365,5 @@ FIXED = [
 ]
 
 
-@pytest.mark.parametrize("name", FIXED)
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from judging import Judged
 
 # Each program has one mistake, in the line that is marked. Its rule, the kind, and the program.
 BROKEN = {
@@ -50,6 +51,78 @@ rows = TensorDataset(torch.randint(0, 9, (16, 5)), labels)
 head = nn.Linear(5, 4)
 for x, y in DataLoader(rows, batch_size=8):
     F.cross_entropy(head(x), y).backward()  # cause
+""",
+    ),
+    "doubles_of_a_data_set": (
+        "input_dtype",
+        "dtype/float64_numpy_input",
+        """
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+class Series(Dataset):
+    def __init__(self):
+        self.waves = np.sin(np.arange(96, dtype=np.float32)).reshape(16, 6)
+
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, n):
+        wave = torch.from_numpy(np.hanning(6) * self.waves[n])  # cause
+        return wave, labels[n]
+
+head = nn.Linear(6, 4)
+for wave, kind in DataLoader(Series(), batch_size=8):
+    F.cross_entropy(head(wave), kind).backward()
+""",
+    ),
+    "decimal_labels_of_a_data_set": (
+        "class_labels_dtype",
+        "dtype/label_not_long",
+        """
+from torch.utils.data import DataLoader, Dataset
+
+class Marks(Dataset):
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, n):
+        return images[n], torch.tensor([1.0, 2.0][n % 2])  # cause
+
+net = Net()
+for x, y in DataLoader(Marks(), batch_size=8):
+    F.cross_entropy(net(x), y).backward()
+""",
+    ),
+    "vocabulary_without_padding": (
+        "index_beyond_embedding",
+        "device/device_side_assert",
+        """
+class Words:
+    def __init__(self, text):
+        self.known = {w: i for i, w in enumerate(sorted(set(text.split())))}
+        self.pad = len(self.known)
+
+class Reader(nn.Module):
+    def __init__(self, count):
+        super().__init__()
+        self.table = nn.Embedding(count, 4)
+
+    def forward(self, rows):
+        return self.table(rows).mean(1)
+
+words = Words("a rose is a rose is a rose")
+reader = Reader(len(words.known))  # cause
+print(reader(torch.tensor([[0, 2, 1], [1, words.pad, words.pad]])).shape)
+""",
+    ),
+    "more_positions_than_rows": (
+        "index_beyond_embedding",
+        "device/device_side_assert",
+        """
+places = nn.Embedding(12, 8)  # cause
+tokens = torch.randn(2, 16, 8)
+print((tokens + places(torch.arange(tokens.shape[1]))).shape)
 """,
     ),
     "half_network": (
@@ -116,6 +189,28 @@ net = nn.Conv2d(3, 2, 3, padding=1)
 mask = torch.zeros(16, 6, 6).long()
 mask[:, 2:4] = 255
 F.cross_entropy(net(images), mask).backward()  # cause
+""",
+    ),
+    "void_at_borders": (
+        "void_is_not_ignored",
+        "loss/target_out_of_range",
+        """
+net, criterion = nn.Conv2d(3, 4, 3, padding=1), nn.CrossEntropyLoss(weight=torch.ones(4))  # cause
+maps = labels.view(-1, 1, 1).expand(-1, 6, 6).clone()
+maps[:, :, 3] = 255
+criterion(net(images), maps).backward()
+""",
+    ),
+    "void_in_a_function": (
+        "void_is_not_ignored",
+        "loss/target_out_of_range",
+        """
+def objective(scores, wanted):
+    return F.nll_loss(scores.log_softmax(1), wanted)  # cause
+
+maps = torch.randint(0, 3, (16, 4, 4))
+maps[0] = 255
+objective(nn.Conv2d(3, 3, 3)(images), maps).backward()
 """,
     ),
     "one_hot_labels": (
@@ -199,15 +294,10 @@ F.cross_entropy(net(images), labels.where(labels > 0, -100)).backward()
 """,
 }
 OTHER = {
+    "negative_index": "nn.Embedding(5, 2)(torch.tensor([1, -1]))",
     "own_error": 'raise RuntimeError("expected scalar type Long but found Float")',
     "wrong_sizes": "F.cross_entropy(Net()(images), labels[:3])",
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 KINDS = {
     "best_state_changes": "state/best_state_not_copied",
@@ -76,6 +70,17 @@ for epoch in range(3):
         lowest = loss
         weights = dict(net.state_dict())  # cause
 torch.save(weights, "best.pt")
+""",
+    "best_state_changes.read_in_the_next_round": f"""{SETUP}
+net, lowest, kept = Net(), 1e9, None
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for epoch in range(4):
+    if kept is not None:
+        print(kept["conv.weight"].norm())
+    loss = train(net, optimizer)
+    if loss < lowest:
+        lowest = loss
+        kept = net.state_dict()  # cause
 """,
     "best_state_changes.class": f"""{SETUP}
 class Keeper:
@@ -227,6 +232,41 @@ for epoch in range(3):
         state = {{"model": net.state_dict(), "loss": loss}}
         torch.save(state, "best.pt")
 """,
+    "best_checkpoint_that_a_resumed_run_reads": f"""{SETUP}
+import os
+
+def start(resume):
+    net, lowest = Net(), 1e9
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    if resume:
+        checkpoint = torch.load("best.pt")
+        net.load_state_dict(checkpoint["model"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        checkpoint = None
+    for epoch in range(4):
+        loss = train(net, optimizer)
+        if loss < lowest:
+            lowest = loss
+            if epoch > 0:
+                checkpoint = {{"model": net.state_dict(), "optimizer": optimizer.state_dict()}}
+                torch.save(checkpoint, "best.pt")
+
+start(False)
+start(os.path.exists("best.pt"))
+""",
+    "best_checkpoint_loaded_from_its_file": f"""{SETUP}
+net, lowest = Net(), 1e9
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for epoch in range(4):
+    loss = train(net, optimizer)
+    if loss < lowest:
+        lowest = loss
+        state = {{"model": net.state_dict(), "loss": loss}}
+        torch.save(state, "best.pt")
+state = torch.load("best.pt")
+net.load_state_dict(state["model"])
+print(state["loss"])
+""",
     "latest_checkpoint_saved_each_epoch": f"""{SETUP}
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
@@ -336,29 +376,8 @@ for epoch in range(epochs):
 """,
 }
 WITHOUT_FIX = {"kept_outputs.never_joined"}
+FIXED = [n for n in BROKEN if n not in WITHOUT_FIX and "_anew" not in n]
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS[rule])
-
-
-@pytest.mark.parametrize(
-    "name",
-    [n for n in BROKEN if n not in WITHOUT_FIX and "_anew" not in n],
-)
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

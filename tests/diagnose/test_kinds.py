@@ -6,10 +6,11 @@ import ast
 from pathlib import Path
 
 from broken_convnets.commands.score.kinds import known_kinds
-from broken_convnets.corpus.entries import Case, default_root, load
+from broken_convnets.corpus.entries import Case
+from kit import our_corpus
 
 RULES = Path(__file__).parents[2] / "harness/broken_convnets/commands/diagnose"
-CORPUS = load(default_root())
+CORPUS = our_corpus()
 
 
 def named(text: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import CAUSE, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,22 @@ def best(scores, k=5):
 print(best(Net().eval()(images)))
 """,
     ),
+    "image_without_objects": (
+        "boxes_of_empty_image",
+        "detection/invalid_boxes",
+        """
+import torchvision
+
+def target(marked):
+    boxes = torch.tensor([[0.0, 0.0, 20.0, 20.0] for _ in range(marked)])  # cause
+    return dict(boxes=boxes, labels=torch.ones(marked, dtype=torch.int64))
+
+detector = torchvision.models.detection.ssdlite320_mobilenet_v3_large(
+    weights=None, weights_backbone=None, num_classes=3
+)
+detector([torch.rand(3, 64, 64) for _ in range(2)], [target(2), target(0)])
+""",
+    ),
     "detector_in_train_mode": (
         "detector_without_targets",
         "detection/targets_missing",
@@ -111,12 +127,6 @@ class Count:
 Count(3 / 2)
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @pytest.mark.parametrize("name", BROKEN)

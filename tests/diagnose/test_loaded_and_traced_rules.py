@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 SAVED = """
 import warnings
@@ -142,14 +136,68 @@ BROKEN["head_of_imagenet.plain"] = f"""{CLASSIFIER}
 step(torchvision.models.squeezenet1_1(), kinds)  # cause
 """
 KINDS = {
+    "traced_in_train_mode": "state/trace_control_flow",
     "head_of_imagenet": "training/head_not_replaced",
     "new_layer_frozen": "training/frozen_layers",
     "random_after_load": "state/head_not_loaded",
     "control_flow_traced.branch": "state/export_data_dependent",
     "control_flow_traced.loop": "state/trace_control_flow",
 }
-FIXED = {"random_after_load.filter", "head_of_imagenet.plain"}
+BROKEN["traced_in_train_mode.after_training"] = """
+import io
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for x, y in zip(images.split(8), labels.split(8)):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+file = io.BytesIO()
+torch.jit.save(torch.jit.trace(net, images[:2], check_trace=False), file)  # cause
+file.seek(0)
+served = torch.jit.load(file).eval()
+with torch.no_grad():
+    print(served(images[:3]).argmax(1))
+"""
+BROKEN["traced_in_train_mode.attribute"] = """
+class Service:
+    def __init__(self, net):
+        self.net = net
+        self.fast = torch.jit.trace(func=net, example_inputs=images, check_trace=False)  # cause
+        self.fast.eval()
+
+    def answer(self, x):
+        with torch.inference_mode():
+            return self.fast(x).softmax(1)
+
+print(Service(Net()).answer(images))
+"""
+FIXED = {
+    "traced_in_train_mode.after_training",
+    "random_after_load.filter",
+    "head_of_imagenet.plain",
+}
 HEALTHY = {
+    "traced_in_eval_mode": """
+net = Net()
+F.cross_entropy(net(images), labels).backward()
+served = torch.jit.trace(net.eval(), images[:1])
+print(served(images).argmax(1))
+""",
+    "traced_for_training": """
+net = Net()
+fast = torch.jit.trace(net, images, check_trace=False)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(2):
+    optimizer.zero_grad()
+    F.cross_entropy(fast(images), labels).backward()
+    optimizer.step()
+""",
+    "traced_without_modes": """
+net = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(80, 4))
+with torch.no_grad():
+    print(torch.jit.trace(net, images)(images).argmax(1))
+""",
     "head_for_the_labels": f"""{CLASSIFIER}
 step(torchvision.models.squeezenet1_1(num_classes=3), kinds)
 """,
@@ -262,24 +310,5 @@ with torch.no_grad():
 }
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS.get(name) or KINDS[rule])
-
-
-@pytest.mark.parametrize("name", sorted(FIXED))
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

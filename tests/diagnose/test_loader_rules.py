@@ -37,6 +37,41 @@ for x, y in DataLoader(Rows(), batch_size=4):
     print(Net().eval()(x).shape)
 """,
     ),
+    "mirrored_arrays": (
+        "array_with_negative_stride",
+        "data/bgr_rgb",
+        """
+class Mirrored(Dataset):
+    def __init__(self):
+        self.pictures = images.numpy()
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        picture = self.pictures[index]
+        if index % 2:
+            picture = picture[..., ::-1]  # cause
+        return torch.from_numpy(picture), labels[index]
+
+for x, y in DataLoader(Mirrored(), batch_size=4):
+    print(Net().eval()(x).shape)
+""",
+    ),
+    "turned_arrays": (
+        "array_with_negative_stride",
+        "data/bgr_rgb",
+        """
+import numpy as np
+
+def turned(picture):
+    return np.rot90(picture, axes=(1, 2))  # cause
+
+kept = [np.flip(one.numpy(), 1).copy() for one in images[:2]]
+x = torch.stack([torch.as_tensor(turned(one)) for one in kept])
+print(Net().eval()(x).shape)
+""",
+    ),
     "some_pictures_are_missing": (
         "sample_is_none",
         "none/dataset_returns_none",
@@ -140,6 +175,39 @@ preprocess = transforms.Compose(
 print(Net().eval()(preprocess(picture()).unsqueeze(0)).shape)
 """,
     ),
+    "means_of_colors_for_grayscale": (
+        "normalize_channels",
+        "shape/channels_mismatch",
+        """
+preprocess = transforms.Compose([
+    transforms.ToTensor(),
+    transforms.Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),  # cause
+])
+print(preprocess(picture().convert("L")).shape)
+""",
+    ),
+    "transparent_picture": (
+        "normalize_channels",
+        "shape/channels_mismatch",
+        """
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+class Photos(Dataset):
+    def __init__(self):
+        self.transform = Compose(
+            [ToTensor(), Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]  # cause
+        )
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self.transform(picture().convert("RGBA")), 1
+
+for x, y in DataLoader(Photos(), batch_size=2):
+    print(x.shape)
+""",
+    ),
     "converted_twice": (
         "transform_order",
         "data/transform_order",
@@ -209,12 +277,16 @@ for x in DataLoader(data, batch_size=2, num_workers=1, multiprocessing_context="
     ),
 }
 WITHOUT_FIX = {
+    "transparent_picture",
     "sequences_of_several_lengths",
     "empty_folder",
     "files_of_another_type",
     "lambda_in_a_worker",
 }
 HEALTHY = {
+    "one_mean_for_three_channels": """
+print(transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])(picture()))
+""",
     "collates_by_itself": """
 from torch.nn.utils.rnn import pad_sequence
 

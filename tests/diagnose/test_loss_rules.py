@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import CAUSE, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -362,6 +362,17 @@ for _ in range(2):
     (weights**2).sum().backward()
 """,
     ),
+    "softmax_without_dimension_of_one_column": (
+        "softmax_without_dimension",
+        "loss/softmax_dimension",
+        """
+net, wanted = nn.Linear(6, 1), torch.tensor([2])
+for _ in range(2):
+    net.zero_grad()
+    weights = F.softmax(net(images[0, 0]).view(6, 1, 1))  # cause
+    F.nll_loss(weights.log().view(1, 6), wanted).backward()
+""",
+    ),
     "raw_scores_in_kl_div": (
         "kl_div_arguments",
         "loss/kl_div_input",
@@ -533,12 +544,6 @@ with torch.no_grad():
 }
 # The first candidate is none, or the program cannot run with it and a later one is accepted.
 UNFIXED = {"own_softmax", "numbers_of_classes_repeated", "probabilities_that_are_sampled_too"}
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()}
-    return judge(tmp_path_factory.mktemp("programs"), {**programs, **HEALTHY})
 
 
 @pytest.mark.parametrize("name", BROKEN)

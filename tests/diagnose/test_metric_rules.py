@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from judging import Judged
 
 LOADER = """
 from torch.utils.data import DataLoader, TensorDataset
@@ -256,6 +257,16 @@ with torch.no_grad():
             cause="  # cause",
         ),
     ),
+    "means_divided_by_samples_twice": (
+        "mean_losses_divided_by_samples",
+        "loss/broadcast_metric",
+        MEANS.format(
+            arguments="",
+            added="loss.item()",
+            result="total / len(loader.dataset), total / len(loader.dataset) / 2",
+            cause="  # cause",
+        ),
+    ),
 }
 HEALTHY = {
     "metrics": """
@@ -372,12 +383,6 @@ F.cross_entropy(net(images)[0], labels[:1]).backward()
         cause="",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()}
-    return judge(tmp_path_factory.mktemp("programs"), {**programs, **HEALTHY})
 
 
 @pytest.mark.parametrize("name", BROKEN)

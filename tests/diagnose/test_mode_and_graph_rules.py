@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+from broken_convnets.commands.diagnose.evidence import Evidence
+from broken_convnets.commands.diagnose.rules.training.inference_graphs import inference_keeps_graphs
+from broken_convnets.observe.recorder import Options, Recorder
 from judging import CAUSE, Judged, judge
+from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from broken_convnets.commands.diagnose.findings import Finding
+
 KINDS = {
     "trains_in_eval_mode": "training/forgot_train_after_val",
+    "trains_in_eval_mode.once": "training/forgot_train_after_val",
     "infers_in_train_mode": "training/forgot_eval",
     "train_override_skips_layers": "training/overrides_train_method",
     "backward_from_new_tensor": "training/graph_detached",
@@ -24,6 +33,7 @@ KINDS = {
     "frozen_statistics_change": "training/bn_stats_update_when_frozen",
     "frozen_statistics_change.second_head": "training/bn_stats_update_when_frozen",
 }
+MANY = 30_000  # operators
 TRAIN = """
 def fit(net, optimizer, steps=3):
     for _ in range(steps):
@@ -94,6 +104,28 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for _ in range(2):
     epoch(model, optimizer)
     print(validate(model))
+""",
+    "trains_in_eval_mode.once": """
+class Fitting:
+    def __init__(self, model):
+        self.model = model
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    @torch.no_grad()
+    def score(self):
+        self.model.eval()
+        return (self.model(images).argmax(1) == labels).float().mean().item()
+
+    def run(self, epochs=3):
+        self.model.train()  # cause
+        for _ in range(epochs):
+            for x, y in zip(images.split(8), labels.split(8)):
+                self.optimizer.zero_grad()
+                F.cross_entropy(self.model(x), y).backward()
+                self.optimizer.step()
+            print(self.score())
+
+Fitting(Net()).run()
 """,
     "infers_in_train_mode": f"""{TRAIN}
 def accuracy(model):
@@ -221,7 +253,27 @@ def validate(net):
 fit(net, optimizer)
 print(validate(net))
 """
+FORCED_GRAPH = f"""{TRAIN}
+def overlap(scores, wanted):
+    hard = torch.sigmoid(scores).gt(0.5).float()  # cause
+    return 1 - (hard * wanted).sum() / (hard + wanted).sum()
+
+wanted = F.one_hot(labels, 4)
+for _ in range(3):
+    optimizer.zero_grad()
+    loss = overlap(net(images), wanted)
+    loss.requires_grad_()
+    loss.backward()
+    optimizer.step()
+"""
 HEALTHY = {
+    "requires_grad_on_a_loss_with_a_graph": f"""{TRAIN}
+for _ in range(3):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels).requires_grad_()
+    loss.backward()
+    optimizer.step()
+""",
     "attacks_with_gradients_of_inputs": f"""{TRAIN}
 def attack(net, x):
     net.eval()
@@ -365,7 +417,7 @@ for _ in range(12):
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
     return judge(
         tmp_path_factory.mktemp("programs"),
-        {**BROKEN, **HEALTHY, "validates": VALIDATES_WITH_GRAPH},
+        {**BROKEN, **HEALTHY, "validates": VALIDATES_WITH_GRAPH, "forced": FORCED_GRAPH},
     )
 
 
@@ -376,6 +428,10 @@ def test_a_mistake_is_found_at_its_line_and_the_fix_works(
     rule = name.partition(".")[0]
     judged[name].assert_cause(rule, KINDS[name])
     judged[name].assert_fix(rule)
+
+
+def test_a_graph_that_is_forced_on_a_loss_is_found(judged: Mapping[str, Judged]) -> None:
+    judged["forced"].assert_cause("graph_forced_on_loss", "training/graph_detached")
 
 
 def test_a_validation_with_a_graph_is_found(judged: Mapping[str, Judged]) -> None:
@@ -389,3 +445,19 @@ def test_a_healthy_program_that_looks_alike_is_clean(
     name: str, judged: Mapping[str, Judged]
 ) -> None:
     judged[name].assert_clean()
+
+
+def test_passes_whose_operators_were_left_out_are_not_judged() -> None:
+    def findings(limit: int) -> list[Finding]:
+        with Recorder(replace(Options.everything(), operator_limit=limit)) as recorder:
+            net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+            for _ in range(9):
+                net(torch.ones(2, 3, 4)).square().mean().backward()
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            optimizer.step()
+            for _ in range(0 if limit < MANY else 2):
+                net(torch.ones(2, 3, 4))
+        return list(inference_keeps_graphs(Evidence(recorder.record)))
+
+    assert findings(20) == []
+    assert len(findings(MANY)) == 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from judging import Judged
 
 # Each program has one mistake, in the line that is marked. Its rule, the kind, and the program.
 BROKEN = {
@@ -374,12 +375,6 @@ Base()(images)
     "attribute_of_another_object": 'print("text".shape)',
     "wrong_learning_rate": "torch.optim.SGD(Net().parameters(), lr=-1.0)",
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -117,6 +117,21 @@ for _ in range(3):
     F.cross_entropy(net(images), labels).backward()
     optimizer.step()
 """
+REPLACED_AFTER_TRAINING = """
+def train(net, optimizer):
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+
+net = Net()
+train(net, torch.optim.Adam(net.parameters()))
+for weights in net.parameters():
+    weights.requires_grad = False
+second = torch.optim.SGD(net.head.parameters(), lr=0.1)  # cause
+net.head = nn.Linear(5 * 4 * 4, 4)
+train(net, second)
+"""
 OPTIMIZER_OF_A_COPY = """
 import copy
 net = Net()
@@ -206,7 +221,13 @@ for _ in range(3):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {**BROKEN, **HEALTHY, "replaced_head": REPLACED_HEAD, "copy": OPTIMIZER_OF_A_COPY}
+    programs = {
+        **BROKEN,
+        **HEALTHY,
+        "replaced_head": REPLACED_HEAD,
+        "later": REPLACED_AFTER_TRAINING,
+    }
+    programs |= {"later": REPLACED_AFTER_TRAINING, "copy": OPTIMIZER_OF_A_COPY}
     return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
@@ -218,10 +239,11 @@ def test_a_mistake_is_found_at_its_line_and_the_fix_works(
     judged[rule].assert_fix(rule)
 
 
+@pytest.mark.parametrize("name", ["replaced_head", "later"])
 def test_an_optimizer_of_a_replaced_head_moves_after_the_new_one(
-    judged: Mapping[str, Judged],
+    name: str, judged: Mapping[str, Judged]
 ) -> None:
-    found = judged["replaced_head"]
+    found = judged[name]
     assert CAUSE in found.rules["optimizer_misses_parameters"]
     assert found.fixed == ["optimizer_misses_parameters"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import CAUSE, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,11 +152,6 @@ for x in DataLoader([torch.load(file) for file in files], shuffle=True):
     print(x.shape)
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), BROKEN | OTHER | HEALTHY)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from broken_convnets.commands.diagnose.probing import unnoticed
-from judging import CAUSE, Judged, judge
+from judging import CAUSE, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,14 +108,33 @@ print(Rows()(images).shape)
 class Reader(nn.Module):
     def __init__(self):
         super().__init__()
-        self.rnn = nn.GRU(36, 8)
+        self.rnn = nn.GRU(36, 8)  # cause
         self.out = nn.Linear(8, 4)
 
     def forward(self, x):
-        states, _ = self.rnn(x.flatten(2))  # cause
+        states, _ = self.rnn(x.flatten(2))
         return self.out(states[:, -1])
 
 print(Reader()(images).shape)
+""",
+    ),
+    "patches_are_taken_for_the_batch": (
+        "samples_mixed",
+        "shape/batchnorm_axis",
+        """
+class Patches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cut = nn.Conv2d(3, 8, 2, stride=2)
+        self.norm = nn.LayerNorm(8)
+        self.attend = nn.MultiheadAttention(8, 2)  # cause
+        self.out = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.norm(self.cut(x).flatten(2).mT)
+        return self.out((x + self.attend(x, x, x, need_weights=False)[0]).mean(dim=1))
+
+print(Patches()(images).shape)
 """,
     ),
     "weights_of_a_sequence": (
@@ -407,12 +426,6 @@ print(Locked()(images).shape)
         backward="50 * g * (1 - torch.tanh(x * 50) ** 2)",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    broken = {name: program for name, (_, _, program) in BROKEN.items()}
-    return judge(tmp_path_factory.mktemp("programs"), {**broken, **HEALTHY})
 
 
 @pytest.mark.parametrize("name", BROKEN)

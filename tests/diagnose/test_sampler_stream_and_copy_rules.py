@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 KINDS = {
     "weights_of_classes": "data/sampler_and_shuffle",
@@ -125,12 +119,30 @@ for _ in range(2):
     optimizer.step()
 """,
     "embeddings_normalized_over_samples.contrastive": SIMILAR.format(
-        dim=0, product="z @ z.T", size=16
+        dim=0, product="z @ z.T / 0.2", size=16
     ),
     "hook_registered_again.class": HOOKED.format(
         before="self.net.conv.register_forward_hook(self.keep)  # cause", after=""
     ),
     "statistics_not_copied.average": AVERAGED.format(rest=""),
+    "statistics_not_copied.by_name": f"""{SETUP}
+class Smoothed:
+    def __init__(self, net):
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, other):
+        current = dict(other.named_parameters())
+        for name, mine in self.net.named_parameters():  # cause
+            mine.lerp_(current[name], 0.5)
+
+net = Net()
+smoothed = Smoothed(net)
+for start in range(0, 16, 8):
+    fit(net, [(images[start : start + 8], labels[start : start + 8])])
+    smoothed.follow(net)
+print(smoothed.net(images).argmax(1))
+""",
     "optimizer_misses_parameters.two_of_one": """
 maker = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh())
 critic = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64, 1))
@@ -187,11 +199,20 @@ for x, y in DataLoader(val, 4):
     with torch.no_grad():
         net(x)
 """,
-    "cosines": SIMILAR.format(dim=1, product="z @ z.T", size=16),
+    "cosines": SIMILAR.format(dim=1, product="z @ z.T / 0.2", size=16),
     "cross_correlation": SIMILAR.format(dim=0, product="z.T @ z", size=5),
     "hook_removed": HOOKED.format(
         before="handle = self.net.conv.register_forward_hook(self.keep)", after="handle.remove()"
     ),
+    "initial_weights_are_set_by_name": f"""{SETUP}
+net, baseline = Net(), Net()
+scales = {{name: 0.1 for name, _ in baseline.named_parameters()}}
+with torch.no_grad():
+    for name, weight in baseline.named_parameters():
+        weight.normal_(0, scales[name])
+fit(net, DataLoader(TensorDataset(images, labels), 8, shuffle=True))
+print(baseline.eval()(images).argmax(1))
+""",
     "statistics_copied": AVERAGED.format(
         rest="for p, q in zip(mean.buffers(), net.buffers()):\n    p.copy_(q)"
     ),
@@ -202,26 +223,8 @@ WITHOUT_FIX = {
     "subsets_share_a_transform.split",
     "hook_registered_again.class",
 }
+FIXED = [name for name in BROKEN if name not in WITHOUT_FIX]
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS[rule])
-
-
-@pytest.mark.parametrize("name", [name for name in BROKEN if name not in WITHOUT_FIX])
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 KINDS = {
     "step_bypasses_scaler": "training/nan_lr",
@@ -201,6 +195,16 @@ for epoch in range(2):
         if i % 2 == 1:
             optimizer.step()
 """,
+    "accumulated_gradients_lost.first_batch": f"""{SETUP}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for epoch in range(4):
+    net.zero_grad()
+    for number, (x, y) in enumerate(loader):
+        (F.cross_entropy(net(x), y) / 2).backward()
+        if number % 2 == 0:  # cause
+            optimizer.step()
+            optimizer.zero_grad()
+""",
     "gradients_of_another_loss.generator": f"""{ADVERSARIES}
 for _ in range(4):
     g.zero_grad()
@@ -372,26 +376,8 @@ WITHOUT_FIX = {
     "optimizer_recreated.epoch",
     "scheduler_never_steps.class",
 }
+FIXED = [name for name in BROKEN if name not in WITHOUT_FIX]
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), {**BROKEN, **HEALTHY})
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS[rule])
-
-
-@pytest.mark.parametrize("name", [name for name in BROKEN if name not in WITHOUT_FIX])
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

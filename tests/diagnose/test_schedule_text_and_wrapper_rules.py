@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from judging import Judged
 
 PLATEAU = """
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -57,6 +58,35 @@ losses = torch.tensor([2.0, 1.5, 1.2, 1.1])
 for loss in losses:
     epoch()
     schedule.step(metrics=loss)
+""",
+    ),
+    "mean_of_losses": (
+        "plateau_in_the_wrong_mode",
+        "training/plateau_metric",
+        f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, "max", patience=0)  # cause
+for start in (2.0, 1.5, 1.2, 1.1):
+    losses = []
+    for part in (0.1, 0.2):
+        epoch()
+        losses.append(torch.tensor(start + part))
+    mean = sum(losses) / len(losses)
+    schedule.step(mean.item())
+""",
+    ),
+    "accuracy_of_a_function": (
+        "plateau_in_the_wrong_mode",
+        "training/plateau_metric",
+        f"""{PLATEAU}
+values = iter((0.2, 0.3, 0.4, 0.5))
+
+def top1_accuracy(net):
+    return next(values)
+
+schedule = ReduceLROnPlateau(optimizer, patience=0)  # cause
+for _ in range(4):
+    epoch()
+    schedule.step(float(top1_accuracy(net)))
 """,
     ),
     "option_without_type": (
@@ -119,6 +149,25 @@ class Scale(torch.autograd.Function):
 Scale.apply(Net()(images), 2.0).sum().backward()
 """,
     ),
+    "steps_rounded_down": (
+        "total_steps_exceeded",
+        "training/onecycle_total_steps",
+        """
+from torch.utils.data import DataLoader, TensorDataset
+
+net, data, size = Net(), TensorDataset(images, labels), 6
+batches = DataLoader(data, batch_size=size, shuffle=True)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+count = len(data) // size  # cause
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, epochs=4, steps_per_epoch=count)
+for epoch in range(4):
+    for x, y in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        schedule.step()
+""",
+    ),
     "steps_of_one_epoch": (
         "total_steps_exceeded",
         "training/onecycle_total_steps",
@@ -167,6 +216,19 @@ for accuracy in (0.2, 0.3, 0.3, 0.1):
     epoch()
     schedule.step(-accuracy)
 """,
+    "error_from_an_accuracy": f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, patience=0)
+for accuracy in (0.2, 0.3, 0.3, 0.1):
+    epoch()
+    left = 1 - accuracy
+    schedule.step(left)
+""",
+    "score_from_a_loss": f"""{PLATEAU}
+schedule = ReduceLROnPlateau(optimizer, "max", patience=0)
+for loss in (2.0, 1.5, 1.6, 1.7):
+    epoch()
+    schedule.step(1 / (1 + loss))
+""",
     "metric_without_a_telling_name": f"""{PLATEAU}
 schedule = ReduceLROnPlateau(optimizer, patience=0)
 for metric in (0.2, 0.3, 0.4):
@@ -181,12 +243,6 @@ OTHER = {
     "text_that_is_no_number": "nn.Conv2d(3, 'same', 3)",
     "two_texts": "a, b = '1', '2'\nnn.Linear(a, b)",
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import CAUSE, Judged, judge
+from judging import CAUSE, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,12 +193,6 @@ OTHER = {
     "missing_file": 'torch.load("no/such/file.pt")',
     "own_error": 'raise RuntimeError("Missing key(s) in state_dict")',
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @pytest.mark.parametrize("name", BROKEN)

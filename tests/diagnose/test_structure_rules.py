@@ -298,6 +298,20 @@ net = nn.Sequential(
 fit(net)
 """,
     ),
+    "functional_dropout_in_a_class_named_dropout": (
+        "dropout_ignores_mode",
+        "training/functional_dropout",
+        """
+class Dropout(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.4)  # cause
+
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 8), nn.ReLU(), Dropout(), nn.Linear(8, 4))
+net.eval()
+with torch.no_grad():
+    print(net(images).argmax(1))
+""",
+    ),
     "dropout_without_training": (
         "dropout_ignores_mode",
         "training/functional_dropout",
@@ -423,6 +437,35 @@ with torch.no_grad():
 }
 # Programs that look alike and have no mistake.
 HEALTHY = {
+    "dropout_layers_that_are_called_by_other_names": """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleDict({"linear": nn.Linear(108, 8), "dropout": nn.Dropout(0.2)})
+        m = self.parts
+        self.hidden = lambda x: torch.tanh(m.dropout(m.linear(x)))
+
+    def forward(self, x):
+        return self.hidden(x.flatten(1))
+
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block, self.head = Block(), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(self.block.parts.dropout(self.block(x)))
+
+net = Classifier()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(3):
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+net.eval()
+with torch.no_grad():
+    print(net(images).argmax(1))
+""",
     "auxiliary_head": """
 class Aux(Net):
     def __init__(self):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FixedProgramChecks
 
 KINDS = {
+    "blank_among_labels": "loss/target_out_of_range",
     "divergence_averaged_over_classes": "loss/kl_div_reduction",
     "nearest_is_the_anchor": "loss/triplet_mining",
     "accumulated_without_division": "training/accumulation_not_divided",
@@ -31,12 +26,36 @@ persons = torch.arange(16) // 4
 def embed(net, x):
     return F.normalize(net(x), dim=1)
 """
+LINES = """
+net, signs = nn.LSTM(6, 5, batch_first=True), "abcd"
+words = ["abca", "dcb", "bd", "acd"] * 4
+
+def scores(pictures):
+    return net(pictures.mean(1))[0].transpose(0, 1).log_softmax(-1)
+
+def padded(rows):
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+"""
 PARTS = """
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
 """
 # Each program has one mistake, in the line that is marked. The name before the dot is the rule.
 BROKEN = {
+    "blank_among_labels.concatenated": f"""{LINES}
+numbers = {{sign: number for number, sign in enumerate(signs)}}  # cause
+rows = [torch.tensor([numbers[sign] for sign in word]) for word in words]
+lengths, steps = torch.tensor([len(row) for row in rows]), torch.full((16,), 6)
+nn.CTCLoss(zero_infinity=True)(scores(images), torch.cat(rows), steps, lengths).backward()
+""",
+    "blank_among_labels.one_of_two_numberings": f"""{LINES}
+numbers = {{sign: number for number, sign in enumerate(signs)}}  # cause
+pages = {{word: number for number, word in enumerate(words, start=1)}}
+rows = [torch.tensor([numbers[sign] for sign in word]) for word in pages]
+lengths, steps = torch.tensor([len(row) for row in rows]), torch.full((len(rows),), 6)
+x = images[: len(rows)]
+nn.CTCLoss(zero_infinity=True)(scores(x), torch.cat(rows), steps, lengths).backward()
+""",
     "divergence_averaged_over_classes.layer": f"""{TEACHING}
 criterion = nn.KLDivLoss()  # cause
 for x, scores in batches():
@@ -109,6 +128,19 @@ for number, (x, y) in enumerate(zip(images.split(4), labels.split(4))):
 """,
 }
 HEALTHY = {
+    "padding_is_the_blank": f"""{LINES}
+numbers = {{sign: number for number, sign in enumerate(signs, 1)}}
+rows = [torch.tensor([numbers[sign] for sign in word]) for word in words]
+lengths, steps = torch.tensor([len(row) for row in rows]), torch.full((16,), 6)
+F.ctc_loss(scores(images), padded(rows), steps, lengths, zero_infinity=True).backward()
+""",
+    "blank_is_the_last_class": f"""{LINES}
+numbers = {{sign: number for number, sign in enumerate(signs)}}
+rows = [torch.tensor([numbers[sign] for sign in word]) for word in words]
+lengths, steps = [len(row) for row in rows], (6,) * 16
+criterion = nn.CTCLoss(blank=len(signs), zero_infinity=True)
+criterion(scores(images), padded(rows), steps, lengths).backward()
+""",
     "nearest_other_class": f"""{EMBEDDING}
 z = embed(Net(), images)
 d = torch.cdist(z, z)
@@ -219,27 +251,8 @@ F.kl_div(heat, goal / goal.sum(1, keepdim=True), reduction="sum").div(16).backwa
 }
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), BROKEN | HEALTHY)
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_the_mistake_is_found_at_its_line(name: str, judged: Mapping[str, Judged]) -> None:
-    rule = name.partition(".")[0]
-    judged[name].assert_cause(rule, KINDS[rule])
-
-
 FIXED = [name for name in BROKEN if not name.endswith(".squares")]
 
 
-@pytest.mark.parametrize("name", FIXED)
-def test_the_first_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_fix(name.partition(".")[0])
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_that_looks_alike_is_clean(
-    name: str, judged: Mapping[str, Judged]
-) -> None:
-    judged[name].assert_clean()
+class TestPrograms(FixedProgramChecks):
+    pass

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judging import Judged, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from judging import Judged
 
 # Each program has one mistake, in the line that is marked. Its rule, the kind, and the program.
 BROKEN = {
@@ -325,12 +326,6 @@ OTHER = {
     "missing_key": 'print({"a": None}["b"])',
     "wrong_sizes": "print(nn.Linear(7, 2)(images))",
 }
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    programs = {name: text for name, (_, _, text) in BROKEN.items()} | HEALTHY | OTHER
-    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @pytest.mark.parametrize("name", BROKEN)

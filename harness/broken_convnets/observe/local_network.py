@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from broken_convnets.observe.devices import creating_on
 from broken_convnets.observe.modes import is_frozen
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.training_recorder import record_training
@@ -53,14 +53,14 @@ class LocalNetwork:
 
     def forward(self, inputs: Values) -> Any:
         """Return the output of one forward pass."""
-        with self._device or nullcontext():
+        with creating_on(self._device):
             return self._forward(self.module, inputs)
 
     def run(self, inputs: Values, targets: Values) -> Any:
         """Do what the subject is for; one forward pass if it has no run of its own."""
         if self._run is None:
             return self.forward(inputs)
-        with self._device or nullcontext():
+        with creating_on(self._device):
             return self._run(self.module, inputs, targets)
 
     def inference(self, inputs: Values) -> None:
@@ -91,7 +91,7 @@ class LocalNetwork:
         if self._call is None:
             message = f"the network has no {function}"
             raise NotApplicableError(message)
-        with self._device or nullcontext():
+        with creating_on(self._device):
             return self._call(function, self.module, *arguments)
 
     def parameters(self) -> dict[str, torch.Tensor]:
@@ -168,7 +168,7 @@ class LocalNetwork:
         """
         dynamic = torch.export.Dim.DYNAMIC
         shapes = map_tensors(inputs, lambda x: {0: dynamic} if x.ndim else None)
-        with self._device or nullcontext():
+        with creating_on(self._device):
             exported = torch.export.export(self.module, inputs, dynamic_shapes=shapes, strict=False)
             return exported.module()(*others)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from broken_convnets.observe.devices import creating_on
 from broken_convnets.observe.local_network import LocalNetwork
 from broken_convnets.observe.reads import READS
 from broken_convnets.observe.subject import NotApplicableError
@@ -53,7 +54,7 @@ class Program:
         path.write_text(source, encoding="utf-8")
         sys.path.insert(0, str(path.parent))
         seed_everything(seed, device)
-        with torch.device(device):
+        with creating_on(torch.device(device)):
             module = _run_as_main(path) if as_main else importlib.import_module(path.stem)
         return cls(module, seed, device)
 
@@ -64,7 +65,7 @@ class Program:
     def net(self, seed: int | None = None) -> torch.nn.Module:
         """Return a new network, the same for the same seed."""
         seed_everything(self.seed if seed is None else seed, self.device)
-        with self.device:
+        with creating_on(self.device):
             net: torch.nn.Module = self._module.Net()
         return net
 
@@ -93,12 +94,12 @@ class Program:
 
     def run(self, net: torch.nn.Module, inputs: tuple[Any, ...], targets: tuple[Any, ...]) -> Any:
         """Do what the program is for: its `run`, or one forward pass if it has none."""
-        with self.device:
+        with creating_on(self.device):
             return self._run(net, inputs, targets) if self.has_run else net(*inputs)
 
     def forward(self, net: torch.nn.Module, *inputs: object) -> Any:
         """Run one forward pass."""
-        with self.device:
+        with creating_on(self.device):
             return net(*inputs)
 
     def require_run(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.observe.data_reads import epochs, pairs, split_indices, validation, workers
+from broken_convnets.observe.run_reads import inputs_change, old_graph, step_gradients
 from broken_convnets.observe.scaled_runs import scaled_update
 
 if TYPE_CHECKING:
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 READS: dict[str, Callable[..., Any]] = {
     "epochs": epochs,
+    "inputs_change": inputs_change,
+    "old_graph": old_graph,
     "pairs": pairs,
     "scaled_update": scaled_update,
     "split_indices": split_indices,
+    "step_gradients": step_gradients,
     "validation": validation,
     "workers": workers,
 }

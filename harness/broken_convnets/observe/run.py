@@ -7,9 +7,12 @@ program could still claim about itself.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import torch
 
+from broken_convnets.observe.devices import creating_on
 from broken_convnets.observe.facts import (
     CheckResult,
     CostReport,
@@ -35,6 +38,9 @@ from broken_convnets.observe.trees import tensors
 from broken_convnets.sandbox.confined import Confined
 from broken_convnets.util.mask import mask_error
 from broken_convnets.vocabulary import Law, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NAMED = 3  # functions in a message
 NOT_FINITE = 1e300  # stands for NaN and the infinities, which JSON does not know
@@ -62,7 +68,7 @@ class ObservedProgram:
 
     def __init__(self, request: RunRequest) -> None:
         """Start the program's process, run the program, and judge it by the laws."""
-        self._connection = _connection()
+        self._connection = connection()
         self._request = msgspec.to_builtins(request)
         self._others: list[Connection] = []
         found = self._connection.value("plain_run", self._request)
@@ -93,18 +99,14 @@ class ObservedProgram:
         If it has ended, this one ends like it. Raises ReplacedError for functions of torch or of
         this package that the program has replaced.
         """
-        for connection in (self._connection, *self._others):
-            names = connection.ask("finish")
-            if names:
-                message = f"the program has replaced {', '.join(map(str, names[:NAMED]))}"
-                raise ReplacedError(message)
+        require_originals([self._connection, *self._others])
 
     def _load(self) -> Connection:
         """Load the program in one more process, where it has not run."""
-        connection = _connection()
-        connection.ask("load", self._request)
-        self._others.append(connection)
-        return connection
+        other = connection()
+        other.ask("load", self._request)
+        self._others.append(other)
+        return other
 
     def _parts(self, found: Value) -> tuple[PlainRun, Value]:
         if not isinstance(found, TupleValue):
@@ -138,13 +140,25 @@ class ObservedProgram:
 
 def script_run(request: ScriptRequest) -> ScriptRun:
     """Run a program as a script, in another new process; return what Python printed."""
-    found = _connection().ask("script", msgspec.to_builtins(request))
+    found = connection().ask("script", msgspec.to_builtins(request))
     return msgspec.convert(found, ScriptRun)
 
 
-def _connection() -> Connection:
+def connection() -> Connection:
     """Start a process for a program, and return the connection to it."""
     return Connection(Confined(lambda: Answering().handle).ask)
+
+
+def require_originals(connections: Iterable[Connection]) -> None:
+    """Require that the processes of a program still answer, with the functions of torch and ours.
+
+    Raises ReplacedError for functions that the program has replaced.
+    """
+    for one in connections:
+        names = one.ask("finish")
+        if names:
+            message = f"the program has replaced {', '.join(map(str, names[:NAMED]))}"
+            raise ReplacedError(message)
 
 
 def count(request: RunRequest) -> CostReport:
@@ -152,7 +166,7 @@ def count(request: RunRequest) -> CostReport:
     try:
         program = Program.load(request.source, request.seed, request.device)
         net, inputs = program.net().eval(), program.inputs()
-        with program.device, torch.no_grad():
+        with creating_on(program.device), torch.no_grad():
             return CostReport(count_forward(net, inputs))
     except BaseException as error:  # noqa: BLE001  (a program may run without a plain forward pass)
         message = mask_error(error)

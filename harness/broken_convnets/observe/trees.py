@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,3 +33,10 @@ def tensors(values: object) -> list[torch.Tensor]:
     """Return the tensors inside `values`, in order."""
     leaves, _ = pytree.tree_flatten(values)
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def without_iterators(arguments: Any) -> Any:
+    """Return the arguments of a call with each iterator as a tuple, which can be read twice."""
+    return pytree.tree_map(
+        lambda value: tuple(value) if isinstance(value, Iterator) else value, arguments
+    )

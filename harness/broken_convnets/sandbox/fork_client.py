@@ -108,7 +108,8 @@ class ForkServer(Runner):
         first = self._sent  # numbers of its own, so that it knows the results of an earlier run
         self._sent += len(jobs)
         self._batch = Batch(
-            msgspec.structs.replace(job, number=number) for number, job in enumerate(jobs, first)
+            msgspec.structs.replace(job, number=number, batch=len(jobs))
+            for number, job in enumerate(jobs, first)
         )
         while self._batch.unfinished:
             result = self._step(first, room(), wait)

@@ -21,12 +21,13 @@ import msgspec
 
 from broken_convnets.sandbox import calls, processes
 from broken_convnets.sandbox.fork_child import Child
-from broken_convnets.sandbox.heap import freeze_heap
+from broken_convnets.sandbox.heap import freeze_heap, move_to_huge_pages
 from broken_convnets.sandbox.isolation import Isolation
 from broken_convnets.sandbox.job import JobStatus, Limits
 from broken_convnets.sandbox.wire import EncodedResult, JobStarted, QueuedJob, ServerStart
 
 CHECK_EVERY = 0.05  # seconds between looks at the children's memory and processor time
+MANY_JOBS = 32  # from here on, cheaper forks save more than moving the memory costs
 
 
 class Server:
@@ -45,6 +46,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, None)
         self._partial = b""
+        self._moved = False
         self._next_check = time.monotonic()
 
     def serve(self) -> None:
@@ -86,6 +88,9 @@ class Server:
                 self._send(EncodedResult(job.number, JobStatus.CRASHED, detail))
 
     def _fork(self, job: QueuedJob) -> None:
+        if job.batch >= MANY_JOBS and not self._moved:
+            move_to_huge_pages()
+            self._moved = True
         isolation = self._isolation if job.isolated else None
         folder = Path(tempfile.mkdtemp(dir=self._scratch))
         child = Child(job, self._limits, folder, isolation)

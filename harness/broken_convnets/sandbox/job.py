@@ -50,6 +50,7 @@ class Job(Struct, frozen=True):
     payload: Any
     isolated: bool = True  # False: for trusted code, which may use all files and the network
     variant: int = 0  # of the runner's servers, where it has several: see `varied_runner.py`
+    batch: int = 1  # how many jobs run with it; a fork server's client sets it
 
 
 class JobStatus(StrEnum):

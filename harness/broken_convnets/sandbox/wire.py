@@ -23,6 +23,7 @@ class QueuedJob(Struct, frozen=True):
     call: str
     payload: Raw
     isolated: bool = True
+    batch: int = 1
 
 
 class EncodedResult(Struct, frozen=True, tag="result"):

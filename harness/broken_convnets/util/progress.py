@@ -1,7 +1,8 @@
-"""Show on stderr how far a long task is: a bar on a terminal, otherwise one line of text."""
+"""Show on stderr how far a long task is: a bar on a terminal, otherwise a line at most a minute."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+SECONDS_PER_LINE = 60.0  # in a file, such as the log of a cluster's job
+
 
 class ProgressBar:
     """A bar of a known number of steps; `progress_bar` opens one."""
@@ -21,10 +24,20 @@ class ProgressBar:
     def __init__(self, bar: Progress, task: TaskID) -> None:
         """Show one task of a rich progress display."""
         self._bar, self._task = bar, task
+        self._next_line = time.monotonic() + SECONDS_PER_LINE
 
     def advance(self, steps: int = 1, *, detail: str = "") -> None:
         """Count `steps` more as done; `detail` names the item at hand, behind the bar."""
         self._bar.update(self._task, advance=steps, detail=detail)
+        if self._bar.disable and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + SECONDS_PER_LINE
+            self._print_line()
+
+    def _print_line(self) -> None:
+        task = next(task for task in self._bar.tasks if task.id == self._task)
+        self._bar.console.print(
+            f"{task.description}: {task.completed:.0f} of {task.total:.0f}", markup=False
+        )
 
 
 @contextmanager

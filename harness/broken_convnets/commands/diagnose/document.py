@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 
 from broken_convnets.commands.diagnose.findings import Location, Severity
 from broken_convnets.commands.diagnose.shown import shown_path
+from broken_convnets.util.json_schema import definitions
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def document(diagnosis: Diagnosis, command: Sequence[str]) -> DiagnosisDocument:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the document."""
-    return msgspec.json.schema(DiagnosisDocument)
+    return {"$ref": "#/$defs/DiagnosisDocument", "$defs": definitions(DiagnosisDocument)}
 
 
 def _finding(diagnosis: Diagnosis, finding: Finding) -> FindingDocument:

@@ -68,7 +68,7 @@ class Probing:
         return [probe for probe in found if probe is not None]
 
     def _probe(self, network: nn.Module) -> Probe | None:
-        passes = (p for p in self.record.passes if p.network() is network and p.captured)
+        passes = (p for p in self.record.all_passes() if p.network() is network and p.captured)
         forward = next(passes, None)
         why = "its inputs were not captured"
         if forward is not None:

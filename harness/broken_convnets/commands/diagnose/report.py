@@ -66,14 +66,14 @@ def finding_lines(diagnosis: Diagnosis, finding: Finding) -> Iterator[Line]:
 
 
 def rule_lines(rules: Iterable[Rule]) -> Iterator[Line]:
-    """Yield what each rule checks, and what it does not judge, by family."""
+    """Yield what each rule checks, and when it reports nothing, by family."""
     ordered = sorted(rules, key=lambda one: (one.family, one.name))
     for family, members in groupby(ordered, key=attrgetter("family")):
         yield family, "bold"
         for one in members:
             yield f"  {one.name}", "cyan"
-            yield f"    checks: {one.holds}", ""
-            yield f"    does not report: {one.stays_quiet.removeprefix('about ')}", ""
+            yield f"    checks that {one.holds}", ""
+            yield f"    reports nothing {one.stays_quiet}", ""
 
 
 def _failure_lines(failure: Failure) -> Iterator[Line]:

@@ -106,7 +106,7 @@ def user_sources(evidence: Evidence) -> Iterator[Source]:
     """Yield the sources of all user files that the record has a place in, or that failed."""
     record = evidence.record
     files: dict[str, None] = {}
-    for event in (*record.constructions, *record.passes, *record.backward_passes):
+    for event in (*record.constructions, *record.all_passes(), *record.backward_passes):
         files.update(dict.fromkeys(place.file for place in event.places))
     files.update(dict.fromkeys(frame.source.path for frame in evidence.frames))
     for path in files:

@@ -53,6 +53,16 @@ OUTPUT_GRADIENTS = Check(
     "The gradients of the output agree with finite differences.",
     "a part of the gradients is missing: finite differences of the output differ from them",
 )
+MISTAKE_REMOVED = Check(
+    "mistake-removed",
+    "Where the reference fix changes what the case computes, so does the program.",
+    "the program still does what the case does, where the reference fix does something else",
+)
+SAME_PARAMETERS = Check(
+    "same-parameters",
+    "The network has the parameters that the case and the reference fix have in common.",
+    "the network lacks parameters that the case and the reference fix have",
+)
 CONTRACT = Check(
     "program-contract",
     "The program uses only modules and functions that programs of the corpus may use.",
@@ -81,6 +91,8 @@ ALL = (
     PATHS,
     CHANNELS,
     OUTPUT_GRADIENTS,
+    MISTAKE_REMOVED,
+    SAME_PARAMETERS,
     CONTRACT,
     SAME_PROGRAM,
     EVERY_SEED,

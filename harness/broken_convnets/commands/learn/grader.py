@@ -22,6 +22,7 @@ from broken_convnets.commands.learn.grading_result import (
     not_applicable,
     refused,
 )
+from broken_convnets.commands.learn.kept_mistake import kept_mistake
 from broken_convnets.commands.learn.probes import with_probes
 from broken_convnets.errors import RunnerError
 from broken_convnets.observe.facts import Observation, ScriptRequest, ScriptRun
@@ -97,7 +98,11 @@ class Grader:
             return "", found
         runs = [graded.run, *self._other_runs(program.source)]
         failed = next(filter(None, map(failure, runs)), "")
-        return (failed, []) if failed else ("", found + violations_by_seed(case, seen.facts, runs))
+        if failed:
+            return failed, []
+        by_seed = violations_by_seed(case, seen.facts, runs)
+        failed, kept = ("", []) if by_seed else kept_mistake(self._runner, case, program.source)
+        return failed, [*found, *by_seed, *kept]
 
     def _first_run(self, source: str, name: str) -> _FirstRun:
         """Run with the first seed, which also collects the facts for a learner."""

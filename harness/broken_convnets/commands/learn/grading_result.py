@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from broken_convnets.commands.learn.checks import APPLIES_HERE, CONTRACT, Check
+from broken_convnets.commands.learn.checks import APPLIES_HERE, CONTRACT, SAME_PARAMETERS, Check
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.facts import Observation
     from broken_convnets.sandbox.job import JobResult
 
-ADVISORY = {Law.EXPORTS}  # a fix may violate it, unless the case is about it
+# A learner's fix may violate these, unless the case is about it.
+ADVISORY = {str(Law.EXPORTS), SAME_PARAMETERS.name}
 
 
 class Violation(Struct, frozen=True):
@@ -59,7 +60,7 @@ def violates(rule: Law | Check, note: str) -> Violation:
 
 def is_advice(case: Case, violation: Violation) -> bool:
     """Return whether a fix may be right in spite of this violation."""
-    return violation.law in ADVISORY - case.spec.broken.violates
+    return violation.law in ADVISORY - set(map(str, case.spec.broken.violates))
 
 
 def failure(result: JobResult[Observation]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from broken_convnets.commands.learn.checks import SAME_PROGRAM
+from broken_convnets.commands.learn.checks import SAME_PARAMETERS, SAME_PROGRAM
 from broken_convnets.commands.learn.editable_parts import OPTIONAL
 from broken_convnets.commands.learn.grading_result import violates
 from broken_convnets.corpus.similarity import NEARLY_SAME, Lines, lines, similarity
@@ -36,7 +36,12 @@ def grade_repair(grader: Grader, case: Case, source: str, name: str) -> GradingR
     RunnerError if our own fix does not run here.
     """
     result = grader.grade(case, source, name)
-    if not result.solved or is_changed_case(case, source):
+    if not result.solved:
+        return result
+    other = [violation for violation in result.advice if violation.law == SAME_PARAMETERS.name]
+    if other:
+        return msgspec.structs.replace(result, solved=False, violations=other)
+    if is_changed_case(case, source):
         return result
     note = f"less than {NEARLY_SAME:.0%} of its lines are those of the case or its fix"
     return msgspec.structs.replace(

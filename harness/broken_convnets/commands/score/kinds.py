@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from broken_convnets.corpus.entries import default_root, load
@@ -18,6 +19,10 @@ def known_kinds(corpus: Corpus) -> frozenset[str]:
 
     The bundled tools name kinds of the bundled corpus, whatever corpus they are scored on.
     """
-    bundled = corpus if corpus.root == default_root() else load(default_root())
-    known = kinds(corpus) | kinds(bundled)
+    known = kinds(corpus) | _bundled_kinds()
     return known | {kind.partition("/")[0] for kind in known} | {OTHER}
+
+
+@cache
+def _bundled_kinds() -> frozenset[str]:
+    return frozenset(kinds(load(default_root())))

@@ -37,15 +37,15 @@ figure. Each one shows the count, the share, and a 95% confidence interval. Tool
 the lower limit of the interval of Youden's J, so that a tool cannot top the table by answering
 rarely. Tools with one side of a pair received one program of each, drawn at random; tools with
 both sides could have compared them. `coin` and `text_differ` know nothing of networks: a tool
-shows knowledge only as far as it is better than these. `memoriser` knows the published programs by
-heart: on these programs no figure tells knowledge from memory, on unpublished ones it does.
+shows knowledge only as far as it is better than these. `memoriser` has memorized the
+published programs: only figures on unpublished programs tell knowledge from memory.
 """
 WILD = """\
 ## Two columns: the corpus, and real models
 
 *Corpus*: the minimal programs of this repository, which are public. *Wild*: {count} models of
-torchvision {torchvision} with one injected mistake each, and their originals, which no tool can
-know by heart. `memoriser` shows the difference: what a tool scores on the corpus alone may be
+torchvision {torchvision} with one injected mistake each, and their originals, which no tool
+has seen. `memoriser` shows the difference: what a tool scores on the corpus alone may be
 memory. To make the wild columns again:
 `python -m experiments.measure_wild_scores --seed {seed} --count {count}`.
 """

@@ -198,7 +198,9 @@ class ToolRun:
 
         grader = Grader(self._runner)
         checked = []
-        for result in results:
+        fixes = sum(first_fix(result.diagnosis) is not None for result in results)
+        shown = track(results, f"judging {fixes} fixes", len(results)) if fixes else results
+        for result in shown:
             program = result.program
             case = self._entries[program.entry, program.variant]
             diagnosis = with_lines_of_fixes(result.diagnosis, program.source)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RATES: dict[str, Callable[[Score], Rate]] = {
     "finds mistakes that raise": lambda score: score.recall.raising,
     "finds silent mistakes": lambda score: score.recall.silent,
-    "false alarms": lambda score: score.false_positives.all,
+    "false positives": lambda score: score.false_positives.all,
     "points at the cause": lambda score: score.location.cause,
     "repairs": lambda score: score.fixes.working,
 }

@@ -64,7 +64,7 @@ class Draws:
     def _of_model(self, host: Host, fault: Fault, number: int, first: int) -> Iterator[Draft]:
         """Yield the drafts in one model; `first` is where to begin with what is around it."""
         configuration = f"{self._seed}/{number // BLOCK}"
-        for wrapper, run in _from(first, _shapes(host, fault, configuration)):
+        for wrapper, run in _from(first, shapes(host, fault, configuration)):
             found = original(host, wrapper, run, configuration)
             if sites(fault, found.source)[1]:
                 plain = original(host, wrapper, Run.FORWARD, configuration)
@@ -82,18 +82,27 @@ def _from(first: int, items: list[Item]) -> list[Item]:
     return items[at:] + items[:at]
 
 
-def _shapes(host: Host, fault: Fault, configuration: str) -> list[tuple[Wrapper, Run]]:
+def shapes(host: Host, fault: Fault, configuration: str) -> list[tuple[Wrapper, Run]]:
     """Return what can be around a model, in a random order that all fault classes share.
 
     So they share the healthy programs too, which cost most of the time.
     """
     rng = Random(f"{configuration}/{host.name}")  # noqa: S311  (repeatable, not secret)
-    shapes = [(wrapper, run) for wrapper in wrappers_of(host.task) for run in Run]
+    every = [(wrapper, run) for wrapper in wrappers_of(host.task) for run in Run]
     return [
         (wrapper, run)
-        for wrapper, run in rng.sample(shapes, len(shapes))
-        if run in fault.runs and (wrapper is not Wrapper.PROBABILITIES or run in ANY_RUN)
-    ]  # a cross-entropy expects scores
+        for wrapper, run in rng.sample(every, len(every))
+        if run in fault.runs and (run in ANY_RUN or _can_have_loss(host, wrapper, run))
+    ]
+
+
+def _can_have_loss(host: Host, wrapper: Wrapper, run: Run) -> bool:
+    """Return whether a healthy program can have the loss of a run.
+
+    A cross-entropy expects scores and no probabilities.
+    """
+    fits = host.learns and (host.smooth or run is not Run.LOSS)
+    return fits and wrapper is not Wrapper.PROBABILITIES
 
 
 @lru_cache(maxsize=4096)

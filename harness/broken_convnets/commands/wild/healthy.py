@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.wild.checks import original_check
 from broken_convnets.commands.wild.drafts import broken_sources
-from broken_convnets.commands.wild.running import Program, executed, observed
+from broken_convnets.commands.wild.running import SEEDS, Program, executed, observed
 from broken_convnets.commands.wild.store import CheckStore, OriginalCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from broken_convnets.commands.wild.drafts import Draft
+    from broken_convnets.observe.facts import Run
     from broken_convnets.sandbox.runner import Runner
 
 MAX_DRAFTS = 6  # for one number, until its healthy program works and the mistake has a place
+STRUCTURE = "structure"  # marks the check of a network, which is judged by one run
 NO_SITE = "no site: no place of the mistake runs, or all are used"
 
 
@@ -43,33 +45,46 @@ def choices(runner: Runner, store: CheckStore, numbers: Iterable[Iterator[Draft]
     found: dict[int, Choice] = {}
     while waiting:
         drafts = {at: draft for at, rest in waiting.items() if (draft := next(rest, None))}
-        checks = _checks(runner, store, list(drafts.values()))
-        found |= {at: Choice(draft, _check_of(draft, checks)) for at, draft in drafts.items()}
+        checks = _checks(runner, store, drafts)
+        found |= {at: Choice(draft, checks[at]) for at, draft in drafts.items()}
         waiting = {at: waiting[at] for at in drafts if not found[at].usable}
     return [found[at] for at in sorted(found)]
 
 
-def _checks(runner: Runner, store: CheckStore, drafts: Sequence[Draft]) -> dict[str, OriginalCheck]:
-    """Return the check of each healthy program, and of the same network with no run.
+def _checks(
+    runner: Runner, store: CheckStore, drafts: Mapping[int, Draft]
+) -> dict[int, OriginalCheck]:
+    """Return the check of each draft's healthy program; that of its network if that is rejected.
 
-    Structure does not depend on the run, and torch.export costs more than all other laws.
+    Structure does not depend on the run, and torch.export costs more than all other laws: it is
+    judged once for each network, in the program that has no run, with one seed.
     """
-    plain = {draft.plain for draft in drafts}
-    sources = dict.fromkeys(
-        source for draft in drafts for source in (draft.plain, draft.original.source)
-    )
-    stored = {source: store.get(OriginalCheck, source) for source in sources}
+    networks = _checked(runner, store, [one.plain for one in drafts.values()], STRUCTURE)
+    good = {at: one for at, one in drafts.items() if not networks[one.plain].reason}
+    sources = _checked(runner, store, [one.original.source for one in good.values()])
+    return {
+        at: sources[one.original.source] if at in good else networks[one.plain]
+        for at, one in drafts.items()
+    }
+
+
+def _checked(
+    runner: Runner, store: CheckStore, sources: Iterable[str], *structure: str
+) -> dict[str, OriginalCheck]:
+    """Return the check of each healthy program; with STRUCTURE, that of its network."""
+    different = list(dict.fromkeys(sources))
+    stored = {source: store.get(OriginalCheck, source, *structure) for source in different}
     checks = {source: check for source, check in stored.items() if check is not None}
-    new = [source for source in sources if source not in checks]
-    lines = executed(runner, new)
-    programs = [Program(source, full=source in plain) for source in new]
-    for at, runs in observed(runner, programs):
-        checks[new[at]] = found = original_check(runs, lines[at])
-        store.put(found, new[at])
+    new = [source for source in different if source not in checks]
+    lines = [] if structure else executed(runner, new)
+    programs = [
+        Program(source, full=bool(structure), seeds=1 if structure else SEEDS) for source in new
+    ]
+
+    def judge(at: int, runs: Sequence[Run]) -> OriginalCheck:
+        return original_check(runs, lines[at] if lines else [])
+
+    for at, found in observed(runner, programs, judge):
+        checks[new[at]] = found
+        store.put(found, new[at], *structure)
     return checks
-
-
-def _check_of(draft: Draft, checks: dict[str, OriginalCheck]) -> OriginalCheck:
-    """Return the check of a draft's healthy program; that of the plain one if that is rejected."""
-    plain = checks[draft.plain]
-    return plain if plain.reason else checks[draft.original.source]

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from broken_convnets.corpus.entries import Case
     from broken_convnets.corpus.spec import Healthy
+    from broken_convnets.observe.facts import Run
     from broken_convnets.sandbox.runner import Runner
 
-BATCH = 32  # programs that are drawn before the first of them runs
-CLUSTER_BATCH = 16 * BATCH  # enough to keep about 50 workers busy
+BATCH = 64  # programs that are drawn before the first of them runs
+CLUSTER_BATCH = 8 * BATCH  # enough to keep about 50 workers busy
 MAX_FACTOR = 3  # numbers per requested program before giving up
 
 
@@ -113,9 +114,12 @@ def _outcomes(
     checks = [store.get(BrokenCheck, *one.key) for one in candidates]
     new = [at for at, check in enumerate(checks) if check is None]
     programs = [Program(candidates[at].source, candidates[at].needs_structure) for at in new]
-    for number, runs in observed(runner, programs):
-        at = new[number]
-        one = candidates[at]
-        checks[at] = found = broken_check(one.draft.fault, one.healthy, runs)
-        store.put(found, *one.key)
+
+    def judge(number: int, runs: Sequence[Run]) -> BrokenCheck:
+        one = candidates[new[number]]
+        return broken_check(one.draft.fault, one.healthy, runs)
+
+    for number, found in observed(runner, programs, judge):
+        checks[new[number]] = found
+        store.put(found, *candidates[new[number]].key)
     return [check for check in checks if check is not None]

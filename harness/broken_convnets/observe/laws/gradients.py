@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Direction = dict[str, torch.Tensor]
 
-DIRECTIONS = 4  # by chance, a wrong gradient agrees along one
+DIRECTIONS = 16  # along one a wrong gradient often agrees, most of all if few layers have it
 STEPS = (1e-2, 1e-3)  # relative to the parameters; the second in case a kink lies within the first
 SHARE = 0.1  # of the slope that is expected: a wrong gradient differs by about all of it
 ROUNDING = 1e-5  # of a loss, divided by a step

@@ -25,5 +25,5 @@ def _masks_match_images(subject: Subject) -> None:
                 message = f"the mask of sample {number} does not mark what is bright in its image"
                 raise LawBrokenError(message)
             if not mask.frac().eq(0).all():
-                message = f"the mask of sample {number} has values that are no class numbers"
+                message = f"the mask of sample {number} has values that are not class indices"
                 raise LawBrokenError(message)

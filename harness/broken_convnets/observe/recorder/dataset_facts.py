@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LENGTH = 100_000  # of labels and of subsets that are looked at
 DEPTH = 8  # of subsets of subsets
+LABELS = frozenset({"targets", "labels", "y", "classes"})
 SHARE = 2  # samples of a class, at least, on average
 
 
@@ -114,7 +115,9 @@ def _label_lists(dataset: Any, size: int) -> list[list[int]]:
     if isinstance(dataset, TensorDataset):
         held: Sequence[Any] = dataset.tensors[1:]
     else:
-        held = [v for n, v in _attributes(dataset) if n in {"targets", "labels", "y", "classes"}]
+        columns = dict(_columns(dataset))
+        pairs = {n for n in columns if n.endswith("][1]") and f"{n[:-3]}[2]" not in columns}
+        held = [v for n, v in columns.items() if n in LABELS or n in pairs]
     lists = [_integers(value) for value in held]
     return [found for found in lists if found is not None and len(found) == size]
 

@@ -26,6 +26,7 @@ from broken_convnets.observe.recorder.recorded_events import BackwardPass, Optim
 from broken_convnets.observe.recorder.snapshots import Snapshots
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import gradient_of, is_zero, state_of, tensors_in
+from broken_convnets.observe.trees import without_iterators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +78,7 @@ class Gradients:
             facts = self._of(parameter).facts
             if facts.requires_grad:  # at the last pass
                 facts.frozen_since = self._record.operators.count
+            facts.unfrozen |= parameter.requires_grad and not facts.requires_grad
             facts.name, facts.requires_grad = name, parameter.requires_grad
             facts.ever_required_grad |= parameter.requires_grad
             value = self._values.of(parameter)
@@ -115,6 +117,7 @@ class Gradients:
             again = is_recorder_code(caller.f_code)  # `grad` is a torch function, as a mode sees it
             if again or is_compiling() or not self._record.active:
                 return original(*args, **kwargs)
+            args, kwargs = without_iterators(args), without_iterators(kwargs)
             begun = self._begin(kind, args, kwargs)
             try:
                 return original(*args, **kwargs)
@@ -127,6 +130,7 @@ class Gradients:
                 if begun is not None:
                     self._end(begun)
 
+        stand_in.__name__ = kind  # under which the operator is recorded
         return stand_in
 
     def _begin(self, kind: str, args: Any, kwargs: Any) -> _Begun | None:

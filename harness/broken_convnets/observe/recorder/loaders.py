@@ -102,7 +102,11 @@ class Loaders:
 
     def _reading(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __next__(iterator: Any) -> Any:  # noqa: N807  (tracebacks show the name)
-            batch = original(iterator)
+            self._record.reads_sample = True
+            try:
+                batch = original(iterator)
+            finally:
+                self._record.reads_sample = False
             epoch = self._begun.get(iterator)
             if epoch is not None:
                 epoch.batches += 1

@@ -11,7 +11,9 @@ import torch
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.contents import Contents, contents_of
+from broken_convnets.observe.recorder.ctc import CtcArguments, ctc_arguments
 from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
+from broken_convnets.observe.recorder.triplets import TRIPLETS, triplet_of
 from broken_convnets.observe.recorder.values import look_at
 
 if TYPE_CHECKING:
@@ -40,17 +42,16 @@ CASTS = frozenset({"long", "int", "short", "to", "type"})
 INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8})
 UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
 LOOKS = 32  # calls at one place whose tensors are read
-LENGTHS = 256  # of CTC, that are kept of one call
 
 
 @dataclass(frozen=True, slots=True)
 class LossCall:
-    """What a loss function received. `lengths` are those of inputs and targets, for CTC alone."""
+    """What a loss function received; `ctc` for `ctc_loss` alone."""
 
     operator: Operator
     input: Contents
     target: Contents
-    lengths: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    ctc: CtcArguments | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +82,8 @@ class Losses:
         is_cast = name in CASTS and _rounds(name, args, kwargs)
         position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)
         is_minimum = name in MINIMA
+        if name in TRIPLETS and operator.place is not None:
+            self._add_triplet(operator, args, kwargs)
         if operator.place is None or not (is_loss or is_cast or is_minimum or position is not None):
             return
         self._read[name, operator.place] += 1
@@ -97,6 +100,13 @@ class Losses:
         elif position is not None and len(args) > position and _is_readable(args[position]):
             self._record.pole_inputs[operator.number] = contents_of(args[position])
 
+    def _add_triplet(self, operator: Operator, args: Any, kwargs: Any) -> None:
+        """Read the first call at a place, before any training."""
+        known = any(one.operator.place == operator.place for one in self._record.triplets)
+        found = None if known else triplet_of(operator, args, kwargs)
+        if found is not None:
+            self._record.triplets.append(found)
+
     def _look_at_new(self, taken: list[torch.Tensor], values: tuple[Value, ...]) -> None:
         """Note whether data, and what was written in place, is finite when it is first used."""
         for tensor, value in zip(taken, values, strict=True):
@@ -112,8 +122,8 @@ class Losses:
         found = {**kwargs, **dict(zip(names, args, strict=False))}
         given, target = found.get(names[0]), found.get(names[-1])
         if _is_readable(given) and _is_readable(target):
-            lengths = _lengths(args, kwargs) if operator.name == "ctc_loss" else ((), ())
-            call = LossCall(operator, contents_of(given), contents_of(target), lengths)
+            ctc = ctc_arguments(args, kwargs) if operator.name == "ctc_loss" else None
+            call = LossCall(operator, contents_of(given), contents_of(target), ctc)
             self._record.losses.append(call)
 
 
@@ -130,15 +140,3 @@ def _is_readable(value: object) -> bool:
     if not isinstance(value, torch.Tensor) or value.is_complex():
         return False
     return all_finite(value if value.is_floating_point() else value.float()) is not None
-
-
-def _lengths(args: Any, kwargs: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    names = ("log_probs", "targets", "input_lengths", "target_lengths")
-    found = {**kwargs, **dict(zip(names, args, strict=False))}
-    inputs, targets = (_numbers(found.get(name)) for name in names[2:])
-    return inputs, targets
-
-
-def _numbers(value: Any) -> tuple[int, ...]:
-    items = value.flatten().tolist() if isinstance(value, torch.Tensor) else list(value or ())
-    return tuple(int(item) for item in items[:LENGTHS])

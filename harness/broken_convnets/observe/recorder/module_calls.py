@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from broken_convnets.observe.describe import default_device, describe
-from broken_convnets.observe.modes import modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_read_by_torch
 from broken_convnets.observe.recorder.called_modules import CalledModules
-from broken_convnets.observe.recorder.kept_networks import KeptNetworks
-from broken_convnets.observe.recorder.kept_outputs import OutputsAlive
 from broken_convnets.observe.recorder.networks import Network, owner_of
 from broken_convnets.observe.recorder.passes import ForwardPass, ModuleCall
-from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.running_calls import RunningCalls
-from broken_convnets.observe.recorder.structure import structure_of
+from broken_convnets.observe.recorder.surroundings import Surroundings
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost, leave_out_recorder
-from broken_convnets.observe.recorder.values import tensors_in
-from broken_convnets.observe.trees import detached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +50,8 @@ class ModuleCalls:
         self._network = network
         self._on_raise = on_raise
         self._operators = operators
-        self._gradients = gradients
+        self._surroundings = Surroundings(record, operators, gradients)
         self._thread = RunningCalls()
-        self._kept = KeptNetworks(record)
-        self._outputs = OutputsAlive(record)
         self._called = CalledModules(record)
         self._networks: OrderedDict[int, Network] = OrderedDict()
 
@@ -138,7 +128,7 @@ class ModuleCalls:
             with NoDispatch(), NoFunction():
                 text = self._describe(output, device)
                 if call.caller is None:
-                    self._look_at_output(current, output)
+                    self._surroundings.at_end(current, output)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             text = type(output).__name__
@@ -193,14 +183,14 @@ class ModuleCalls:
         begun.begin(call, module)
         begun.whole = module is root
         try:
-            self._look_at_surroundings(begun, root, inputs)
+            self._surroundings.at_begin(begun, root, inputs)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
         network.add(begun, self._options.step)
         self._record.last_pass = begun
         if network.has_state:
             self._thread.network = begun
-        self._record.passes.append(begun)
+        self._record.add_pass(begun, has_state=network.has_state)
         self._networks[id(root)] = network
         with suppress(KeyError):  # other threads may have begun so many that it is gone again
             self._networks.move_to_end(id(root))
@@ -214,36 +204,3 @@ class ModuleCalls:
             stateless = (key for key, found in self._networks.items() if not found.has_state)
             key = next(stateless, next(iter(self._networks)))
             self._networks.pop(key, None)
-
-    def _look_at_surroundings(self, begun: ForwardPass, root: nn.Module, inputs: object) -> None:
-        begun.grad_enabled = torch.is_grad_enabled()
-        begun.inference_mode = torch.is_inference_mode_enabled()
-        if self._options.captures and begun.number == 1 and begun.whole:
-            with NoDispatch(), NoFunction():
-                begun.captured = detached(inputs)
-        if self._options.modes:
-            begun.modes = frozenset(layer.training for layer in modal_layers(root))
-        if self._operators is not None:
-            begun.places = user_places(sys._getframe(3))  # noqa: SLF001  (no public equivalent)
-            with NoDispatch(), NoFunction():
-                begun.received = self._operators.values_in(inputs)
-        if self._gradients is not None:
-            self._outputs.begin()
-            begun.parameters = self._gradients.meet(root.named_parameters())
-            if begun.number == 1 and self._options.gradients:
-                self._record.structures.append(structure_of(root))
-        if self._options.kept_networks and begun.number == 1 and begun.whole:
-            self._keep(root)
-
-    def _keep(self, root: nn.Module) -> None:
-        self._kept.meet(root)
-        if self._operators is not None:
-            with NoDispatch(), NoFunction():
-                self._record.held_tensors.append(self._operators.held_by(root))
-
-    def _look_at_output(self, ended: ForwardPass, output: object) -> None:
-        ended.operators_at_end = self._record.operators.count
-        if self._gradients is not None:
-            self._outputs.end(ended, tensors_in(output))
-        if self._operators is not None:
-            ended.returned = self._operators.values_in(output)

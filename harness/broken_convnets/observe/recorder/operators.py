@@ -15,6 +15,7 @@ from broken_convnets.observe.recorder.aside import (
     is_compiling,
     is_read_by_torch,
 )
+from broken_convnets.observe.recorder.boxes import BoxCalls
 from broken_convnets.observe.recorder.callers import Callers, caller_of
 from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
@@ -67,6 +68,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._looks = record.options.values
         self._losses = Losses(record) if record.options.losses else None
         self._metrics = MetricCalls(record) if record.options.metrics else None
+        self._boxes = BoxCalls(record, values) if record.options.losses else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -156,6 +158,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._losses.look(begun.operator, begun.taken, args, kwargs)
         if self._metrics is not None:
             self._metrics.look(caller)
+        if self._boxes is not None:
+            self._boxes.look(caller)
 
     def _operator(
         self,

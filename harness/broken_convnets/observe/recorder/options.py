@@ -19,7 +19,7 @@ class Options:
 
     calls: bool = False  # module calls, with a description of their inputs and outputs
     literals: bool = False  # numbers and strings in those descriptions, not only their types
-    captures: bool = False  # copies of the inputs of the first pass of each network
+    captures: bool = False  # inputs of the first pass of each network, checksums of all samples
     kept_networks: bool = False  # networks stay alive, one of each kind, and tensors they hold
     modes: bool = False  # train() and eval(), and the modes of the layers at each forward pass
     operators: bool = False  # torch functions, and the user's place of each

@@ -18,6 +18,7 @@ from broken_convnets.observe.recorder.networks import Paths
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.recorded_events import Moment
+    from broken_convnets.observe.recorder.scales import Scale
     from broken_convnets.observe.recorder.values import Value
 
 # What is odd in the description of an input or an output, and what to call it there.
@@ -82,7 +83,9 @@ class ForwardPass:
     """A call of a module that no other module called, and the calls inside.
 
     `modes` are the modes, True for training, of those layers that depend on it; `received` and
-    `returned` are the tensors of its inputs and output where operators are recorded too.
+    `returned` are the tensors of its inputs and output where operators are recorded too. `rows`
+    are checksums of the samples of its first input, `weights` is one of parameters, and `scale` is
+    that of its images.
     """
 
     def __init__(self, network: nn.Module, number: int, limit: int, moment: Moment) -> None:
@@ -100,6 +103,9 @@ class ForwardPass:
         self.modes: frozenset[bool] = frozenset()
         self.received: tuple[Value, ...] = ()
         self.returned: tuple[Value, ...] = ()
+        self.rows: tuple[int, ...] = ()
+        self.weights = 0
+        self.scale: Scale | None = None
         self.captured: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # copies of the inputs
         self.operators_at_end: int | None = None
         self.non_finite = False

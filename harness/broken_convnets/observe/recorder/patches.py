@@ -40,6 +40,11 @@ class Patches:
     def __init__(self) -> None:
         """Start with nothing replaced."""
         self._replaced: list[tuple[Any, str, Any, Any]] = []
+        self._at_end: list[Callable[[], object]] = []
+
+    def at_end(self, call: Callable[[], object]) -> None:
+        """Call a function when the attributes are restored."""
+        self._at_end.append(call)
 
     def replace(self, owner: Any, name: str, wrap: Callable[[Any], Callable[..., Any]]) -> None:
         """Replace an attribute by what `wrap` makes of it, hidden from warnings."""
@@ -50,6 +55,8 @@ class Patches:
 
     def undo(self) -> None:
         """Restore what was replaced, except where someone else has replaced it since."""
+        while self._at_end:
+            self._at_end.pop()()
         while self._replaced:
             owner, name, original, replacement = self._replaced.pop()
             if getattr(owner, name) is replacement:

@@ -14,9 +14,12 @@ from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.recorded_events import Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
     from broken_convnets.observe.facts import Layer
+    from broken_convnets.observe.recorder.boxes import BoxCall
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
     from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.stored_data import RewrittenData
     from broken_convnets.observe.recorder.structure import Structure
     from broken_convnets.observe.recorder.traced_networks import TracedNetwork
+    from broken_convnets.observe.recorder.triplets import Triplet
+    from broken_convnets.observe.recorder.unread_settings import UnreadSetting
     from broken_convnets.observe.recorder.values import Value
     from broken_convnets.observe.recorder.weight_loads import WeightLoad
 
@@ -69,6 +74,8 @@ class Record:
         self.networks: list[Network] = []  # by when their last passes began
         self.last_pass: ForwardPass | None = None
         self.passes: Bounded[ForwardPass] = Bounded(limit)
+        self.sample_passes: Bounded[ForwardPass] = Bounded(limit)  # of transforms in a dataset
+        self.reads_sample = False  # whether the next batch of a loader is being read
         self.called: Bounded[CalledModule] = Bounded(options.operator_limit)
         self.operators: Bounded[Operator] = Bounded(options.operator_limit)
         self.losses: Bounded[LossCall] = Bounded(limit)
@@ -82,6 +89,7 @@ class Record:
         self.built_optimizers: Bounded[BuiltOptimizer] = Bounded(limit)
         self.built_schedulers: Bounded[BuiltScheduler] = Bounded(limit)
         self.scheduler_steps: Bounded[SchedulerStep] = Bounded(limit)
+        self.unread_settings: dict[tuple[str, str], UnreadSetting] = {}  # by owner and name
         self.scaler_calls: Bounded[ScalerCall] = Bounded(limit)
         self.rewritten: list[RewrittenData] = []  # data that reading a dataset modifies
         self.clippings: Bounded[Clipping] = Bounded(limit)
@@ -100,10 +108,22 @@ class Record:
         self.listings: list[Listing] = []  # of folders, by the user's own code
         self.passed_mask: PassedMask | None = None  # the first one
         self.nearest: Bounded[Nearest] = Bounded(limit)
+        self.box_calls: Bounded[BoxCall] = Bounded(limit)
+        self.triplets: Bounded[Triplet] = Bounded(limit)  # of each place, the first call
         self.warnings: Bounded[Warned] = Bounded(limit)
         self.first_non_finite: NonFinite | None = None
         self._failed = (0, "")  # identity of the last exception, and the operator that raised it
         self.problems: list[str] = []  # of the recorder itself: what it could not record
+
+    def add_pass(self, begun: ForwardPass, *, has_state: bool) -> None:
+        """Add a pass; transforms of samples are so many that they have a list of their own."""
+        of_sample = self.reads_sample or any(p.function == "__getitem__" for p in begun.places)
+        (self.sample_passes if of_sample and not has_state else self.passes).append(begun)
+
+    def all_passes(self) -> Iterator[ForwardPass]:
+        """Yield the passes of transforms in datasets, and then all others."""
+        yield from self.sample_passes
+        yield from self.passes
 
     @property
     def moment(self) -> Moment:

@@ -84,6 +84,7 @@ class Parameter:
     holds: tuple[int, ...] = ()  # numbers of backward passes, the earliest first
     ever_required_grad: bool = False  # at a forward pass of its network
     frozen_since: int = 0  # number of the first operator after it last required a gradient
+    unfrozen: bool = False  # whether it requires a gradient, and did not at an earlier pass
     values: list[Value] = field(default_factory=list)  # that it had at forward passes
 
 

@@ -28,7 +28,9 @@ from broken_convnets.observe.recorder.state_dicts import StateDicts
 from broken_convnets.observe.recorder.stored_data import StoredData
 from broken_convnets.observe.recorder.tracebacks import leave_out_recorder
 from broken_convnets.observe.recorder.traced_networks import TracedNetworks
+from broken_convnets.observe.recorder.unread_settings import UnreadSettings
 from broken_convnets.observe.recorder.values import Values
+from broken_convnets.observe.recorder.variables import Variables
 from broken_convnets.observe.recorder.weight_loads import WeightLoads
 
 if TYPE_CHECKING:
@@ -93,13 +95,14 @@ class Recorder(AbstractContextManager["Recorder"]):
         self.record.active = True
         options = self.record.options
         parts: list[Any] = [self._calls, self._operators, self._gradients]
+        parts += [Variables(self._values)] if options.operators else []
         if options.gradients and self._gradients is not None:
             parts += [
                 Optimization(self.record, self._gradients),
                 StateDicts(self.record, self._gradients.snapshots),
             ]
             parts += [WeightLoads(self.record), Resumes(self.record, self._gradients)]
-            parts += [Schedulers(self.record), Scalers(self.record)]
+            parts += [Schedulers(self.record), Scalers(self.record), UnreadSettings(self.record)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []
         if options.loaders:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.places import TORCH, user_places
+from broken_convnets.observe.recorder.unread_settings import note_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +130,7 @@ class Schedulers:
 
     def _note_step(self, metric: Any, scheduler: Any, places: tuple[Place, ...]) -> None:
         groups = scheduler.optimizer.param_groups
+        note_unread(self._record, "scheduler", scheduler, groups)
         self._record.scheduler_steps.append(
             SchedulerStep(
                 self._numbers.get(scheduler),

@@ -82,6 +82,11 @@ class Values:
             self._drop_dead()
         return value
 
+    def share(self, tensor: torch.Tensor, other: torch.Tensor) -> None:
+        """Let a new tensor have the value of another, if both require a gradient or none does."""
+        if tensor.requires_grad == other.requires_grad:
+            self._known[id(tensor)] = (weakref.ref(tensor), self.of(other))
+
     def is_finite(self, tensor: torch.Tensor) -> bool | None:
         """Return whether a tensor is finite, looking at its numbers only if no one has yet."""
         value = self.known(tensor)

@@ -75,6 +75,10 @@ class RemoteProgram:
         """Run a network with the random numbers of the program's own seed."""
         return self._connection.ask("seeded_run", net.handle, inputs, targets)
 
+    def has(self, function: str) -> bool:
+        """Return whether the program defines a function of this name."""
+        return function in self._functions
+
     def require_run(self) -> None:
         """Raise NotApplicableError if the program has no `run`."""
         self._require("run", "run")

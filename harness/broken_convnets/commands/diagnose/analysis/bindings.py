@@ -67,25 +67,32 @@ def _matched(
 
 
 def attribute_assignments(
-    source: Source, owner: object, name: str
+    source: Source, owner: object, name: str, *, items: bool = False
 ) -> Iterator[tuple[Function, ast.stmt, ast.expr]]:
-    """Yield the assignments of `self.<name>` in the methods of an object's classes in a file."""
+    """Yield the assignments of `self.<name>` in the methods of an object's classes in a file.
+
+    With `items`, yield those of `self.<name>[...]` instead.
+    """
     classes = {one.__name__ for one in type(owner).__mro__}
     for definition in ast.walk(source.tree):
         if not isinstance(definition, ast.ClassDef) or definition.name not in classes:
             continue
         for function in definition.body:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                for statement, value in _attribute_values(function, name):
+                for statement, value in _attribute_values(function, name, items=items):
                     yield function, statement, value
 
 
-def _attribute_values(function: Function, name: str) -> Iterator[tuple[ast.stmt, ast.expr]]:
+def _attribute_values(
+    function: Function, name: str, *, items: bool
+) -> Iterator[tuple[ast.stmt, ast.expr]]:
     own = function.args.args[0].arg if function.args.args else ""
     for node in ast.walk(function):
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if items:
+            targets = [target.value for target in targets if isinstance(target, ast.Subscript)]
         if any(is_attribute(target, own, name) for target in targets):
             yield node, node.value
 

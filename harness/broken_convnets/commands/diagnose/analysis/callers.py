@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from broken_convnets.commands.diagnose.analysis.callables import code_of
 from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN, Scope
 
@@ -42,7 +44,15 @@ def calls(caller: UserFrame, callee: UserFrame) -> bool:
     called = caller.value(caller.call.func) if caller.call else UNKNOWN
     if called is UNKNOWN:
         return bool(caller.call) and _names_self(caller, callee)
+    if isinstance(called, nn.Sequential):  # which passes its input to its first layer
+        return _first_layer(called) is callee.scope.local.get("self")
     return code_of(called) is callee.code
+
+
+def _first_layer(container: nn.Module) -> nn.Module:
+    while isinstance(container, nn.Sequential) and len(container):
+        container = container[0]
+    return container
 
 
 def _names_self(caller: UserFrame, callee: UserFrame) -> bool:

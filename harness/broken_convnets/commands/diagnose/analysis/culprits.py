@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from broken_convnets.commands.diagnose.analysis.origins import Origin, origin_of
+from broken_convnets.commands.diagnose.analysis.origins import Origin, follow, origin_of
 from broken_convnets.commands.diagnose.analysis.returns import (
     callee_of,
     computed_by,
@@ -24,10 +24,13 @@ from broken_convnets.commands.diagnose.analysis.user_frames import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from broken_convnets.commands.diagnose.evidence import Evidence
 
 ERRORS = (TypeError, AttributeError, ValueError, RuntimeError, IndexError, KeyError)
 OPENING = {"(": "tuple", "[": "list", "{": "dict"}  # of the description of a collection
+ELEMENT = re.compile(r"expected Tensor as element (\d+) in argument 0, but got (\w+)")
 NONE = "NoneType"
 DISPLAYS = (ast.Tuple, ast.List)
 
@@ -70,7 +73,22 @@ def find_culprits(evidence: Evidence) -> tuple[Culprit, ...]:
             origin = origin_of(evidence, 0, node)
             origin = computed_by(evidence, origin) if origin.starred else origin
             found.append(Culprit(frame, node, kind, value, origin, called))
-    return tuple(found)
+    return tuple(found) or tuple(_in_a_list(evidence, frame))
+
+
+def _in_a_list(evidence: Evidence, frame: UserFrame) -> Iterator[Culprit]:
+    """Yield the element of a list of tensors that the exception names, as of torch.cat."""
+    match = ELEMENT.match(evidence.message)
+    first = frame.call.args[0] if match and frame.call and frame.call.args else None
+    if match is None or first is None:
+        return
+    index = int(match[1])
+    origin = computed_by(evidence, origin_of(evidence, 0, first))
+    elements = origin.node.elts if isinstance(origin.node, DISPLAYS) else []
+    if index < len(elements):
+        inside = follow(evidence, replace(origin, node=elements[index], before=None))
+        read = inside.last_read
+        yield Culprit(frame, first, match[2], value_of(read.node, read.scope), inside)
 
 
 def _suspects(frame: UserFrame) -> list[tuple[ast.expr, bool]]:

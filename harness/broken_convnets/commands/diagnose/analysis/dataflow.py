@@ -79,7 +79,7 @@ class Dataflow:
 
     def _in_graph(self, value: Value) -> Iterator[Value]:
         for operator in self.consumers(value):
-            if not is_cut(operator) and operator.name != "grad":
+            if not is_cut(operator):
                 yield from (v for v in (*operator.outputs, *operator.changed) if v.requires_grad)
 
 

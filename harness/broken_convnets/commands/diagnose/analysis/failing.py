@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 RECENT = 4  # operators that may have run after the one that raised, in handlers
+CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")  # which compute nothing themselves
 MODULE_CALL = "_call_impl"  # the function of nn.Module that calls forward
 
 
@@ -62,7 +63,8 @@ def failed_call(evidence: Evidence) -> FailedCall | None:
     operator = _operator(record, type(error).__name__, {one.place for one in frames})
     if not modules and operator is not None and operator.owner is not None:
         owner = operator.owner()  # of a class of the user's that is derived from one of torch's
-        modules = [owner] if owner is not None and type_name(owner) else []
+        computes = owner is not None and type_name(owner) not in {"", *CONTAINERS}
+        modules = [owner] if owner is not None and computes else []
     layer, construction = _layer(record, modules)
     received = _received(record, operator, modules)
     return FailedCall(evidence.message, frames, operator, layer, construction, received)

@@ -88,6 +88,13 @@ def follow(evidence: Evidence, start: Origin) -> Origin:
     return _Trail(evidence).follow(len(evidence.frames) - 1, start, STEPS)
 
 
+def part_of(evidence: Evidence, at: Origin, node: ast.expr) -> Origin:
+    """Return the origin of a part of the expression `at`, in the frame that `at` belongs to."""
+    frames = evidence.frames
+    index = next((i for i, one in enumerate(frames) if one.scope is at.scope), len(frames) - 1)
+    return _Trail(evidence).follow(index, replace(at, node=node, before=at), STEPS)
+
+
 class _Trail:
     """Follows one value through the frames of a traceback, and to where its owner was built."""
 
@@ -148,9 +155,11 @@ class _Trail:
         """Return the frame that called a function of the traceback, or built the object."""
         frame = self._frames[index]
         if frame.function is function:
-            caller = self._frames[index + 1] if index + 1 < len(self._frames) else None
-            called = caller is not None and calls(caller, frame)
-            return (caller if called else None), index + 1
+            around = self._frames[index + 1 :]
+            while around and around[0].function is function:  # a comprehension has its own frame
+                frame, around = around[0], around[1:]
+            called = bool(around) and calls(around[0], frame)
+            return (around[0] if called else None), len(self._frames) - len(around)
         owner = at.scope.lookup(function.args.args[0].arg) if function.args.args else UNKNOWN
         if function.name != "__init__" or owner is UNKNOWN:
             return None, index
@@ -183,20 +192,24 @@ def _binding(at: Origin, name: ast.Name) -> Binding | None:
     before = [b for b in every if b.statement.lineno <= name.lineno and b not in own]
     after = [b for b in every if b not in before] if at.source.loops_around(name) else []
     value = at.scope.lookup(name.id)
-    found = [b for b in (*reversed(before), *reversed(after)) if _may_be(b, value)]
+    found = [b for b in (*reversed(before), *reversed(after)) if _may_be(b, value, at.scope)]
     if found or function is None or every or parameter(at) is not None:
         return next(iter(found), None)
-    world = [b for b in bindings(at.source.tree.body, name.id) if _may_be(b, value)]
+    world = [b for b in bindings(at.source.tree.body, name.id) if _may_be(b, value, at.scope)]
     return world[-1] if world else None
 
 
-def _may_be(bound: Binding, value: object) -> bool:
+def _may_be(bound: Binding, value: object, scope: Scope) -> bool:
     """Return whether an assignment may have produced a value, by the syntax of its expression."""
     if value is UNKNOWN or bound.item is not None or bound.looped:
         return True
     for display, types in DISPLAYS.items():
         if isinstance(bound.value, display):
             return isinstance(value, types)
+    if isinstance(value, float) and isinstance(bound.value, ast.Name):
+        return not isinstance(scope.lookup(bound.value.id), int)
+    if isinstance(value, float) and isinstance(bound.value, ast.Constant):
+        return isinstance(bound.value.value, float) and bound.value.value == value
     return not isinstance(bound.value, ast.Constant) or bound.value.value == value
 
 

@@ -66,7 +66,18 @@ def callee_of(evidence: Evidence, call: ast.Call, scope: Scope) -> Callee | None
         built = value_of(call.func.func, scope)
         is_module = isinstance(built, type) and issubclass(built, nn.Module)
         return callee(evidence, built.forward) if is_module else None  # type: ignore[attr-defined]  # a module's class
-    return callee(evidence, value_of(call.func, scope))
+    inherited = _inherited(call, scope)
+    return callee(evidence, value_of(call.func, scope) if inherited is None else inherited)
+
+
+def _inherited(call: ast.Call, scope: Scope) -> object:
+    """Return the method that `super().forward` is; None for other callables."""
+    function = call.func
+    if not isinstance(function, ast.Attribute) or ast.unparse(function.value) != "super()":
+        return None
+    owner, cls = scope.lookup("self"), scope.lookup("__class__")
+    known = isinstance(owner, nn.Module) and isinstance(cls, type) and isinstance(owner, cls)
+    return getattr(super(cls, owner), function.attr, None) if known else None
 
 
 def callee(evidence: Evidence, called: object) -> Callee | None:

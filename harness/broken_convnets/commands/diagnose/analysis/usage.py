@@ -27,7 +27,7 @@ class Usage:
     @cached_property
     def passes(self) -> list[ForwardPass]:
         """The forward passes of the whole network that returned."""
-        found = [p for p in self._evidence.record.passes if p.network() is self._network]
+        found = [p for p in self._evidence.record.all_passes() if p.network() is self._network]
         return [p for p in found if p.whole and p.operators_at_end is not None]
 
     @cached_property

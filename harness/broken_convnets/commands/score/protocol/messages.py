@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
+
+from broken_convnets.util.json_schema import definitions
 
 PROTOCOL_VERSION = 1
 
@@ -120,10 +121,9 @@ class Diagnosis(Struct, frozen=True, forbid_unknown_fields=True):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of requests and diagnoses."""
-    _, parts = msgspec.json.schema_components([Request, Diagnosis], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Broken ConvNets: protocol of diagnostic tools, version {PROTOCOL_VERSION}",
         "oneOf": [{"$ref": "#/$defs/Request"}, {"$ref": "#/$defs/Diagnosis"}],
-        "$defs": parts,
+        "$defs": definitions(Request, Diagnosis),
     }

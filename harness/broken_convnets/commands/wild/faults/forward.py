@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants.syntax import dotted, expression
-from broken_convnets.commands.wild.faults.edits import replace
+from broken_convnets.commands.wild.faults.edits import Edit, replace
 from broken_convnets.commands.wild.faults.find import (
     calls,
     classes,
@@ -122,3 +122,11 @@ def conditional_return(tree: ast.Module) -> Iterator[Site]:
                 last = node.orelse[-1]
                 if isinstance(last, ast.Return) and isinstance(node.body[-1], ast.Return):
                     yield replace(last)
+        yield from _return_in_branch(function)
+
+
+def _return_in_branch(function: ast.FunctionDef) -> Iterator[Site]:
+    """Indent the last `return` too far, so that it belongs to the condition before it."""
+    before, last = [None, *function.body][-2:]
+    if isinstance(before, ast.If) and not before.orelse and isinstance(last, ast.Return):
+        yield Edit(last, ()), Edit(before, (ast.If(before.test, [*before.body, last], []),))

@@ -18,6 +18,7 @@ CLASSIFIERS = (
             block=("BasicBlock", "Bottleneck"),
             layers=LAYERS,
         ),
+        smooth=False,
     ),
     Host(
         "vgg",
@@ -41,6 +42,7 @@ CLASSIFIERS = (
         "AlexNet",
         drawing("num_classes={classes}, dropout={dropout}", pixels=(64, 72), dropout=DROPOUT),
         factors=(16,),
+        learns=False,  # it has no normalization
     ),
     Host(
         "mobilenet_v2",
@@ -55,6 +57,7 @@ CLASSIFIERS = (
             ),
             dropout=DROPOUT,
         ),
+        smooth=False,
     ),
     Host(
         "mobilenet_v3",
@@ -79,6 +82,7 @@ CLASSIFIERS = (
             alpha=(0.5, 0.75, 1.0),
             dropout=DROPOUT,
         ),
+        smooth=False,
     ),
     Host(
         "shufflenet",
@@ -89,6 +93,7 @@ CLASSIFIERS = (
             repeats=("[2, 4, 2]", "[3, 2, 3]", "[2, 3, 3]"),
             channels=("[64, 128, 256, 384, 512]", "[96, 192, 256, 512, 512]"),
         ),
+        smooth=False,
     ),
     Host(
         "squeezenet",
@@ -100,6 +105,7 @@ CLASSIFIERS = (
             version=("1_0", "1_1"),
             dropout=DROPOUT,
         ),
+        learns=False,  # it has no normalization
     ),
     Host(
         "densenet",
@@ -113,6 +119,7 @@ CLASSIFIERS = (
             width=(8, 12),
             dropout=DROPOUT,
         ),
+        smooth=False,
     ),
     Host(
         "efficientnet",
@@ -139,6 +146,7 @@ CLASSIFIERS = (
             group=(32, 64),
             squeeze=(0.25, None),
         ),
+        smooth=False,
     ),
     Host(
         "convnext",
@@ -161,16 +169,21 @@ CLASSIFIERS = (
             dropout=DROPOUT,
         ),
         factors=(8, 16),
+        smooth=False,
     ),
     Host(
         "inception",
         f"{MODELS}.inception",
         "Inception3",
         drawing(
-            "num_classes={classes}, aux_logits=False, init_weights=False, dropout={dropout}",
+            # With InceptionC too, a new network returns almost the same for all images.
+            "num_classes={classes}, aux_logits=False, init_weights=False, dropout={dropout}, "
+            "inception_blocks=[BasicConv2d, InceptionA, InceptionB, nn.Identity, InceptionD, "
+            "InceptionE, InceptionAux]",
             pixels=(75,),
             dropout=DROPOUT,
         ),
         factors=(16,),
+        smooth=False,
     ),
 )

@@ -41,6 +41,11 @@ class Host:
     `draw` draws a configuration. `file` is that of the module if it is not installed. `output` is
     the key of the model's output, if that is a dictionary. One of `factors` divides the numbers of
     channels in its code. `names` are what the arguments use besides the module's own names.
+
+    A healthy program with a loss must learn one batch, so a model that does not (`learns`) has no
+    loss. The gradients of a loss that no optimizer follows must agree with finite differences. If
+    the loss has kinks in between (not `smooth`), it depends on their random directions whether
+    they do, so that the model is only trained.
     """
 
     name: str
@@ -51,6 +56,8 @@ class Host:
     file: Path | None = None
     output: str = ""
     factors: tuple[int, ...] = (4, 8, 8)
+    learns: bool = True
+    smooth: bool = True
     names: dict[str, str] = field(default_factory=dict, hash=False)
 
 

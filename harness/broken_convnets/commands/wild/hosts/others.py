@@ -25,6 +25,7 @@ OTHERS = (
         task=Task.SEGMENTATION,
         output="out",
         names=BACKBONE_NAMES,
+        smooth=False,
     ),
     Host(
         "deeplabv3",
@@ -38,6 +39,7 @@ OTHERS = (
         task=Task.SEGMENTATION,
         output="out",
         names=BACKBONE_NAMES,
+        smooth=False,
     ),
     Host(
         "lraspp",
@@ -57,6 +59,7 @@ OTHERS = (
             "MobileNetV2": "torchvision.models.mobilenetv2.MobileNetV2",
             "IntermediateLayerGetter": BACKBONE_NAMES["IntermediateLayerGetter"],
         },
+        smooth=False,
     ),
     Host(
         "unet",

@@ -72,7 +72,7 @@ def run(net, images, targets):
 """,
     Run.TRAIN: """
 def run(net, images, targets):
-    optimizer = torch.optim.AdamW(net.parameters(), lr=0.001)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.004)
     net.train()
     total = torch.zeros(())
     batches = list(zip(images.split(4), targets.split(4)))

@@ -91,7 +91,7 @@ def _definitions(evidence: Evidence, found: _Found) -> Iterator[_Found]:
     source, node, places = found
     if isinstance(node, ast.Name):
         function = source.function_of(node)
-        if function is not None and node.id in _parameters(function):
+        if function is not None and node.id in parameters(function):
             yield from _passed(evidence, found, function, node.id)
             return
         value = local_value(source, node)
@@ -105,10 +105,12 @@ def _definitions(evidence: Evidence, found: _Found) -> Iterator[_Found]:
 def _passed(evidence: Evidence, found: _Found, function: Function, name: str) -> Iterator[_Found]:
     """Yield what a parameter is called with, else its default."""
     source, places = found.source, found.places
-    inside = next((i for i, one in enumerate(places) if _is_in(one, source, function)), None)
+    inside = next((i for i, one in enumerate(places) if place_in(one, source, function)), None)
     outer = places[inside + 1 :] if inside is not None else ()
     site = site_of(evidence, outer)
-    passed = argument(site.call, name, _position(function, name)) if site is not None else None
+    passed = (
+        argument(site.call, name, parameter_position(function, name)) if site is not None else None
+    )
     if site is not None and passed is not None:
         yield _Found(site.source, passed, outer)
         return
@@ -117,14 +119,15 @@ def _passed(evidence: Evidence, found: _Found, function: Function, name: str) ->
         yield _Found(source, default, ())
 
 
-def _position(function: Function, name: str) -> int | None:
+def parameter_position(function: Function, name: str) -> int | None:
     """Return the position of a parameter, `self` left out; None if it needs a keyword."""
     positional = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
     bound = positional[:1] in (["self"], ["cls"])
     return positional.index(name) - bound if name in positional else None
 
 
-def _parameters(function: Function) -> list[str]:
+def parameters(function: Function) -> list[str]:
+    """Return the names of a function's parameters."""
     arguments = function.args
     return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
 
@@ -144,11 +147,12 @@ def _from_function(source: Source, node: ast.expr, places: Sequence[Place]) -> S
     if function is None:
         return ()
     for i, place in enumerate(places):
-        if _is_in(place, source, function):
+        if place_in(place, source, function):
             return places[i:]
     return ()
 
 
-def _is_in(place: Place, source: Source, function: Function) -> bool:
+def place_in(place: Place, source: Source, function: Function) -> bool:
+    """Return whether a place is in a function's own code."""
     lines = range(function.lineno, (function.end_lineno or function.lineno) + 1)
     return place.file == source.path and place.function == function.name and place.line in lines

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.commands.diagnose.source import Source
-    from broken_convnets.observe.recorder.recorded_events import Construction
+    from broken_convnets.observe.recorder.loaders import Loader
 
 CHANNELS = {1, 3, 4}
 
@@ -106,10 +106,12 @@ def single_value_explanation(evidence: Evidence, failed: FailedCall) -> Explanat
     loader = _loader(evidence)
     stepped = bool(evidence.record.optimizer_steps.count or evidence.record.built_optimizers)
     evaluated = list(_evaluated(evidence, failed))
-    if loader is not None and evidence.record.loaders:
-        latest = evidence.record.loaders[-1]
-        site, where = loader
-        text = f"the last batch of an epoch has one sample: batches have {latest.batch_size}"
+    if loader is not None:
+        read, site, where = loader
+        text = (
+            f"the last batch of an epoch has one sample: {read.dataset.length} samples are read in "
+            f"batches of {read.batch_size}"
+        )
         drop = partial(set_argument, site.source, site.call, "drop_last", None, "True")
         return Explanation(
             "shape/batchnorm_single_value",
@@ -128,13 +130,14 @@ def single_value_explanation(evidence: Evidence, failed: FailedCall) -> Explanat
     )
 
 
-def _loader(evidence: Evidence) -> tuple[Site, Location] | None:
-    """Return the constructor of the loader that the program reads, the last one."""
-    found: list[Construction] = [c for c in evidence.record.constructions if c.kind == "loader"]
-    for one in reversed(found):
+def _loader(evidence: Evidence) -> tuple[Loader, Site, Location] | None:
+    """Return the loader read last that leaves one sample at its end, and its constructor."""
+    read = [loader for loader in evidence.record.loaders if loader.epochs]
+    for one in sorted(read, key=lambda loader: loader.epochs[-1].moment.operators, reverse=True):
         site = site_of(evidence, one.places)
-        if site is not None and called_name(site.call).endswith("Loader"):
-            return site, Location(site.source.path, site.call.lineno)
+        size, length = one.batch_size or 1, one.dataset.length or 0
+        if site is not None and size > 1 and length % size == 1 and not one.drop_last:
+            return one, site, Location(site.source.path, site.call.lineno)
     return None
 
 

@@ -96,7 +96,7 @@ def _two_outputs(found: Loss) -> Iterator[Explanation]:
 
 
 def _cross_entropy(found: Loss) -> Patch:
-    """Replace the loss by cross_entropy, with the scores before a sigmoid and class numbers."""
+    """Replace the loss by cross_entropy, with the scores before a sigmoid and class indices."""
     source, (_, target) = found.source, found.nodes
     changes: list[tuple[ast.expr | ast.stmt, str]] = []
     text = source.text_of(target)

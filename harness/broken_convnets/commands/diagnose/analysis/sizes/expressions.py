@@ -132,11 +132,29 @@ def is_network_input(evidence: Evidence, value: Value) -> bool:
     return latest is not None and value in latest.received
 
 
+def comes_from_input(evidence: Evidence, value: Value) -> bool:
+    """Return whether a value is an argument of the network's call, normalized at most."""
+    latest, found = evidence.record.last_pass, value
+    for operator in chain(evidence.record, value):
+        if latest is not None and found in latest.received:
+            return True
+        before = next((v for v in operator.inputs if v.shape == value.shape), None)
+        if not operator.layer or before is None:
+            return False
+        found = before
+    return latest is not None and found in latest.received
+
+
 def _origins(evidence: Evidence, value: Value) -> Iterator[tuple[Operator, Source, ast.Call]]:
-    """Yield the operators outside of any module that the user calls to make a value."""
+    """Yield the operators outside of any module that the user calls to make a value.
+
+    Those of a network that change no size, as a normalization of images does, are passed over.
+    """
     for operator in chain(evidence.record, value):
         if operator.layer:
-            return
+            if operator.outputs and operator.outputs[0].shape != value.shape:
+                return
+            continue
         found = operator_call(evidence, operator)
         if found:
             yield operator, *found

@@ -51,7 +51,7 @@ def explanations(found: Mismatch) -> Iterator[Explanation]:
     for explain in (
         unbatched,
         flattened_whole_batch,
-        _joined_along_batch,
+        joined_along_batch,
         _reduced_other_dimension,
         missing_flatten,
         _channels_before_last,
@@ -63,14 +63,17 @@ def explanations(found: Mismatch) -> Iterator[Explanation]:
     yield Explanation("shape/linear_in_features", mismatch_candidates(found))
 
 
-def _joined_along_batch(found: Mismatch) -> Explanation | None:
+def joined_along_batch(found: Mismatch) -> Explanation | None:
     """Explain a torch.cat along the batch instead of the features."""
     for operator in chain(found.evidence.record, found.value):
         parts = [value for value in operator.inputs if not value.parameter]
         if operator.name not in JOINS or len(parts) < MATRIX:
             continue
         same = all(len(p.shape) == len(parts[0].shape) > 1 for p in parts)
+        batches = sum(p.shape[0] for p in parts if p.shape)
         if not same or sum(p.shape[1] for p in parts) != found.declared:
+            return None
+        if operator.outputs and operator.outputs[0].shape[0] != batches:
             return None
         call = operator_call(found.evidence, operator)
         change = [partial(set_argument, *call, "dim", 1, "1")] if call else []

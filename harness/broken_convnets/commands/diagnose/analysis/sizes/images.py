@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.sizes.expressions import wrap_network
 from broken_convnets.commands.diagnose.edits import replace
-from broken_convnets.commands.diagnose.sites import user_sources
+from broken_convnets.commands.diagnose.sites import location_in, site_of, user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.lineage import Origin
     from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Mismatch
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Location
     from broken_convnets.commands.diagnose.source import Source
 
+STAND_INS = {"rand", "randn", "randint", "zeros", "ones", "full", "empty"}
+RGB, GRAY, RGBA = 3, 1, 4  # channels
 CONVERSIONS = {"to_tensor", "pil_to_tensor", "to_image", "array", "asarray"}
 
 
@@ -30,6 +33,7 @@ class ImageChanges:
 
     changes: list[Change]
     first: bool
+    cause: Location | None = None  # where the images are created, if that is the mistake
 
 
 def is_from_outside(evidence: Evidence, made: Origin) -> bool:
@@ -44,17 +48,37 @@ def is_from_outside(evidence: Evidence, made: Origin) -> bool:
 
 def image_changes(found: Mismatch) -> ImageChanges:
     """Return the changes that let images have as many channels as the network expects."""
-    if found.declared == 3:  # noqa: PLR2004  (red, green, blue)
+    if found.declared == RGB:
         opened = list(converted(found.evidence))
         if opened:
             return ImageChanges(opened, first=True)
-        if found.arriving == 1:
+        created = _stand_in(found)
+        if found.arriving == GRAY and created:
+            source, node = created
+            change: Change = partial(replace, source, [(node, str(RGB))])
+            return ImageChanges([change], first=True, cause=location_in(source, node))
+        if found.arriving == GRAY:
             return ImageChanges(
                 wrap_network(found.evidence, found.failed, "{}.expand(-1, 3, -1, -1)"), first=False
             )
-        if found.arriving == 4:  # noqa: PLR2004  (with alpha)
+        if found.arriving == RGBA:
             return ImageChanges(wrap_network(found.evidence, found.failed, "{}[:, :3]"), first=True)
     return ImageChanges([], first=False)
+
+
+def _stand_in(found: Mismatch) -> tuple[Source, ast.Constant] | None:
+    """Return the number of channels in `torch.rand(8, 1, 32, 32)`, which stands in for images.
+
+    What a network is called with directly was made for that network; data sets were not.
+    """
+    operator, latest = found.made_by.operator, found.evidence.record.last_pass
+    if operator is None or latest is None or not set(operator.outputs) & set(latest.received):
+        return None
+    site = site_of(found.evidence, operator.places)
+    if site is None or operator.name not in STAND_INS or operator.inputs:
+        return None
+    sizes = [n for n in ast.walk(site.call) if isinstance(n, ast.Constant) and n.value == GRAY]
+    return (site.source, sizes[0]) if len(sizes) == 1 else None
 
 
 def converted(evidence: Evidence) -> Iterator[Change]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.sizes.arguments import constructor
 from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
+from broken_convnets.commands.diagnose.analysis.sizes.helpers import chosen_call
 from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     BATCH_NORMS,
     INSTANCE_NORMS,
@@ -151,17 +152,30 @@ def reversed_changes(one: Mismatch) -> list[Change]:
 def swapped(one: Mismatch) -> list[Change]:
     """Return the exchange of the input and output sizes of a layer, if it fits the input."""
     name = output_argument(one.layer)
-    site = constructor(one.evidence, one.construction)
-    if site is None or not name or name == one.argument:
+    if not name or name == one.argument or declared(one.layer, name) != one.arriving:
         return []
-    if declared(one.layer, name) != one.arriving:
+    chosen = chosen_call(one.evidence, one.construction, one.layer, one.argument, name)
+    if chosen is None:
         return []
-    own = argument(site.call, one.argument, position(one.layer, one.argument))
-    other = argument(site.call, name, position(one.layer, name))
-    if own is None or other is None:
-        return []
-    texts = [site.source.text_of(node) for node in (own, other)]
-    return [lambda: replace(site.source, [(own, texts[1]), (other, texts[0])])]
+    source, (own, other) = chosen.site.source, chosen.nodes
+    texts = [source.text_of(node) for node in (own, other)]
+    return [partial(replace, source, [(own, texts[1]), (other, texts[0])])]
+
+
+def is_swapped(one: Mismatch) -> bool:
+    """Return whether the exchange of both sizes fits the input and the layer after it.
+
+    A loop exchanges those of the layer after it too.
+    """
+    following = _next_layer(one)
+    if following is None or not swapped(one):
+        return False
+    if declared(following, input_argument(following)) == one.declared:
+        return True
+    record = one.evidence.record
+    made = [record.construction(layer) for layer in (one.layer, following)]
+    looped = all(made) and made[0] and made[1] and made[0].places[:1] == made[1].places[:1]
+    return bool(looped) and declared(following, output_argument(following)) == one.declared
 
 
 def producer_changes(one: Mismatch, made: Origin) -> Iterator[Change]:
@@ -212,10 +226,16 @@ def _is_confirmed(one: Mismatch, made: Origin) -> bool:
 
 def _constructed_next(one: Mismatch) -> int | None:
     """Return the input size of the layer that is constructed next; None if there is none."""
+    found = _next_layer(one)
+    return declared(found, input_argument(found)) if found is not None else None
+
+
+def _next_layer(one: Mismatch) -> nn.Module | None:
+    """Return the layer with an input size that is constructed next, norms left out."""
     modules = one.evidence.record.constructed_modules()
     after = modules[modules.index(one.layer) + 1 :] if one.layer in modules else []
     for module in after:
         name = input_argument(module)
         if name and type_name(module) not in KEEP_CHANNELS:
-            return declared(module, name)
+            return module
     return None

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
+from broken_convnets.commands.diagnose.analysis.sizes.channels_last import normalized_last
 from broken_convnets.commands.diagnose.analysis.sizes.explanation import Explanation
 from broken_convnets.commands.diagnose.analysis.sizes.expressions import operator_call, wrapped
 from broken_convnets.commands.diagnose.analysis.sizes.layers import declared, output_argument
@@ -18,11 +19,23 @@ from broken_convnets.commands.diagnose.analysis.sizes.lineage import (
 )
 from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER, ranked
 from broken_convnets.commands.diagnose.analysis.sizes.new_dimensions import rank_changes
+from broken_convnets.commands.diagnose.analysis.sizes.operand_facts import (
+    CHANNELS,
+    cases_of,
+    is_residual,
+    is_spatial,
+    joins_batches,
+    kind_of,
+    rounded,
+    where_rounded,
+    where_stride_is_missing,
+)
 from broken_convnets.commands.diagnose.analysis.sizes.resizing import (
     call_changes,
     crop_changes,
     own_size_changes,
     stride_changes,
+    without_stride,
 )
 from broken_convnets.commands.diagnose.analysis.sizes.shortcuts import shortcut_changes
 from broken_convnets.commands.diagnose.analysis.sizes.tables import Table
@@ -43,20 +56,19 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Location
     from broken_convnets.observe.recorder.values import Value
 
-ELEMENTWISE = {"add", "sub", "mul", "div", "rsub", "true_divide", "where", "maximum", "minimum"}
 PRODUCTS = {"matmul", "bmm", "__matmul__", "mm"}
-IMAGE = 4
-CHANNELS = 1
 
 
 def explain(found: Operands) -> Explanation:
     """Return the mistake that fits two operands, with its candidates."""
+    if last := normalized_last(found):
+        return last
     text = "; ".join(_story(found, branch) for branch in found.paths)
     if len(found.left.shape) != len(found.right.shape):
-        return Explanation(_kind(found), ranked(*rank_changes(found)), text)
+        return Explanation(kind_of(found), ranked(*rank_changes(found)), text)
     groups = list(_product_changes(found) if found.name in PRODUCTS else _changes(found))
     return Explanation(
-        _kind(found), ranked(*groups), text, cases=_cases(found), cause=_cause(found)
+        kind_of(found), ranked(*groups), text, cases=cases_of(found), cause=_cause(found)
     )
 
 
@@ -81,51 +93,28 @@ def _story(found: Operands, branch: Branch) -> str:
     )
 
 
-def _is_residual(found: Operands) -> bool:
-    left, right = found.paths
-    return left.start is not None and found.name in ELEMENTWISE and bool(left.steps or right.steps)
-
-
-def _kind(found: Operands) -> str:
-    images = len(found.left.shape) == len(found.right.shape) == IMAGE
-    in_network = bool(found.failed.operator and found.failed.operator.layer)
-    if found.name in JOINS and images and set(found.axes) - {CHANNELS}:
-        return "shape/unet_skip_mismatch"
-    if _is_residual(found) and images:
-        return "shape/residual_size_mismatch" if in_network else "shape/odd_size_down_up"
-    return "shape/elementwise_size_mismatch"
-
-
-def _cases(found: Operands) -> tuple[str, ...]:
-    known = {
-        "shape/unet_skip_mismatch": "shape/unet_skip_odd_size",
-        "shape/odd_size_down_up": "shape/decoder_output_size_mismatch",
-    }
-    kind = _kind(found)
-    if kind == "shape/residual_size_mismatch":
-        channels = CHANNELS in found.axes
-        return (
-            "shape/residual_channel_mismatch" if channels else "shape/residual_shortcut_stride",
-        )
-    return (known[kind],) if kind in known else ()
-
-
 def _cause(found: Operands) -> Location | None:
     """Return the constructor of the layer that determined the size of the wrong operand."""
     size = found.axes[0] if found.axes else 0
     for table, _ in _tables(found):
         return table.location
-    if _is_residual(found) and not all(branch.steps for branch in found.paths):
+    if joins_batches(found):
+        return None
+    if resized := where_stride_is_missing(found) or where_rounded(found):
+        return resized
+    if is_residual(found) and not all(branch.steps for branch in found.paths):
         return None
     for value in (found.right, found.left):
         made = origin(found.evidence.record, value, value.shape[size])
-        if made.layer is not None and not _is_spatial(found):
+        if made.layer is not None and not is_spatial(found):
             return location_of(found.evidence, made.construction)
     return None
 
 
 def _changes(found: Operands) -> Iterator[Group]:
-    spatial = _is_spatial(found)
+    spatial = is_spatial(found)
+    if joins_batches(found):
+        yield from _join_dimension(found)
     yield from _table_changes(found)
     if spatial:
         yield from _spatial_changes(found)
@@ -133,13 +122,6 @@ def _changes(found: Operands) -> Iterator[Group]:
         yield from _channel_changes(found)
     if found.name in JOINS:
         yield from _join_dimension(found)
-
-
-def _is_spatial(found: Operands) -> bool:
-    """Return whether heights or widths differ, and not the features of a sequence."""
-    convolved = any(branch.convolutions or branch.transposed for branch in found.paths)
-    images = len(found.left.shape) >= IMAGE or convolved
-    return images and any(d > CHANNELS for d in found.axes)
 
 
 def _tables(found: Operands) -> Iterator[tuple[Table, int]]:
@@ -167,8 +149,8 @@ def _spatial_changes(found: Operands) -> Iterator[Group]:
     for branch, other, place in found.sides():
         yield from own_size_changes(found.evidence, branch, other.value.shape[-1])
         if other.stride > 1 and branch.stride == 1:
-            for step in branch.convolutions[:1]:
-                yield 0, "", stride_changes(found.evidence, step, other)
+            for rank, step in enumerate(without_stride(branch, other)[:2]):
+                yield rank, "", stride_changes(found.evidence, step, other)
             if not branch.convolutions and found.nodes:
                 yield 1, "", shortcut_changes(found.evidence, other, found.nodes[place])
         yield from _sized_calls(found, branch, other, place)
@@ -181,7 +163,9 @@ def _sized_calls(found: Operands, branch: Branch, other: Branch, place: int) -> 
     source, node = found.nodes[1 - place]
     text = source.text_of(node)
     smaller = math.prod(branch.value.shape[2:]) < math.prod(other.value.shape[2:])
-    if smaller or any(op.name == "interpolate" for op in branch.operators):
+    upsampled = rounded(found)
+    resized = any(op.name == "interpolate" for op in branch.operators)
+    if upsampled[0] is branch if upsampled else smaller or resized:
         yield from call_changes(found.evidence, branch, found.nodes[place], text)
     if not smaller:
         rank = len(branch.value.shape)
@@ -192,7 +176,7 @@ def _channel_changes(found: Operands) -> Iterator[Group]:
     """Yield the changes of the layers that determine the size, and a projection."""
     axis = found.axes[0] if found.axes else CHANNELS
     for branch, other, place in found.sides():
-        if not branch.convolutions and other.convolutions and found.nodes and _is_residual(found):
+        if not branch.convolutions and other.convolutions and found.nodes and is_residual(found):
             yield 0, "", shortcut_changes(found.evidence, other, found.nodes[place])
         wanted = other.value.shape[axis]
         made = origin(found.evidence.record, branch.value, branch.value.shape[axis])

@@ -49,9 +49,19 @@ class Operands:
     @property
     def axes(self) -> list[int]:
         """The dimensions that do not fit, for operands with equally many."""
-        pairs = zip(self.left.shape, self.right.shape, strict=False)
-        joins = self.name in JOINS
-        return [d for d, (a, b) in enumerate(pairs) if a != b and (joins or 1 not in {a, b})]
+        pairs = list(zip(self.left.shape, self.right.shape, strict=False))
+        if self.name not in JOINS:
+            return [d for d, (a, b) in enumerate(pairs) if a != b and 1 not in {a, b}]
+        differing = [d for d, (a, b) in enumerate(pairs) if a != b]
+        return [d for d in differing if d != self._joined_dimension] or differing
+
+    @property
+    def _joined_dimension(self) -> int:
+        """The dimension that may differ in a torch.cat."""
+        operator = self.failed.operator
+        literals = operator.literals if operator else {}
+        dim = literals.get("dim", literals.get("axis", literals.get(1, 0)))
+        return dim % len(self.left.shape) if isinstance(dim, int) and self.left.shape else 0
 
     def sides(self) -> Iterator[tuple[Branch, Branch, int]]:
         """Yield each branch with the other one, and its position."""
@@ -87,7 +97,8 @@ def _odd_pair(values: list[Value]) -> list[Value]:
             or sum(a != b for a, b in zip(first.shape, other.shape, strict=True)) > 1
         ):
             return [first, other]
-    return values[:2]
+    others = [value for value in values[1:] if first is not None and value.shape != first.shape]
+    return [*values[:1], *others[:1]] if others else values[:2]
 
 
 def _nodes(

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.analysis.sizes.arguments import constructor
 from broken_convnets.commands.diagnose.analysis.sizes.branches import keeps_size
 from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
 from broken_convnets.commands.diagnose.analysis.sizes.expressions import operator_call, wrapped
-from broken_convnets.commands.diagnose.analysis.sizes.layers import position
+from broken_convnets.commands.diagnose.analysis.sizes.helpers import setting_of
 from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER
 from broken_convnets.commands.diagnose.edits import replace, set_argument
-from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
     import ast
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
 
 FIRST_SPATIAL = 2
-RANKS = {"pad": 0, "stride": 0, "output_size": 1, "resize": 2, "crop": 3}
 
 
 def own_size_changes(evidence: Evidence, branch: Branch, wanted: int) -> Iterator[Group]:
@@ -83,23 +80,38 @@ def _transposed_changes(evidence: Evidence, step: Step, *, grow: bool) -> Iterat
 
 
 def stride_changes(evidence: Evidence, step: Step, other: Branch) -> list[Change]:
-    """Return the change that sets the stride of a shortcut to that of the other branch."""
+    """Return the change that sets the stride of a layer to that of the other branch."""
     strided = [s for s in other.convolutions if s.layer.stride[0] > 1]
-    site = constructor(evidence, step.construction)
-    if len(strided) == 1 and site is not None:
-        text = _stride_text(evidence, strided[0], site.source)
-        place = position(step.layer, "stride")
+    found = setting_of(evidence, step.construction, step.layer, "stride")
+    if len(strided) == 1 and found is not None:
+        source, call = found.site.source, found.site.call
+        text = _stride_text(evidence, strided[0], source)
         if text:
-            return [partial(set_argument, site.source, site.call, "stride", place, text)]
+            return [partial(set_argument, source, call, found.name, found.position, text)]
     return set_number(evidence, step, "stride", other.stride)
 
 
 def _stride_text(evidence: Evidence, step: Step, source: Source) -> str:
-    site = constructor(evidence, step.construction)
-    if site is None or site.source is not source:
-        return ""
-    node = argument(site.call, "stride", position(step.layer, "stride"))
-    return source.text_of(node) if node is not None else ""
+    found = setting_of(evidence, step.construction, step.layer, "stride")
+    same = found is not None and found.site.source is source
+    return source.text_of(found.node) if found and found.node is not None and same else ""
+
+
+def without_stride(branch: Branch, other: Branch) -> list[Step]:
+    """Return the convolutions of a branch, that which lacks the stride of the other one first.
+
+    It is like the one that has it, or the first with a kernel that covers more than one pixel.
+    """
+    strided = [s.layer for s in other.convolutions if s.layer.stride[0] > 1]
+    alike = {(layer.kernel_size, layer.groups > 1) for layer in strided}
+    steps = branch.convolutions[::-1]  # from the input to the output
+    return sorted(
+        steps,
+        key=lambda s: (
+            (s.layer.kernel_size, s.layer.groups > 1) not in alike,
+            max(s.layer.kernel_size) == 1,
+        ),
+    )
 
 
 def call_changes(
@@ -126,7 +138,7 @@ def call_changes(
             yield LATER, "", [partial(set_argument, found, called, "output_size", 1, size)]
     function = functional(source)
     resized = f"{function}.interpolate({{}}, size={size})"
-    yield LATER + 1, "resizes the smaller one", [wrapped(source, node, resized)]
+    yield LATER + 1, "resizes it to the other one", [wrapped(source, node, resized)]
 
 
 def input_sized_changes(evidence: Evidence, branch: Branch) -> Iterator[Change]:

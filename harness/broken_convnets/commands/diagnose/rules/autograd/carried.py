@@ -100,6 +100,15 @@ def carried_attributes(evidence: Evidence) -> Iterator[Carried]:
                     single = isinstance(value, torch.Tensor)
                     attempts = tuple(_detached(source, function, name)) if single else ()
                     yield Carried(source, f"self.{name}", statement.lineno, attempts)
+                yield from _carried_items(source, owner, name)
+
+
+def _carried_items(source: Source, owner: object, name: str) -> Iterator[Carried]:
+    """Yield the tensor of an attribute whose items are assigned values with a graph."""
+    for _, statement, assigned in attribute_assignments(source, owner, name, items=True):
+        detached = f"({source.text_of(assigned)}).detach()"
+        attempt = (0, partial(edits.replace, source, [(assigned, detached)]))
+        yield Carried(source, f"self.{name}", statement.lineno, (attempt,))
 
 
 def _detached(source: Source, function: ast.AST, name: str) -> Iterator[Attempt]:
@@ -119,5 +128,5 @@ def _detached(source: Source, function: ast.AST, name: str) -> Iterator[Attempt]
 
 def _owners(evidence: Evidence) -> list[object]:
     modules: list[object] = list(evidence.record.constructed_modules())
-    selves = (frame.scope.local.get("self") for frame in evidence.frames)
-    return modules + [one for one in selves if one is not None and hasattr(one, "__dict__")]
+    held = [value for frame in evidence.frames for value in frame.scope.local.values()]
+    return modules + [one for one in held if hasattr(one, "__dict__") and not isinstance(one, type)]

@@ -13,6 +13,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.views import same_memory
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import Site, candidates, location, site_of
@@ -104,7 +105,7 @@ def _later_step(evidence: Evidence, step: OptimizerStep) -> Iterator[Attempt]:
 
 @rule(
     "no operator changes a tensor in place that the backward pass needs",
-    stays_quiet="if no recorded operator changed a tensor of the shape in the message",
+    stays_quiet="if no recorded operator changed a tensor of the shape in the message, or a view",
 )
 def changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     """Find the in-place operator behind "modified by an inplace operation"."""
@@ -112,7 +113,7 @@ def changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     shape = _shape(evidence)
     if not _is_about_in_place(evidence) or shape is None or _step_between(evidence, shape):
         return
-    operator = _last_change(evidence, shape)
+    operator = _first_change(evidence, shape)
     if operator is None or not operator.places:
         return
     site = _site(evidence, operator.places)
@@ -134,13 +135,30 @@ def changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _last_change(evidence: Evidence, shape: tuple[int, ...]) -> Operator | None:
-    """Return the last in-place operator on a tensor of a shape, or on a part of one."""
+def _first_change(evidence: Evidence, shape: tuple[int, ...]) -> Operator | None:
+    """Return the in-place operator that first changed a tensor of a shape after it was saved.
+
+    Later ones change what the first one returns, which would be another tensor without it.
+    """
+    changes = _changes(evidence, shape)
+    if not changes:
+        return None
+    memory = {v for value in changes[-1].changed for v in same_memory(evidence, value)}
+    same = [one for one in changes if not memory.isdisjoint(one.changed)]
+    versions = re.search(r"is at version (\d+); expected version (\d+)", evidence.message)
+    count = int(versions[1]) - int(versions[2]) if versions else 1
+    return same[-count] if 0 < count <= len(same) else changes[-1]
+
+
+def _changes(evidence: Evidence, shape: tuple[int, ...]) -> list[Operator]:
+    """Return the in-place operators on tensors of a shape, on parts or views of them."""
     changes = [o for o in evidence.record.operators if o.changed and not o.raised and o.places]
-    exact = [o for o in changes if any(v.shape == shape for v in o.changed)]
-    graph = [o for o in exact if any(v.requires_grad for v in o.changed)]
-    parts = [o for o in changes if any(v.requires_grad for v in o.changed)]
-    return next(reversed(graph or exact or parts), None)
+    related = [
+        one
+        for one in changes
+        if any(v.shape == shape for value in one.changed for v in same_memory(evidence, value))
+    ]
+    return [one for one in related if any(v.requires_grad for v in one.changed)] or related
 
 
 def _site(
@@ -169,6 +187,10 @@ def _out_of_place(found: tuple[Source, ast.stmt, ast.expr | None] | None) -> Ite
             yield 0, partial(edits.replace, source, [(keyword.value, "False")])
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if name.endswith("_") and not name.startswith("_") and isinstance(call.func, ast.Attribute):
+        if isinstance(call.func.value, ast.Subscript):
+            whole = source.text_of(call.func.value.value)
+            yield 0, partial(edits.insert_before, source, statement, f"{whole} = {whole}.clone()")
+            return
         owner = source.text_of(call.func.value)
         new = source.text_of(call).replace(f".{name}(", f".{name[:-1]}(", 1)
         alone = isinstance(statement, ast.Expr) and statement.value is call

@@ -54,11 +54,11 @@ def loss_without_graph(evidence: Evidence) -> Iterator[Finding]:
     failed = evidence.record.backward_passes.latest
     if "does not require grad" not in evidence.message or failed is None or not failed.raised:
         return
-    cut = _nearest_cut(evidence, failed.roots)
-    if cut is None and not _is_frozen(evidence):
+    cut = nearest_cut(evidence, failed.roots)
+    if (cut is None or not cut.inputs) and _is_frozen(evidence):
+        yield from _frozen(evidence)
         return
     if cut is None:
-        yield from _frozen(evidence)
         return
     what, kind, attempts = _explained(evidence, cut)
     off = next(iter(_disabled_by(evidence, cut)), None) if not cut.grad_enabled else None
@@ -78,10 +78,10 @@ def loss_without_graph(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _nearest_cut(evidence: Evidence, roots: tuple[Value, ...]) -> Operator | None:
+def nearest_cut(evidence: Evidence, roots: tuple[Value, ...]) -> Operator | None:
     """Return the last operator on the way to a loss where the graph ends."""
     parameters = evidence.record.parameters
-    frozen = {v for p in parameters if not p.ever_required_grad for v in p.values}
+    frozen = {v for p in parameters if not p.requires_grad for v in p.values}
     waiting, seen = list(roots), set(roots)
     new: Operator | None = None
     while waiting:
@@ -182,14 +182,20 @@ def _without_line(source: Source, line: int) -> Patch:
 
 
 def _is_frozen(evidence: Evidence) -> bool:
-    numbers = {n for forward in evidence.record.passes for n in forward.parameters}
-    parameters = [evidence.record.parameters[n] for n in numbers]
-    return bool(parameters) and not any(p.ever_required_grad for p in parameters)
+    """Return whether no parameter of the network that ran last requires a gradient."""
+    return bool(_last_parameters(evidence)) and not any(
+        evidence.record.parameters[n].requires_grad for n in _last_parameters(evidence)
+    )
+
+
+def _last_parameters(evidence: Evidence) -> tuple[int, ...]:
+    passes = [forward for forward in evidence.record.passes if forward.parameters]
+    return passes[-1].parameters if passes else ()
 
 
 def _frozen(evidence: Evidence) -> Iterator[Finding]:
     frame = evidence.frames[0]
-    count = len({n for forward in evidence.record.passes for n in forward.parameters})
+    count = len(_last_parameters(evidence))
     found = list(freezing_statements(evidence))
     cause = frame_location(frame)
     if found:

@@ -56,8 +56,8 @@ def backward_on_number(evidence: Evidence) -> Iterator[Finding]:
         rule="backward_on_number",
         kind="training/graph_detached",
         message=f"`{text}` is a {type(value).__name__ if value else 'float'}, not a tensor",
-        evidence=f"`{shortened(origin.source.text_of(found[0]))}` takes the number out of the "
-        "graph; call backward() first"
+        evidence=f"`{shortened(origin.source.text_of(found[0]))}` returns a Python number, "
+        "which has no graph; call backward() on the tensor"
         if found
         else "it has no graph to go back through",
         cause=where,

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.sites import Site
+    from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.recorded_events import BackwardPass
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, Operator
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 KIND = "training/backward_twice"
 
 
-def _both_passes(evidence: Evidence) -> tuple[BackwardPass, BackwardPass] | None:
+def both_passes(evidence: Evidence) -> tuple[BackwardPass, BackwardPass] | None:
     """Return the backward pass that failed, and an earlier one that freed a part of its graph."""
     if "second time" not in evidence.message and "freed" not in evidence.message:
         return None
@@ -56,7 +57,7 @@ def _both_passes(evidence: Evidence) -> tuple[BackwardPass, BackwardPass] | None
 def state_keeps_graph(evidence: Evidence) -> Iterator[Finding]:
     """Find hidden states and running values that keep the graph of an earlier step."""
     frame = require_failure(evidence, RuntimeError)
-    both = _both_passes(evidence)
+    both = both_passes(evidence)
     if both is None or both[0].places[:1] != both[1].places[:1]:
         return
     if any(root in both[0].roots for root in both[1].roots):
@@ -86,7 +87,7 @@ def state_keeps_graph(evidence: Evidence) -> Iterator[Finding]:
 def shared_graph_freed(evidence: Evidence) -> Iterator[Finding]:
     """Find a second backward pass through one graph, of another loss or of the same."""
     frame = require_failure(evidence, RuntimeError)
-    both = _both_passes(evidence)
+    both = both_passes(evidence)
     if both is None or not both[0].places or not both[1].places:
         return
     same = any(root in both[0].roots for root in both[1].roots)
@@ -181,10 +182,9 @@ def backward_from_many_numbers(evidence: Evidence) -> Iterator[Finding]:
     text, source = frame.source.text_of(call.func.value), frame.source
     made = producer.places[0] if producer and producer.places else None
     where = f", computed by {producer.name}()" if producer else ""
-    reduced = (
-        0,
-        partial(edits.replace, source, [(call.func.value, f"{_atom(call, text)}.mean()")]),
-    )
+    unreduced = _unreduced(evidence, producer)
+    new = [(call.func.value, f"{_atom(call, text)}.mean()")]
+    reduced = (int(unreduced is not None), partial(edits.replace, source, new))
     yield Finding(
         rule="backward_from_many_numbers",
         kind="loss/backward_on_a_vector",
@@ -192,12 +192,26 @@ def backward_from_many_numbers(evidence: Evidence) -> Iterator[Finding]:
         evidence=f"it is {list(root.shape)}{where}"
         + (f" at line {made.line}" if made else "")
         + ": reduce it with mean() or sum()",
-        cause=frame_location(frame),
-        symptom=location((made,)) if made else None,
+        cause=location((made,)) if unreduced and made else frame_location(frame),
+        symptom=frame_location(frame) if unreduced or not made else location((made,)),
         subject=text,
-        candidates=candidates(reduced, *_reductions(evidence)),
+        candidates=candidates(*_mean(unreduced), reduced, *_reductions(evidence)),
         confidence=10,
     )
+
+
+def _unreduced(evidence: Evidence, producer: Operator | None) -> tuple[Source, ast.keyword] | None:
+    """Return `reduction="none"` of the loss function that computed what backward() starts from."""
+    site = site_of(evidence, producer.places) if producer else None
+    for keyword in site.call.keywords if site else ():
+        if site and keyword.arg == "reduction" and _is_none_text(keyword.value):
+            return site.source, keyword
+    return None
+
+
+def _mean(found: tuple[Source, ast.keyword] | None) -> Iterator[Attempt]:
+    if found is not None:
+        yield 0, partial(edits.replace, found[0], [(found[1].value, '"mean"')])
 
 
 def _atom(call: ast.Call, text: str) -> str:

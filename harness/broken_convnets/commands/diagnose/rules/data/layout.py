@@ -34,7 +34,7 @@ SEQUENCES = 3  # dimensions of a batch of them: samples, channels, time
 def reshape_exchanges_dimensions(evidence: Evidence) -> Iterator[Finding]:
     """Find a reshape from channels last to channels first, or back, which mixes the pixels."""
     for operator in evidence.record.operators:
-        order = _exchanged(operator)
+        order = _exchanged(operator) or _classes_first(evidence, operator)
         if order is None or not operator.places:
             continue
         site = site_of(evidence, operator.places)
@@ -73,6 +73,18 @@ def _exchanged(operator: Operator) -> tuple[int, ...] | None:
         if moved == after and before[first] in CHANNELS:
             return tuple(order)
     return None
+
+
+def _classes_first(evidence: Evidence, operator: Operator) -> tuple[int, ...] | None:
+    """Return the permutation that moves the classes of one_hot to the second dimension."""
+    if operator.name not in RESHAPES or not operator.inputs or len(operator.outputs) != 1:
+        return None
+    maker = evidence.record.producer(operator.inputs[0])
+    before, after = operator.inputs[0].shape, operator.outputs[0].shape
+    if maker is None or maker.name != "one_hot" or after != (before[0], before[-1], *before[1:-1]):
+        return None
+    mine, others = ([size for size in shape if size > 1] for shape in (before, after))
+    return (0, len(before) - 1, *range(1, len(before) - 1)) if mine != others else None
 
 
 def _permuted(site: Site, order: tuple[int, ...]) -> tuple[Candidate, ...]:

@@ -51,7 +51,7 @@ def unsorted_listings(evidence: Evidence) -> Iterator[Finding]:
             rule="unsorted_listings",
             kind="data/pairs_out_of_order",
             message="files are paired by their positions in two unsorted listings, whose order "
-            "the file system decides",
+            "the file system determines",
             evidence=_evidence(one, other),
             violates=(Law.MASKS_MATCH_IMAGES,),
             cause=location(other.places),
@@ -67,7 +67,7 @@ def unsorted_listings(evidence: Evidence) -> Iterator[Finding]:
 def _evidence(one: Listing, other: Listing) -> str:
     text = f"{one.places[0].text} returns {', '.join(map(basename, one.names[:3]))}, ..."
     if common_stems(one.names) == common_stems(other.names):
-        return f"{text}; that the other folder has the same order here is luck"
+        return f"{text}; the other folder has the same order here by chance"
     return f"{text}, and the other listing {', '.join(map(basename, other.names[:3]))}, ..."
 
 

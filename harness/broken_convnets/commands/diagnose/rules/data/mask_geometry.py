@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.flip_lines import flip_line
 from broken_convnets.commands.diagnose.rules.data.orientations import (
     orientations_of_image,
     orientations_of_mask,
 )
-from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
+from broken_convnets.commands.diagnose.rules.data.samples import Samples
 from broken_convnets.commands.diagnose.rules.data.spatial_calls import SpatialCall, spatial_calls
 from broken_convnets.commands.diagnose.sites import require_success
 from broken_convnets.observe.recorder.passed_masks import is_mask
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 INDICES = 3  # samples that are read
 SEEDS = 8  # reads of each
-FLIPS = frozenset({"flip", "fliplr", "flipud", "hflip", "vflip", "rot90", "horizontal_flip"})
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,5 @@ def _by_orientation(
             apart += bool(of_mask and of_image and not of_mask & of_image)
     if not apart:
         return None
-    text = f"in {apart} of {compared} pairs of reads of one sample, the image is flipped or turned"
-    return _Difference(f"{text} in another way than its mask", _flip(evidence, loader))
-
-
-def _flip(evidence: Evidence, loader: Loader) -> Location | None:
-    """Return the line of the last flip while a sample was read, else that of `__getitem__`."""
-    for operator in reversed(list(evidence.record.operators)):
-        inside = any(place.function == "__getitem__" for place in operator.places)
-        if operator.name in FLIPS and inside:
-            return Location(operator.places[0].file, operator.places[0].line)
-    dataset = below_subsets(loader.data)
-    code = getattr(getattr(type(dataset), "__getitem__", None), "__code__", None)
-    return Location(code.co_filename, code.co_firstlineno) if code else None
+    text = f"in {apart} of {compared} pairs of reads of one sample, the image is flipped or rotated"
+    return _Difference(f"{text} in another way than its mask", flip_line(evidence, loader))

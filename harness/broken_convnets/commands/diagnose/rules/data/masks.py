@@ -1,4 +1,4 @@
-"""The class numbers of a mask survive its conversion."""
+"""The class indices of a mask survive its conversion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEAR = 1e-3
 
 
 @rule(
-    "a cast to integers keeps the class numbers of a target",
+    "a cast to integers keeps the class indices of a target",
     stays_quiet="about targets that have values of 1 or more, that are all 0 before the cast, "
     "and casts that no loss depends on",
 )
@@ -43,9 +43,9 @@ def mask_rounded_to_zero(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="mask_rounded_to_zero",
             kind="data/to_tensor_on_a_mask",
-            message="the cast to integers turns every value of the target to 0",
+            message="the cast to integers turns every value of the target into 0",
             evidence=f"{operator.places[0].text} receives numbers from {before.minimum:.3g} to "
-            f"{before.maximum:.3g}{_origin(before)}; a cast rounds down, so no class but 0 is left",
+            f"{before.maximum:.3g}{_origin(before)}; a cast truncates, so no class but 0 is left",
             cause=location(operator.places),
             subject=operator.places[0].text,
             cases=("data/to_tensor_on_a_mask",),
@@ -60,7 +60,7 @@ def _origin(before: Contents) -> str:
     label = before.maximum * LEVELS
     if abs(label - round(label)) > NEAR:
         return ""
-    return f" = {round(label)}/{LEVELS}, class numbers that ToTensor has divided by {LEVELS}"
+    return f" = {round(label)}/{LEVELS}, class indices that ToTensor has divided by {LEVELS}"
 
 
 def _unscaled(site: Site) -> tuple[Candidate, ...]:

@@ -118,10 +118,10 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
 def _kind_and_reason(loader: Loader) -> tuple[str, str]:
     """Return the kind of mistake, and why the epochs of a loader are equal."""
     if loader.sampler == "DistributedSampler":
-        return "data/sampler_set_epoch", "because set_epoch() does not number the epochs"
+        return "data/sampler_set_epoch", "because set_epoch() is not called with a new epoch"
     if loader.sampler == "SequentialSampler":
         return "data/no_shuffle", "unshuffled"
-    return "data/no_shuffle", "although it shuffles: its random numbers are seeded anew"
+    return "data/no_shuffle", "although it shuffles: its generator is seeded again for each epoch"
 
 
 def _are_images(evidence: Evidence, epoch: Epoch) -> bool:
@@ -153,7 +153,7 @@ def first_batch_only(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="first_batch_only",
             kind="data/no_shuffle",
-            message="training reads only the first batch: each step begins to iterate anew",
+            message="training reads only the first batch: each step creates a new iterator",
             evidence=f"{len(training)} iterations over the DataLoader read one batch each, always "
             f"the same {loader.batch_size} of {loader.dataset.length} samples",
             violates=(Law.EPOCHS_DIFFER,),

@@ -140,8 +140,8 @@ def _scaled(site: Site) -> tuple[Candidate, ...]:
 def normalized_twice(evidence: Evidence) -> Iterator[Finding]:
     """Find a Normalize of torchvision that receives what another one has returned."""
     done: dict[object, ForwardPass] = {}
-    for forward in evidence.record.passes:
-        built = _construction(evidence, forward)
+    for forward in evidence.record.all_passes():
+        built = construction_of(evidence, forward)
         if built is None or built.type != "Normalize":
             continue
         for value in forward.received:
@@ -155,25 +155,26 @@ def normalized_twice(evidence: Evidence) -> Iterator[Finding]:
 def _shifts(evidence: Evidence, forward: ForwardPass) -> bool:
     """Return whether a pass receives numbers below 0 and moves them by a mean from 0 to 1."""
     images = tensors(forward.captured or ())
-    built = _construction(evidence, forward)
+    built = construction_of(evidence, forward)
     if not images or built is None or float(images[0].min()) >= 0:
         return False
-    mean, std = (_numbers(built.arguments.get(name)) for name in ("mean", "std"))
+    mean, std = (numbers_in(built.arguments.get(name)) for name in ("mean", "std"))
     return bool(mean and std) and all(0 <= m <= 1 for m in mean) and all(0 < s < 1 for s in std)
 
 
-def _construction(evidence: Evidence, forward: ForwardPass) -> Construction | None:
+def construction_of(evidence: Evidence, forward: ForwardPass) -> Construction | None:
     """Return where the network of a pass is constructed, even if it is gone."""
     every = evidence.record.constructions
     return next((one for one in every if one.object is forward.network), None)
 
 
-def _numbers(argument: object) -> list[float]:
+def numbers_in(argument: object) -> list[float]:
+    """Return the numbers in the text of an argument."""
     return [float(number) for number in NUMBER.findall(str(argument))]
 
 
 def _twice(evidence: Evidence, first: ForwardPass, second: ForwardPass) -> Finding:
-    built = [_construction(evidence, one) for one in (first, second)]
+    built = [construction_of(evidence, one) for one in (first, second)]
     places = built[1].places if built[1] else second.places
     low = float(tensors(second.captured or ())[0].min())
     return Finding(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BYTES = 1 << 26  # of what a dataset holds that is copied
 DEPTH = 8  # of subsets of subsets
+SEEDS = 8  # of random numbers that a sample is read with
 
 
 def below_subsets(dataset: Any) -> Any:
@@ -62,9 +63,35 @@ class Samples:
         found = self.evidence.probing.run(lambda: self._read(index, seed))
         return () if found is None else found
 
-    def _read(self, index: int, seed: int) -> tuple[torch.Tensor, ...]:
+    def read_leaves(self, index: int, seed: int) -> tuple[torch.Tensor, ...]:
+        """Return the tensors of a sample as `read` does, also those of a mapping inside."""
+        found = self.evidence.probing.run(lambda: self._read(index, seed, depth=2))
+        return () if found is None else found
+
+    def is_random(self, index: int = 0) -> bool:
+        """Return whether the first value of a sample differs from read to read, and no other."""
+        reads = [self.read(index, seed) for seed in range(SEEDS)]
+        first, *others = reads
+        if not first or any(len(read) != len(first) for read in others):
+            return False
+        if any(not _is_equal(a, b) for r in others for a, b in zip(first[1:], r[1:], strict=True)):
+            return False
+        return any(not _is_equal(first[0], read[0]) for read in others)
+
+    def _read(self, index: int, seed: int, depth: int = 1) -> tuple[torch.Tensor, ...]:
         seed_all(seed)
-        sample = self.dataset[index]
-        values = sample.values() if isinstance(sample, dict) else sample
-        items = list(values) if isinstance(sample, dict | tuple | list) else [sample]
+        items = _items(self.dataset[index], depth)
         return tuple(tensor for item in items if (tensor := tensor_of(item)) is not None)
+
+
+def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and bool((one == other).all())
+
+
+def _items(sample: Any, depth: int) -> list[Any]:
+    if not depth or not isinstance(sample, dict | tuple | list):
+        return [sample]
+    values = sample.values() if isinstance(sample, dict) else sample
+    if depth == 1:
+        return list(values)
+    return [one for v in values for one in (_items(v, 1) if isinstance(v, dict) else [v])]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import location_in, user_sources
 
 if TYPE_CHECKING:
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
 
 @rule(
     "a change of a subset's dataset is meant for all subsets of it",
-    stays_quiet="if only one subset of a dataset is loaded, and about changes inside of loops",
+    stays_quiet="if only one subset of a dataset is loaded, about changes inside of loops, and "
+    "about flags that do not switch random changes of the samples, or are switched back",
 )
 def subsets_share_a_transform(evidence: Evidence) -> Iterator[Finding]:
     """Find `validation.dataset.transform = ...`, which changes the training set too."""
     if not _loads_two_subsets(evidence):
         return
     for source in user_sources(evidence):
-        changes = list(_changes(source))
+        changes = list(_changes(source)) or list(_switches(evidence, source))
         if not changes:
             continue
         statement, target = changes[-1]
@@ -55,12 +58,64 @@ def _loads_two_subsets(evidence: Evidence) -> bool:
 
 
 def _changes(source: Source) -> Iterator[tuple[ast.Assign, ast.Attribute]]:
-    """Yield the assignments to an attribute of `<subset>.dataset`, those in loops aside."""
+    """Yield the assignments of a transform to `<subset>.dataset`, those in loops aside."""
+    for statement, target in _below_subsets(source):
+        if "transform" in target.attr and not source.loops_around(statement):
+            yield statement, target
+
+
+def _switches(evidence: Evidence, source: Source) -> Iterator[tuple[ast.Assign, ast.Attribute]]:
+    """Yield the last assignment of a flag that makes the samples of the training random."""
+    flags = [
+        (statement, target)
+        for statement, target in _below_subsets(source)
+        if isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, bool)
+    ]
+    owners = [source.text_of(target) for _, target in flags]
+    scopes = {source.function_of(statement) for statement, _ in flags}
+    if not flags or len(set(owners)) < len(owners) or len(scopes) > 1:
+        return  # switched back somewhere
+    statement, target = flags[-1]
+    before = not source.loops_around(statement) and _is_before_training(evidence, source, statement)
+    if before and _switches_randomness(evidence, target.attr):
+        yield statement, target
+
+
+def _below_subsets(source: Source) -> Iterator[tuple[ast.Assign, ast.Attribute]]:
+    """Yield the assignments to an attribute of `<subset>.dataset`."""
     for statement in source.statements:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         owner = target.value if isinstance(target, ast.Attribute) else None
         below = isinstance(owner, ast.Attribute) and owner.attr == "dataset"
-        if not below or not isinstance(statement, ast.Assign) or source.loops_around(statement):
-            continue
-        if isinstance(target, ast.Attribute) and "transform" in target.attr:
+        if below and isinstance(statement, ast.Assign) and isinstance(target, ast.Attribute):
             yield statement, target
+
+
+def _is_before_training(evidence: Evidence, source: Source, statement: ast.stmt) -> bool:
+    """Return whether a loader is made or trained with later in the function of a statement."""
+    function = source.function_of(statement)
+    name = function.name if function else "<module>"
+    last = function.end_lineno if function else len(source.lines)
+    lines = range(statement.lineno + 1, (last or 0) + 1)
+    for loader in evidence.record.loaders:
+        epochs = [epoch.places for epoch in loader.epochs if trains(evidence, epoch)]
+        for places in (*epochs, *([loader.places] if epochs else ())):
+            own = (p for p in places if p.file == source.path and p.function == name)
+            if any(place.line in lines for place in own):
+                return True
+    return False
+
+
+def _switches_randomness(evidence: Evidence, name: str) -> bool:
+    """Return whether the samples of a copy are random with one value of a flag only."""
+    for loader in evidence.record.loaders:
+        samples = Samples.of(evidence, loader) if loader.dataset.positions else None
+        base = below_subsets(samples.dataset) if samples else None
+        if samples is None or not isinstance(getattr(base, "__dict__", {}).get(name), bool):
+            continue
+        found = set()
+        for value in (True, False):
+            setattr(base, name, value)
+            found.add(samples.is_random())
+        return len(found) > 1
+    return False

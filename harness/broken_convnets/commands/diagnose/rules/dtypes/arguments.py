@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.analysis.bindings import bindings
 from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     origin_location,
     require_failure,
     shortened,
 )
-from broken_convnets.commands.diagnose.analysis.origins import Origin, follow, origin_of
+from broken_convnets.commands.diagnose.analysis.origins import Origin, follow, origin_of, part_of
+from broken_convnets.commands.diagnose.analysis.returns import computed_by
 from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN, Scope
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.commands.diagnose.sites import Site
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 COUNTS = ("kernel_size", "stride", "padding", "dilation", "output_size", "output_padding")
@@ -48,7 +51,7 @@ def float_argument(evidence: Evidence) -> Iterator[Finding]:
         return
     for node in (*call.args, *(keyword.value for keyword in call.keywords)):
         value = frame.value(node)
-        origin = origin_of(evidence, 0, node)
+        origin = _source_of_float(evidence, origin_of(evidence, 0, node))
         divided = _division(origin.node)
         if not isinstance(value, float) and not (value is UNKNOWN and divided):
             continue
@@ -69,6 +72,21 @@ def float_argument(evidence: Evidence) -> Iterator[Finding]:
             confidence=10,
         )
         return
+
+
+def _source_of_float(evidence: Evidence, origin: Origin) -> Origin:
+    """Return the division behind a sum or product with a float; the sum if there is none."""
+    if isinstance(origin.node, ast.Call):
+        origin = computed_by(evidence, origin)
+    if _division(origin.node) or not isinstance(origin.node, ast.BinOp):
+        return origin
+    for part in (origin.node.left, origin.node.right):
+        floating = isinstance(part, ast.Name) and isinstance(origin.scope.lookup(part.id), float)
+        if floating or isinstance(part, ast.BinOp):
+            found = _source_of_float(evidence, part_of(evidence, origin, part))
+            if _division(found.node):
+                return found
+    return origin
 
 
 def _division(node: ast.expr) -> ast.BinOp | None:
@@ -95,7 +113,7 @@ def _integer(origin: Origin) -> Iterator[Attempt]:
 
 @rule(
     "the sizes that a layer keeps are integers when it runs",
-    stays_quiet="about layers that run",
+    stays_quiet="about layers that raise nothing",
 )
 def kept_argument_type(evidence: Evidence) -> Iterator[Finding]:
     """Find paddings and kernel sizes that are floats or booleans, and fail in forward()."""
@@ -116,32 +134,41 @@ def kept_argument_type(evidence: Evidence) -> Iterator[Finding]:
         node = argument(site.call, name, position) if site else None
         logical = bool in kinds
         text = site.source.text_of(node) if site and node else str(value)
+        origin = _assigned(evidence, site, node) if site and node else None
+        divided = origin is not None and _division(origin.node) is not None
         yield Finding(
             rule="kept_argument_type",
             kind="shape/bool_conv_args" if logical else "shape/float_conv_args",
             message=f"{name} of this {type(layer).__name__} is {value!r}: "
             f"{'a boolean' if logical else 'a float'}, not an integer",
             evidence=f"it was constructed with `{text}`",
-            cause=location(built.places) if built and built.places else frame_location(frame),
+            cause=origin_location(origin)
+            if origin and divided
+            else location(built.places)
+            if built and built.places
+            else frame_location(frame),
             symptom=frame_location(frame),
             subject=text,
             cases=("shape/bool_padding" if logical else "shape/float_padding",),
-            candidates=candidates(
-                *_integer(follow(evidence, _unread(site.source, node, site.statement)))
-            )
-            if site and node
-            else (),
+            candidates=candidates(*_integer(origin)) if origin else (),
             confidence=10,
         )
         return
 
 
-def _unread(source: Source, node: ast.expr, statement: ast.stmt) -> Origin:
-    return Origin(source, node, Scope({}, {}), statement)
+def _assigned(evidence: Evidence, site: Site, node: ast.expr) -> Origin:
+    """Return what computed an argument: of several assignments, the one that divides with /."""
+    start = Origin(site.source, node, Scope({}, {}), site.statement)
+    function = site.source.function_of(node)
+    if isinstance(node, ast.Name) and function is not None:
+        found = [one for one in bindings(function.body, node.id) if _division(one.value)]
+        if len(found) == 1:
+            return replace(start, node=found[0].value, statement=found[0].statement)
+    return follow(evidence, start)
 
 
 @rule(
-    "the arguments of a convolution are in their order",
+    "the positional arguments of a convolution are in the order of its signature",
     stays_quiet="unless the dilation equals the number of channels",
 )
 def groups_as_dilation(evidence: Evidence) -> Iterator[Finding]:

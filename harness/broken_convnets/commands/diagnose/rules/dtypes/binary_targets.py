@@ -12,7 +12,6 @@ from torch import nn
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
-    origin_location,
     require_failure,
     shortened,
 )
@@ -31,6 +30,7 @@ from broken_convnets.commands.diagnose.rules.dtypes.targets import (
     REGRESSION,
     LossCall,
     loss_call,
+    target_place,
 )
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
@@ -96,9 +96,7 @@ def float_targets(evidence: Evidence) -> Iterator[Finding]:
         f"{name_of(found.scores.dtype)}",
         evidence=f"{found.operator.name} compares floats: `{shortened(target.text)}` is "
         f"{found.target}",
-        cause=origin_location(target.origin)
-        if is_computed(target.origin)
-        else frame_location(found.frame),
+        cause=target_place(evidence, target, found.frame),
         symptom=frame_location(frame),
         subject=shortened(target.text),
         cases=("dtype/float64_targets" if double else "loss/integer_bce_targets",),
@@ -128,7 +126,7 @@ def _converted(target: Operand, method: str) -> Iterator[Attempt]:
     stays_quiet="unless PyTorch itself refuses the values",
 )
 def logits_in_bce(evidence: Evidence) -> Iterator[Finding]:
-    """Find raw scores in BCELoss, and targets beyond 0 and 1."""
+    """Find logits in BCELoss, and targets beyond 0 and 1."""
     frame = require_failure(evidence, RuntimeError, ValueError)
     found = loss_call(evidence, {"binary_cross_entropy"}, failed_operator(evidence))
     if found is None or "between 0 and 1" not in evidence.message:
@@ -154,7 +152,7 @@ def logits_in_bce(evidence: Evidence) -> Iterator[Finding]:
         message=f"`{text}` has values below 0 or above 1 in a binary cross-entropy",
         evidence="targets of a binary loss are 0 and 1"
         if target
-        else "they are raw scores; BCEWithLogitsLoss applies the sigmoid itself",
+        else "they are logits; BCEWithLogitsLoss applies the sigmoid itself",
         cause=location(built.places) if built and built.places else frame_location(frame),
         symptom=frame_location(frame),
         subject=text,

@@ -1,16 +1,19 @@
-"""Where the data sets of a program return a column of a batch, and where it asks for float64."""
+"""Where the datasets of a program return a column of a batch, and where it asks for float64."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.analysis.bindings import bindings
+from broken_convnets.commands.diagnose.findings import Location
 from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from broken_convnets.commands.diagnose.analysis.origins import Origin
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
@@ -32,6 +35,36 @@ def returned_columns(evidence: Evidence, which: int) -> Iterator[tuple[Source, a
                     value = statement.value if isinstance(statement, ast.Return) else None
                     if isinstance(value, ast.Tuple) and len(value.elts) > 1:
                         yield source, value.elts[which]
+
+
+def loaded_place(evidence: Evidence, origin: Origin, which: int) -> Location | None:
+    """Return where the only dataset computes a column of the batches that a value comes from.
+
+    A name that it only returns is followed to its last assignment. None for other values.
+    """
+    columns = list(returned_columns(evidence, which)) if is_loaded(origin) else []
+    if len(columns) != 1:
+        return None
+    source, node = columns[0]
+    function = source.function_of(node)
+    if isinstance(node, ast.Name) and function is not None and _is_only_returned(function, node):
+        found = [one for one in bindings(function.body, node.id) if one.item is None]
+        node = found[-1].value if found and not found[-1].looped else node
+    return Location(source.path, node.lineno)
+
+
+def _is_only_returned(function: ast.AST, name: ast.Name) -> bool:
+    """Return whether a name is read nowhere else in a function."""
+    same = (n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == name.id)
+    return sum(isinstance(n.ctx, ast.Load) for n in same) == 1
+
+
+def is_loaded(origin: Origin) -> bool:
+    """Return whether a value comes from a loop over a loader, perhaps moved to a device."""
+    node = origin.node
+    if isinstance(node, ast.Call) and called_name(node) in {"to", "cuda", "long", "float"}:
+        return isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+    return origin.looped
 
 
 def doubles(evidence: Evidence) -> Iterator[tuple[Source, ast.expr, str]]:

@@ -11,37 +11,45 @@ import torch
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
-    origin_location,
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.moves import computed_by_operator
 from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
-from broken_convnets.commands.diagnose.findings import Finding, Location
+from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     Operand,
     failed_operator,
-    is_computed,
 )
-from broken_convnets.commands.diagnose.rules.dtypes.data_sets import returned_columns
-from broken_convnets.commands.diagnose.rules.dtypes.targets import CLASSES, at_origin, loss_call
-from broken_convnets.commands.diagnose.sites import candidates
-from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.rules.dtypes.data_sets import (
+    is_loaded,
+    returned_columns,
+)
+from broken_convnets.commands.diagnose.rules.dtypes.targets import (
+    CLASSES,
+    at_origin,
+    loss_call,
+    target_place,
+)
+from broken_convnets.commands.diagnose.rules.dtypes.void_labels import has_void
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from broken_convnets.commands.diagnose.analysis.origins import Origin
     from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.values import Value
 
 Attempt = tuple[int, "Callable[[], Patch]"]
+SUMS = {"add", "__add__", "__radd__"}
 
 
 @rule(
-    "class numbers lie between 0 and the number of classes minus 1",
+    "class indices lie between 0 and the number of classes minus 1",
     stays_quiet="if the targets cannot be read",
 )
 def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
@@ -51,6 +59,8 @@ def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
     target = found.operand(evidence, 1) if found else None
     if found is None or target is None or found.target.dtype is not torch.int64:
         return
+    if has_void(found):  # which has a rule of its own
+        return
     shape = found.scores.shape
     if len(shape) < 2 or found.target.shape != (shape[0], *shape[2:]):  # noqa: PLR2004  (samples, classes)
         return
@@ -59,23 +69,24 @@ def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
     if low is None or high is None or (low >= 0 and high < classes):
         return
     what, text, rank = _remedy(low, high, classes, target.text)
-    columns = list(returned_columns(evidence, -1)) if _is_loaded(target.origin) else []
+    columns = list(returned_columns(evidence, -1)) if is_loaded(target.origin) else []
     attempts: list[Attempt] = [
         (rank, partial(edits.replace, s, [(node, text.replace(target.text, _atom(s, node), 1))]))
         for s, node in columns
         if text
     ]
     attempts += at_origin(target, text, rank) if text else ()
-    place = origin_location(target.origin) if is_computed(target.origin) else frame_location(frame)
-    if len(columns) == 1:
-        place = Location(columns[0][0].path, columns[0][1].lineno)
+    added = _addition(evidence, found.target) if low >= 1 and high == classes else None
+    if added is not None:
+        source, node = added
+        attempts.insert(0, (0, partial(edits.replace, source, [(node, _counted(source, node))])))
     yield Finding(
         rule="class_out_of_range",
         kind="loss/target_out_of_range",
         message=f"`{shortened(target.text)}` has class {high if high >= classes else low}, and the "
         f"network scores classes 0 to {classes - 1}",
         evidence=f"the labels go from {low} to {high}, the scores have {classes} columns: {what}",
-        cause=place,
+        cause=location_in(*added) if added else target_place(evidence, target, frame),
         symptom=frame_location(frame),
         subject=shortened(target.text),
         cases=("loss/mask_of_0_and_255" if high == 255 else "loss/labels_start_at_one",),  # noqa: PLR2004  (white)
@@ -84,11 +95,21 @@ def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _is_loaded(origin: Origin) -> bool:
-    """Return whether a value comes from a loop over a loader, perhaps moved to a device."""
-    node = origin.node
-    moved = isinstance(node, ast.Call) and called_name(node) in {"to", "cuda", "long"}
-    return origin.looped or moved
+def _addition(evidence: Evidence, labels: Value) -> tuple[Source, ast.BinOp] | None:
+    """Return the sum that counts the labels from 1, such as `torch.arange(9) % 3 + 1`."""
+    operator = computed_by_operator(evidence, labels)
+    if operator is None or operator.name not in SUMS or 1 not in operator.literals.values():
+        return None
+    source = evidence.source(operator.places[0].file) if operator.places else None
+    node = source.expression_at(operator.places[0]) if source else None
+    plus = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+    return (source, node) if source and isinstance(node, ast.BinOp) and plus else None
+
+
+def _counted(source: Source, node: ast.BinOp) -> str:
+    """Return the sum without its 1."""
+    first = isinstance(node.left, ast.Constant)
+    return source.text_of(node.right if first else node.left)
 
 
 def _atom(source: Source, node: ast.expr) -> str:

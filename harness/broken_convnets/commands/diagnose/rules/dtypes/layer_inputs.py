@@ -28,7 +28,7 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     operand_of,
     outer_operand,
 )
-from broken_convnets.commands.diagnose.rules.dtypes.data_sets import doubles
+from broken_convnets.commands.diagnose.rules.dtypes.data_sets import doubles, loaded_place
 from broken_convnets.commands.diagnose.sites import candidates
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ def _cause(evidence: Evidence, one: Operand | None) -> Location | None:
         return None
     if is_computed(one.origin) and one.value.dtype is not torch.float32:
         return origin_location(one.origin)
+    loaded = loaded_place(evidence, one.origin, 0)
+    if loaded is not None and one.value.dtype is torch.float64:
+        return loaded
     return frame_location(outer_operand(evidence, one).frame)
 
 

@@ -16,7 +16,8 @@ from broken_convnets.commands.diagnose.analysis.failures import (
     require_failure,
     shortened,
 )
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.analysis.moves import computed_by_operator
+from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     Operand,
@@ -25,7 +26,8 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     name_of,
     produced,
 )
-from broken_convnets.commands.diagnose.sites import candidates
+from broken_convnets.commands.diagnose.rules.dtypes.data_sets import loaded_place
+from broken_convnets.commands.diagnose.sites import Site, candidates, location_in, site_of
 from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 Attempt = tuple[int, "Callable[[], Patch]"]
 CLASSES = {"cross_entropy", "nll_loss", "cross_entropy_loss", "nll_loss2d", "nll_loss_nd"}
 BINARY = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
+CONVERSIONS = {"float", "double", "half", "bfloat16", "int", "short", "byte", "to", "type"}
 REGRESSION = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 
 
@@ -77,16 +80,25 @@ def loss_call(evidence: Evidence, names: set[str], operator: Operator | None) ->
     return None
 
 
+def target_place(evidence: Evidence, target: Operand | None, frame: UserFrame) -> Location:
+    """Return where the targets are computed, by a dataset or the program, else the loss."""
+    if target is None:
+        return frame_location(frame)
+    loaded = loaded_place(evidence, target.origin, -1)
+    computed = origin_location(target.origin) if is_computed(target.origin) else None
+    return loaded or computed or frame_location(frame)
+
+
 def _holds(frame: UserFrame, operator: Operator) -> bool:
     return any(place == frame.place for place in operator.places)
 
 
 @rule(
-    "class numbers are int64",
+    "class indices are int64",
     stays_quiet="about class probabilities",
 )
 def class_labels_dtype(evidence: Evidence) -> Iterator[Finding]:
-    """Find class numbers that are floats, bytes or 32-bit integers."""
+    """Find class indices that are floats, bytes or 32-bit integers."""
     frame = require_failure(evidence, RuntimeError, NotImplementedError)
     found = loss_call(evidence, CLASSES, failed_operator(evidence))
     if found is None or found.target.dtype is torch.int64:
@@ -95,21 +107,39 @@ def class_labels_dtype(evidence: Evidence) -> Iterator[Finding]:
         return
     target = found.operand(evidence, 1)
     text = shortened(target.text) if target else "the target"
+    converted = _conversion(evidence, found.target)
     yield Finding(
         rule="class_labels_dtype",
         kind="dtype/label_not_long",
-        message=f"`{text}` is {name_of(found.target.dtype)}; class numbers must be int64",
+        message=f"`{text}` is {name_of(found.target.dtype)}; class indices must be int64",
         evidence=f"the scores are {list(found.scores.shape)} and the targets "
-        f"{found.target}: {found.operator.name} reads them as class numbers",
-        cause=origin_location(target.origin)
-        if target and is_computed(target.origin)
-        else frame_location(frame),
+        f"{found.target}: {found.operator.name} reads them as class indices",
+        cause=location_in(converted.source, converted.call)
+        if converted
+        else target_place(evidence, target, frame),
         symptom=frame_location(frame),
         subject=text,
         cases=("dtype/float_class_labels",),
-        candidates=candidates(*_as_long(target)) if target else (),
+        candidates=candidates(
+            *(_unconverted(converted) if converted else ()),
+            *(_as_long(target) if target else ()),
+        ),
         confidence=10,
     )
+
+
+def _conversion(evidence: Evidence, target: Value) -> Site | None:
+    """Return the call that made other numbers of the int64 class indices, such as `float()`."""
+    operator = computed_by_operator(evidence, target)
+    if operator is None or operator.name not in CONVERSIONS or not operator.inputs:
+        return None
+    whole = operator.inputs[0].dtype is torch.int64
+    return site_of(evidence, operator.places) if whole else None
+
+
+def _unconverted(site: Site) -> Iterator[Attempt]:
+    if isinstance(site.call.func, ast.Attribute) and not site.call.keywords:
+        yield 0, partial(edits.replace, site.source, [(site.call, site.receiver)])
 
 
 def _as_long(target: Operand) -> Iterator[Attempt]:
@@ -138,7 +168,7 @@ def at_origin(target: Operand, text: str, rank: int) -> Iterator[Attempt]:
 
 
 @rule(
-    "cross-entropy receives class numbers, one for each sample",
+    "cross-entropy receives class indices, one for each sample",
     stays_quiet="about targets of other shapes",
 )
 def labels_not_class_numbers(evidence: Evidence) -> Iterator[Finding]:
@@ -157,11 +187,9 @@ def labels_not_class_numbers(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         rule="labels_not_class_numbers",
         kind="loss/one_hot_target",
-        message=f"`{shortened(target.text)}` has shape {list(shape)}: {how}, not class numbers",
+        message=f"`{shortened(target.text)}` has shape {list(shape)}: {how}, not class indices",
         evidence=f"for scores of shape {list(scores)}, cross-entropy expects {[shape[0]]}",
-        cause=origin_location(target.origin)
-        if is_computed(target.origin)
-        else frame_location(frame),
+        cause=target_place(evidence, target, frame),
         symptom=frame_location(frame),
         subject=shortened(target.text),
         cases=("loss/labels_with_extra_dimension" if column else "loss/integer_one_hot_labels",),
@@ -182,7 +210,7 @@ def _class_numbers(target: Operand, *, column: bool) -> Iterator[Attempt]:
 
 @rule(
     "scores, not classes, are passed to a loss",
-    stays_quiet="about scores of floats",
+    stays_quiet="about floating-point scores",
 )
 def classes_passed_as_scores(evidence: Evidence) -> Iterator[Finding]:
     """Find argmax in front of a loss, whose result has no gradient and no score per class."""

@@ -11,7 +11,12 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates
+from broken_convnets.commands.diagnose.sites import (
+    assignments,
+    candidates,
+    location_in,
+    user_sources,
+)
 from broken_convnets.observe.recorder.passes import running_modules
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 ERRORS = (AssertionError, ValueError, RuntimeError, TypeError)
@@ -88,3 +94,62 @@ def invalid_boxes(evidence: Evidence) -> Iterator[Finding]:
         subject="boxes",
         confidence=10,
     )
+
+
+@rule(
+    "the boxes of an image without objects have the shape [0, 4]",
+    stays_quiet="about boxes that no detector of torchvision receives",
+)
+def boxes_of_empty_image(evidence: Evidence) -> Iterator[Finding]:
+    """Find boxes that are made from a list that may be empty."""
+    frame = require_failure(evidence, *ERRORS)
+    empty = "shape [N, 4]" in evidence.message and "[0]" in evidence.message
+    if _detector(evidence) is None or not empty:
+        return
+    made = list(_made_boxes(evidence))
+    source, call = made[0] if len(made) == 1 else (None, None)
+    text = source.text_of(call) if source and call else "the boxes of a target"
+    yield Finding(
+        rule="boxes_of_empty_image",
+        kind="detection/invalid_boxes",
+        message=f"an image has no objects, and `{text}` has the shape [0] then"
+        if source
+        else "an image has no objects, and its boxes have the shape [0]",
+        evidence="a detector requires [N, 4], so [0, 4] for an image without objects: "
+        "`.reshape(-1, 4)` returns it for an empty list too",
+        cause=location_in(source, call) if source and call else frame_location(frame),
+        symptom=frame_location(frame),
+        subject=text,
+        candidates=candidates(
+            (0, partial(edits.replace, source, [(call, f"{text}.reshape(-1, 4)")]))
+        )
+        if source and call
+        else (),
+        confidence=10,
+    )
+
+
+def _made_boxes(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
+    """Yield the calls whose results become the boxes of targets: values of the key "boxes"."""
+    for source in user_sources(evidence):
+        for node in source.nodes:
+            for value in _values_of_boxes(node):
+                scope = source.function_of(node) or source.tree
+                named = [one.value for one in assignments(source, source.text_of(value), scope)]
+                for call in named or [value]:
+                    if isinstance(call, ast.Call):
+                        yield source, call
+
+
+def _values_of_boxes(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what `{"boxes": x}`, `dict(boxes=x)` and `target["boxes"] = x` store."""
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        yield from (v for k, v in pairs if isinstance(k, ast.Constant) and k.value == "boxes")
+    if isinstance(node, ast.Call):
+        yield from (k.value for k in node.keywords if k.arg == "boxes")
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    if isinstance(target, ast.Subscript) and isinstance(node, ast.Assign):
+        key = target.slice
+        if isinstance(key, ast.Constant) and key.value == "boxes":
+            yield node.value

@@ -1,1 +1,1 @@
-"""Failures of data sets, transforms and loaders."""
+"""Failures of datasets, transforms and loaders."""

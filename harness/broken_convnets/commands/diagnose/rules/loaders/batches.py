@@ -22,7 +22,7 @@ FETCH = "fetch.py"
 
 @dataclass(frozen=True)
 class FailedBatch:
-    """The samples of a batch, and the data set that returned them."""
+    """The samples of a batch, and the dataset that returned them."""
 
     samples: list[object]
     dataset: object
@@ -60,7 +60,7 @@ def failed_batch(evidence: Evidence) -> FailedBatch | None:
 
 
 def item_method(evidence: Evidence, batch: FailedBatch) -> Callee | None:
-    """Return the data set's own `__getitem__`."""
+    """Return the dataset's own `__getitem__`."""
     method = getattr(batch.dataset, "__getitem__", None)
     return callee(evidence, method) if method is not None else None
 

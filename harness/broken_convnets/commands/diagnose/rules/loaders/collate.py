@@ -1,4 +1,4 @@
-"""The samples of a data set can be collated: tensors of one size, and never None."""
+"""The samples of a dataset can be collated: tensors of one size, and never None."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHANNELS = {1, 3, 4}
 
 
 @rule(
-    "a data set returns no None",
+    "a dataset returns no None",
     stays_quiet="about batches of worker processes",
 )
 def sample_is_none(evidence: Evidence) -> Iterator[Finding]:
@@ -104,7 +104,7 @@ def _filtered(source: Source, value: ast.expr) -> Iterator[Attempt]:
 
 
 @rule(
-    "the images of a data set are tensors when a DataLoader collates them",
+    "the images of a dataset are tensors when a DataLoader collates them",
     stays_quiet="about samples of tensors, arrays, numbers and strings",
 )
 def image_not_converted(evidence: Evidence) -> Iterator[Finding]:

@@ -36,11 +36,11 @@ Attempt = tuple[int, "Callable[[], Patch]"]
 
 
 @rule(
-    "a data set has samples",
+    "a dataset has samples",
     stays_quiet="about samplers with a number of samples of their own",
 )
 def empty_dataset(evidence: Evidence) -> Iterator[Finding]:
-    """Find data sets without samples: an empty folder, a wrong path, an empty split."""
+    """Find datasets without samples: an empty folder, a wrong path, an empty split."""
     frame = require_failure(evidence, ValueError)
     call = frame.call
     if call is None or "num_samples" not in evidence.message:

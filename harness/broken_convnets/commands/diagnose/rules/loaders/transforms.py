@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 CONVERTERS = {"ToTensor", "PILToTensor", "ToImage", "ToDtype", "ConvertImageDtype", "ToPILImage"}
+IMAGE = (3, 4)  # dimensions of an image, and of a batch
 TO_FLOAT = ("ToTensor", "ToDtype", "ConvertImageDtype", "ConvertDtype")
 
 
@@ -41,6 +42,7 @@ class Chain:
     names: list[str]  # types of the transforms
     position: int
     received: object
+    transform: object = None  # the one that failed
 
     @property
     def failing(self) -> str:
@@ -61,8 +63,19 @@ def failed_chain(evidence: Evidence) -> Chain | None:
         for position, one in enumerate(transforms):
             if one is current:
                 value = received[0] if isinstance(received, tuple) and received else received
-                return Chain([type(t).__name__ for t in transforms], position, value)
+                return Chain([type(t).__name__ for t in transforms], position, value, one)
     return None
+
+
+def unequal_channels(chain: Chain) -> tuple[int, int] | None:
+    """Return the numbers of means of a Normalize and of channels of its image, if they differ."""
+    image, means = chain.received, getattr(chain.transform, "mean", None)
+    if chain.failing != "Normalize" or not isinstance(means, list | tuple):
+        return None
+    if not isinstance(image, torch.Tensor) or image.ndim not in IMAGE:
+        return None
+    differ = len(means) not in {1, image.shape[-3]}
+    return (len(means), image.shape[-3]) if differ and image.is_floating_point() else None
 
 
 @rule(
@@ -73,10 +86,10 @@ def transform_order(evidence: Evidence) -> Iterator[Finding]:
     """Find Normalize before the conversion to a float tensor, and a second conversion."""
     frame = require_failure(evidence, TypeError, ValueError, RuntimeError)
     chain = failed_chain(evidence)
-    if chain is None:
+    if chain is None or unequal_channels(chain):
         return
     received = _described(chain.received)
-    found = _compose(evidence, chain)
+    found = listed_transforms(evidence, chain)
     twice = isinstance(chain.received, torch.Tensor) and chain.failing in CONVERTERS
     earlier = _earlier_conversion(evidence) if twice else None
     if earlier is not None:
@@ -107,7 +120,7 @@ def _described(value: object) -> str:
     return f"a {type(value).__module__.partition('.')[0]} {type(value).__name__}"
 
 
-def _compose(evidence: Evidence, chain: Chain) -> tuple[Source, ast.List] | None:
+def listed_transforms(evidence: Evidence, chain: Chain) -> tuple[Source, ast.List] | None:
     """Return the list in the call of Compose that has as many transforms."""
     for source in user_sources(evidence):
         for node in source.expressions:

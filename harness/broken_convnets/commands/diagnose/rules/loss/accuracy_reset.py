@@ -35,17 +35,17 @@ def accuracy_not_reset(evidence: Evidence) -> Iterator[Finding]:
     """Find a count of right answers that starts before the loop over epochs."""
     for count in right_answers(evidence):
         loop = count.loop if isinstance(count.growth, ast.AugAssign) else None
-        division = _divided_in_each_epoch(evidence, count, loop) if loop else None
+        division = divided_in_each_epoch(evidence, count, loop) if loop else None
         if loop is None or division is None or not answers_in_a_batch(evidence, count):
             continue
         source = count.source
-        start = _start(count)
+        start = start_of(count)
         grows = [] if start is None else _names(source, start)
         yield Finding(
             rule="accuracy_not_reset",
             kind="training/metric_not_reset",
-            message=f"{count.name} is never set to 0 between epochs, so the accuracy contains "
-            "the answers of all epochs before",
+            message=f"{count.name} is never set to 0 between epochs, so the accuracy includes "
+            "all earlier epochs",
             evidence=f"{source.text_of(count.growth)} in each epoch, "
             f"{source.text_of(division.node)} after each epoch, and one start value before all",
             violates=(Law.PERFECT_SCORES_ONE,),
@@ -58,7 +58,7 @@ def accuracy_not_reset(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _divided_in_each_epoch(evidence: Evidence, count: RightAnswers, loop: Loop) -> Division | None:
+def divided_in_each_epoch(evidence: Evidence, count: RightAnswers, loop: Loop) -> Division | None:
     """Return the division after each loop over batches; None if the count is set anew."""
     epochs = count.source.loops_around(loop)[:1]
     if epochs:
@@ -115,7 +115,7 @@ def _is_assigned_in(count: RightAnswers, loop: Loop) -> bool:
     return any(count.name in {t, *(p.strip() for p in t.split(","))} for t in targets)
 
 
-def _start(count: RightAnswers) -> ast.Assign | None:
+def start_of(count: RightAnswers) -> ast.Assign | None:
     """Return the assignment of the start value in the same function, or of an attribute."""
     attribute = count.name.startswith("self.")
     found = [

@@ -1,4 +1,4 @@
-"""Losses that apply an activation themselves receive raw scores."""
+"""Losses that apply an activation themselves receive logits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Bounded:
 
 
 @rule(
-    "cross_entropy and binary_cross_entropy_with_logits receive raw scores",
+    "cross_entropy and binary_cross_entropy_with_logits receive logits",
     stays_quiet="about activations whose results are scaled or shifted before the loss",
 )
 def activation_before_loss(evidence: Evidence) -> Iterator[Finding]:
@@ -136,11 +136,10 @@ def _fixes(evidence: Evidence, found: Bounded) -> tuple[Candidate, ...]:
     if found.first.name == "cross_entropy" or name != "sigmoid":
         return candidates(*removals(evidence, found.activation))
     other = renamed(evidence, loss, "binary_cross_entropy", "BCELoss")
-    rank = 2 if _is_thresholded(evidence, found.activation) else 0
-    return candidates(
-        *removals(evidence, found.activation, rank),
-        *((1 + rank, attempt) for rank, attempt in other),
-    )
+    if _is_thresholded(evidence, found.activation):  # 0.5 is right for probabilities alone
+        return candidates(*other, *removals(evidence, found.activation, 2))
+    removed = removals(evidence, found.activation)
+    return candidates(*removed, *((1 + rank, attempt) for rank, attempt in other))
 
 
 def _is_thresholded(evidence: Evidence, activation: Operator) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder.metric_calls import MetricCall
 
-SURE = 10.0  # a raw score that leaves no doubt
+SURE = 10.0  # a logit that leaves no doubt
 
 
 def asked_again(call: MetricCall) -> list[float]:
@@ -61,7 +61,7 @@ def _answers(scores: Any, labels: Any) -> tuple[Any, Any]:
         ]
     else:
         found = [one.reshape(scores.shape).to(scores.dtype) for one in (labels, 1 - labels)]
-    if not bool(((scores >= 0) & (scores <= 1)).all()):  # raw scores, not probabilities
+    if not bool(((scores >= 0) & (scores <= 1)).all()):  # logits, not probabilities
         found = [SURE * (2 * one - 1) for one in found]
     return found[0], found[1]
 

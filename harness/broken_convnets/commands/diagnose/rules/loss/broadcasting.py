@@ -78,11 +78,21 @@ def comparison_broadcasts(evidence: Evidence) -> Iterator[Finding]:
 def _is_output_and_target(
     evidence: Evidence, operator: Operator, longer: Value, shorter: Value
 ) -> bool:
-    """Return whether exactly one of both depends on a network, and the pairs are then averaged."""
+    """Return whether exactly one of both is predicted, and the pairs are then averaged."""
     if _pairs_on_purpose(evidence, operator, longer, shorter):
         return False
-    one, other = evidence.flow.depends_on_network(longer), evidence.flow.depends_on_network(shorter)
+    one, other = _is_predicted(evidence, longer), _is_predicted(evidence, shorter)
     return one != other and _is_reduced(evidence, operator)
+
+
+def _is_predicted(evidence: Evidence, value: Value) -> bool:
+    """Return whether a network computed a value; without one, trained tensors and rows of data."""
+    if evidence.record.passes.count:
+        return evidence.flow.depends_on_network(value)
+    before = evidence.flow.ancestors([value]) if value.requires_grad else ()
+    return value in evidence.flow.reaching_backward and any(
+        not v.requires_grad and v.shape[:1] == value.shape[:1] for v in before
+    )
 
 
 def _pairs_on_purpose(
@@ -117,7 +127,7 @@ def _repeated(operator: Operator) -> Finding:
     return Finding(
         rule="loss_broadcasts",
         kind="loss/broadcast_loss",
-        message=f"{operator.name} receives shapes {one} and {other}, and repeats the smaller one",
+        message=f"{operator.name} receives shapes {one} and {other}, and broadcasts the smaller",
         evidence=f"in {operator.places[0].text} several outputs of a sample are compared with the "
         "same number; torch warns about it",
         violates=(Law.NO_WARNINGS,),

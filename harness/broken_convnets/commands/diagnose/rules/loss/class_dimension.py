@@ -57,7 +57,7 @@ def reshape_mixes_classes(evidence: Evidence) -> Iterator[Finding]:
             f"the {before[1]} classes, to the end",
             evidence=f"{operator.places[0].text} turns {list(before)} into {list(after)}, so a "
             f"row holds {after[-1]} neighboring pixels of one class; {use.name} at "
-            f"{shown(use.places)} takes it for the scores of one pixel",
+            f"{shown(use.places)} treats it as the scores of one pixel",
             violates=(Law.ONE_BATCH_CAN_BE_LEARNED,) if loss else (Law.PERFECT_SCORES_ONE,),
             cause=location(operator.places),
             symptom=location(use.places),

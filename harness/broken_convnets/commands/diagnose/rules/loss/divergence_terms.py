@@ -33,11 +33,11 @@ SEVERAL = 1.5  # the sum of a row that holds more than one class
 
 
 @rule(
-    "kl_div receives logarithms of probabilities first, and probabilities second",
+    "kl_div receives log-probabilities first, and probabilities second",
     stays_quiet="unless the input is probabilities, or the output of a layer",
 )
 def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
-    """Find probabilities, or raw scores, as the input of kl_div."""
+    """Find probabilities, or logits, as the input of kl_div."""
     for calls in by_place(evidence, "kl_div"):
         call = calls[0]
         maker = _unscaled(evidence, call)
@@ -48,13 +48,13 @@ def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
         logarithms = all(one.input.log_probabilities for one in calls)
         if not probabilities and (not scores or logarithms):
             continue
-        what = "probabilities" if probabilities else "raw scores"
+        what = "probabilities" if probabilities else "logits"
         cause = maker if softmax and probabilities and maker else call.operator
         low, high = call.input.minimum, call.input.maximum
         yield Finding(
             rule="kl_div_arguments",
             kind="loss/kl_div_input",
-            message=f"the input of kl_div is {what}; it expects logarithms of probabilities",
+            message=f"the input of kl_div is {what}; it expects log-probabilities",
             evidence=f"the input has values from {low:.3g} to {high:.3g}"
             + (f", from {maker.name} at {shown(maker.places)}" if maker else ""),
             violates=(Law.ONE_BATCH_CAN_BE_LEARNED,),
@@ -78,7 +78,7 @@ def _unscaled(evidence: Evidence, call: LossCall) -> Operator | None:
 
 
 def _normalized(evidence: Evidence, call: LossCall) -> tuple[Candidate, ...]:
-    """Return the change that applies log_softmax to raw scores."""
+    """Return the change that applies log_softmax to logits."""
     site = site_of(evidence, call.operator.places)
     given = argument(site.call, "input", 0) if site else None
     if site is None or given is None:
@@ -107,9 +107,9 @@ def several_classes_in_cross_entropy(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="several_classes_in_cross_entropy",
             kind="loss/wrong_loss",
-            message="a target has several classes at once, and cross_entropy lets classes compete",
+            message="a target has several classes, and cross_entropy applies a softmax over all",
             evidence=f"rows of the targets, of 0 and 1, have sums up to {sums:g}; "
-            "binary_cross_entropy_with_logits judges each class by itself",
+            "binary_cross_entropy_with_logits treats each class on its own",
             violates=(Law.ONE_BATCH_CAN_BE_LEARNED,),
             cause=location(call.operator.places),
             subject=call.operator.places[0].text,

@@ -1,4 +1,4 @@
-"""Losses receive scores, probabilities or logarithms of probabilities, as each one expects."""
+"""Losses receive scores, probabilities or log-probabilities, as each one expects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.recorded_events import Operator
 
-# Operators that return raw scores; others may mix logarithms on purpose.
+# Operators that return logits; others may mix logarithms on purpose.
 LAYERS = frozenset(
     {"linear", "addmm", "matmul", "conv1d", "conv2d", "conv3d", "batch_norm", "relu"}
 )
@@ -41,11 +41,11 @@ def by_place(evidence: Evidence, *names: str) -> list[list[LossCall]]:
 
 
 @rule(
-    "nll_loss receives logarithms of probabilities",
+    "nll_loss receives log-probabilities",
     stays_quiet="about inputs that are neither the output of a layer nor probabilities",
 )
 def nll_of_scores(evidence: Evidence) -> Iterator[Finding]:
-    """Find raw scores or probabilities in nll_loss."""
+    """Find logits or probabilities in nll_loss."""
     for calls in by_place(evidence, "nll_loss"):
         call = calls[0]
         maker = producer(evidence, call.operator.inputs[0])
@@ -55,7 +55,7 @@ def nll_of_scores(evidence: Evidence) -> Iterator[Finding]:
         scores = maker is not None and maker.name in LAYERS and call.input.classes > 1
         if not probabilities and not scores:
             continue
-        what = "probabilities" if probabilities else "raw scores"
+        what = "probabilities" if probabilities else "logits"
         logs = call.input.row_logs or (0.0, 0.0)
         softmax = maker if probabilities and maker and maker.name == "softmax" else None
         yield Finding(
@@ -101,7 +101,7 @@ def probabilities_in_cross_entropy(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="probabilities_in_cross_entropy",
             kind="training/softmax_before_ce",
-            message="cross_entropy receives probabilities; it expects raw scores",
+            message="cross_entropy receives probabilities; it expects logits",
             evidence=f"each row has the sum 1 in {len(calls)} calls, with values "
             f"{RANGE.format(call.input.minimum, call.input.maximum)}"
             + (f", from {shown(maker.places)}" if maker else ""),

@@ -41,25 +41,34 @@ def mean_losses_divided_by_samples(evidence: Evidence) -> Iterator[Finding]:
     for source, growth, call in _sums_of_means(evidence):
         loop, name = source.loops_around(growth)[0], source.text_of(growth.target)
         batches = source.text_of(iterated(loop.iter)) if isinstance(loop, ast.For) else ""
-        for node in own_nodes(scope_of(source, growth)):
-            division = division_of(source, node, name)
-            if division is None or not _is_mean_of_samples(source, division, name, batches):
-                continue
-            size, divisor = call.operator.inputs[0].shape[0], source.text_of(division.divisor)
-            change = [(division.divisor, f"len({batches})")]
-            yield Finding(
-                rule="mean_losses_divided_by_samples",
-                kind="loss/broadcast_metric",
-                message=f"{name} adds up the mean losses of batches, and is divided by the number "
-                "of samples",
-                evidence=f"{call.name} returns the mean over {size} samples, which counts as 1 in "
-                f"{name} and as {size} in {divisor}",
-                cause=location_in(source, growth),
-                symptom=location_in(source, division.node),
-                subject=source.text_of(division.node),
-                candidates=candidates((0, partial(edits.replace, source, change))),
-                confidence=7,
-            )
+        divisions = _divided_by_samples(source, growth, name, batches)
+        if not divisions:
+            continue
+        size, divisor = call.operator.inputs[0].shape[0], source.text_of(divisions[0].divisor)
+        changes = [(division.divisor, f"len({batches})") for division in divisions]
+        places = f" ({len(divisions)} divisions)" if len(divisions) > 1 else ""
+        yield Finding(
+            rule="mean_losses_divided_by_samples",
+            kind="loss/broadcast_metric",
+            message=f"{name} adds up the mean losses of batches, and is divided by the number "
+            "of samples",
+            evidence=f"{call.name} returns the mean over {size} samples, which counts as 1 in "
+            f"{name} and as {size} in {divisor}{places}",
+            cause=location_in(source, growth),
+            symptom=location_in(source, divisions[0].node),
+            subject=source.text_of(divisions[0].node),
+            candidates=candidates((0, partial(edits.replace, source, changes))),
+            confidence=7,
+        )
+
+
+def _divided_by_samples(
+    source: Source, growth: ast.AugAssign, name: str, batches: str
+) -> list[Division]:
+    """Return the divisions of a total by `len(loader.dataset)`, in the order of their lines."""
+    found = (division_of(source, n, name) for n in own_nodes(scope_of(source, growth)))
+    divisions = [d for d in found if d and _is_mean_of_samples(source, d, name, batches)]
+    return sorted(divisions, key=lambda d: (d.node.lineno, d.node.col_offset))
 
 
 def _sums_of_means(evidence: Evidence) -> Iterator[tuple[Source, ast.AugAssign, LossCall]]:

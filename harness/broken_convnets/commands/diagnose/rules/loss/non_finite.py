@@ -95,7 +95,7 @@ def gradient_not_finite(evidence: Evidence) -> Iterator[Finding]:
         rule="gradient_not_finite",
         kind="training/nan_log_zero",
         message=f"the gradients become NaN although the loss is finite: {source.name} has no "
-        "finite slope where its input is",
+        "finite derivative at its input",
         evidence=f"{explain(evidence, source)} in {source.places[0].text}; after backward pass "
         f"{bad.number + 1}, {len(names)} gradients are not finite, that of {names[0]} first",
         violates=(Law.EVERY_PARAMETER_LEARNS, Law.ONE_BATCH_CAN_BE_LEARNED),

@@ -38,7 +38,7 @@ def embeddings_normalized_over_samples(evidence: Evidence) -> Iterator[Finding]:
             kind="loss/softmax_dimension",
             message=f"{text} normalizes over the {value.shape[0]} samples, not over the "
             f"{value.shape[1]} features of each one",
-            evidence="the similarities that are computed from it are no cosines, and depend on "
+            evidence="the products of its rows are not cosine similarities, and depend on "
             "the other samples of the batch",
             cause=location(operator.places),
             subject=text,

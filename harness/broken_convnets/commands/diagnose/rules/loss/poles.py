@@ -93,7 +93,8 @@ def _peculiarity(name: str, given: Contents) -> str:
 
 def _ctc(evidence: Evidence, operator: Operator) -> str:
     call = next((c for c in evidence.record.losses if c.operator is operator), None)
-    pairs = list(zip(*call.lengths, strict=False)) if call else []
+    ctc = call.ctc if call else None
+    pairs = list(zip(ctc.input_lengths, ctc.target_lengths, strict=False)) if ctc else []
     longer = [(given, target) for given, target in pairs if target > given]
     if longer:
         given, target = longer[0]

@@ -134,7 +134,7 @@ def dimension(operator: Operator, dims: int) -> int | None:
 
 
 def _threshold(evidence: Evidence, maker: Operator) -> tuple[Candidate, ...]:
-    """Return the change into a threshold: of a probability, or of a raw score."""
+    """Return the change into a threshold: of a probability, or of a logit."""
     site = site_of(evidence, maker.places)
     scores = producer(evidence, maker.inputs[0])
     if site is None or not isinstance(site.call.func, ast.Attribute) or maker.name != "argmax":

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # Operators that return the numbers of their input, all or some of them, in another arrangement.
 TRANSPARENT = frozenset(
-    {"view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "permute", "t"}
+    {"view", "reshape", "resize", "flatten", "squeeze", "unsqueeze", "contiguous", "clone"}
+    | {"permute", "t"}
     | {"transpose", "movedim", "float", "double", "half", "to", "type", "type_as", "cpu", "cuda"}
     | {"__getitem__", "__get__ T", "swapaxes", "narrow", "select", "unbind", "split", "chunk"}
 )

@@ -46,7 +46,7 @@ def softmax_of_one_score(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="softmax_of_one_score",
             kind="loss/softmax_dimension",
-            message=f"{first.name} works along one score, so its result is {result} for every "
+            message=f"{first.name} is computed over one score, so its result is {result} for every "
             "input",
             evidence=f"{places[0].text} receives shape {list(shape)} in {len(calls)} calls, from "
             "a layer with one output, and works along the last dimension",
@@ -123,7 +123,7 @@ def softmax_without_dimension(evidence: Evidence) -> Iterator[Finding]:
         seen.add(places[0])
         shape = operator.inputs[0].shape
         chosen = 0 if len(shape) in ALONG_SAMPLES else 1
-        wrong = chosen == 0 and len(shape) > 1
+        wrong = chosen == 0 and any(size > 1 for size in shape[1:])
         yield Finding(
             rule="softmax_without_dimension",
             kind="loss/softmax_dimension",

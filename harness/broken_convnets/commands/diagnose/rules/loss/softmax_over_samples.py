@@ -41,8 +41,8 @@ def softmax_over_samples(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="softmax_over_samples",
             kind="loss/softmax_dimension",
-            message=f"{operator.name} works along dimension {along}, {what}: the scores of one "
-            "sample do not have the sum 1",
+            message=f"{operator.name} is computed along dimension {along}, {what}: the scores of "
+            "one sample do not sum to 1",
             evidence=f"{places[0].text} receives shape {list(value.shape)}, with "
             f"{value.shape[1]} classes in dimension 1",
             violates=(Law.SAMPLES_INDEPENDENT,) if along == 0 else (),

@@ -43,7 +43,7 @@ WHITE = 255
     stays_quiet="if they are, even if the loss falls below 0",
 )
 def binary_targets_out_of_range(evidence: Evidence) -> Iterator[Finding]:
-    """Find masks of 0 and 255, and class numbers, in a binary loss."""
+    """Find masks of 0 and 255, and class indices, in a binary loss."""
     for calls in by_place(evidence, *BINARY):
         call = next((c for c in calls if not c.target.within(0, 1) and c.target.count), None)
         if call is None or not call.target.finite:
@@ -100,7 +100,7 @@ def signed_targets(evidence: Evidence) -> Iterator[Finding]:
             rule="signed_targets",
             kind="loss/target_out_of_range",
             message=f"the targets of {call.name} are 0 and 1; it expects -1 and 1",
-            evidence=f"{zeros} targets are 0: they do not have the meaning of -1",
+            evidence=f"{zeros} targets are 0, which this loss does not treat as -1",
             violates=(Law.ONE_BATCH_CAN_BE_LEARNED,),
             cause=location(call.operator.places),
             subject=call.operator.places[0].text,

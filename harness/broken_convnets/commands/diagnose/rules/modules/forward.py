@@ -15,13 +15,12 @@ from broken_convnets.commands.diagnose.analysis.callables import class_sources
 from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, site_of
+from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.observe.recorder.passes import running_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
@@ -40,7 +39,7 @@ def missing_forward(evidence: Evidence) -> Iterator[Finding]:
     frame = require_failure(evidence, NotImplementedError)
     running = running_modules(evidence.error) if evidence.error else []
     module = running[-1] if running else None
-    if module is None or isinstance(module, CONTAINERS) or not _has_no_forward(module):
+    if module is None or isinstance(module, CONTAINERS) or not has_no_forward(module):
         return
     name = type(module).__name__
     for source in class_sources(evidence, module):
@@ -65,7 +64,8 @@ def missing_forward(evidence: Evidence) -> Iterator[Finding]:
         return
 
 
-def _has_no_forward(module: nn.Module) -> bool:
+def has_no_forward(module: nn.Module) -> bool:
+    """Return whether calling a module fails because its class defines no forward."""
     return getattr(type(module).forward, "__name__", "") == "_forward_unimplemented"
 
 
@@ -102,62 +102,6 @@ def _dedented(source: Source, inner: ast.FunctionDef, outer: ast.FunctionDef) ->
     for number in range(inner.lineno - 1, inner.end_lineno or inner.lineno):
         lines[number] = lines[number][excess:]
     return {source.path: "\n".join(lines)}
-
-
-@rule(
-    "a list of layers is called one layer after the other",
-    stays_quiet="about containers that have a forward method",
-)
-def called_container(evidence: Evidence) -> Iterator[Finding]:
-    """Find calls of a ModuleList or ModuleDict itself."""
-    frame = require_failure(evidence, NotImplementedError)
-    running = running_modules(evidence.error) if evidence.error else []
-    module, call = (running[-1] if running else None), frame.call
-    if not isinstance(module, CONTAINERS) or call is None or not _has_no_forward(module):
-        return
-    text = frame.source.text_of(call.func)
-    yield Finding(
-        rule="called_container",
-        kind="training/modulelist_called",
-        message=f"`{text}` is a {type(module).__name__} and cannot be called",
-        evidence=f"it holds {len(module)} layers and does not say in which order they run: call "
-        "them one by one, or use nn.Sequential",
-        cause=frame_location(frame),
-        subject=text,
-        cases=("module/called_modulelist",),
-        candidates=candidates(*_loops(frame, call, text), *_sequential(evidence, module)),
-        confidence=10,
-    )
-
-
-def _loops(frame: UserFrame, call: ast.Call, text: str) -> Iterator[Attempt]:
-    statement, source = frame.statement, frame.source
-    if not isinstance(statement, ast.Assign | ast.Return) or statement.value is not call:
-        return
-    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-    if len(call.args) != 1 or not (target is None or isinstance(target, ast.Name)):
-        return
-    value = source.text_of(call.args[0])
-    name = target.id if isinstance(target, ast.Name) else "x"
-    space = edits.indentation(source, statement)
-    lines = [] if name == value else [f"{name} = {value}"]
-    lines += [f"for layer in {text}:", f"    {name} = layer({name})"]
-    lines += ["return x"] if target is None else []
-    yield 0, partial(edits.replace, source, [(statement, f"\n{space}".join(lines))])
-
-
-def _sequential(evidence: Evidence, module: nn.Module) -> Iterator[Attempt]:
-    built = evidence.record.construction(module)
-    site = site_of(evidence, built.places) if built else None
-    if site is None or len(site.call.args) != 1 or not isinstance(module, nn.ModuleList):
-        return
-    layers = site.call.args[0]
-    text = site.source.text_of(layers)
-    inside = (
-        ", ".join(map(site.source.text_of, layers.elts)) if isinstance(layers, ast.List) else ""
-    )
-    new = f"nn.Sequential({inside or f'*{text}'})"
-    yield 1, partial(edits.replace, site.source, [(site.call, new)])
 
 
 @rule(

@@ -83,9 +83,9 @@ def overridden_module_method(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="overridden_module_method",
             kind="training/overrides_train_method",
-            message=f"{type(owner).__name__}.{name}() replaces nn.Module.{name}(), with other "
+            message=f"{type(owner).__name__}.{name}() overrides nn.Module.{name}() with other "
             "parameters",
-            evidence=f"`{frame.source.text_of(call)}` reaches it through PyTorch; choose another "
+            evidence=f"`{frame.source.text_of(call)}` calls it through PyTorch; choose another "
             "name for the method",
             cause=Location(source.path, function.lineno),
             symptom=frame_location(frame),

@@ -37,7 +37,8 @@ def missing_super_init(evidence: Evidence) -> Iterator[Finding]:
     frame = require_failure(evidence, AttributeError)
     for module in _unfinished(evidence):
         found = _own_init(evidence, module)
-        if found is None:
+        about = "Module.__init__" in evidence.message or type(module).__name__ in evidence.message
+        if found is None or not about:
             continue
         source, function = found
         call = _super_call(source, function)
@@ -47,8 +48,7 @@ def missing_super_init(evidence: Evidence) -> Iterator[Finding]:
             rule="missing_super_init",
             kind="training/missing_super_init",
             message=f"super().__init__() {what} in {name}.__init__",
-            evidence=f"{name} has no place for layers and parameters before nn.Module.__init__ "
-            "has run",
+            evidence=f"{name} cannot store layers and parameters before nn.Module.__init__ has run",
             cause=Location(source.path, function.lineno),
             symptom=frame_location(frame),
             subject=name,

@@ -13,7 +13,18 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.probing import seed_all
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, require_success, site_of
+from broken_convnets.commands.diagnose.rules.probes.sequence_layers import (
+    SEQUENCES,
+    expected,
+    layer_of,
+    with_batch_first,
+)
+from broken_convnets.commands.diagnose.sites import (
+    candidates,
+    location,
+    require_success,
+    site_of,
+)
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.observe.traced_forward import trace_call
 from broken_convnets.observe.trees import map_tensors, tensors
@@ -34,10 +45,6 @@ CHANGED = 1  # the sample that is changed
 SOFTMAX = frozenset({"softmax", "log_softmax", "softmin", "gumbel_softmax"})
 NORMS = frozenset({"normalize", "cumsum", "layer_norm"})
 LAYOUT = frozenset({"view", "reshape", "flatten", "unflatten"})
-SEQUENCES = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward"})
-WITH_BATCH_FIRST = frozenset(
-    {"LSTM", "GRU", "RNN", "MultiheadAttention", "Transformer", "TransformerEncoderLayer"}
-)
 KINDS = {
     **dict.fromkeys(SOFTMAX, "loss/softmax_dimension"),
     **dict.fromkeys(NORMS, "loss/softmax_dimension"),
@@ -70,21 +77,34 @@ def samples_mixed(evidence: Evidence) -> Iterator[Finding]:
         mixing = evidence.probing.run(partial(_first_mixing, probe))
         if mixing is None or mixing.operator.name not in KINDS or not mixing.operator.places:
             continue
-        operator = mixing.operator
-        place, shape = operator.places[0], list(operator.outputs[0].shape)
-        yield Finding(
-            rule="samples_mixed",
-            kind=KINDS[operator.name],
-            message=f"{place.text} mixes the samples of a batch",
-            evidence=f"in a batch of {SAMPLES}, a change of one sample reaches the others from "
-            f"this {operator.name} on, whose output has the shape {shape}",
-            violates=(Law.SAMPLES_INDEPENDENT,),
-            cause=Location(place.file, place.line),
-            subject=place.text,
-            cases=("batch/softmax_over_batch",),
-            candidates=_repairs(evidence, mixing),
-            confidence=8,
+        yield _finding(evidence, mixing)
+
+
+def _finding(evidence: Evidence, mixing: Mixing) -> Finding:
+    operator = mixing.operator
+    place, shape = operator.places[0], list(operator.outputs[0].shape)
+    is_batch_first = operator.name in SEQUENCES and not mixing.dim
+    layer = layer_of(evidence, operator) if is_batch_first else None
+    message = f"{place.text} mixes the samples of a batch"
+    if is_batch_first:
+        message = (
+            f"{expected(layer.type if layer else 'this layer')}, so {place.text} treats the "
+            "samples of the batch as time steps"
         )
+    return Finding(
+        rule="samples_mixed",
+        kind=KINDS[operator.name],
+        message=message,
+        evidence=f"in a batch of {SAMPLES}, a change of one sample reaches the others from "
+        f"this {operator.name} on, whose output has the shape {shape}",
+        violates=(Law.SAMPLES_INDEPENDENT,),
+        cause=location(layer.places if layer else operator.places),
+        symptom=Location(place.file, place.line),
+        subject=place.text,
+        cases=("shape/batchnorm1d_wrong_axis" if is_batch_first else "batch/softmax_over_batch",),
+        candidates=_repairs(evidence, mixing),
+        confidence=8,
+    )
 
 
 def _is_batch_first(probe: Probe) -> bool:
@@ -177,25 +197,10 @@ def _repairs(evidence: Evidence, mixing: Mixing) -> tuple[Candidate, ...]:
         else:
             attempts += _in_constructor(evidence, site, "dim", "1")
     if operator.name in SEQUENCES:
-        attempts += _batch_first_layers(evidence)
+        attempts += with_batch_first(evidence, operator)
     if operator.name in {"view", "reshape"} and site.call.args:
         attempts += _batch_first(site, mixing.dim)
     return candidates(*attempts)
-
-
-def _batch_first_layers(evidence: Evidence) -> list[tuple[int, Callable[[], Patch]]]:
-    """Return a patch for each line that constructs a layer with an argument batch_first."""
-    places = {
-        built.places[0]: built
-        for built in evidence.record.constructions
-        if built.direct and built.places and built.type in WITH_BATCH_FIRST
-    }
-    sites = (site_of(evidence, built.places) for built in places.values())
-    return [
-        (0, partial(edits.set_argument, site.source, site.call, "batch_first", None, "True"))
-        for site in sites
-        if site is not None
-    ]
 
 
 def _in_constructor(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.failing import failed_call
+from broken_convnets.commands.diagnose.analysis.sizes.features import joined_along_batch
+from broken_convnets.commands.diagnose.analysis.sizes.helpers import chosen_call
 from broken_convnets.commands.diagnose.analysis.sizes.images import image_changes, is_from_outside
 from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     CHANNELS_SECOND,
@@ -19,6 +21,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.mismatch import (
     LATER,
     Mismatch,
     consumer_changes,
+    is_swapped,
     mismatch_candidates,
     ranked,
 )
@@ -31,14 +34,14 @@ from broken_convnets.commands.diagnose.analysis.sizes.wording import (
 )
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.commands.diagnose.sites import location, location_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.commands.diagnose.findings import Candidate, Location
     from broken_convnets.observe.recorder.values import Value
 
 NORMS = {"GroupNorm", "LayerNorm", "RMSNorm"}
@@ -54,23 +57,24 @@ def layer_receives_other_channels(evidence: Evidence) -> Iterator[Finding]:
     found = mismatch_of(evidence, failed) if failed else None
     if failed is None or found is None:
         return
+    joined = joined_along_batch(found)
     made = found.made_by
     outside = is_from_outside(evidence, made)
     unit = "channels" if type_name(found.layer) in CHANNELS_SECOND else "features"
     yield Finding(
         rule=layer_receives_other_channels.__name__,
-        kind=_kind(found),
+        kind=joined.kind if joined else _kind(found),
         message=(
             f"{layer_name(evidence, found.layer)} is constructed for {found.declared} "
             f"{unit}, and receives {found.arriving}"
         ),
-        evidence=_evidence(found),
-        cause=location_of(evidence, found.construction) or location(failed.places),
+        evidence=joined.text if joined else _evidence(found),
+        cause=(joined.cause if joined else _cause(found)) or location(failed.places),
         symptom=location(failed.places),
         subject=failed.message,
         module=layer_name(evidence, found.layer).rpartition(" ")[0],
-        cases=_cases(found),
-        candidates=_image_candidates(found) if outside else mismatch_candidates(found),
+        cases=joined.cases if joined else _cases(found),
+        candidates=joined.candidates if joined else _candidates(found, outside=outside),
         confidence=8,
     )
 
@@ -112,8 +116,21 @@ def _is_layout(evidence: Evidence, kind: str, value: Value, number: int) -> bool
     return not has_channels_second(evidence.record, value)
 
 
+def _cause(found: Mismatch) -> Location | None:
+    images = image_changes(found) if is_from_outside(found.evidence, found.made_by) else None
+    if images is not None and images.cause is not None:
+        return images.cause
+    chosen = chosen_call(found.evidence, found.construction, found.layer, found.argument)
+    if chosen is not None and chosen.helpers:
+        swap = is_swapped(found)
+        return location_in(chosen.site.source, chosen.site.call) if swap else chosen.location
+    return location_of(found.evidence, found.construction)
+
+
 def _kind(found: Mismatch) -> str:
     kind = type_name(found.layer)
+    if kind in CONVOLUTIONS and is_swapped(found):
+        return "shape/conv_args_order"
     if kind in CONVOLUTIONS:
         outside = is_from_outside(found.evidence, found.made_by)
         rgba = outside and (found.declared, found.arriving) == (3, 4)
@@ -125,6 +142,7 @@ def _cases(found: Mismatch) -> tuple[str, ...]:
     known = {
         "shape/batchnorm_channels": "shape/batchnorm_channel_mismatch",
         "data/rgba_png": "data/rgba_images",
+        "shape/conv_args_order": "shape/conv2d_argument_order",
     }
     gray = (found.declared, found.arriving) == (3, 1)
     default = ("shape/grayscale_into_rgb_network",) if gray else ()
@@ -139,6 +157,10 @@ def _evidence(found: Mismatch) -> str:
         name = layer_name(found.evidence, found.layer)
         text += f"; {found.argument} of {name} is {found.declared}: {own}"
     return text
+
+
+def _candidates(found: Mismatch, *, outside: bool) -> tuple[Candidate, ...]:
+    return _image_candidates(found) if outside else mismatch_candidates(found)
 
 
 def _image_candidates(found: Mismatch) -> tuple[Candidate, ...]:

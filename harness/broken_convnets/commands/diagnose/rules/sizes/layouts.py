@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.failing import failed_call
 from broken_convnets.commands.diagnose.analysis.sizes.expressions import (
-    is_network_input,
+    comes_from_input,
     network_location,
     origin_location,
     wrap_failing,
@@ -96,7 +96,7 @@ def _changes(
     """Yield the changes that move the channels: where the images are made, else at the call."""
     batch = 0 if _is_unbatched(layer, value) else 1
     there, back = _moves(len(value.shape), batch)
-    if is_network_input(evidence, value):
+    if comes_from_input(evidence, value):
         samples = {
             len(value.shape): there,
             len(value.shape) - 1: _moves(len(value.shape) - 1, 0)[0],
@@ -123,6 +123,6 @@ def _moves(rank: int, batch: int) -> tuple[str, str]:
 
 
 def _cause(evidence: Evidence, failed: FailedCall, value: Value) -> Location | None:
-    if is_network_input(evidence, value):
+    if comes_from_input(evidence, value):
         return origin_location(evidence, value) or network_location(evidence)
     return location(failed.places)

@@ -172,7 +172,7 @@ def attention_mask_of_other_length(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         rule=attention_mask_of_other_length.__name__,
         kind="shape/elementwise_size_mismatch",
-        message=f"{layer_name(evidence, failed.layer)} takes dimension 0 as the sequence, and the "
+        message=f"{layer_name(evidence, failed.layer)} treats dimension 0 as the sequence, and the "
         "mask is for dimension 1",
         evidence=f"batch_first is False; the input is {shape(failed.received[0])}"
         if failed.received

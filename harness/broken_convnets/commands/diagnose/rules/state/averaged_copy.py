@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import (
+    assignments,
     candidates,
     location,
     location_in,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
+Copying = tuple["Source", ast.For, list[str]]  # a loop, and the texts of the copy and the other
 PAIR = 2  # networks in a loop over their parameters
+PARAMETERS = frozenset({"parameters", "named_parameters", "state_dict"})
 
 
 @rule(
@@ -95,22 +98,50 @@ def _as_constructed(net: nn.Module) -> bool:
     )
 
 
-def _copying(evidence: Evidence) -> Iterator[tuple[Source, ast.For, list[str]]]:
-    """Yield the loops over the parameters of two networks, with the texts of the networks."""
+def _copying(evidence: Evidence) -> Iterator[Copying]:
+    """Yield the loops that copy the parameters of one network to another one."""
     for source in user_sources(evidence):
         for node in source.statements:
             call = node.iter if isinstance(node, ast.For) else None
-            if not isinstance(call, ast.Call) or called_name(call) != "zip":
+            if not isinstance(node, ast.For) or not isinstance(call, ast.Call):
                 continue
-            owners = [
-                source.text_of(one.func.value)
-                for one in call.args
-                if isinstance(one, ast.Call)
-                and isinstance(one.func, ast.Attribute)
-                and one.func.attr == "parameters"
-            ]
-            if isinstance(node, ast.For) and len(owners) == PAIR:
-                yield source, node, owners
+            if called_name(call) == "zip":
+                owners = [_owner(source, one) for one in call.args]
+                if len(owners) == PAIR and all(owners):
+                    yield source, node, owners
+            elif called_name(call) == "named_parameters":
+                copy, other = _owner(source, call), _read_by_name(source, node)
+                if copy and other and copy != other:
+                    yield source, node, [copy, other]
+
+
+def _owner(source: Source, call: ast.expr) -> str:
+    """Return the text of the network in `net.parameters()`; empty for other expressions."""
+    if not isinstance(call, ast.Call) or called_name(call) not in PARAMETERS:
+        return ""
+    return source.text_of(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+
+
+def _read_by_name(source: Source, loop: ast.For) -> str:
+    """Return the network in `others = dict(net.named_parameters())`, read as `others[name]`.
+
+    Empty if the loop reads no parameters of another network by their names.
+    """
+    names = [part.id for part in ast.walk(loop.target) if isinstance(part, ast.Name)]
+    for node in ast.walk(loop):
+        if (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and isinstance(node.slice, ast.Name)
+            and node.slice.id in names
+        ):
+            scope = source.function_of(loop) or source.tree
+            for one in assignments(source, node.value.id, scope):
+                value = one.value
+                if isinstance(value, ast.Call) and called_name(value) == "dict" and value.args:
+                    value = value.args[0]
+                return _owner(source, value)
+    return ""
 
 
 def _with_buffers(

@@ -60,8 +60,8 @@ def weights_only_refuses(evidence: Evidence) -> Iterator[Finding]:
         kind="state/weights_only",
         message=f"torch.load refuses `{what}`: since torch 2.6 it loads only tensors and plain "
         "values",
-        evidence="save net.state_dict() and plain numbers; weights_only=False runs code from the "
-        "file, so use it only for files that you trust",
+        evidence="save net.state_dict() and plain numbers; weights_only=False can run code from "
+        "the file, so use it only for files that you trust",
         cause=Location(found[0].path, found[1].lineno) if found else frame_location(frame),
         symptom=frame_location(frame),
         subject=shortened(frame.source.text_of(call)),

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from functools import partial
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location, require_success
+from broken_convnets.commands.diagnose.sites import (
+    candidates,
+    location,
+    require_success,
+    site_of,
+)
+from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.observe.captured import CapturedNetwork
 from broken_convnets.observe.laws import CHECKS
 from broken_convnets.observe.laws.registry import judge_one
@@ -55,6 +63,40 @@ def control_flow_traced(evidence: Evidence) -> Iterator[Finding]:
             confidence=6,
         )
         return
+
+
+@rule(
+    "a network is in eval mode when it is traced for inference",
+    stays_quiet="if a backward pass follows the trace",
+)
+def traced_in_train_mode(evidence: Evidence) -> Iterator[Finding]:
+    """Find traces of networks with dropout or BatchNorm in train mode."""
+    require_success(evidence)
+    for traced in evidence.record.traced_networks:
+        later = traced.moment.backward_passes < len(evidence.record.backward_passes)
+        if not traced.train_mode or later or not traced.places:
+            continue
+        site = site_of(evidence, traced.places)
+        network = argument(site.call, "func", 0) if site else None
+        named = isinstance(network, ast.Name | ast.Attribute)
+        name = site.source.text_of(network) if site and network is not None and named else ""
+        change = site and partial(
+            edits.insert_before, site.source, site.statement, f"{name}.eval()"
+        )
+        yield Finding(
+            rule="traced_in_train_mode",
+            kind="state/trace_control_flow",
+            message=f"{type(traced.network).__name__} is traced in train mode, and its trace stays "
+            "in it",
+            evidence=f"torch.jit.trace records what {' and '.join(traced.train_mode)} did in train "
+            "mode; eval() of the trace does not change that",
+            violates=(Law.DETERMINISTIC_IN_EVAL,),
+            cause=location(traced.places),
+            subject=traced.places[0].text,
+            cases=("state/fx_trace_frozen_mode",),
+            candidates=candidates((0, change)) if change and name else (),
+            confidence=8,
+        )
 
 
 _EXPORTS = CHECKS[Law.EXPORTS]

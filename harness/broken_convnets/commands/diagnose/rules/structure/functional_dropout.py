@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 DROPOUTS = frozenset(
     {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
+)
+LAYERS = frozenset(
+    {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"}
 )
 TRAINING = 2  # position of `training` among the arguments of F.dropout
 
@@ -36,6 +40,8 @@ def dropout_ignores_mode(evidence: Evidence) -> Iterator[Finding]:
     for operator in evidence.record.operators:
         place = operator.place
         if operator.name not in DROPOUTS or not operator.layer or place is None or place in seen:
+            continue
+        if operator.layer in LAYERS and _is_called_by_torch(operator):
             continue
         seen.add(place)
         site = site_of(evidence, operator.places)
@@ -55,6 +61,12 @@ def dropout_ignores_mode(evidence: Evidence) -> Iterator[Finding]:
             candidates=_follow_mode(site),
             confidence=9,
         )
+
+
+def _is_called_by_torch(operator: Operator) -> bool:
+    """Return whether a layer of torch calls it, which passes its mode; one that is gone may."""
+    owner = operator.owner() if operator.owner is not None else None
+    return owner is None or type(owner).__module__.startswith("torch.")
 
 
 def _has_training(site: Site) -> bool:

@@ -119,14 +119,13 @@ def _calls(
 ) -> tuple[Candidate, ...]:
     """Return patches that call the layer beside the ones constructed just before and after."""
     found = next(class_sources(evidence, type(parent)), None)
-    forward = found.method("forward") if found else None
-    if found is None or forward is None:
+    if found is None:
         return ()
     names = [one for one, _ in parent.named_children()]
     at = names.index(name) if name in names else 0
     before, after = names[max(at - 1, 0) : at], names[at + 1 : at + 2]
     attempts: list[tuple[int, Callable[[], Patch]]] = []
-    for call, owner in _own_calls(forward):
+    for call, owner in _own_calls(found):
         text = found.source.text_of(call)
         twin = getattr(parent, owner, None)
         if isinstance(twin, nn.Module) and _is_alike(twin, layer):
@@ -141,17 +140,17 @@ def _calls(
     return candidates(*sorted(attempts, key=operator.itemgetter(0)))
 
 
-def _own_calls(forward: ast.AST) -> list[tuple[ast.Call, str]]:
-    """Return the calls of `self.<name>` in a method, the last first."""
-    found = [
+def _own_calls(found: ClassSource) -> list[tuple[ast.Call, str]]:
+    """Return the calls of `self.<name>` in the methods of a class, the last first."""
+    calls = [
         (node, node.func.attr)
-        for node in ast.walk(forward)
+        for node in (part for one in found.methods for part in ast.walk(one))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "self"
     ]
-    return sorted(found, key=lambda one: (one[0].lineno, one[0].col_offset), reverse=True)
+    return sorted(calls, key=lambda one: (one[0].lineno, one[0].col_offset), reverse=True)
 
 
 def _is_alike(one: nn.Module, other: nn.Module) -> bool:

@@ -39,12 +39,7 @@ WITH_STATISTICS = 5  # tensors: the input, the running mean and variance, the we
 )
 def requires_grad_on_module(evidence: Evidence) -> Iterator[Finding]:
     """Find `module.requires_grad = False`, which freezes nothing."""
-    frozen = {
-        module.path: module
-        for structure in evidence.record.structures
-        for module in structure.modules
-        if module.frozen_attribute
-    }
+    frozen = _with_the_attribute(evidence)
     if not frozen:
         return
     path = next(iter(frozen))
@@ -54,7 +49,7 @@ def requires_grad_on_module(evidence: Evidence) -> Iterator[Finding]:
         rule="requires_grad_on_module",
         kind="training/frozen_layers",
         message=f"requires_grad is set on the module {path or 'itself'}, which has no effect",
-        evidence=f"{frozen[path].type} has an attribute requires_grad that PyTorch does not read; "
+        evidence=f"{frozen[path]} has an attribute requires_grad that PyTorch does not read; "
         "requires_grad_() sets it for every parameter",
         violates=(Law.PARAMETERS_AS_DECLARED,),
         cause=cause,
@@ -64,6 +59,23 @@ def requires_grad_on_module(evidence: Evidence) -> Iterator[Finding]:
         candidates=_on_parameters(*found) if found else (),
         confidence=9,
     )
+
+
+def _with_the_attribute(evidence: Evidence) -> dict[str, str]:
+    """Return the types of the modules that have it, before the first pass or at the end."""
+    before = {
+        module.path: module.type
+        for structure in evidence.record.structures
+        for module in structure.modules
+        if module.frozen_attribute
+    }
+    later = {
+        path: type(module).__name__
+        for network in evidence.record.kept_networks
+        for path, module in network.named_modules()
+        if isinstance(vars(module).get("requires_grad"), bool)
+    }
+    return before | later
 
 
 def _assignment(evidence: Evidence, path: str) -> tuple[Source, ast.Assign] | None:
@@ -153,18 +165,17 @@ def _normalizes(evidence: Evidence, parameter: Parameter) -> bool:
     """
     uses = (o for value in parameter.values for o in evidence.flow.consumers(value))
     count = sum(
-        o.number >= parameter.frozen_since
-        and o.name == "batch_norm"
-        and o.grad_enabled
-        and len(o.inputs) == WITH_STATISTICS
-        and _in_training(o)
+        o.number >= parameter.frozen_since and o.grad_enabled and updates_statistics(o)
         for o in uses
     )
     return count >= (LASTING if parameter.ever_required_grad else 1)
 
 
-def _in_training(operator: Operator) -> bool:
-    return bool(operator.literals.get("training", operator.literals.get(TRAINING, False)))
+def updates_statistics(operator: Operator) -> bool:
+    """Return whether an operator is batch normalization that changes its running statistics."""
+    training = operator.literals.get("training", operator.literals.get(TRAINING, False))
+    normalizes = operator.name == "batch_norm" and len(operator.inputs) == WITH_STATISTICS
+    return normalizes and bool(training)
 
 
 def _frozen_part(evidence: Evidence, forward: ForwardPass, path: str) -> str:

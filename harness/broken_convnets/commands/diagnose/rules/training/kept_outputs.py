@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.training.kept_graphs import JOINS
+from broken_convnets.commands.diagnose.rules.training.inference_graphs import JOINS
 from broken_convnets.commands.diagnose.sites import (
     assigned_name,
     candidates,

@@ -147,18 +147,35 @@ def _condition(site: Site) -> ast.If | None:
 
 
 def _is_used_outside(site: Site, condition: ast.If, name: str) -> bool:
-    """Return whether a name is read in its function, or an attribute in the file, elsewhere."""
+    """Return whether a name is read later in its function, or an attribute in the file."""
     inside = set(ast.walk(condition))
     scope = site.source.function_of(site.call) or site.source.tree
     base = name.partition("[")[0]
-    if "." in base:
+    is_attribute = "." in base
+    if is_attribute:
         scope, base = site.source.tree, base.rpartition(".")[2]
-    return any(
-        base in {getattr(node, "id", ""), getattr(node, "attr", "")}
-        and isinstance(getattr(node, "ctx", None), ast.Load)
-        and node not in inside
+    found = [
+        node
         for node in ast.walk(scope)
-    )
+        if isinstance(node, ast.Name | ast.Attribute)
+        and base == (node.id if isinstance(node, ast.Name) else node.attr)
+        and node not in inside
+    ]
+    reads = [node for node in found if isinstance(node.ctx, ast.Load)]
+    stores = [node.lineno for node in found if isinstance(node.ctx, ast.Store)]
+    return any(is_attribute or _is_reached(site, condition, r.lineno, stores) for r in reads)
+
+
+def _is_reached(site: Site, condition: ast.If, read: int, stores: list[int]) -> bool:
+    """Return whether a value from inside of an `if` may reach a line, before it is replaced."""
+    begin = condition.end_lineno or condition.lineno
+    if read <= begin:  # in the next round of a loop around both
+        loops = site.source.loops_around(site.call)
+        around = [one.lineno for one in loops if one.lineno < read]
+        if not around:
+            return False
+        begin = min(around)
+    return not any(begin < store < read for store in stores)
 
 
 def _copied(site: Site) -> tuple[Candidate, ...]:

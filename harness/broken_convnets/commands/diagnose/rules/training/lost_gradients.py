@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.training.early_steps import early_step, uneven_steps
 from broken_convnets.commands.diagnose.sites import candidates, location, location_in, site_of
 from broken_convnets.vocabulary import Law
 
@@ -36,13 +37,23 @@ def accumulated_gradients_lost(evidence: Evidence) -> Iterator[Finding]:
     if len(lost) < STEPS:
         return
     step, passes = lost[0]
+    counts = uneven_steps(evidence, step)
+    if counts:
+        yield early_step(evidence, step, passes, counts)
+    else:
+        yield _cleared_each_time(evidence, step, passes, len(lost))
+
+
+def _cleared_each_time(
+    evidence: Evidence, step: OptimizerStep, passes: list[BackwardPass], count: int
+) -> Finding:
     site = site_of(evidence, passes[0].places)
     zero = _zero_grad(site) if site else None
-    yield Finding(
+    return Finding(
         rule="accumulated_gradients_lost",
         kind="training/not_learning",
         message="gradients are cleared at every batch, but the optimizer steps after several",
-        evidence=f"each of {len(lost)} steps uses 1 of {len(passes) + 1} backward passes since the "
+        evidence=f"each of {count} steps uses 1 of {len(passes) + 1} backward passes since the "
         "step before; the gradients of the others are lost",
         cause=location_in(site.source, zero) if site and zero else location(passes[0].places),
         symptom=location(step.places),

@@ -111,9 +111,9 @@ def _direct_loss(site: Site, strips: list[tuple[ast.expr, str]]) -> tuple[Candid
 
 @rule(
     "each parameter that the optimizer has receives a gradient",
-    stays_quiet="about layers that run in no_grad as a whole, as frozen backbones do; networks "
-    "that train nothing and are in no optimizer that steps; and parameters whose way to the loss "
-    "is not known",
+    stays_quiet="about layers at the beginning that run in no_grad, as frozen backbones do; "
+    "networks that train nothing and are in no optimizer that steps; and parameters whose way to "
+    "the loss is not known",
 )
 def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Find where the graph is cut between a parameter and the loss."""
@@ -177,7 +177,9 @@ def _first_cut(evidence: Evidence, parameter: Parameter) -> Operator | None:
     if not cuts or any(root in found for b in evidence.record.backward_passes for root in b.roots):
         return None
     first = min(_before_step(evidence, parameter, cuts), key=lambda operator: operator.number)
-    return None if not first.grad_enabled and first.layer in _torch_layers(evidence) else first
+    begins = not any(v.requires_grad and not v.parameter for v in first.inputs)
+    frozen = not first.grad_enabled and first.layer in _torch_layers(evidence)
+    return None if frozen and begins else first
 
 
 def _before_step(evidence: Evidence, parameter: Parameter, cuts: list[Operator]) -> list[Operator]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import Parameter
 
+STEPS = 2  # after gradients of a layer that was unfrozen, at least
 MANY = 4  # times the parameters that the optimizer has: a few are tuned on purpose
 
 
@@ -51,7 +52,8 @@ class Missed:
     "the optimizer has every trained parameter of its network",
     stays_quiet="about layers that run before all layers that the optimizer has, single tensors of "
     "a layer, and networks of which no optimizer has a parameter, unless an optimizer has "
-    "parameters that receive no gradient, or two optimizers have the same ones",
+    "parameters that receive no gradient, two optimizers have the same ones, or the parameters "
+    "were unfrozen while an optimizer trains their network",
 )
 def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
     """Find layers that learn nothing because the optimizer was constructed without them."""
@@ -104,6 +106,8 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
         mine = [o for o in built if own & set(o.parameters)]
         if strays:
             yield Missed(forward, strays[-1], missing, stray=True)
+        elif unfrozen := [p for p in missing if mine and _is_unfrozen(evidence, p, own)]:
+            yield Missed(forward, mine[-1], unfrozen, stray=False)
         elif mine and _is_mistake(evidence, missing, own & held):
             yield Missed(forward, mine[-1], missing, stray=False)
         elif not mine and _have_the_same(built):
@@ -119,8 +123,20 @@ def _have_the_same(built: list[BuiltOptimizer]) -> bool:
 def _never_has_gradient(evidence: Evidence, optimizer: BuiltOptimizer) -> bool:
     """Return whether an optimizer steps, and always without a gradient of any parameter."""
     own = set(optimizer.parameters)
-    steps = [step for step in evidence.record.optimizer_steps if own & set(step.parameters)]
+    steps = [step for step in evidence.record.optimizer_steps if own == set(step.parameters)]
     return bool(steps) and all(own <= set(step.without_gradient) for step in steps)
+
+
+def _is_unfrozen(evidence: Evidence, parameter: Parameter, network: set[int]) -> bool:
+    """Return whether steps of its network follow gradients that it has since it was unfrozen.
+
+    Who unfreezes a layer after the training, to look at its gradients, takes no step.
+    """
+    record = evidence.record
+    filled = [b.number for b in record.backward_passes if parameter.number in b.received]
+    steps = [s for s in record.optimizer_steps if network & set(s.parameters)]
+    after = [s for s in steps if filled and s.moment.backward_passes > filled[0]]
+    return parameter.unfrozen and len(after) >= STEPS
 
 
 def _is_mistake(evidence: Evidence, missing: list[Parameter], held: set[int]) -> bool:

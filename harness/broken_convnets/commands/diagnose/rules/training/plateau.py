@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.counters import (
+    assigned_value,
+    scope_of,
+    unwrapped,
+)
 from broken_convnets.commands.diagnose.sites import (
     candidates,
     location,
     require_success,
     site_of,
 )
-from broken_convnets.commands.diagnose.source import argument
+from broken_convnets.commands.diagnose.source import argument, called_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +35,8 @@ WORDS = {  # of names: the mode of a scheduler that steps with such a metric
     "max": re.compile(r"acc|accuracy|f1|iou|miou|dice|auc|recall|precision|psnr|ssim"),
     "min": re.compile(r"loss|losses|error|err|mse|mae|rmse|nll|ce|bce"),
 }
+MEANS = frozenset({"mean", "sum", "average", "round", "fmean"})
+DEPTH = 3  # of variables that a metric is computed from
 TOKENS = re.compile(r"[A-Za-z][a-z0-9]*|[A-Z0-9]+")
 
 
@@ -73,13 +80,38 @@ def _in_mode(site: Site, mode: str) -> tuple[Candidate, ...]:
 
 
 def _metric_name(evidence: Evidence, steps: Sequence[SchedulerStep]) -> str:
-    """Return the text of the variable that step() receives; empty if it receives another value."""
+    """Return the text of the value that step() receives, or of the one that it was computed from.
+
+    Empty if neither has a telling name, or if more than its scale changes in between.
+    """
     site = site_of(evidence, steps[0].places) if steps else None
-    if site is None:
-        return ""
-    metric = argument(site.call, "metrics", 0)
-    simple = isinstance(metric, ast.Name | ast.Attribute | ast.Subscript)
-    return site.source.text_of(metric) if metric is not None and simple else ""
+    metric = argument(site.call, "metrics", 0) if site else None
+    for _ in range(DEPTH):
+        if site is None or metric is None:
+            break
+        metric = _measured(metric)
+        simple = isinstance(metric, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
+        text = site.source.text_of(metric.func if isinstance(metric, ast.Call) else metric)
+        if not simple or _mode_of(text):
+            return text if simple else ""
+        scope = scope_of(site.source, site.call)
+        metric = assigned_value(metric, scope) if isinstance(metric, ast.Name) else None
+    return ""
+
+
+def _measured(node: ast.expr) -> ast.expr:
+    """Return what a value is a conversion or a mean of: `loss` for `float(sum(loss) / n)`."""
+    while True:
+        inner = unwrapped(node)
+        if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div):
+            inner = inner.left
+        elif isinstance(inner, ast.Call) and called_name(inner) in MEANS:
+            function = inner.func
+            own = function.value if isinstance(function, ast.Attribute) else inner
+            inner = inner.args[0] if inner.args else own
+        if inner is node:
+            return node
+        node = inner
 
 
 def _mode_of(name: str) -> str:

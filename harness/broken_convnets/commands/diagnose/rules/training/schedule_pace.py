@@ -26,6 +26,7 @@ LENGTHS = {"CosineAnnealingLR": "T_max", "LinearLR": "total_iters", "PolynomialL
 DECAYS = frozenset({"StepLR", "ExponentialLR", "MultiStepLR"})
 DROPS = {"StepLR": "step_size", "MultiStepLR": "last_milestone"}
 NOTHING = 1e-3  # of the first learning rate
+PART = 0.25  # of it
 NEARLY = 0.9  # of the optimizer steps
 REPEATS = 3
 
@@ -43,8 +44,8 @@ def _steps_by_scheduler(evidence: Evidence) -> Iterator[tuple[BuiltScheduler, li
 @rule(
     "a schedule that counts epochs advances once per epoch",
     stays_quiet="unless its length is the number of epochs, or the learning rate is 1000 times "
-    "smaller halfway, or at the end with drops after fewer steps than there are epochs; about "
-    "programs with several optimizers",
+    "smaller halfway, or with drops after fewer steps than there are epochs, 1000 times at the end "
+    "or 4 times after one epoch; about programs with several optimizers",
 )
 def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
     """Find scheduler.step() in the loop over batches that belongs in the loop over epochs."""
@@ -103,7 +104,16 @@ def _decays_to_nothing(
     if not 0 < drop <= max(epochs, default=0) or _counts_batches(evidence, built, drop):
         return False
     drops_end_early = built.type == "MultiStepLR" and 2 * drop <= len(steps)
+    if built.type == "StepLR" and _falls_in_first_epoch(evidence, steps, max(epochs)):
+        return True
     return drops_end_early or max(steps[-1].learning_rates) < rate
+
+
+def _falls_in_first_epoch(evidence: Evidence, steps: list[SchedulerStep], epochs: int) -> bool:
+    """Return whether the learning rate is a small part of the first one after one epoch."""
+    batches = len(steps) // epochs
+    after = max(steps[batches - 1].learning_rates)
+    return batches > 1 and after <= PART * _first_rate(evidence)
 
 
 def _counts_batches(evidence: Evidence, built: BuiltScheduler, drop: float) -> bool:

@@ -80,7 +80,8 @@ def _forward_pass(
     """
     backward = [one for one in record.backward_passes if _leads_to(one.moment, step)]
     own = set(step.parameters)
-    forward = [p for p in record.passes if _leads_to(p.moment, step) and own & set(p.parameters)]
+    passes = (p for p in record.passes if p.grad_enabled and _leads_to(p.moment, step))
+    forward = [one for one in passes if own & set(one.parameters)]
     if len(backward) != 1 or not forward:
         return None
     here = step.places[0]

@@ -103,6 +103,8 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
     frame = require_failure(evidence)
     if frame.call and isinstance(frame.value(frame.call.func), type):
         return  # constructors accept collections
+    if "Sizes of tensors must match" in evidence.message:
+        return  # torch.cat and the like accept lists
     for one in evidence.culprits:
         known = one.type in COLLECTIONS or isinstance(one.value, tuple)
         if not known or one.called or one.text == "self":

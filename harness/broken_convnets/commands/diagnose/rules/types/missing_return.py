@@ -10,6 +10,7 @@ from torch import nn
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.culprits import NONE, output_text
 from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.origins import parameter
 from broken_convnets.commands.diagnose.analysis.returns import (
     Callee,
     callee,
@@ -94,8 +95,12 @@ def _from_expression(evidence: Evidence) -> tuple[str, Callee] | None:
 
 
 def _from_layers(evidence: Evidence) -> tuple[str, Callee] | None:
-    """Return the first layer that returned None, where no expression shows it."""
-    if "None" not in evidence.message or any(one.type == NONE for one in evidence.culprits):
+    """Return the first layer that returned None, where no expression shows it.
+
+    An expression shows only a parameter if a container such as nn.Sequential called the function.
+    """
+    known = (one for one in evidence.culprits if one.type == NONE)
+    if "None" not in evidence.message or not all(parameter(one.origin) for one in known):
         return None
     running = evidence.record.last_pass
     for call in sorted(running.calls if running else (), key=lambda one: one.returned or 0):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from functools import partial
-from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,7 +22,6 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.modules.wrapped import WRAPPERS
 from broken_convnets.commands.diagnose.sites import candidates
-from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
 
-METHODS = (BuiltinMethodType, BuiltinFunctionType, MethodType, FunctionType)
 METHOD_NAMES = {"method", "builtin_function_or_method", "function"}
 Attempt = tuple[int, "Callable[[], Patch]"]
 
@@ -93,14 +90,15 @@ def module_as_value(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _constructs(one: Culprit) -> type[nn.Module] | None:
-    """Return the class of layers that the origin constructs with positional tensors, if any."""
+    """Return the class of layers that the origin constructs with tensors, which __init__ lacks."""
     call = one.origin.node
     if not isinstance(call, ast.Call) or not call.args:
         return None
+    function = one.origin.source.function_of(call)
     built = value_of(call.func, one.origin.scope)
-    if not isinstance(built, type) or not issubclass(built, nn.Module):
+    if not isinstance(built, type) or getattr(function, "name", "") == "__init__":
         return None
-    if issubclass(built, WRAPPERS):  # whose argument is a layer
+    if not issubclass(built, nn.Module) or issubclass(built, WRAPPERS):  # of a layer
         return None
     values = [value_of(argument, one.origin.scope) for argument in call.args]
     tensors = [v for v in values if isinstance(v, torch.Tensor) or v is UNKNOWN]
@@ -130,7 +128,7 @@ def _is_assigned_layer(evidence: Evidence, one: Culprit) -> bool:
 
 def _finding(evidence: Evidence, one: Culprit, built: type[nn.Module] | None) -> Finding:
     origin = one.origin if built else one.origin.last_read
-    loss = built is not None and _is_function_like(built)
+    loss = built is not None and is_function_like(built)
     text = shortened(origin.source.text_of(origin.node))
     attribute = _class_attribute(evidence, one) if built else None
     if attribute is not None:
@@ -161,7 +159,8 @@ def _finding(evidence: Evidence, one: Culprit, built: type[nn.Module] | None) ->
     )
 
 
-def _is_function_like(built: type[nn.Module]) -> bool:
+def is_function_like(built: type[nn.Module]) -> bool:
+    """Return whether a class is often meant as the function of the same name."""
     return built.__name__.endswith(("Loss", "Softmax", "LogSoftmax"))
 
 
@@ -186,14 +185,14 @@ def _calls(
             (0, partial(edits.replace, attribute.source, [(attribute.node, f"{text}()")]))
         )
     if built is not None and isinstance(one.origin.node, ast.Call):
-        return candidates(*_constructed_first(one.origin.source, one.origin.node))
+        return candidates(*constructed_first(one.origin.source, one.origin.node))
     read = one.origin.last_read
     source, node, statement = read.source, read.node, read.statement
     text = source.text_of(node)
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-    names = [target.id] if isinstance(target, ast.Name) else []
     function = source.function_of(node)
     arguments = [a.arg for a in function.args.args if a.arg != "self"] if function else []
+    names = [target.id] if isinstance(target, ast.Name) and _is_known(source, target) else []
     return candidates(
         *(
             (rank, partial(edits.replace, source, [(node, f"{text}({name})")]))
@@ -202,7 +201,15 @@ def _calls(
     )
 
 
-def _constructed_first(source: Source, call: ast.Call) -> Iterator[Attempt]:
+def _is_known(source: Source, target: ast.Name) -> bool:
+    """Return whether a name has a value before the statement that assigns it."""
+    function = source.function_of(target)
+    names = [n for n in ast.walk(function or source.tree) if isinstance(n, ast.Name)]
+    parameter = function is not None and target.id in {a.arg for a in function.args.args}
+    return parameter or any(n.id == target.id and n.lineno < target.lineno for n in names)
+
+
+def constructed_first(source: Source, call: ast.Call) -> Iterator[Attempt]:
     """Yield `nn.Flatten()(x)` for `nn.Flatten(x)`."""
     tensors = [a for a in call.args if not isinstance(a, ast.Constant)]
     constants = [source.text_of(a) for a in call.args if isinstance(a, ast.Constant)]
@@ -210,37 +217,3 @@ def _constructed_first(source: Source, call: ast.Call) -> Iterator[Attempt]:
     options = ", ".join([*constants, *named])
     text = f"{source.text_of(call.func)}({options})({', '.join(map(source.text_of, tensors))})"
     yield 0, partial(edits.replace, source, [(call, text)])
-
-
-@rule(
-    "a layer or a loss is constructed first, and then called with tensors",
-    stays_quiet="about classes that are not layers of PyTorch",
-)
-def constructor_called_with_tensors(evidence: Evidence) -> Iterator[Finding]:
-    """Find constructors of layers and losses that fail because they receive tensors."""
-    frame = require_failure(evidence)
-    call = frame.call
-    if call is None or not call.args:
-        return
-    built = frame.value(call.func)
-    if not isinstance(built, type) or not issubclass(built, nn.Module):
-        return
-    if not built.__module__.startswith("torch."):
-        return
-    tensors = [a for a in call.args if isinstance(frame.value(a), torch.Tensor)]
-    unknown = [a for a in call.args if frame.value(a) is UNKNOWN and isinstance(a, ast.Call)]
-    if not tensors and not (unknown and "Tensor" in evidence.message):
-        return
-    loss = _is_function_like(built)
-    text = shortened(frame.source.text_of(call))
-    yield Finding(
-        rule="constructor_called_with_tensors",
-        kind="loss/module_as_function" if loss else "training/constructor_vs_instance",
-        message=f"`{text}` passes tensors to the constructor of {built.__name__}",
-        evidence=f"construct it first, `{called_name(call)}()`, and call the result",
-        cause=frame_location(frame),
-        subject=text,
-        cases=("loss/loss_module_as_function" if loss else "module/layer_constructed_with_input",),
-        candidates=candidates(*_constructed_first(frame.source, call)),
-        confidence=10,
-    )

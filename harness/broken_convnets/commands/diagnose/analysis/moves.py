@@ -1,0 +1,29 @@
+"""Which operator computed the numbers of a tensor: operators that only move numbers are skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.recorder.values import Value
+
+# Operators that select, arrange or copy numbers, and change none.
+MOVES = frozenset(
+    {"split", "chunk", "unbind", "__getitem__", "select", "narrow", "index_select", "view"}
+    | {"reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t"}
+    | {"expand", "repeat", "tile", "repeat_interleave", "flip", "roll", "contiguous", "clone"}
+    | {"detach", "to", "cuda", "cpu", "view_as", "expand_as", "pin_memory", "movedim"}
+)
+
+
+def computed_by_operator(evidence: Evidence, value: Value) -> Operator | None:
+    """Return the operator that computed the numbers of a tensor; None if none is recorded."""
+    operator = evidence.record.producer(value)
+    while operator is not None and operator.name in MOVES and operator.inputs:
+        before = operator.inputs[0]
+        if before.dtype is not value.dtype:
+            break
+        operator = evidence.record.producer(before)
+    return operator

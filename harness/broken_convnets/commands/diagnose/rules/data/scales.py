@@ -1,0 +1,68 @@
+"""Training and inference receive images of one scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.observe.recorder.scales import Scale
+from broken_convnets.vocabulary import Law
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.passes import ForwardPass
+
+LOOKS = 4  # passes of each mode
+# What images are in training, and what the same images are not at inference.
+DIFFERENT = {
+    (Scale.SMALL, Scale.BYTES),
+    (Scale.SHARES, Scale.BYTES),
+    (Scale.BYTES, Scale.SHARES),
+    (Scale.SHARES, Scale.LARGE),
+    (Scale.LARGE, Scale.SHARES),
+    (Scale.SMALL, Scale.LARGE),
+    (Scale.LARGE, Scale.SMALL),
+}
+
+
+@rule(
+    "a network receives images of one scale in training and at inference",
+    stays_quiet="unless all images of one of both are pixels from 0 to 255 as they are, and all of "
+    "the other pixels divided by 255 or numbers from -10 to 10, or the images of one all have "
+    "numbers above 100 and those of the other none above 10",
+)
+def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
+    """Find pixels that are divided by 255 for the training, and not for the validation."""
+    networks = {id(p.network): p.network for p in evidence.record.passes if p.scale}
+    for network in networks.values():
+        passes = [p for p in evidence.record.passes if p.network is network]
+        training = [p for p in passes if p.training and evidence.flow.is_in_loss(p)]
+        inference = [p for p in passes if not p.training and not evidence.flow.is_in_loss(p)]
+        scales = _scale_of(training[:LOOKS]), _scale_of(inference[:LOOKS])
+        if scales not in DIFFERENT or scales[0] is None or scales[1] is None:
+            continue
+        later = inference[0]
+        yield Finding(
+            rule="scale_differs_at_inference",
+            kind="data/normalize_range",
+            message="the network infers from images of another scale than it is trained on",
+            evidence=f"in training its images of shape {list(training[0].received[0].shape[1:])} "
+            f"are {scales[0].value}, at inference they are {scales[1].value}",
+            violates=(Law.INPUTS_AS_DECLARED,),
+            cause=location(later.places),
+            symptom=location(training[0].places),
+            subject=later.places[0].text if later.places else "",
+            cases=("data/unscaled_pixels",),
+            confidence=7,
+        )
+        return
+
+
+def _scale_of(passes: list[ForwardPass]) -> Scale | None:
+    """Return the scale that all passes have; None if they differ or it is not known."""
+    scales = {one.scale for one in passes}
+    return scales.pop() if len(scales) == 1 else None

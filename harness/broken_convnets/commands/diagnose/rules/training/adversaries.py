@@ -1,0 +1,108 @@
+"""A generator is trained to be taken for real: its loss has the label of real samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.terms import terms
+from broken_convnets.commands.diagnose.sites import location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.losses import LossCall
+    from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
+    from broken_convnets.observe.recorder.values import Value
+
+JUDGMENTS = frozenset({"binary_cross_entropy_with_logits", "binary_cross_entropy", "mse_loss"})
+STEPS = 2  # of the generator, at least
+LOOKS = 8  # steps that are looked at
+
+
+class Judged(NamedTuple):
+    """A loss that compares the scores of a discriminator with one label for all samples."""
+
+    call: LossCall
+    label: float
+    fake: bool  # whether a generator made the samples
+
+
+@rule(
+    "a generator is trained with the label of real samples",
+    stays_quiet="unless the discriminator learns one label for all real samples and another one "
+    "for all fakes, and the generator's loss has the latter in every step",
+)
+def generator_with_label_of_fakes(evidence: Evidence) -> Iterator[Finding]:
+    """Find GANs whose generator learns to be recognized as a fake."""
+    steps: dict[tuple[int, ...], list[OptimizerStep]] = {}
+    for step in evidence.record.optimizer_steps:
+        steps.setdefault(step.parameters, []).append(step)
+    if len(steps) != 2:  # noqa: PLR2004  (two networks)
+        return
+    one, other = steps
+    for own, others in ((one, other), (other, one)):
+        made = set() if set(own) & set(others) else _outputs_of(evidence, set(own))
+        learned = _judgments(evidence, steps[others][0], made) if made else []
+        fakes = {judged.label for judged in learned if judged.fake}
+        reals = {judged.label for judged in learned if not judged.fake}
+        wrong = _of_generator(evidence, steps[own][:LOOKS], made) if learned else []
+        labels = {judged.label for judged in wrong}
+        if len(fakes) == len(reals) == 1 and fakes != reals and labels == fakes:
+            yield _finding(wrong[0], learned, *reals)
+
+
+def _finding(wrong: Judged, learned: list[Judged], real: float) -> Finding:
+    places = wrong.call.operator.places
+    other = next(one.call.operator.places for one in learned if one.fake)
+    return Finding(
+        rule="generator_with_label_of_fakes",
+        kind="loss/wrong_loss",
+        message=f"the generator is trained with the label {wrong.label:g}, which the discriminator "
+        "learns for fakes",
+        evidence=f"{other[0].text} teaches the discriminator that fakes are {wrong.label:g} and "
+        f"real samples {real:g}, and {places[0].text} rewards the generator for being "
+        f"recognized; its label should be {real:g}",
+        cause=location(places),
+        symptom=location(other),
+        subject=places[0].text,
+        confidence=6,
+    )
+
+
+def _outputs_of(evidence: Evidence, own: set[int]) -> set[Value]:
+    """Return what the networks returned that an optimizer trains."""
+    passes = (p for p in evidence.record.passes if p.parameters and own.issuperset(p.parameters))
+    return {value for one in passes for value in one.returned}
+
+
+def _of_generator(evidence: Evidence, steps: list[OptimizerStep], made: set[Value]) -> list[Judged]:
+    """Return the judgment that each step of a generator learns from; nothing if one differs."""
+    found = [_judgments(evidence, one, made) for one in steps]
+    if len(found) < STEPS or any(len(one) != 1 or not one[0].fake for one in found):
+        return []
+    return [one[0] for one in found]
+
+
+def _judgments(evidence: Evidence, step: OptimizerStep, made: set[Value]) -> list[Judged]:
+    """Return the losses that a step learns from and that have one label for all samples."""
+    calls = {call.operator.number: call for call in evidence.record.losses}
+    found = []
+    for backward in _used(evidence, step):
+        for term in (one for root in backward.roots for one in terms(evidence, root)):
+            call = calls.get(term.value.operator) if term.value.operator is not None else None
+            if call is None or call.name not in JUDGMENTS or term.factor <= 0:
+                continue
+            if call.target.minimum == call.target.maximum:
+                fake = not made.isdisjoint(evidence.flow.ancestors(call.operator.inputs[:1]))
+                found.append(Judged(call, call.target.minimum, fake))
+    return found
+
+
+def _used(evidence: Evidence, step: OptimizerStep) -> list[BackwardPass]:
+    """Return the last backward pass in each gradient of a step's parameters."""
+    numbers = {step.holds[key][-1] for key in step.parameters if step.holds.get(key)}
+    found = (evidence.record.backward_passes.find(number) for number in numbers)
+    return [one for one in found if one is not None]

@@ -1,0 +1,1 @@
+"""Compare a program with both sides of its case, and say what it keeps of the mistake."""

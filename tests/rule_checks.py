@@ -1,0 +1,52 @@
+"""What every module of broken and healthy programs checks, for each of its programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+    from judging import Judged
+
+
+def programs_of(module: Any) -> dict[str, str]:
+    """Return the programs of a module by name, those of BROKEN, HEALTHY and OTHER."""
+    broken = {k: v if isinstance(v, str) else v[-1] for k, v in module.BROKEN.items()}
+    return {**broken, **getattr(module, "HEALTHY", {}), **getattr(module, "OTHER", {})}
+
+
+class ProgramChecks:
+    """A subclass tests the programs that its module has in BROKEN and HEALTHY.
+
+    The name of a broken program begins with that of its rule and a dot. KINDS has the kind of
+    each rule, or of one program.
+    """
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Let each test run once for each program that it is about."""
+        for argument in ("broken", "fixed", "healthy"):
+            if argument in metafunc.fixturenames:
+                names = sorted(getattr(metafunc.module, argument.upper()))
+                assert names, argument
+                metafunc.parametrize(argument, names)
+
+    def test_the_mistake_is_found_at_its_line(
+        self, broken: str, judged: Mapping[str, Judged], request: pytest.FixtureRequest
+    ) -> None:
+        rule = broken.partition(".")[0]
+        kinds = request.module.KINDS
+        judged[broken].assert_cause(rule, kinds.get(broken) or kinds[rule])
+
+    def test_a_healthy_program_that_looks_alike_is_clean(
+        self, healthy: str, judged: Mapping[str, Judged]
+    ) -> None:
+        judged[healthy].assert_clean()
+
+
+class FixedProgramChecks(ProgramChecks):
+    """A subclass also tests the first fix of those programs whose names are in FIXED."""
+
+    def test_the_first_fix_works(self, fixed: str, judged: Mapping[str, Judged]) -> None:
+        judged[fixed].assert_fix(fixed.partition(".")[0])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import torch
+from broken_convnets.commands.learn.pair.in_between import SIZES
+from broken_convnets.corpus.entries import Case, default_root, find
 from broken_convnets.observe.captured import CapturedNetwork
 from broken_convnets.observe.facts import RunRequest
 from broken_convnets.observe.laws import CHECKS, judge
@@ -17,6 +19,7 @@ from broken_convnets.observe.recorder import Options, Recorder
 from broken_convnets.observe.remote.answering import Answering
 from broken_convnets.observe.remote.connection import Connection
 from broken_convnets.observe.remote.subject import RemoteProgram
+from broken_convnets.observe.run_reads import old_graph
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.vocabulary import STRUCTURAL, Law
 from kit import HEALTHY, patched
@@ -171,3 +174,19 @@ def test_every_law_judges_the_same_when_only_values_are_exchanged(name: str) -> 
     assert judge(remote, structural=False) == plain
     assert plain.keys() == set(CHECKS) - STRUCTURAL
     assert (plain[Law.GRADIENTS_ARE_FRESH].holds is False) == (name == "stale gradients")
+
+
+@pytest.mark.usefixtures("_own_folder")
+def test_the_shortest_drawn_run_is_long_enough_to_see_that_it_keeps_graphs() -> None:
+    case = find(default_root(), "memory/outputs_kept_with_graph")
+    assert isinstance(case, Case)
+    kept_until_the_end = patched(
+        ("torch.cat(collected)", "torch.cat([one.detach() for one in collected])"),
+        source=case.broken,
+    )
+    shortest = min(SIZES)
+    others = torch.ones(2, requires_grad=True).exp().exp()  # a graph that is not the run's
+    assert others.requires_grad
+    assert old_graph(Program.load(kept_until_the_end, 0, "cpu"), shortest) > 0
+    sys.modules.pop("program")
+    assert old_graph(Program.load(case.fixed, 0, "cpu"), shortest) == 0

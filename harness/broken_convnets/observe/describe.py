@@ -122,7 +122,7 @@ def all_finite(tensor: torch.Tensor) -> bool | None:
     One sum decides nearly always: an infinity or a NaN cannot leave it finite. A sum that is
     not finite may have overflowed, so then each number is looked at.
     """
-    if not _has_values(tensor):
+    if not has_values(tensor):
         return None
     try:
         values = tensor.detach() if tensor.requires_grad else tensor
@@ -132,7 +132,7 @@ def all_finite(tensor: torch.Tensor) -> bool | None:
         return None
 
 
-def _has_values(tensor: torch.Tensor) -> bool:
+def has_values(tensor: torch.Tensor) -> bool:
     """Return whether the numbers of `tensor` can be read without changing what runs.
 
     A tensor of another class may have no values; `torch.jit.trace` and CUDA graphs record what is

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.local_network import LocalNetwork
     from broken_convnets.observe.subject import Subject, Values
 
-FIRST_SEEN = "broken_convnets.first_seen"  # a key of the metadata of a node
 OLD = 2  # forward passes that a node of the graph outlives: the last loss outlives one
 
 
@@ -52,19 +52,24 @@ def old_graph(subject: Subject, size: int) -> int:
 
 
 class _Ages:
-    """Remembers when each node of the autograd graph was first seen, in the node itself."""
+    """Remembers when each node of the autograd graph was first seen, in the node's metadata.
+
+    Nodes that are alive before the run are none of it.
+    """
 
     def __init__(self) -> None:
         self._now = 0
         self.most = 0
+        for node in _living_nodes():
+            node.metadata[self] = math.inf
 
     def look(self) -> None:
         self._now += 1
         old = sum(self._age(node) >= OLD for node in _living_nodes())
         self.most = max(self.most, old)
 
-    def _age(self, node: Any) -> int:
-        since: int = node.metadata.setdefault(FIRST_SEEN, self._now)
+    def _age(self, node: Any) -> float:
+        since: float = node.metadata.setdefault(self, self._now)
         return self._now - since
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 def move(values: Any, device: torch.device) -> Any:
@@ -35,8 +35,6 @@ def tensors(values: object) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def without_iterators(arguments: Any) -> Any:
+def without_iterators(arguments: Iterable[Any]) -> tuple[Any, ...]:
     """Return the arguments of a call with each iterator as a tuple, which can be read twice."""
-    return pytree.tree_map(
-        lambda value: tuple(value) if isinstance(value, Iterator) else value, arguments
-    )
+    return tuple(tuple(one) if isinstance(one, Iterator) else one for one in arguments)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
-from broken_convnets.observe.describe import all_finite
+from broken_convnets.observe.describe import has_values
 from broken_convnets.observe.recorder.values import tensors_in
-
-if TYPE_CHECKING:
-    from torch import nn
 
 LARGE = 2_000_000  # elements of a batch that is not read
 DIMENSIONS = 2  # of a batch of samples, and of a weight, at least
@@ -25,19 +22,24 @@ def rows_in(arguments: object) -> tuple[int, ...]:
     batch = next(batches, None)
     if batch is None or not 0 < batch.numel() <= LARGE or batch.device.type not in DEVICES:
         return ()
-    if all_finite(batch) is None:
+    if not has_values(batch):
         return ()
-    data = batch.detach().cpu().contiguous().view(torch.uint8).numpy()
-    return tuple(map(zlib.crc32, data))
+    return tuple(map(zlib.crc32, _bytes_of(batch)))
 
 
-def weights_of(network: nn.Module) -> int:
+def weights_in(parameters: list[torch.Tensor]) -> int:
     """Return a checksum of the last weight, a trained one if there is any; 0 if not readable."""
-    every = list(network.parameters())
-    trained = [one for one in every if one.requires_grad] or every
+    trained = [one for one in parameters if one.requires_grad] or parameters
     weights = (one for one in reversed(trained) if one.dim() >= DIMENSIONS)
     weight = next(weights, None)
-    if weight is None or weight.device.type not in DEVICES or all_finite(weight) is None:
+    if weight is None or weight.device.type not in DEVICES or not has_values(weight):
         return 0
-    numbers = weight.detach().flatten()[:NUMBERS].cpu().contiguous()
-    return zlib.crc32(numbers.view(torch.uint8).numpy())
+    return zlib.crc32(_bytes_of(weight.detach().flatten()[:NUMBERS]))
+
+
+def _bytes_of(tensor: torch.Tensor) -> Any:
+    """Return the bytes of a tensor as an array; none inside of `vmap`, which hides them."""
+    try:
+        return tensor.detach().cpu().contiguous().view(torch.uint8).numpy()
+    except RuntimeError:
+        return b""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from broken_convnets.observe.recorder.recorded_events import Parameter
+    from broken_convnets.observe.recorder.values import Value
 
 HOLDS = 16  # backward passes that are kept of one gradient
 
@@ -29,3 +30,14 @@ class FollowedParameter:
         self.holds.append(backward_pass)
         if len(self.holds) > HOLDS:
             del self.holds[HOLDS // 2]
+
+    def meet(self, name: str, value: Value, *, requires_grad: bool, now: int) -> None:
+        """Note how a forward pass finds the parameter, when `now` operators have run."""
+        facts = self.facts
+        if facts.requires_grad:  # at the last pass
+            facts.frozen_since = now
+        facts.unfrozen |= requires_grad and not facts.requires_grad
+        facts.ever_required_grad |= requires_grad
+        facts.name, facts.requires_grad = name, requires_grad
+        if value not in facts.values and len(facts.values) < HOLDS:
+            facts.values.append(value)

@@ -18,7 +18,7 @@ from torch.optim.optimizer import (
 
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
-from broken_convnets.observe.recorder.followed_parameter import HOLDS, FollowedParameter
+from broken_convnets.observe.recorder.followed_parameter import FollowedParameter
 from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
@@ -75,16 +75,14 @@ class Gradients:
         for name, parameter in named if self._follows else ():
             if is_lazy(parameter):
                 continue
-            facts = self._of(parameter).facts
-            if facts.requires_grad:  # at the last pass
-                facts.frozen_since = self._record.operators.count
-            facts.unfrozen |= parameter.requires_grad and not facts.requires_grad
-            facts.name, facts.requires_grad = name, parameter.requires_grad
-            facts.ever_required_grad |= parameter.requires_grad
-            value = self._values.of(parameter)
-            if value not in facts.values and len(facts.values) < HOLDS:
-                facts.values.append(value)
-            numbers.append(facts.number)
+            known = self._of(parameter)
+            known.meet(
+                name,
+                self._values.of(parameter),
+                requires_grad=parameter.requires_grad,
+                now=self._record.operators.count,
+            )
+            numbers.append(known.facts.number)
         return tuple(numbers)
 
     def numbers_of(self, parameters: Iterable[torch.Tensor]) -> tuple[int, ...]:
@@ -117,7 +115,8 @@ class Gradients:
             again = is_recorder_code(caller.f_code)  # `grad` is a torch function, as a mode sees it
             if again or is_compiling() or not self._record.active:
                 return original(*args, **kwargs)
-            args, kwargs = without_iterators(args), without_iterators(kwargs)
+            args = without_iterators(args)
+            kwargs = dict(zip(kwargs, without_iterators(kwargs.values()), strict=True))
             begun = self._begin(kind, args, kwargs)
             try:
                 return original(*args, **kwargs)

@@ -9,7 +9,7 @@ import torch
 
 from broken_convnets.observe.modes import modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
-from broken_convnets.observe.recorder.checksums import rows_in, weights_of
+from broken_convnets.observe.recorder.checksums import rows_in, weights_in
 from broken_convnets.observe.recorder.kept_networks import KeptNetworks
 from broken_convnets.observe.recorder.kept_outputs import OutputsAlive
 from broken_convnets.observe.recorder.places import user_places
@@ -56,7 +56,8 @@ class Surroundings:
                 begun.received = self._operators.values_in(inputs)
         if self._gradients is not None:
             self._outputs.begin()
-            begun.parameters = self._gradients.meet(root.named_parameters())
+            with NoDispatch(), NoFunction():
+                begun.parameters = self._gradients.meet(root.named_parameters())
             if begun.number == 1 and self._options.gradients:
                 self._record.structures.append(structure_of(root))
         if begun.whole:
@@ -85,5 +86,5 @@ class Surroundings:
         if begun.number == 1:
             begun.captured = detached(inputs)
         if begun.parameters:
-            begun.rows, begun.weights = rows_in(inputs), weights_of(root)
+            begun.rows, begun.weights = rows_in(inputs), weights_in(list(root.parameters()))
             begun.scale = self._scales.of(id(root), inputs, training=root.training)

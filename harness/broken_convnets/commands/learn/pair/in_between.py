@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.remote.subject import RemoteProgram
     from broken_convnets.observe.subject import Values
 
-FEW, SIZES = 8, range(12, 61, 4)  # samples of runs with several batches
+FEW, SIZES = 8, range(24, 61, 4)  # samples: a graph is old after two passes, and batches are large
 TIMES = 3  # as many batches in an epoch
 RATE = 0.1  # relative difference of two learning rates
 FACTORS = (1.0, 4.0, 16.0)  # times the parameters: large gradients

@@ -16,6 +16,11 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 from broken_convnets.commands.diagnose.analysis.views import same_memory
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.autograd.step_between import (
+    changed_shape,
+    is_about_in_place,
+    step_between,
+)
 from broken_convnets.commands.diagnose.sites import Site, candidates, location, site_of
 
 if TYPE_CHECKING:
@@ -25,82 +30,10 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.recorded_events import Operator, OptimizerStep
+    from broken_convnets.observe.recorder.recorded_events import Operator
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}
-
-
-def _is_about_in_place(evidence: Evidence) -> bool:
-    return "modified by an inplace operation" in evidence.message
-
-
-def _shape(evidence: Evidence) -> tuple[int, ...] | None:
-    found = re.search(r"\[torch\.\S+ \[([\d, ]*)\]\]", evidence.message)
-    return tuple(int(n) for n in found[1].split(",") if n.strip()) if found else None
-
-
-@rule(
-    "no optimizer steps between a forward pass and its backward pass",
-    stays_quiet="if the tensor that changed has the shape of no parameter",
-)
-def step_before_backward(evidence: Evidence) -> Iterator[Finding]:
-    """Find optimizer steps that change parameters which a later backward pass still needs."""
-    frame = require_failure(evidence, RuntimeError)
-    shape = _shape(evidence)
-    if shape is None or not _is_about_in_place(evidence):
-        return
-    step = _step_between(evidence, shape)
-    if step is None or not step.places:
-        return
-    name = next(
-        (
-            evidence.record.parameters[n].name
-            for n in step.parameters
-            if evidence.record.parameters[n].shape in {shape, shape[::-1]}
-        ),
-        "",
-    )
-    yield Finding(
-        rule="step_before_backward",
-        kind="training/step_between_forward_and_backward",
-        message="an optimizer steps between a forward pass and its backward pass",
-        evidence=f"the step changes {name or 'a parameter'} {list(shape)}, which the backward "
-        f"pass at line {frame.place.line} still needs as it was",
-        cause=location(step.places),
-        symptom=frame_location(frame),
-        subject=step.places[0].text,
-        candidates=candidates(*_later_step(evidence, step)),
-        confidence=10,
-    )
-
-
-def _step_between(evidence: Evidence, shape: tuple[int, ...]) -> OptimizerStep | None:
-    """Return the last step after the forward pass of the failed backward pass began."""
-    record = evidence.record
-    failed = record.backward_passes.latest
-    if failed is None or not failed.raised:
-        return None
-    own = evidence.flow.ancestors(failed.roots)
-    numbers = [v.operator for v in own if v.operator is not None and v.requires_grad]
-    if not numbers:
-        return None
-    shapes = {shape, shape[::-1]}
-    for step in reversed(list(record.optimizer_steps)):
-        touched = any(record.parameters[n].shape in shapes for n in step.parameters)
-        if step.moment.operators > min(numbers) and touched:
-            return step
-    return None
-
-
-def _later_step(evidence: Evidence, step: OptimizerStep) -> Iterator[Attempt]:
-    site, frame = site_of(evidence, step.places), evidence.frames[0]
-    target = frame.statement
-    if site is None or target is None or site.source is not frame.source:
-        return
-    if target in site.source.block_of(site.statement):
-        yield 0, partial(edits.move, site.source, site.statement, target, after=True)
-        yield 1, partial(edits.move, site.source, target, site.statement, after=False)
 
 
 @rule(
@@ -110,8 +43,8 @@ def _later_step(evidence: Evidence, step: OptimizerStep) -> Iterator[Attempt]:
 def changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     """Find the in-place operator behind "modified by an inplace operation"."""
     frame = require_failure(evidence, RuntimeError)
-    shape = _shape(evidence)
-    if not _is_about_in_place(evidence) or shape is None or _step_between(evidence, shape):
+    shape = changed_shape(evidence)
+    if not is_about_in_place(evidence) or shape is None or step_between(evidence, shape):
         return
     operator = _first_change(evidence, shape)
     if operator is None or not operator.places:

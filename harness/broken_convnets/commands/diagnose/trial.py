@@ -37,7 +37,7 @@ class TrialReport(Struct, frozen=True):
     raised: str
     findings: list[TrialFinding]
     operators: int
-    forward_passes: int
+    forward_passes: int  # that ended
     backward_passes: int
     optimizer_steps: int
 
@@ -60,7 +60,7 @@ def run_trial(request: TrialRequest) -> TrialReport:
             for finding in run.findings.sorted()
         ],
         operators=record.operators.count,
-        forward_passes=record.passes.count,
+        forward_passes=record.passes.count - sum(not one.complete for one in record.passes),
         backward_passes=record.backward_passes.count,
         optimizer_steps=record.optimizer_steps.count,
     )

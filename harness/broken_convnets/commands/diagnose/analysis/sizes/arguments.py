@@ -11,6 +11,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.definitions import (
     local_value,
 )
 from broken_convnets.commands.diagnose.analysis.sizes.layers import position
+from broken_convnets.commands.diagnose.analysis.sizes.loops import looped_item
 from broken_convnets.commands.diagnose.sites import site_of
 from broken_convnets.commands.diagnose.source import argument, called_name
 
@@ -83,8 +84,32 @@ def _follow(
     scopes = construction.scopes
     yield Spot(found.source, found.node, scopes[level] if level < len(scopes) else {})
     if depth:
-        for behind in _definitions(evidence, found):
+        listed = _listed(evidence, construction, found)
+        for behind in [listed] if listed else _definitions(evidence, found):
             yield from _follow(evidence, construction, behind, depth - 1)
+
+
+def _listed(
+    evidence: Evidence, construction: Construction, found: _Found, depth: int = DEPTH
+) -> _Found | None:
+    """Return the item of a list in the source that a loop's name stands for."""
+    if not isinstance(found.node, ast.Name):
+        return None
+    item = looped_item(found.source, found.node, _turn(evidence, construction))
+    at = _Found(found.source, item[0], found.places) if item else None
+    while at is not None and depth and not isinstance(at.node, ast.List | ast.Tuple):
+        at, depth = next(_definitions(evidence, at), None), depth - 1
+    if at is None or item is None or not isinstance(at.node, ast.List | ast.Tuple):
+        return None
+    items = at.node.elts
+    plain = not any(isinstance(one, ast.Starred) for one in items) and item[1] < len(items)
+    return at._replace(node=items[item[1]]) if plain else None
+
+
+def _turn(evidence: Evidence, construction: Construction) -> int:
+    """Return how many layers were constructed at the same place before, in one call."""
+    same = [one for one in evidence.record.constructions if one.places == construction.places]
+    return next((turn for turn, one in enumerate(same) if one is construction), 0)
 
 
 def _definitions(evidence: Evidence, found: _Found) -> Iterator[_Found]:

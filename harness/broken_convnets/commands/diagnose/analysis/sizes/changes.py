@@ -110,12 +110,18 @@ def _solved(
 
 
 def _is_passed_on(found: Sequence[Spot]) -> bool:
-    """Return whether a number is passed to a function that uses it for this argument alone."""
+    """Return whether a number is written elsewhere, and read for this argument alone."""
     first, last = found[0], found[-1]
-    if not isinstance(first.node, ast.Name) or evaluate(last.node, {}) is None:
-        return False
     function = first.source.function_of(first.node)
-    if function is None or function is last.source.function_of(last.node):
+    if function is None or evaluate(last.node, {}) is None:
+        return False
+    if isinstance(first.node, ast.Attribute | ast.Subscript):
+        text = first.source.text_of(first.node)
+        return [first.source.text_of(n) for n in first.source.expressions].count(text) == 1
+    if isinstance(last.source.parent(last.node), ast.List | ast.Tuple):
+        return True  # an item of a list of widths
+    inside = last.source.function_of(last.node) is function
+    if not isinstance(first.node, ast.Name) or (inside and not _is_default(function, last.node)):
         return False
     uses = [
         n
@@ -123,6 +129,11 @@ def _is_passed_on(found: Sequence[Spot]) -> bool:
         if isinstance(n, ast.Name) and n.id == first.node.id and isinstance(n.ctx, ast.Load)
     ]
     return len(uses) == 1
+
+
+def _is_default(function: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.expr) -> bool:
+    defaults = (*function.args.defaults, *function.args.kw_defaults)
+    return any(default is node for default in defaults)
 
 
 def _missing(

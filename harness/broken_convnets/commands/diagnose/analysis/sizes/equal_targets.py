@@ -16,6 +16,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.resizing import (
     functional,
     input_sized_changes,
     own_size_changes,
+    where_size_is_lost,
 )
 from broken_convnets.commands.diagnose.analysis.sizes.wording import described, location_of, shape
 from broken_convnets.commands.diagnose.edits import Patch, replace
@@ -141,7 +142,8 @@ def _other_size(found: Loss) -> Iterator[Explanation]:
     resized = f"{functional(found.source)}.interpolate({{}}, size={size})"
     own = list(own_size_changes(found.evidence, found.path, target[-1]))
     own += [(LATER - 1, "", list(input_sized_changes(found.evidence, found.path)))]
-    step = next(iter(found.path.transposed), None)
+    lossy = where_size_is_lost(found.path, target[-1])
+    step = lossy or next(iter(found.path.transposed), None)
     yield Explanation(
         "shape/odd_size_down_up",
         ranked(*own, (LATER, "resizes the output", found.on_output(resized))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.operand_facts import (
     joins_batches,
     kind_of,
     rounded,
+    where_a_branch_shrinks,
     where_rounded,
     where_stride_is_missing,
 )
@@ -37,7 +39,10 @@ from broken_convnets.commands.diagnose.analysis.sizes.resizing import (
     stride_changes,
     without_stride,
 )
-from broken_convnets.commands.diagnose.analysis.sizes.shortcuts import shortcut_changes
+from broken_convnets.commands.diagnose.analysis.sizes.shortcuts import (
+    shortcut_changes,
+    where_shortcut_is_chosen,
+)
 from broken_convnets.commands.diagnose.analysis.sizes.tables import Table
 from broken_convnets.commands.diagnose.analysis.sizes.wording import (
     described,
@@ -100,14 +105,24 @@ def _cause(found: Operands) -> Location | None:
         return table.location
     if joins_batches(found):
         return None
-    if resized := where_stride_is_missing(found) or where_rounded(found):
+    if resized := (
+        where_stride_is_missing(found) or where_a_branch_shrinks(found) or where_rounded(found)
+    ):
         return resized
     if is_residual(found) and not all(branch.steps for branch in found.paths):
-        return None
+        return _where_shortcut_is_chosen(found)
     for value in (found.right, found.left):
         made = origin(found.evidence.record, value, value.shape[size])
         if made.layer is not None and not is_spatial(found):
             return location_of(found.evidence, made.construction)
+    return None
+
+
+def _where_shortcut_is_chosen(found: Operands) -> Location | None:
+    """Return where a block chooses the module of its shortcut; None where it adds its input."""
+    for branch, other, place in found.sides() if found.nodes else ():
+        if not branch.steps and found.nodes and isinstance(found.nodes[place][1], ast.Call):
+            return where_shortcut_is_chosen(found.evidence, other)
     return None
 
 

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.analysis.sizes.helpers import setting_of
 from broken_convnets.commands.diagnose.analysis.sizes.lineage import JOINS, main_input
 from broken_convnets.commands.diagnose.analysis.sizes.operands import ELEMENTWISE
-from broken_convnets.commands.diagnose.analysis.sizes.resizing import without_stride
+from broken_convnets.commands.diagnose.analysis.sizes.resizing import (
+    where_size_is_lost,
+    without_stride,
+)
+from broken_convnets.commands.diagnose.analysis.sizes.wording import location_of
 from broken_convnets.commands.diagnose.sites import location, location_in
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 RESIZES = {"interpolate", "upsample"}
+CROPS = {"__getitem__", "narrow", "center_crop"}
 IMAGE = 4
 CHANNELS = 1
 
@@ -82,6 +87,22 @@ def where_stride_is_missing(found: Operands) -> Location | None:
             step = without_stride(branch, other)[0]
             made = setting_of(found.evidence, step.construction, step.layer, "stride")
             return location_in(made.site.source, made.site.call) if made else None
+    return None
+
+
+def where_a_branch_shrinks(found: Operands) -> Location | None:
+    """Return where the one layer is constructed that lets a branch shrink, if others keep sizes.
+
+    A cropped or interpolated branch has its size from there.
+    """
+    resized = any(o.name in RESIZES | CROPS for b in found.paths for o in b.operators)
+    if resized or not is_spatial(found):
+        return None
+    for branch, other, _ in found.sides():
+        if branch.value.shape[-1] < other.value.shape[-1]:
+            step = where_size_is_lost(branch, other.value.shape[-1])
+            if step is not None:
+                return location_of(found.evidence, step.construction)
     return None
 
 

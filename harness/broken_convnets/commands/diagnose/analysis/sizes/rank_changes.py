@@ -11,8 +11,10 @@ from broken_convnets.commands.diagnose.analysis.sizes.expressions import (
     is_network_input,
     network_location,
     operator_call,
+    origin_location,
     wrap_failing,
     wrap_network,
+    wrap_origin,
 )
 from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     declared,
@@ -75,6 +77,21 @@ class WrongRank:
             if side and missing == MATRIX:
                 templates = [f"{{}}.view(-1, {self.channels}, {side}, {side})"]
         return [change for template in templates for change in self.wrapped(template)]
+
+    def in_samples(self) -> list[Change]:
+        """Return the changes that add a channel to each sample, if a loader has stacked them."""
+        if not self._are_stacked():
+            return []
+        return wrap_origin(self.evidence, self.value, {self.rank - 1: "{}.unsqueeze(0)"})
+
+    def sample(self) -> Location | None:
+        """Return the line that makes a sample without its channel, if a loader stacks them."""
+        return origin_location(self.evidence, self.value) if self._are_stacked() else None
+
+    def _are_stacked(self) -> bool:
+        """Return whether the input is a batch of a loader, whose samples have no channels."""
+        stacks = [one for one in self.operators if one.name == "stack"]
+        return self.channels == 1 and is_network_input(self.evidence, self.value) and bool(stacks)
 
     def wrapped(self, template: str) -> list[Change]:
         """Return the change that wraps the input, at the network's call if it is its argument."""

@@ -169,11 +169,13 @@ class _Explained(WrongRank):
         elif self.rank > MATRIX and self.channels == self.value.shape[1] and self.other_kind():
             kind, cases = "shape/channels_mismatch", ("shape/conv3d_on_2d_images",)
             groups.append((0, "", self.other_kind()))
+        own = self.constructor() if groups else None
+        groups += [(0, "", self.in_samples() if missing == 1 else [])]
         groups += [(0, "", self.with_dimensions(missing))]
         yield Explanation(
             kind,
             ranked(*groups),
             self.came_from(),
             cases=cases,
-            cause=self.constructor() if groups[1:] else self.call(),
+            cause=own or self.sample() or self.call(),
         )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator, Sequence
 
+    from torch import nn
+
     from broken_convnets.commands.diagnose.analysis.sizes.branches import Branch, Step
     from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
     from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Group
@@ -37,6 +39,30 @@ def own_size_changes(evidence: Evidence, branch: Branch, wanted: int) -> Iterato
             yield 1, "", _kernel_changes(evidence, step)
     for step in branch.transposed:
         yield from _transposed_changes(evidence, step, grow=wanted > now)
+
+
+def where_size_is_lost(branch: Branch, wanted: int) -> Step | None:
+    """Return the one layer of a branch that does not return the size which the others keep.
+
+    Of transposed convolutions it is the first that lacks an `output_padding`. None if there are
+    several, as in a network without any padding.
+    """
+    grow = wanted > branch.value.shape[-1]
+    short = [s for s in reversed(branch.transposed) if grow and _lacks_output_padding(s.layer)]
+    if short:
+        return short[0]
+    others = branch.transposed or any(int(s.layer.stride[0]) > 1 for s in branch.convolutions)
+    lossy = [s for s in branch.convolutions if not keeps_size(s.layer)]
+    lossy = [s for s in lossy if s.layer.stride[0] == 1]
+    places = {s.construction.places[:1] for s in lossy if s.construction}
+    return lossy[0] if len(places) == 1 and not others else None
+
+
+def _lacks_output_padding(layer: nn.Module) -> bool:
+    """Return whether a transposed convolution returns less than its stride times its input."""
+    kernel, stride = int(layer.kernel_size[0]), int(layer.stride[0])
+    missing = stride - kernel + 2 * int(layer.padding[0]) - int(layer.output_padding[0])
+    return 0 < missing < stride
 
 
 def padding_changes(evidence: Evidence, step: Step) -> list[Change]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.analysis.sizes.arguments import constructor
 from broken_convnets.commands.diagnose.analysis.sizes.layers import position
 from broken_convnets.commands.diagnose.edits import Patch, insert_after, replace
+from broken_convnets.commands.diagnose.sites import location_in
 from broken_convnets.commands.diagnose.source import Source, argument
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.sizes.branches import Branch
     from broken_convnets.commands.diagnose.analysis.sizes.changes import Change
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Location
     from broken_convnets.commands.diagnose.sites import Site
 
 
@@ -78,32 +80,47 @@ def shortcut_changes(
     function = source.function_of(known.site.call)
     if owner is None or function is None:
         return
-    yield from _conditions(source, function, known)
-    yield from _identities(source, function, known)
+    for test, text in _conditions(source, function, known):
+        yield partial(replace, source, [(test, text)])
+    for node, text in _identities(function, known):
+        yield partial(replace, source, [(node, text)])
     if operand[0] is source and isinstance(operand[1], ast.Name):
         yield partial(_new_shortcut, known, operand[1])
 
 
-def _conditions(source: Source, function: ast.AST, known: MainBranch) -> Iterator[Change]:
-    """Yield the conditions that forget the stride or the channels, completed."""
+def where_shortcut_is_chosen(evidence: Evidence, main: Branch) -> Location | None:
+    """Return the condition that forgets the stride or the channels, or the identity itself."""
+    known = MainBranch(evidence, main)
+    function = known.site.source.function_of(known.site.call) if known.site else None
+    if not known.is_known or known.site is None or function is None:
+        return None
+    source = known.site.source
+    chosen = [*_conditions(source, function, known), *_identities(function, known)]
+    return location_in(source, chosen[0][0]) if chosen else None
+
+
+def _conditions(
+    source: Source, function: ast.AST, known: MainBranch
+) -> Iterator[tuple[ast.expr, str]]:
+    """Yield the conditions that forget the stride or the channels, and what they should be."""
     for node in ast.walk(function):
         if isinstance(node, ast.If | ast.IfExp) and _has_convolution(node):
             test = source.text_of(node.test)
             missing = [part for part in known.differs.split(" or ") if part and part not in test]
             if missing:
-                yield partial(replace, source, [(node.test, " or ".join([*missing, test]))])
+                yield node.test, " or ".join([*missing, test])
 
 
 def _has_convolution(node: ast.AST) -> bool:
     return any(isinstance(n, ast.Call) and "Conv" in ast.unparse(n.func) for n in ast.walk(node))
 
 
-def _identities(source: Source, function: ast.AST, known: MainBranch) -> Iterator[Change]:
-    """Yield the change of `nn.Identity()` or `None` into a projection."""
+def _identities(function: ast.AST, known: MainBranch) -> Iterator[tuple[ast.expr, str]]:
+    """Yield each `nn.Identity()`, and the projection that it should be."""
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Identity"):
             prefix = ast.unparse(node.func).removesuffix("Identity")
-            yield partial(replace, source, [(node, known.projection(f"{prefix}{known.kind}"))])
+            yield node, known.projection(f"{prefix}{known.kind}")
 
 
 def _new_shortcut(known: MainBranch, operand: ast.Name) -> Patch:

@@ -23,7 +23,8 @@ DOUBLE = ("float64", "double")
 def returned_columns(evidence: Evidence, which: int) -> Iterator[tuple[Source, ast.expr]]:
     """Yield the expressions of one column: 0 for the inputs, -1 for the targets.
 
-    They are arguments of TensorDataset, and items of the tuple that `__getitem__` returns.
+    They are arguments of TensorDataset, and items of the tuple that `__getitem__` returns. A name
+    that it only returns is followed to its last assignment.
     """
     for source in user_sources(evidence):
         for node in ast.walk(source.tree):
@@ -34,23 +35,28 @@ def returned_columns(evidence: Evidence, which: int) -> Iterator[tuple[Source, a
                 for statement in ast.walk(node):
                     value = statement.value if isinstance(statement, ast.Return) else None
                     if isinstance(value, ast.Tuple) and len(value.elts) > 1:
-                        yield source, value.elts[which]
+                        yield source, _computed(source, value.elts[which])
 
 
 def loaded_place(evidence: Evidence, origin: Origin, which: int) -> Location | None:
     """Return where the only dataset computes a column of the batches that a value comes from.
 
-    A name that it only returns is followed to its last assignment. None for other values.
+    None for other values.
     """
     columns = list(returned_columns(evidence, which)) if is_loaded(origin) else []
     if len(columns) != 1:
         return None
     source, node = columns[0]
-    function = source.function_of(node)
-    if isinstance(node, ast.Name) and function is not None and _is_only_returned(function, node):
-        found = [one for one in bindings(function.body, node.id) if one.item is None]
-        node = found[-1].value if found and not found[-1].looped else node
     return Location(source.path, node.lineno)
+
+
+def _computed(source: Source, node: ast.expr) -> ast.expr:
+    """Return what a name that is only returned was assigned last; the node itself otherwise."""
+    function = source.function_of(node)
+    if not isinstance(node, ast.Name) or function is None or not _is_only_returned(function, node):
+        return node
+    found = [one for one in bindings(function.body, node.id) if one.item is None]
+    return found[-1].value if found and not found[-1].looped else node
 
 
 def _is_only_returned(function: ast.AST, name: ast.Name) -> bool:

@@ -33,7 +33,8 @@ from broken_convnets.commands.diagnose.rules.dtypes.targets import (
     target_place,
 )
 from broken_convnets.commands.diagnose.rules.dtypes.void_labels import has_void
-from broken_convnets.commands.diagnose.sites import candidates, location_in
+from broken_convnets.commands.diagnose.sites import calls_named, candidates, location_in
+from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +81,8 @@ def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
     if added is not None:
         source, node = added
         attempts.insert(0, (0, partial(edits.replace, source, [(node, _counted(source, node))])))
+    elif low >= 1 and high == classes:
+        attempts = [*_enumerated(evidence), *((rank + 1, change) for rank, change in attempts)]
     yield Finding(
         rule="class_out_of_range",
         kind="loss/target_out_of_range",
@@ -110,6 +113,16 @@ def _counted(source: Source, node: ast.BinOp) -> str:
     """Return the sum without its 1."""
     first = isinstance(node.left, ast.Constant)
     return source.text_of(node.right if first else node.left)
+
+
+def _enumerated(evidence: Evidence) -> Iterator[Attempt]:
+    """Yield the change of each `enumerate(names, start=1)` in a comprehension to count from 0."""
+    for source, call in calls_named(evidence, "enumerate"):
+        start = argument(call, "start", 1)
+        numbered = isinstance(source.parent(call), ast.comprehension)
+        if numbered and isinstance(start, ast.Constant) and start.value == 1:
+            text = f"enumerate({source.text_of(call.args[0])})"
+            yield 0, partial(edits.replace, source, [(call, text)])
 
 
 def _atom(source: Source, node: ast.expr) -> str:

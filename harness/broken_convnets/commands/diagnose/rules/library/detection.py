@@ -8,7 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    require_failure,
+    shortened,
+)
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import (
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
 
 Attempt = tuple[int, "Callable[[], Patch]"]
+CORNERS = 4  # numbers of a box
 ERRORS = (AssertionError, ValueError, RuntimeError, TypeError)
 
 
@@ -82,6 +87,10 @@ def invalid_boxes(evidence: Evidence) -> Iterator[Finding]:
     if _detector(evidence) is None or "bounding box" not in evidence.message:
         return
     box = re.search(r"\[[-\d., ]+\]", evidence.message)
+    made = list(_made_boxes(evidence))
+    source, call = made[0] if len(made) == 1 else (None, None)
+    listed = _listed_box(source, call) if source and call else None
+    node = listed or call
     yield Finding(
         rule="invalid_boxes",
         kind="detection/invalid_boxes",
@@ -90,8 +99,13 @@ def invalid_boxes(evidence: Evidence) -> Iterator[Finding]:
         else "a target has a box without area",
         evidence="boxes are [x1, y1, x2, y2] with x1 < x2 and y1 < y2; boxes of COCO are "
         "[x, y, width, height]",
-        cause=frame_location(frame),
-        subject="boxes",
+        cause=location_in(source, node) if source and node else frame_location(frame),
+        symptom=frame_location(frame),
+        subject=shortened(source.text_of(node)) if source and node else "boxes",
+        candidates=candidates(
+            *([(0, partial(_as_corners, source, listed))] if source and listed else []),
+            *([(1, partial(_converted, source, call))] if source and call else []),
+        ),
         confidence=10,
     )
 
@@ -127,6 +141,41 @@ def boxes_of_empty_image(evidence: Evidence) -> Iterator[Finding]:
         else (),
         confidence=10,
     )
+
+
+def _listed_box(source: Source, call: ast.Call) -> ast.List | ast.Tuple | None:
+    """Return the one box `[x, y, w, h]` that is appended to the list which a call converts."""
+    name = call.args[0].id if call.args and isinstance(call.args[0], ast.Name) else ""
+    function = source.function_of(call) or source.tree
+    appended = [
+        node.args[0]
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call)
+        and node.args
+        and source.text_of(node.func) == f"{name}.append"
+    ]
+    box = appended[0] if len(appended) == 1 else None
+    return box if isinstance(box, ast.List | ast.Tuple) and len(box.elts) == CORNERS else None
+
+
+def _as_corners(source: Source, box: ast.List | ast.Tuple) -> Patch:
+    """Add the corner to the width and the height."""
+    x, y, width, height = map(source.text_of, box.elts)
+    return edits.replace(
+        source, [(box.elts[2], f"{x} + {width}"), (box.elts[3], f"{y} + {height}")]
+    )
+
+
+def _converted(source: Source, call: ast.Call) -> Patch:
+    """Convert the boxes of COCO to corners, and import what converts them."""
+    text = f'torchvision.ops.box_convert({source.text_of(call)}, "xywh", "xyxy")'
+    changes: list[tuple[ast.stmt | ast.expr, str]] = [(call, text)]
+    imports = [n for n in source.tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    names = {alias.asname or alias.name for n in imports for alias in n.names}
+    if "torchvision" not in names and imports:
+        last = imports[-1]
+        changes.append((last, f"{source.text_of(last)}\nimport torchvision"))
+    return edits.replace(source, changes)
 
 
 def _made_boxes(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:

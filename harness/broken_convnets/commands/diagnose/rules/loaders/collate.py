@@ -20,6 +20,7 @@ from broken_convnets.commands.diagnose.rules.loaders.batches import (
 )
 from broken_convnets.commands.diagnose.rules.loaders.converters import to_tensor_calls
 from broken_convnets.commands.diagnose.rules.loaders.object_counts import objects_per_image
+from broken_convnets.commands.diagnose.rules.loaders.windows import windows_past_the_end
 from broken_convnets.commands.diagnose.sites import candidates, user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -167,9 +168,10 @@ def samples_of_unequal_size(evidence: Evidence) -> Iterator[Finding]:
         if len(shapes) < 2 or None in shapes:  # noqa: PLR2004  (unequal)
             continue
         sizes = [shape for shape in shapes if shape is not None]
-        counted = objects_per_image(evidence, batch, place, sizes)
-        if counted is not None:
-            yield counted
+        known = windows_past_the_end(evidence, batch, place)
+        known = known or objects_per_image(evidence, batch, place, sizes)
+        if known is not None:
+            yield known
             return
         channels = _differ_in_channels(sizes)
         found = next(_producers(evidence, channels=channels), None)

@@ -10,11 +10,11 @@ import torch
 
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
-from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
+from broken_convnets.commands.diagnose.analysis.loads import Load, failed_load
+from broken_convnets.commands.diagnose.analysis.rebuilding import rebuilt
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.state.loading import Load, failed_load
-from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+from broken_convnets.commands.diagnose.sites import candidates, location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,50 +24,6 @@ if TYPE_CHECKING:
 
 Attempt = tuple[int, "Callable[[], Patch]"]
 SHOWN = 3  # keys
-
-
-@rule(
-    "loaded tensors have the shapes of the network's own",
-    stays_quiet="if keys are missing or unexpected",
-)
-def other_shapes(evidence: Evidence) -> Iterator[Finding]:
-    """Find heads with another number of classes than those of the checkpoint."""
-    require_failure(evidence, RuntimeError)
-    load = failed_load(evidence)
-    if load is None or set(load.state) != set(load.own):
-        return
-    wrong = [key for key in load.own if _shape(load.state[key]) != tuple(load.own[key].shape)]
-    if not wrong:
-        return
-    key = wrong[0]
-    heads = sorted({name.rpartition(".")[0] for name in wrong})
-    yield Finding(
-        rule="other_shapes",
-        kind="state/state_dict_size_mismatch",
-        message=f"{key} is {list(_shape(load.state[key]))} in the state_dict and "
-        f"{list(load.own[key].shape)} in the network",
-        evidence=f"{len(wrong)} of {len(load.own)} tensors differ, those of "
-        f"{', '.join(heads[:SHOWN])}",
-        cause=frame_location(load.frame),
-        subject=key,
-        module=heads[0],
-        cases=("state/state_dict_head_size_mismatch",),
-        candidates=candidates(*_without(load, heads)),
-        confidence=10,
-    )
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
-
-
-def _without(load: Load, heads: list[str]) -> Iterator[Attempt]:
-    """Yield the change that loads everything but the layers that differ."""
-    prefixes = ", ".join(f'"{head}."' for head in heads)
-    test = f"key.startswith(({prefixes}))" if len(heads) > 1 else f"key.startswith({prefixes})"
-    text = f"{{key: value for key, value in {load.text}.items() if not {test}}}"
-    owner = f"{load.network}.load_state_dict({text}, strict=False)"
-    yield 0, partial(edits.replace, load.frame.source, [(load.call, owner)])
 
 
 @rule(
@@ -100,7 +56,7 @@ def other_architecture(evidence: Evidence) -> Iterator[Finding]:
         symptom=frame_location(load.frame),
         subject=type(load.module).__name__,
         cases=("state/state_dict_of_deeper_network",),
-        candidates=candidates(*_rebuilt(evidence, load, counts)),
+        candidates=candidates(*rebuilt(evidence, load, *counts[1:])) if counts else (),
         confidence=9,
     )
 
@@ -126,36 +82,6 @@ def _length(name: str, state: dict[str, torch.Tensor] | dict[str, object]) -> in
 
 def _counted(counts: tuple[str, int, int] | None) -> str:
     return f"{counts[0]} has {counts[1]} layers here and {counts[2]} there" if counts else ""
-
-
-def _rebuilt(
-    evidence: Evidence, load: Load, counts: tuple[str, int, int] | None
-) -> Iterator[Attempt]:
-    """Yield the constructor with the saved number of layers, from the checkpoint if it has it."""
-    built = evidence.record.construction(load.module)
-    site = site_of(evidence, built.places) if built else None
-    if counts is None or built is None or site is None:
-        return
-    _, here, there = counts
-    for name, value in built.arguments.items():
-        if value != here or isinstance(value, bool):
-            continue
-        for rank, text in enumerate(dict.fromkeys([_from_checkpoint(load, name), str(there)])):
-            if text:
-                position = list(built.arguments).index(name)
-                change = partial(edits.set_argument, site.source, site.call, name, position, text)
-                yield rank, change
-
-
-def _from_checkpoint(load: Load, name: str) -> str:
-    """Return `checkpoint["depth"]` if the mapping around the state has that number too."""
-    node = load.node
-    if not isinstance(node, ast.Subscript):
-        return ""
-    checkpoint = load.frame.value(node.value)
-    if checkpoint is UNKNOWN or not isinstance(checkpoint, dict) or name not in checkpoint:
-        return ""
-    return f'{load.frame.source.text_of(node.value)}["{name}"]'
 
 
 @rule(

@@ -101,6 +101,8 @@ def _has_one_item(node: ast.expr | None) -> bool:
 def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
     """Find tuples, lists and dictionaries that are used like the tensors inside them."""
     frame = require_failure(evidence)
+    if isinstance(evidence.error, IndexError):
+        return  # a collection was indexed, and is too short
     if frame.call and isinstance(frame.value(frame.call.func), type):
         return  # constructors accept collections
     if "Sizes of tensors must match" in evidence.message:

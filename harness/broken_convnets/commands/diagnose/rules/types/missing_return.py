@@ -10,6 +10,7 @@ from torch import nn
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.culprits import NONE, output_text
 from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.missing_layers import missing_layer
 from broken_convnets.commands.diagnose.analysis.origins import parameter
 from broken_convnets.commands.diagnose.analysis.returns import (
     Callee,
@@ -42,7 +43,12 @@ RETURN_SELF = ("train", "eval", "to", "cuda", "cpu", "float", "half", "double", 
 def missing_return(evidence: Evidence) -> Iterator[Finding]:
     """Find the function that returned the None that a later expression cannot use."""
     frame = require_failure(evidence)
-    used, found = _from_expression(evidence) or _from_layers(evidence) or ("", None)
+    used, found = (
+        _from_expression(evidence)
+        or _from_layers(evidence)
+        or _from_container(evidence)
+        or ("", None)
+    )
     if found is None:
         return
     last = _last_statement(found.function)
@@ -112,6 +118,11 @@ def _from_layers(evidence: Evidence) -> tuple[str, Callee] | None:
         if found is not None:
             return f"the output of {call.path or call.type}", found
     return None
+
+
+def _from_container(evidence: Evidence) -> tuple[str, Callee] | None:
+    """Return the layer of a container that is None, where a loop over its layers calls None."""
+    return missing_layer(evidence) if "NoneType" in evidence.message else None
 
 
 def _last_statement(function: ast.FunctionDef) -> ast.stmt:

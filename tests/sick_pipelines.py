@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from broken_convnets.vocabulary import Law
 from kit import TRAINED, patched
-from sick_runs import EPOCH, GUARD, SCORING
+from sick_runs import EPOCH, GUARD, SCORE, SCORING
 
 STATE = patched(
     ("    return loss\n", "    return {name: x.clone() for name, x in net.state_dict().items()}\n"),
@@ -116,6 +116,23 @@ BINARY = patched(
     ("outputs.argmax(1) == labels", "(outputs[:, 0] > 0) == labels"),
     source=SCORING,
 )
+# With an auxiliary head, whose output is returned in training only.
+HEADS = patched(
+    (
+        "return self.fc(torch.flatten(x, 1))",
+        (
+            "x = torch.flatten(x, 1)\n"
+            "        return (self.fc(x), self.side(x)) if self.training else self.fc(x)"
+        ),
+    ),
+    ("        self.fc =", "        self.side = nn.Linear(4 * 2 * 2, 5)\n        self.fc ="),
+    (
+        "        loss = nn.functional.cross_entropy(net(x), labels)\n",
+        ("        loss = sum(nn.functional.cross_entropy(one, labels) for one in net(x))\n"),
+    ),
+    ("\n\ndef run(", f"\n\n{SCORE}\n\ndef run("),
+    source=EPOCH,
+)
 HEALTHY_PIPELINES = {
     "returned state": STATE,
     "checkpoint": CHECKPOINTS,
@@ -125,6 +142,7 @@ HEALTHY_PIPELINES = {
     "pairs": PAIRS,
     "pairs of files": FILES,
     "binary score": BINARY,
+    "score of a network with two heads": HEADS,
 }
 
 SICK_PIPELINES: dict[str, tuple[set[Law], str]] = {
@@ -172,6 +190,10 @@ SICK_PIPELINES: dict[str, tuple[set[Law], str]] = {
     "folders that are not sorted": (
         {Law.MASKS_MATCH_IMAGES},
         patched(("sorted(pathlib.Path('mask')", "list(pathlib.Path('mask')"), source=FILES),
+    ),
+    "the largest score of a network with two heads": (
+        {Law.PERFECT_SCORES_ONE},
+        patched(("outputs.argmax(1)", "outputs.amax(1)"), source=HEADS),
     ),
     "argmax of one output": (
         {Law.PERFECT_SCORES_ONE},

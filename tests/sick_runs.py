@@ -78,17 +78,8 @@ LOADED = patched(
         ),
     )
 )
-SCORING = patched(
-    (
-        "\n\ndef run(",
-        (
-            "\n\ndef score(outputs, labels):\n"
-            "    return (outputs.argmax(1) == labels).float().mean()\n"
-            "\n\ndef run("
-        ),
-    ),
-    source=TRAINED,
-)
+SCORE = "def score(outputs, labels):\n    return (outputs.argmax(1) == labels).float().mean()\n"
+SCORING = patched(("\n\ndef run(", f"\n\n{SCORE}\n\ndef run("), source=TRAINED)
 CLIPPED = patched(
     (
         "        optimizer.step()\n",

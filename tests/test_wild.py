@@ -9,7 +9,7 @@ import pytest
 from broken_convnets.commands.wild.checks import broken_check, original_check
 from broken_convnets.commands.wild.drafts import Draft, Draws, broken_sources
 from broken_convnets.commands.wild.faults.all_faults import faults_named
-from broken_convnets.commands.wild.faults.registry import FAULTS
+from broken_convnets.commands.wild.faults.registry import FAULTS, TRAINING
 from broken_convnets.commands.wild.hosts.networks import Wrapper
 from broken_convnets.commands.wild.hosts.original import original
 from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
@@ -147,6 +147,11 @@ def test_a_model_with_kinks_has_no_loss_without_an_optimizer() -> None:
     for host, runs in (("resnet", {Run.VALIDATE}), ("convnext", {Run.VALIDATE, Run.LOSS})):
         drawn = draws(hosts=[host], faults=["loss/broadcast_accuracy"])
         assert {one.original.run for one in drawn.drafts(0)} == runs
+
+
+def test_a_model_with_auxiliary_heads_has_no_loss_without_an_optimizer() -> None:
+    drawn = draws(hosts=["googlenet_aux"], faults=["loss/loss_module_as_function"])
+    assert {one.original.run for one in drawn.drafts(0)} <= {*TRAINING}
 
 
 def test_an_unknown_fault_class_is_refused() -> None:

@@ -111,6 +111,11 @@ def run(net, images):
     return net(images)
 """
 BUFFER = "self.register_buffer('mean', torch.ones(3, 1, 1))"
+LOSS = "loss = F.cross_entropy(outputs, targets)"
+AUXILIARY = """\
+aux_loss = F.cross_entropy(outputs['aux'], targets)
+        loss = F.cross_entropy(outputs['out'], targets) + 0.5 * aux_loss"""
+SUMS = {"none/aux_output_tuple_in_loss"}  # if there are auxiliary heads
 RAW = {"shape/grayscale_into_rgb_network", "dtype/uint8_images"}  # if images are not normalized
 # The lines that the first site of each class removes and adds.
 CHANGES = {
@@ -233,6 +238,11 @@ CHANGES = {
         "-layers.append(self.bn)",
         "+layers = layers.append(self.bn)",
     ),
+    "none/aux_output_tuple_in_loss": (
+        "-aux_loss = F.cross_entropy(outputs['aux'], targets)",
+        "-loss = F.cross_entropy(outputs['out'], targets) + 0.5 * aux_loss",
+        "+loss = F.cross_entropy(outputs, targets)",
+    ),
     "none/conditional_return": (
         "-else:",
         "-return x",
@@ -324,7 +334,8 @@ def test_every_fault_class_has_an_example() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_class_changes_the_lines_of_its_mistake(name: str) -> None:
-    tree = ast.parse(PROGRAM.replace(BUFFER, "self.mean = 0.5") if name in RAW else PROGRAM)
+    program = PROGRAM.replace(BUFFER, "self.mean = 0.5") if name in RAW else PROGRAM
+    tree = ast.parse(program.replace(LOSS, AUXILIARY) if name in SUMS else program)
     before = ast.unparse(tree)
     first = next(iter(FAULTS[name].find(tree)))
     assert changes(before, ast.unparse(applied(tree, first))) == CHANGES[name]
@@ -346,8 +357,20 @@ def test_a_return_can_be_indented_into_the_condition_before_it() -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(RAW))
-def test_a_mean_of_three_channels_would_hide_other_images(name: str) -> None:
+def test_the_loss_of_auxiliary_heads_is_one_loss() -> None:
+    tree = ast.parse(PROGRAM.replace(LOSS, AUXILIARY))
+    found = {}
+    for name in ("training/backward_on_float", "loss/backward_on_per_image_loss"):
+        (site,) = FAULTS[name].find(tree)
+        found[name] = changes(ast.unparse(tree), ast.unparse(applied(tree, site)))[1]
+    assert list(found.values()) == [
+        "+loss = (F.cross_entropy(outputs['out'], targets) + 0.5 * aux_loss).item()",
+        "+loss = F.cross_entropy(outputs['out'], targets, reduction='none') + 0.5 * aux_loss",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(RAW | SUMS))
+def test_a_mistake_needs_images_or_heads_in_which_it_shows(name: str) -> None:
     assert list(FAULTS[name].find(ast.parse(PROGRAM))) == []
 
 

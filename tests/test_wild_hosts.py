@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from broken_convnets.commands.wild.hosts.networks import Wrapper, wrappers_of
+from broken_convnets.commands.wild.hosts.networks import OF_SCORES, Wrapper, wrappers_of
 from broken_convnets.commands.wild.hosts.original import original
 from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
 from broken_convnets.commands.wild.hosts.runs import Run
+from broken_convnets.commands.wild.running import executed
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.errors import UsageError
 from kit import slow_but
@@ -16,16 +17,59 @@ from kit import slow_but
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from broken_convnets.sandbox.runner import Runner
+
 
 @pytest.mark.parametrize("name", slow_but([*HOSTS][::4], HOSTS))
 def test_every_model_becomes_a_program_of_the_case_format(name: str) -> None:
     host = HOSTS[name]
-    for wrapper in wrappers_of(host.task):
+    for wrapper in wrappers_of(host):
         for run in (Run.FORWARD, Run.TRAIN):
             source = original(host, wrapper, run, "seed").source
             assert check_program(source, generated=True) == []
             assert "import torchvision" not in source
             assert "from torchvision" not in source
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "googlenet_aux",
+            [
+                "aux_loss1 = F.cross_entropy(outputs.aux_logits1, targets)",
+                "aux_loss2 = F.cross_entropy(outputs.aux_logits2, targets)",
+                "loss = F.cross_entropy(outputs.logits, targets) + 0.3 * (aux_loss1 + aux_loss2)",
+                "validation_loss = F.cross_entropy(outputs, targets)",
+            ],
+        ),
+        (
+            "fcn_aux",
+            [
+                'aux_loss = F.cross_entropy(outputs["aux"], targets)',
+                'loss = F.cross_entropy(outputs["out"], targets) + 0.5 * aux_loss',
+                'validation_loss = F.cross_entropy(outputs["out"], targets)',
+            ],
+        ),
+    ],
+)
+def test_the_loss_of_a_model_with_auxiliary_heads_is_a_sum(name: str, lines: list[str]) -> None:
+    source = original(HOSTS[name], Wrapper.NOTHING, Run.VALIDATE, "seed").source
+    found = [line.strip() for line in source.splitlines()]
+    assert [line for line in found if "loss" in line and " = F." in line] == lines
+
+
+@pytest.mark.parametrize("name", sorted(name for name in HOSTS if HOSTS[name].auxiliary))
+def test_what_needs_scores_alone_does_not_surround_a_model_with_auxiliary_heads(name: str) -> None:
+    assert not OF_SCORES & {*wrappers_of(HOSTS[name])}
+
+
+def test_the_lines_of_a_metric_run_although_training_returns_more_outputs(
+    runner: Runner,
+) -> None:
+    source = original(HOSTS["googlenet_aux"], Wrapper.NOTHING, Run.VALIDATE, "seed").source
+    (lines,) = executed(runner, [source])
+    assert source.splitlines().index("    predicted = outputs.argmax(dim=1)") + 1 in lines
 
 
 def test_a_program_depends_on_its_seed_alone() -> None:

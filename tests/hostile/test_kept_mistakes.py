@@ -14,10 +14,11 @@ from broken_convnets.commands.learn.editable_parts import graded_program
 from broken_convnets.commands.learn.grader import Grader
 from broken_convnets.commands.learn.judge import Judge
 from broken_convnets.commands.learn.kept_mistake import kept_mistake, pair_request
-from broken_convnets.commands.learn.pair.facts import OBSERVE_PAIR, PairFacts
+from broken_convnets.commands.learn.pair.facts import OBSERVE_PAIR, PairFacts, PairRequest
 from broken_convnets.corpus.entries import Case, default_root, find
 from broken_convnets.sandbox.job import Job
 from kit import Remembering, patched, slow_but
+from sick_pipelines import HEADS
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -51,6 +52,8 @@ QUICK = {  # one of each kind of comparison, and what it says
     "the optimizer saved after two epochs": "a resumed training ends with",
     "raises for other numbers": "raises AssertionError where the fix does not",
 }
+HEADS_SCORED_WRONG = patched(("outputs.argmax(1)", "outputs.argmin(1)"), source=HEADS)
+SAME_SCORE = "the score of outputs is that of the case"
 QUICK_RIGHT = (
     "a rate of 1e-4",
     "tanh as activation",
@@ -87,6 +90,16 @@ def test_the_comparison_says_what_is_kept(name: str, runner: Remembering) -> Non
 @pytest.mark.parametrize("name", QUICK_RIGHT)
 def test_the_comparison_accepts_a_right_fix(name: str, runner: Remembering) -> None:
     assert not _kept(runner, RIGHT[name])
+
+
+@pytest.mark.parametrize(("source", "expected"), [(HEADS, []), (HEADS_SCORED_WRONG, [SAME_SCORE])])
+def test_a_metric_is_compared_although_training_returns_more_outputs(
+    source: str, expected: list[str], runner: Remembering
+) -> None:
+    request = PairRequest(source, HEADS, HEADS_SCORED_WRONG)
+    (result,) = runner.run([Job(0, OBSERVE_PAIR, request)], PairFacts)
+    assert result.answer is not None
+    assert result.answer.kept == expected
 
 
 @pytest.mark.parametrize("name", slow_but([*KEPT][3:4], KEPT))

@@ -88,7 +88,7 @@ def shapes(host: Host, fault: Fault, configuration: str) -> list[tuple[Wrapper, 
     So they share the healthy programs too, which cost most of the time.
     """
     rng = Random(f"{configuration}/{host.name}")  # noqa: S311  (repeatable, not secret)
-    every = [(wrapper, run) for wrapper in wrappers_of(host.task) for run in Run]
+    every = [(wrapper, run) for wrapper in wrappers_of(host) for run in Run]
     return [
         (wrapper, run)
         for wrapper, run in rng.sample(every, len(every))
@@ -101,7 +101,8 @@ def _can_have_loss(host: Host, wrapper: Wrapper, run: Run) -> bool:
 
     A cross-entropy expects scores and no probabilities.
     """
-    fits = host.learns and (host.smooth or run is not Run.LOSS)
+    without_steps = host.smooth and host.auxiliary is None
+    fits = host.learns and (without_steps or run is not Run.LOSS)
     return fits and wrapper is not Wrapper.PROBABILITIES
 
 

@@ -33,7 +33,7 @@ def executed_lines(request: LinesRequest) -> ExecutedLines:
         program = Program.load(request.source, request.seed, "cpu")
         program.run(program.net(), program.inputs(), program.targets())
         if "score" in program.functions():
-            outputs = program.net()(*program.inputs())
+            outputs = program.net().eval()(*program.inputs())
             program.call("score", outputs, *program.targets())
     except BaseException:  # noqa: BLE001  (its runs say what is wrong with it)
         return ExecutedLines([])

@@ -76,10 +76,13 @@ def _validation_repeats(subject: Subject) -> None:
 
 @law(Law.PERFECT_SCORES_ONE)
 def _perfect_scores_one(subject: Subject) -> None:
-    """Ask for the score of invented outputs, all right or all wrong for the subject's targets."""
+    """Ask for the score of invented outputs, all right or all wrong for the subject's targets.
+
+    They have the shape of outputs in eval mode: in training, some networks return others too.
+    """
     subject.require("score")
     (targets,) = subject.targets()
-    (outputs,) = tensors(subject.build().forward(subject.inputs()))
+    (outputs,) = tensors(subject.build().eval().forward(subject.inputs()))
     invent = _logits if _is_binary(outputs) else _one_hot
     right, wrong = invent(outputs, targets, generator(subject))
     for answers, wanted in ((right, 1.0), (wrong, 0.0)):

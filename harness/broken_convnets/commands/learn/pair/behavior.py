@@ -87,7 +87,7 @@ def score(program: RemoteProgram, _: Start, size: int | None, seed: int) -> Name
     """Return what the program's metric returns for outputs that are right by chance."""
     (targets,) = program.targets(size)
     random = torch.Generator().manual_seed(seed)
-    (outputs,) = tensors(program.build().forward(program.inputs(size)))
+    (outputs,) = tensors(program.build().eval().forward(program.inputs(size)))
     invented = torch.randn(outputs.shape, generator=random).to(outputs.dtype)
     return _floats(program.call("score", invented, targets))
 

@@ -6,10 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.variants.syntax import expression, statements
-from broken_convnets.commands.wild.faults.edits import replace
+from broken_convnets.commands.wild.faults.edits import Edit, replace
 from broken_convnets.commands.wild.faults.find import calls, function, last_name, run_of
 from broken_convnets.commands.wild.faults.registry import TRAINING, loud, silent
-from broken_convnets.commands.wild.hosts.runs import Run
+from broken_convnets.commands.wild.hosts.runs import AUXILIARY, Run
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -21,23 +21,22 @@ WITH_LOSS = (Run.LOSS, *TRAINING)
 MODULES = {"cross_entropy": "nn.CrossEntropyLoss", "mse_loss": "nn.MSELoss"}
 
 
-def _losses(tree: ast.Module) -> Iterator[tuple[ast.Assign, ast.Call]]:
-    """Yield the statements `loss = F.some_loss(outputs, targets)` of `run`."""
+def _losses(tree: ast.Module) -> Iterator[tuple[ast.Call, ast.Assign]]:
+    """Yield the statements `loss = F.some_loss(outputs, targets)` of `run`, and first its call.
+
+    With auxiliary heads, the loss is a sum: the call is that of the network's own output.
+    """
     for node in run_of(tree):
-        call = node.value if isinstance(node, ast.Assign) else None
-        if isinstance(node, ast.Assign) and isinstance(call, ast.Call) and _is_loss(node, call):
-            yield node, call
-
-
-def _is_loss(node: ast.Assign, call: ast.Call) -> bool:
-    return last_name(node.targets[0]) == "loss" and last_name(call.func) in MODULES
+        if isinstance(node, ast.Assign) and last_name(node.targets[0]) == "loss":
+            for call in calls(node.value, *MODULES):
+                yield call, node
 
 
 @loud("training/backward_on_float", "AttributeError", runs=WITH_LOSS)
 def backward_on_float(tree: ast.Module) -> Iterator[Site]:
     """Call `item()` before `backward()`."""
-    for _, call in _losses(tree):
-        yield replace(call, ast.Call(ast.Attribute(call, "item", ast.Load()), [], []))
+    for _, node in _losses(tree):
+        yield replace(node.value, ast.Call(ast.Attribute(node.value, "item", ast.Load()), [], []))
 
 
 @loud("training/backward_twice", "RuntimeError", runs=WITH_LOSS)
@@ -51,7 +50,7 @@ def backward_twice(tree: ast.Module) -> Iterator[Site]:
 @loud("loss/backward_on_per_image_loss", "RuntimeError", runs=WITH_LOSS)
 def backward_on_per_image_loss(tree: ast.Module) -> Iterator[Site]:
     """Leave the losses of a batch as they are: `reduction="none"`."""
-    for _, call in _losses(tree):
+    for call, _ in _losses(tree):
         reduction = ast.keyword("reduction", ast.Constant("none"))
         yield replace(call, ast.Call(call.func, call.args, [reduction]))
 
@@ -59,14 +58,30 @@ def backward_on_per_image_loss(tree: ast.Module) -> Iterator[Site]:
 @loud("loss/loss_module_as_function", "RuntimeError", runs=WITH_LOSS)
 def loss_module_as_function(tree: ast.Module) -> Iterator[Site]:
     """Pass the outputs to the constructor of a loss."""
-    for _, call in _losses(tree):
+    for call, _ in _losses(tree):
         yield replace(call.func, expression(MODULES[last_name(call.func)]))
+
+
+@loud("none/aux_output_tuple_in_loss", "TypeError", runs=TRAINING)
+def aux_output_tuple_in_loss(tree: ast.Module) -> Iterator[Site]:
+    """Pass all outputs of a network with auxiliary heads to one loss."""
+    others = [node for node in run_of(tree) if _is_auxiliary(node)]
+    for call, node in _losses(tree):
+        own = call.args[0]
+        if isinstance(own, ast.Attribute | ast.Subscript):
+            alone = ast.Call(call.func, [own.value, *call.args[1:]], call.keywords)
+            yield Edit(node.value, (alone,)), *(Edit(other, ()) for other in others)
+
+
+def _is_auxiliary(node: ast.stmt) -> bool:
+    """Return whether a statement assigns the loss of an auxiliary head."""
+    return isinstance(node, ast.Assign) and last_name(node.targets[0]).startswith(AUXILIARY)
 
 
 @silent("loss/softmax_before_cross_entropy", Law.ONE_BATCH_CAN_BE_LEARNED, runs=(Run.LOSS,))
 def softmax_before_cross_entropy(tree: ast.Module) -> Iterator[Site]:
     """Pass probabilities to the cross-entropy, which expects scores."""
-    for _, call in _losses(tree):
+    for call, _ in _losses(tree):
         if last_name(call.func) == "cross_entropy":
             scores = call.args[0]
             dimension = ast.keyword("dim", ast.Constant(1))
@@ -76,7 +91,7 @@ def softmax_before_cross_entropy(tree: ast.Module) -> Iterator[Site]:
 @silent("training/loss_wrapped_in_new_tensor", Law.EVERY_PARAMETER_MOVES, runs=(Run.TRAIN,))
 def loss_wrapped_in_new_tensor(tree: ast.Module) -> Iterator[Site]:
     """Make a new tensor of the loss, without its graph."""
-    for node, _ in _losses(tree):
+    for _, node in _losses(tree):
         new = statements("loss = torch.tensor(loss.item(), requires_grad=True)")
         yield replace(node, node, *new)
 

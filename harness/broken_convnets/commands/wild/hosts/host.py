@@ -35,17 +35,34 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class Auxiliary:
+    """What a model returns in training besides its own output: those of auxiliary heads.
+
+    `own` and `others` select an output, as source code: `.logits`, `["out"]`. `weight` is that of
+    each other loss in the sum. In eval mode the model returns its own output alone, unless
+    `in_eval`.
+    """
+
+    own: str
+    others: tuple[str, ...]
+    weight: float
+    in_eval: bool = False
+
+
+@dataclass(frozen=True)
 class Host:
     """A model: the class `base` of a module.
 
     `draw` draws a configuration. `file` is that of the module if it is not installed. `output` is
-    the key of the model's output, if that is a dictionary. One of `factors` divides the numbers of
-    channels in its code. `names` are what the arguments use besides the module's own names.
+    the key of the model's output, if that is a dictionary and nothing else in it is used. One of
+    `factors` divides the numbers of channels in its code. `names` are what the arguments use
+    besides the module's own names.
 
     A healthy program with a loss must learn one batch, so a model that does not (`learns`) has no
     loss. The gradients of a loss that no optimizer follows must agree with finite differences. If
     the loss has kinks in between (not `smooth`), it depends on their random directions whether
-    they do, so that the model is only trained.
+    they do, so that the model is only trained. So is one with `auxiliary` heads: the laws of a loss
+    without an optimizer compute it in eval mode too, where there is no output of such a head.
     """
 
     name: str
@@ -58,6 +75,7 @@ class Host:
     factors: tuple[int, ...] = (4, 8, 8)
     learns: bool = True
     smooth: bool = True
+    auxiliary: Auxiliary | None = None
     names: dict[str, str] = field(default_factory=dict, hash=False)
 
 

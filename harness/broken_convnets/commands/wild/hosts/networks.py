@@ -22,7 +22,7 @@ class Wrapper(StrEnum):
     NEW_HEAD = "new_head"  # dropout and another linear layer
 
 
-CLASSIFIERS_ONLY = frozenset({Wrapper.PROBABILITIES, Wrapper.NEW_HEAD})
+OF_SCORES = frozenset({Wrapper.PROBABILITIES, Wrapper.NEW_HEAD})
 FEATURES = 12  # of the model below a new head
 
 BODIES = {
@@ -66,9 +66,10 @@ BODIES = {
 }
 
 
-def wrappers_of(task: Task) -> list[Wrapper]:
-    """Return the wrappers that suit a task."""
-    return [one for one in Wrapper if task is Task.CLASSIFICATION or one not in CLASSIFIERS_ONLY]
+def wrappers_of(host: Host) -> list[Wrapper]:
+    """Return the wrappers that suit a model: some need the scores of classes, and nothing else."""
+    has_scores = host.task is Task.CLASSIFICATION and host.auxiliary is None
+    return [one for one in Wrapper if has_scores or one not in OF_SCORES]
 
 
 def network_text(host: Host, drawn: Drawn, wrapper: Wrapper) -> str:

@@ -46,7 +46,7 @@ def original(host: Host, wrapper: Wrapper, run: Run, seed: str) -> Original:
     rng = Random(f"{seed}/{host.name}")  # noqa: S311  (repeatable, not secret)
     drawn = host.draw(rng)
     network = ast.parse(network_text(host, drawn, wrapper))
-    data = ast.parse(run_text(host.task, run, drawn))
+    data = ast.parse(run_text(host, run, drawn))
     model = _assembled(host, network, data)
     tree = narrowed(model, rng.choice(host.factors))
     tree.body = [ast.Expr(ast.Constant(HEADER[host.task])), *tree.body, *data.body]

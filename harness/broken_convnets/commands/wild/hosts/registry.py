@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from broken_convnets.commands.wild.hosts.auxiliary import AUXILIARY
 from broken_convnets.commands.wild.hosts.classifiers import CLASSIFIERS
 from broken_convnets.commands.wild.hosts.host import Host, drawing
 from broken_convnets.commands.wild.hosts.others import OTHERS
 from broken_convnets.errors import UsageError
 
-HOSTS = {host.name: host for host in (*CLASSIFIERS, *OTHERS)}
+HOSTS = {host.name: host for host in (*CLASSIFIERS, *OTHERS, *AUXILIARY)}
 
 
 def hosts_named(names: list[str]) -> list[Host]:

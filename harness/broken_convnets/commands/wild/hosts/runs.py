@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.wild.hosts.host import Task
 
 if TYPE_CHECKING:
-    from broken_convnets.commands.wild.hosts.host import Drawn
+    from broken_convnets.commands.wild.hosts.host import Drawn, Host
 
 
 class Run(StrEnum):
@@ -23,6 +23,7 @@ class Run(StrEnum):
     VALIDATE = "validate"  # epochs with a validation after each
 
 
+AUXILIARY = "aux_loss"  # the variable, with a number if there are several
 BATCH = 8  # samples of the example, which training splits in two
 
 HEADER = {
@@ -61,12 +62,12 @@ def run(net, images):
     net.eval()
     with torch.no_grad():
         outputs = net(images)
-    return outputs
+    return outputs{own}
 """,
     Run.LOSS: """
 def run(net, images, targets):
     outputs = net(images)
-    loss = {loss}
+    {loss}
     loss.backward()
     return loss
 """,
@@ -79,7 +80,7 @@ def run(net, images, targets):
     for batch, labels in batches:
         optimizer.zero_grad()
         outputs = net(batch)
-        loss = {batch_loss}
+        {batch_loss}
         loss.backward()
         optimizer.step()
         total += loss.detach()
@@ -94,7 +95,7 @@ def run(net, images, targets):
         for batch, labels in zip(images.split(4), targets.split(4)):
             optimizer.zero_grad()
             outputs = net(batch)
-            loss = {batch_loss}
+            {batch_loss}
             loss.backward()
             optimizer.step()
         scheduler.step()
@@ -107,13 +108,13 @@ def run(net, images, targets):
         net.train()
         optimizer.zero_grad()
         outputs = net(images)
-        loss = {loss}
+        {loss}
         loss.backward()
         optimizer.step()
         net.eval()
         with torch.no_grad():
             outputs = net(images)
-            validation_loss = {loss}
+            validation_loss = {validation_loss}
     print("validation loss", validation_loss.item())
     return loss
 """,
@@ -129,15 +130,18 @@ if __name__ == "__main__":
 """
 
 
-def run_text(task: Task, run: Run, drawn: Drawn) -> str:
+def run_text(host: Host, run: Run, drawn: Drawn) -> str:
     """Return the functions after the network, and the main guard."""
-    has_targets = run not in {Run.FORWARD, Run.PREDICT}
+    task, has_targets = host.task, run not in {Run.FORWARD, Run.PREDICT}
+    own = host.auxiliary.own if host.auxiliary and host.auxiliary.in_eval else ""
     values = {
         "batch": BATCH,
         "pixels": drawn.pixels,
         "classes": drawn.classes,
-        "loss": LOSSES[task].format(outputs="outputs", targets="targets"),
-        "batch_loss": LOSSES[task].format(outputs="outputs", targets="labels"),
+        "loss": _loss(host, "targets"),
+        "batch_loss": _loss(host, "labels"),
+        "validation_loss": LOSSES[task].format(outputs=f"outputs{own}", targets="targets"),
+        "own": own,
     }
     has_score = task is Task.CLASSIFICATION and run in {Run.LOSS, Run.VALIDATE}
     parts = [
@@ -151,3 +155,22 @@ def run_text(task: Task, run: Run, drawn: Drawn) -> str:
     plain = "Net()(*example_inputs())"
     call = plain if run is Run.FORWARD else f"run(Net(), *example_inputs(){targets})"
     return dedent("".join(parts)).format(**values, call=call)
+
+
+def _loss(host: Host, targets: str) -> str:
+    """Return the statement of the loss in training, after those of auxiliary losses, on one line.
+
+    They become lines of their own when the program is written.
+    """
+    one, auxiliary = LOSSES[host.task], host.auxiliary
+    if auxiliary is None:
+        return f"loss = {one.format(outputs='outputs', targets=targets)}"
+    number = len(auxiliary.others)
+    names = [f"{AUXILIARY}{at}" for at in range(1, number + 1)] if number > 1 else [AUXILIARY]
+    lines = [
+        f"{name} = {one.format(outputs=f'outputs{key}', targets=targets)}"
+        for name, key in zip(names, auxiliary.others, strict=True)
+    ]
+    total = f"({' + '.join(names)})" if number > 1 else AUXILIARY
+    own = one.format(outputs=f"outputs{auxiliary.own}", targets=targets)
+    return "; ".join([*lines, f"loss = {own} + {auxiliary.weight} * {total}"])

@@ -1,4 +1,4 @@
-"""A container of layers that has no forward of its own is not called."""
+"""A container of layers that has no forward of its own is not called, nor are its keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
+from broken_convnets.commands.diagnose.analysis.failures import (
+    frame_location,
+    origin_location,
+    require_failure,
+)
+from broken_convnets.commands.diagnose.analysis.user_frames import value_of
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.modules.forward import CONTAINERS, has_no_forward
@@ -116,3 +121,33 @@ def _sequential(evidence: Evidence, module: nn.Module, rank: int) -> Iterator[At
     )
     new = f"nn.Sequential({inside or f'*{text}'})"
     yield rank, partial(edits.replace, site.source, [(site.call, new)])
+
+
+@rule(
+    "a loop over the layers of a ModuleDict takes its values",
+    stays_quiet="about strings that come from anywhere else",
+)
+def keys_called(evidence: Evidence) -> Iterator[Finding]:
+    """Find loops over a ModuleDict or a dict of layers, which yield its keys."""
+    frame = require_failure(evidence, TypeError)
+    for one in evidence.culprits:
+        node, source = one.origin.node, one.origin.source
+        if one.type != "str" or not one.called or not one.origin.looped:
+            continue
+        if not isinstance(value_of(node, one.origin.scope), nn.ModuleDict | dict):
+            continue
+        text = source.text_of(node)
+        values = partial(edits.replace, source, [(node, f"{text}.values()")])
+        yield Finding(
+            rule="keys_called",
+            kind="training/modulelist_called",
+            message=f"`{one.text}` is a key of `{text}`, not a layer",
+            evidence=f"a loop over a {type(value_of(node, one.origin.scope)).__name__} yields its "
+            "keys; `.values()` yields the layers",
+            cause=origin_location(one.origin),
+            symptom=frame_location(frame),
+            subject=one.text,
+            candidates=candidates((0, values)),
+            confidence=10,
+        )
+        return

@@ -8,6 +8,7 @@ from torch import nn
 
 from broken_convnets.commands.diagnose.analysis.failing import failed_call
 from broken_convnets.commands.diagnose.analysis.sizes.features import explanations
+from broken_convnets.commands.diagnose.analysis.sizes.formulas import formula_changes
 from broken_convnets.commands.diagnose.analysis.sizes.mismatch import Mismatch
 from broken_convnets.commands.diagnose.analysis.sizes.wording import (
     constructed,
@@ -18,13 +19,15 @@ from broken_convnets.commands.diagnose.analysis.sizes.wording import (
 )
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.commands.diagnose.sites import candidates, location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.analysis.failing import FailedCall
     from broken_convnets.commands.diagnose.evidence import Evidence
+
+SURE = -1  # a rank: a formula that is wrong by itself comes before other changes
 
 
 @rule(
@@ -39,6 +42,7 @@ def linear_receives_other_features(evidence: Evidence) -> Iterator[Finding]:
         return
     why = next(explanations(found))
     name = layer_name(evidence, found.layer)
+    first = candidates(*((SURE, change) for change in formula_changes(evidence)))
     yield Finding(
         rule=linear_receives_other_features.__name__,
         kind=why.kind,
@@ -52,7 +56,7 @@ def linear_receives_other_features(evidence: Evidence) -> Iterator[Finding]:
         subject=failed.message,
         module=name.rpartition(" ")[0],
         cases=why.cases,
-        candidates=why.candidates,
+        candidates=(*first, *why.candidates),
         confidence=8,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.edits import changed_lines
 from broken_convnets.commands.diagnose.examine import examine_run
 from broken_convnets.observe.user_program import UserProgram
 from forks import answer
@@ -53,6 +54,7 @@ class Judged:
     rules: dict[str, str]
     kinds: dict[str, str]
     fixed: list[str]
+    changed: dict[str, str]  # the first line that the first candidate of a rule changes
     failed: list[str]  # rules and parts of the recorder that raised an exception
 
     def assert_cause(self, rule: str, kind: str) -> None:
@@ -69,6 +71,11 @@ class Judged:
     def assert_fix(self, rule: str) -> None:
         """Assert that the first candidate of this rule, and of no other one, is a fix."""
         assert self.fixed == [rule], self
+
+    def assert_fix_at_cause(self, rule: str) -> None:
+        """Assert that the first candidate of this rule alone is a fix, at the marked line."""
+        self.assert_fix(rule)
+        assert CAUSE in self.changed[rule], self
 
     def _assert_one_finding(self, rule: str, kind: str) -> None:
         assert not self.failed, self
@@ -100,6 +107,7 @@ def _answer(program: UserProgram) -> dict[str, object]:
     run = examine_run(program)
     lines = Path(program.name).read_text(encoding="utf-8").splitlines()
     found = run.findings.found
+    text = "\n".join(lines)
     failed = [one.why for one in run.findings.not_checked if "check failed" in one.why]
     return {
         "raised": run.raised,
@@ -110,6 +118,11 @@ def _answer(program: UserProgram) -> dict[str, object]:
             for f in found
             if f.candidates and _is_clean(examine_run(program, f.candidates[0].patch))
         ],
+        "changed": {
+            f.rule: lines[min(changed_lines(text, *f.candidates[0].patch.values())) - 1]
+            for f in found
+            if f.candidates
+        },
         "failed": failed + run.evidence.record.problems,
     }
 

@@ -72,9 +72,9 @@ def location_in(source: Source, node: ast.stmt | ast.expr) -> Location:
 
 
 def candidates(*attempts: tuple[int, Callable[[], Patch]]) -> tuple[Candidate, ...]:
-    """Return the patches that are possible, with their ranks; equal ones once."""
+    """Return the patches that are possible, those of the lowest rank first; equal ones once."""
     found: list[Candidate] = []
-    for rank, attempt in attempts:
+    for rank, attempt in sorted(attempts, key=lambda one: one[0]):
         try:
             patch = attempt()
         except EditError:

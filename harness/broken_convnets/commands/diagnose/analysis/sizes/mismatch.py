@@ -67,12 +67,12 @@ class Mismatch:
 
 
 def ranked(*groups: Group) -> tuple[Candidate, ...]:
-    """Return candidates from (rank, note, changes); impossible and equal ones are left out.
+    """Return candidates from (rank, note, changes), the lowest rank first.
 
-    The changes of one group are different ways to write one fix: each ranks after the one before.
+    Impossible and equal ones are left out. The changes of one group are different ways to write one fix: each ranks after the one before.
     """
     found: list[Candidate] = []
-    for first, note, changes in groups:
+    for first, note, changes in sorted(groups, key=lambda group: group[0]):
         rank = first
         for change in changes:
             try:
@@ -82,7 +82,7 @@ def ranked(*groups: Group) -> tuple[Candidate, ...]:
             if all(patch != one.patch for one in found):
                 found.append(Candidate(patch, rank, note))
                 rank += 1
-    return tuple(found)
+    return tuple(sorted(found, key=lambda candidate: candidate.rank))
 
 
 def mismatch_candidates(one: Mismatch) -> tuple[Candidate, ...]:

@@ -1,0 +1,108 @@
+"""Rules about indices of samples, weights of half precision, and overlaps of masks."""
+
+from __future__ import annotations
+
+from rule_checks import FixedProgramChecks
+
+KINDS = {
+    "index_not_mapped": "data/pairs_out_of_order",
+    "half_weights_in_autocast": "dtype/half_vs_float",
+    "overlap_of_logits": "loss",
+}
+SPLIT = """
+from torch.utils.data import DataLoader, Dataset
+
+class Part(Dataset):
+    def __init__(self, images, labels, rows):
+        self.images, self.labels, self.rows = images, labels, rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        {sample}
+
+net = Net()
+optimizer = torch.optim.Adam(net.parameters())
+for x, y in DataLoader(Part(images, {labels}, torch.randperm(16)[:12]), 4, shuffle=True):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+"""
+ROW = """row = int(self.rows[index])
+        label = self.labels[{index}]{mark}
+        return self.images[row], label"""
+DIRECT = "return self.images[self.rows[index]], self.labels[{index}]{mark}"
+MIXED = """
+net = {net}{mark}
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for x, y in zip(images.split(4), labels.split(4)):
+    optimizer.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16{enabled}):
+        loss = F.cross_entropy(net(x{cast}).float(), y)
+    loss.backward()
+    optimizer.step()
+"""
+MASKS = """
+masks = (images.mean(1, keepdim=True) > 0).float()
+net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1){last})
+optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+
+{loss}
+
+for _ in range(3):
+    optimizer.zero_grad()
+    overlap(net(images), masks).backward()
+    optimizer.step()
+"""
+NAMED = """def overlap(outputs, masks):
+    scores = outputs.flatten(1){activation}{mark}
+    masks = masks.flatten(1)
+    shared = (scores * masks).sum(1)
+    return 1 - ((2 * shared + 1) / (scores.sum(1) + masks.sum(1) + 1)).mean()"""
+PARAMETER = """def overlap(scores, masks):
+    shared = torch.sum(scores * masks){mark}
+    total = (scores + masks).sum()
+    return 1 - (shared + 1e-6) / (total - shared + 1e-6)"""
+WEIGHTED = """def overlap(scores, weights):
+    return (scores * weights).sum() / weights.sum()"""
+MARK = "  # cause"
+BROKEN = {
+    "index_not_mapped.by_a_name": SPLIT.format(
+        sample=ROW.format(index="index", mark=MARK), labels="labels"
+    ),
+    "index_not_mapped.in_one_expression": SPLIT.format(
+        sample=DIRECT.format(index="index", mark=MARK), labels="labels"
+    ),
+    "half_weights_in_autocast.to": MIXED.format(
+        net='Net().to("cpu", torch.bfloat16)', mark=MARK, enabled="", cast=""
+    ),
+    "half_weights_in_autocast.method": MIXED.format(
+        net="Net().bfloat16()", mark=MARK, enabled="", cast=""
+    ),
+    "overlap_of_logits.dice": MASKS.format(last="", loss=NAMED.format(activation="", mark=MARK)),
+    "overlap_of_logits.iou": MASKS.format(last="", loss=PARAMETER.format(mark=MARK)),
+}
+FIXED = list(BROKEN)
+HEALTHY = {
+    "mapped": SPLIT.format(sample=ROW.format(index="row", mark=""), labels="labels"),
+    "mapped_in_one_expression": SPLIT.format(
+        sample=DIRECT.format(index="self.rows[index]", mark=""), labels="labels"
+    ),
+    "labels_of_the_part": SPLIT.format(
+        sample=ROW.format(index="index", mark=""), labels="torch.arange(12) % 4"
+    ),
+    "float_weights": MIXED.format(net="Net()", mark="", enabled="", cast=""),
+    "all_in_bfloat16": MIXED.format(
+        net="Net().bfloat16()", mark="", enabled=", enabled=False", cast=".bfloat16()"
+    ),
+    "dice_of_probabilities": MASKS.format(
+        last="", loss=NAMED.format(activation=".sigmoid()", mark="")
+    ),
+    "iou_of_probabilities": MASKS.format(last=", nn.Sigmoid()", loss=PARAMETER.format(mark="")),
+    "weighted_mean_of_scores": MASKS.format(last="", loss=WEIGHTED),
+}
+
+
+class TestRules(FixedProgramChecks):
+    """The programs of this module."""

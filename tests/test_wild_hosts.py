@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from broken_convnets.commands.wild.hosts.networks import OF_SCORES, Wrapper, wra
 from broken_convnets.commands.wild.hosts.original import original
 from broken_convnets.commands.wild.hosts.registry import HOSTS, hosts_named
 from broken_convnets.commands.wild.hosts.runs import Run
+from broken_convnets.commands.wild.hosts.simplify import simplified
 from broken_convnets.commands.wild.running import executed
 from broken_convnets.corpus.rules import check_program
 from broken_convnets.errors import UsageError
@@ -102,6 +104,18 @@ def test_a_model_of_a_users_file_becomes_a_program(tmp_path: Path) -> None:
     assert check_program(source, generated=True) == []
     assert "WIDTH = 6" in source
     assert "class Net(Small):" in source
+
+
+def test_a_block_of_which_nothing_is_kept_leaves_the_code_around_it() -> None:
+    source = (
+        "for one in x:\n    torch._assert(one, 'no')\n"
+        "if a:\n    warnings.warn('a')\nelse:\n    x = 1\n"
+        "if b:\n    torch._assert(b, 'no')\n"
+        "with c:\n    warnings.warn('c')\n"
+    )
+    assert ast.unparse(simplified(ast.parse(source))) == (
+        "for one in x:\n    pass\nif a:\n    pass\nelse:\n    x = 1\nwith c:\n    pass"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ RENAMED = {"input": "inputs"}  # built-in functions that no program of the corpu
 PUBLIC = {"_get_expanded_params": "expanded_params"}  # called from outside of its class
 DROPPED_ATTRIBUTES = {"__constants__", "__annotations__", "_version"}
 
+BLOCKS = (ast.For, ast.While, ast.With, ast.Try, ast.ExceptHandler)
+
 
 def simplified(tree: ast.Module) -> ast.Module:
     """Return the same module, changed in place, without what does not change a forward pass."""
@@ -23,6 +25,13 @@ def simplified(tree: ast.Module) -> ast.Module:
 
 
 class _Simplifier(ast.NodeTransformer):
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Leave `pass` in a block of which nothing is kept, such as a loop that only logs."""
+        super().generic_visit(node)
+        if isinstance(node, BLOCKS) and not node.body:
+            node.body = [ast.Pass()]
+        return node
+
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         is_data = any(dotted(mark) in DATA_CLASSES for mark in (*node.decorator_list, *node.bases))
         fields = [one for one in node.body if isinstance(one, ast.AnnAssign)] if is_data else []
@@ -78,6 +87,8 @@ class _Simplifier(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.test, ast.Constant) and isinstance(node.test.value, bool):
             return node.body if node.test.value else node.orelse
+        if node.orelse:
+            node.body = node.body or [ast.Pass()]
         return node if node.body else None
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:

@@ -69,7 +69,8 @@ class Mismatch:
 def ranked(*groups: Group) -> tuple[Candidate, ...]:
     """Return candidates from (rank, note, changes), the lowest rank first.
 
-    Impossible and equal ones are left out. The changes of one group are different ways to write one fix: each ranks after the one before.
+    Impossible and equal ones are left out. The changes of one group are different ways to write
+    one fix: each ranks after the one before.
     """
     found: list[Candidate] = []
     for first, note, changes in sorted(groups, key=lambda group: group[0]):

@@ -92,6 +92,22 @@ class Block(nn.Module):
 
 nn.Sequential(Block(3, 8), Block(8, 8, 2), nn.Flatten(), nn.Linear(72, 4))(images)
 """
+CARRIED = """
+def separable(inside, outside):
+    return nn.Sequential(
+        nn.Conv2d(inside, inside, 3, padding=1, groups=inside), nn.Conv2d(inside, outside, 1)
+    )
+
+def tower(widths):
+    channels, layers = 3, []
+    for width in widths:
+        layers.append(separable(channels, width))
+        layers.append(nn.ReLU()){mark}
+        {last}
+    return nn.Sequential(*layers)
+
+tower([8, 8])(images)
+"""
 VOLUMES = (
     LOADER
     + """
@@ -255,6 +271,7 @@ BROKEN = {
     "operands_have_other_sizes.of_a_condition": SHORTCUT.format(
         test="inside != outside", mark=MARK
     ),
+    "layer_receives_other_channels.in_a_loop": CARRIED.format(mark=MARK, last=""),
     "layer_receives_other_rank": VOLUMES.format(volume="self.volumes[index].clone()", mark=MARK),
     "other_shapes.of_a_class": SAVED.format(classes="", mark=MARK),
     "other_shapes.of_a_function": FUNCTION_SAVED.format(classes=5, mark=MARK),
@@ -281,6 +298,7 @@ HEALTHY = {
     "of_branches": BRANCHES.format(padding=2, mark=""),
     "of_a_decoder": CODER.format(extra=", output_padding=1", mark=""),
     "of_a_condition": SHORTCUT.format(test="stride != 1 or inside != outside", mark=""),
+    "in_a_loop": CARRIED.format(mark="", last="channels = width"),
     "volumes": VOLUMES.format(volume="self.volumes[index][None]", mark=""),
     "of_a_class": SAVED.format(classes="3", mark=""),
     "windows": WINDOWS.format(less=" - self.horizon + 1", mark=""),

@@ -1,4 +1,4 @@
-"""Rules about indices of samples, weights of half precision, and overlaps of masks."""
+"""Rules about indices of samples, half precision, overlaps of masks, and loops that end early."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ KINDS = {
     "index_not_mapped": "data/pairs_out_of_order",
     "half_weights_in_autocast": "dtype/half_vs_float",
     "overlap_of_logits": "loss",
+    "loop_over_layers_returns": "training/unused_layer",
 }
 SPLIT = """
 from torch.utils.data import DataLoader, Dataset
@@ -66,6 +67,29 @@ PARAMETER = """def overlap(scores, masks):
     return 1 - (shared + 1e-6) / (total - shared + 1e-6)"""
 WEIGHTED = """def overlap(scores, weights):
     return (scores * weights).sum() / weights.sum()"""
+LOOP = """
+class Deep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)])
+        self.head = nn.Linear(3, 4)
+
+    def features(self, x):
+        for layer in self.layers:
+            x = F.relu(layer(x))
+            {first}
+        return x
+
+    def forward(self, x):
+        return self.head(self.features(x).mean((2, 3)))
+
+net = Deep()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for x, y in zip(images.split(4), labels.split(4)):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+"""
 MARK = "  # cause"
 BROKEN = {
     "index_not_mapped.by_a_name": SPLIT.format(
@@ -82,6 +106,7 @@ BROKEN = {
     ),
     "overlap_of_logits.dice": MASKS.format(last="", loss=NAMED.format(activation="", mark=MARK)),
     "overlap_of_logits.iou": MASKS.format(last="", loss=PARAMETER.format(mark=MARK)),
+    "loop_over_layers_returns": LOOP.format(first=f"return x{MARK}"),
 }
 FIXED = list(BROKEN)
 HEALTHY = {
@@ -100,6 +125,7 @@ HEALTHY = {
         last="", loss=NAMED.format(activation=".sigmoid()", mark="")
     ),
     "iou_of_probabilities": MASKS.format(last=", nn.Sigmoid()", loss=PARAMETER.format(mark="")),
+    "returns_after_the_loop": LOOP.format(first="x = x + 0"),
     "weighted_mean_of_scores": MASKS.format(last="", loss=WEIGHTED),
 }
 

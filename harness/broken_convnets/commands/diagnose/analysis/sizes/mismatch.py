@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.analysis.sizes.arguments import constructor
+from broken_convnets.commands.diagnose.analysis.sizes.built_in_loops import (
+    carried_changes,
+    reversed_changes,
+)
 from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
 from broken_convnets.commands.diagnose.analysis.sizes.helpers import chosen_call
 from broken_convnets.commands.diagnose.analysis.sizes.layers import (
@@ -16,14 +18,12 @@ from broken_convnets.commands.diagnose.analysis.sizes.layers import (
     declared,
     input_argument,
     output_argument,
-    position,
     type_name,
 )
 from broken_convnets.commands.diagnose.analysis.sizes.lineage import main_input, origin
 from broken_convnets.commands.diagnose.analysis.sizes.wording import layer_name
-from broken_convnets.commands.diagnose.edits import EditError, insert_after, replace
+from broken_convnets.commands.diagnose.edits import EditError, replace
 from broken_convnets.commands.diagnose.findings import Candidate
-from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,7 +100,7 @@ def mismatch_candidates(one: Mismatch) -> tuple[Candidate, ...]:
         sides.reverse()
     later = LATER if wrong is not None else 0
     exchange = (0, "exchanges the input and output sizes", swapped(one))
-    carried = (0, "the next layer receives what this one returns", carried_changes(one, made))
+    carried = (-1, "the next layer receives what this one returns", carried_changes(one, made))
     turned = (0, "the other way round, as a decoder", reversed_changes(one))
     return ranked(carried, turned, exchange, (0, *sides[0]), (later, *sides[1]))
 
@@ -109,45 +109,6 @@ def consumer_changes(one: Mismatch) -> list[Change]:
     """Return the changes of the layer that receives the size."""
     wanted = Wanted(one.arriving, one.declared, one.factors, one.made_by)
     return argument_changes(one.evidence, one.construction, one.layer, one.argument, wanted)
-
-
-def carried_changes(one: Mismatch, made: Origin) -> list[Change]:
-    """Return the assignment that a loop lacks if it constructs each layer for the same input.
-
-    In `for width in widths: layers.append(nn.Conv2d(channels, width, 3))`, `channels = width` is
-    missing.
-    """
-    own, other = (
-        constructor(one.evidence, one.construction),
-        constructor(one.evidence, made.construction),
-    )
-    if own is None or other is None or own.call is not other.call or made.layer is None:
-        return []
-    source = own.source
-    name = output_argument(made.layer)
-    inputs = argument(own.call, one.argument, position(one.layer, one.argument))
-    outputs = argument(own.call, name, position(made.layer, name))
-    loops = [loop for loop in source.loops_around(own.call) if isinstance(loop, ast.For)]
-    if not isinstance(inputs, ast.Name) or outputs is None or not loops:
-        return []
-    text = f"{inputs.id} = {source.text_of(outputs)}"
-    return [partial(insert_after, source, loops[0].body[-1], text)]
-
-
-def reversed_changes(one: Mismatch) -> list[Change]:
-    """Return the reversal of a loop whose last layer, not its first, fits what arrives."""
-    site = constructor(one.evidence, one.construction)
-    loops = site.source.loops_around(site.call) if site else []
-    if site is None or one.construction is None or not loops or not isinstance(loops[0], ast.For):
-        return []
-    place, items = one.construction.places[0], loops[0].iter
-    made = [c.object() for c in one.evidence.record.constructions if c.places[:1] == (place,)]
-    alike = [module for module in made if type(module) is type(one.layer)]
-    if alike[:1] != [one.layer] or declared(alike[-1], one.argument) != one.arriving:
-        return []
-    text = site.source.text_of(items)
-    texts = [f"reversed({text})", f"reversed(list({text}))"]
-    return [partial(replace, site.source, [(items, text)]) for text in texts]
 
 
 def swapped(one: Mismatch) -> list[Change]:

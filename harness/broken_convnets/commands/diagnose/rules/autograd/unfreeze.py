@@ -23,9 +23,9 @@ Attempt = tuple[int, "Callable[[], Patch]"]
 
 
 def freezing_statements(evidence: Evidence) -> Iterator[tuple[Source, ast.stmt]]:
-    """Yield the statements that set requires_grad to False."""
+    """Yield the statements that set requires_grad to False, in the order of their lines."""
     for source in user_sources(evidence):
-        for node in source.statements:
+        for node in sorted(source.statements, key=lambda one: one.lineno):
             if _freezes(node):
                 yield source, node
 

@@ -92,6 +92,40 @@ class Block(nn.Module):
 
 nn.Sequential(Block(3, 8), Block(8, 8, 2), nn.Flatten(), nn.Linear(72, 4))(images)
 """
+PADDED = """
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(3, 3, 3)
+
+    def forward(self, x):
+        y = F.pad(self.mix(x), {pad}){mark}
+        return x + y
+
+Padded()(images)
+"""
+METHODS = (
+    LOADER
+    + """
+class Pairs(Dataset):
+    def __init__(self):
+        self.images, self.labels = images, labels
+
+    def {read}(self, index):{read_mark}
+        return self.images[index], self.labels[index]
+{count}
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for x, y in DataLoader(Pairs(), batch_size=4, shuffle=True):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+"""
+)
+COUNT = """
+    def {name}(self):{mark}
+        return len(self.labels)
+"""
 CARRIED = """
 def separable(inside, outside):
     return nn.Sequential(
@@ -271,6 +305,13 @@ BROKEN = {
     "operands_have_other_sizes.of_a_condition": SHORTCUT.format(
         test="inside != outside", mark=MARK
     ),
+    "operands_have_other_sizes.of_a_pad": PADDED.format(pad="(1, 1)", mark=MARK),
+    "dataset_without_method.get_item": METHODS.format(
+        read="__get_item__", read_mark=MARK, count=COUNT.format(name="__len__", mark="")
+    ),
+    "dataset_without_method.length": METHODS.format(
+        read="__getitem__", read_mark="", count=COUNT.format(name="__length__", mark=MARK)
+    ),
     "layer_receives_other_channels.in_a_loop": CARRIED.format(mark=MARK, last=""),
     "layer_receives_other_rank": VOLUMES.format(volume="self.volumes[index].clone()", mark=MARK),
     "other_shapes.of_a_class": SAVED.format(classes="", mark=MARK),
@@ -298,6 +339,10 @@ HEALTHY = {
     "of_branches": BRANCHES.format(padding=2, mark=""),
     "of_a_decoder": CODER.format(extra=", output_padding=1", mark=""),
     "of_a_condition": SHORTCUT.format(test="stride != 1 or inside != outside", mark=""),
+    "of_a_pad": PADDED.format(pad="(1, 1, 1, 1)", mark=""),
+    "with_both_methods": METHODS.format(
+        read="__getitem__", read_mark="", count=COUNT.format(name="__len__", mark="")
+    ),
     "in_a_loop": CARRIED.format(mark="", last="channels = width"),
     "volumes": VOLUMES.format(volume="self.volumes[index][None]", mark=""),
     "of_a_class": SAVED.format(classes="3", mark=""),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
 from broken_convnets.commands.diagnose.analysis.sizes.explanation import Explanation
 from broken_convnets.commands.diagnose.analysis.sizes.layers import declared, output_argument
-from broken_convnets.commands.diagnose.analysis.sizes.lineage import origin
+from broken_convnets.commands.diagnose.analysis.sizes.lineage import main_input, origin
 from broken_convnets.commands.diagnose.analysis.sizes.losses import BINARY, Loss
 from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER, ranked
 from broken_convnets.commands.diagnose.analysis.sizes.resizing import (
@@ -32,7 +32,14 @@ IMAGES, MATRIX = 4, 2
 
 def equal_explanations(found: Loss) -> Iterator[Explanation]:
     """Yield the explanations that fit, the most specific first."""
-    for explain in (_extra_dimension, _two_outputs, _flattened, _other_size, _other_width):
+    for explain in (
+        _extra_dimension,
+        _two_outputs,
+        _flattened,
+        _several_each,
+        _other_size,
+        _other_width,
+    ):
         yield from explain(found)
 
 
@@ -131,6 +138,27 @@ def _flattened(found: Loss) -> Iterator[Explanation]:
         ranked((0, "", [*flat, *alike])),
         f"both have {math.prod(output[1:])} values for each sample, in different shapes",
     )
+
+
+def _several_each(found: Loss) -> Iterator[Explanation]:
+    """Explain several numbers for each target, as a map of scores that was flattened."""
+    output, target = found.output.shape, found.target.shape
+    if len(output) != 1 or len(target) != 1 or output[0] <= target[0] or output[0] % target[0]:
+        return
+    before = next((s for s in _shapes(found) if s[:1] == target and len(s) > 1), None)
+    if before is not None:
+        yield Explanation(
+            _kind(found),
+            (),
+            f"{list(before)} was flattened: the network returns {output[0] // target[0]} numbers "
+            "for each target; its last layer must leave one, or they need their mean",
+        )
+
+
+def _shapes(found: Loss) -> list[tuple[int, ...]]:
+    """Return the shapes of the values that lead to the output, the last first."""
+    before = (main_input(operator) for operator in found.path.operators)
+    return [value.shape for value in before if value is not None]
 
 
 def _other_size(found: Loss) -> Iterator[Explanation]:

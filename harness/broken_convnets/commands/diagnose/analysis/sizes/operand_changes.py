@@ -27,6 +27,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.operand_facts import (
     is_spatial,
     joins_batches,
     kind_of,
+    padded_on_some_sides,
     rounded,
     where_a_branch_shrinks,
     where_rounded,
@@ -51,6 +52,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.wording import (
     sizes,
 )
 from broken_convnets.commands.diagnose.edits import set_argument
+from broken_convnets.commands.diagnose.sites import location_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,9 +107,7 @@ def _cause(found: Operands) -> Location | None:
         return table.location
     if joins_batches(found):
         return None
-    if resized := (
-        where_stride_is_missing(found) or where_a_branch_shrinks(found) or where_rounded(found)
-    ):
+    if resized := _where_resized(found):
         return resized
     if is_residual(found) and not all(branch.steps for branch in found.paths):
         return _where_shortcut_is_chosen(found)
@@ -116,6 +116,13 @@ def _cause(found: Operands) -> Location | None:
         if made.layer is not None and not is_spatial(found):
             return location_of(found.evidence, made.construction)
     return None
+
+
+def _where_resized(found: Operands) -> Location | None:
+    """Return the line that gives a branch another height or width than the other has."""
+    if padded := next(padded_on_some_sides(found), None):
+        return location_in(*padded[:2])
+    return where_stride_is_missing(found) or where_a_branch_shrinks(found) or where_rounded(found)
 
 
 def _where_shortcut_is_chosen(found: Operands) -> Location | None:
@@ -128,6 +135,8 @@ def _where_shortcut_is_chosen(found: Operands) -> Location | None:
 
 def _changes(found: Operands) -> Iterator[Group]:
     spatial = is_spatial(found)
+    for source, call, text in padded_on_some_sides(found):
+        yield 0, "", [partial(set_argument, source, call, "pad", 1, text)]
     if joins_batches(found):
         yield from _join_dimension(found)
     yield from _table_changes(found)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose.analysis.sizes.expressions import operator_call
 from broken_convnets.commands.diagnose.analysis.sizes.helpers import setting_of
 from broken_convnets.commands.diagnose.analysis.sizes.lineage import JOINS, main_input
-from broken_convnets.commands.diagnose.analysis.sizes.operands import ELEMENTWISE
+from broken_convnets.commands.diagnose.analysis.sizes.operands import ELEMENTWISE, PAIR
 from broken_convnets.commands.diagnose.analysis.sizes.resizing import (
     where_size_is_lost,
     without_stride,
 )
 from broken_convnets.commands.diagnose.analysis.sizes.wording import location_of
 from broken_convnets.commands.diagnose.sites import location, location_in
+from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from broken_convnets.commands.diagnose.analysis.sizes.branches import Branch
     from broken_convnets.commands.diagnose.analysis.sizes.operands import Operands
     from broken_convnets.commands.diagnose.findings import Location
+    from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
@@ -104,6 +110,20 @@ def where_a_branch_shrinks(found: Operands) -> Location | None:
             if step is not None:
                 return location_of(found.evidence, step.construction)
     return None
+
+
+def padded_on_some_sides(found: Operands) -> Iterator[tuple[Source, ast.Call, str]]:
+    """Yield the calls of F.pad that pad the width alone, though the height differs, and its fix.
+
+    The sizes of `pad` begin with those of the last dimension.
+    """
+    for branch in found.paths if CHANNELS + 1 in found.axes else ():
+        for operator in branch.operators:
+            call = operator_call(found.evidence, operator) if operator.name == "pad" else None
+            sizes = argument(call[1], "pad", 1) if call else None
+            if call and isinstance(sizes, ast.Tuple | ast.List) and len(sizes.elts) == PAIR:
+                one, other = map(call[0].text_of, sizes.elts)
+                yield *call, f"({one}, {other}, {one}, {other})"
 
 
 def rounded(found: Operands) -> tuple[Branch, Operator] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -12,6 +13,9 @@ from broken_convnets.commands.diagnose.findings import Severity
 from broken_convnets.observe.user_program import UserProgram
 
 TRIAL = "broken_convnets.commands.diagnose.trial:run_trial"  # TrialRequest -> TrialReport
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.passes import ForwardPass
 
 
 class TrialRequest(Struct, frozen=True):
@@ -60,7 +64,7 @@ def run_trial(request: TrialRequest) -> TrialReport:
             for finding in run.findings.sorted()
         ],
         operators=record.operators.count,
-        forward_passes=record.passes.count - sum(not one.complete for one in record.passes),
+        forward_passes=record.passes.count - sum(map(_has_failed, record.passes)),
         backward_passes=record.backward_passes.count,
         optimizer_steps=record.optimizer_steps.count,
     )
@@ -68,3 +72,8 @@ def run_trial(request: TrialRequest) -> TrialReport:
 
 def _rank(candidate: object) -> int:
     return int(getattr(candidate, "rank", 0))
+
+
+def _has_failed(forward: ForwardPass) -> bool:
+    """Return whether an exception has ended a pass."""
+    return forward.operators_at_end is None

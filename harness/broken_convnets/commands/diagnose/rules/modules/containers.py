@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.analysis.bindings import bindings
 from broken_convnets.commands.diagnose.analysis.failures import (
     frame_location,
     require_failure,
@@ -19,6 +20,7 @@ from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates
+from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +84,34 @@ def _items(frame: UserFrame, call: ast.Call) -> list[ast.expr]:
     listed = isinstance(called, type) and issubclass(called, nn.ModuleList)
     if listed and len(call.args) == 1 and isinstance(call.args[0], ast.List | ast.Tuple):
         return call.args[0].elts
-    return [] if listed else [a for a in call.args if not isinstance(a, ast.Starred)]
+    if listed:
+        return [n for a in call.args for n in _collected(frame, a)]
+    starred = [a.value for a in call.args if isinstance(a, ast.Starred)]
+    plain = [a for a in call.args if not isinstance(a, ast.Starred)]
+    return plain + [node for one in starred for node in _collected(frame, one)]
+
+
+def _collected(frame: UserFrame, node: ast.expr) -> list[ast.expr]:
+    """Return the expressions that a list of the failing function was made of and added to."""
+    function = frame.function
+    if isinstance(node, ast.List | ast.Tuple):
+        return node.elts
+    if not isinstance(node, ast.Name) or not isinstance(frame.value(node), list | tuple):
+        return []
+    body = function.body if function else frame.source.tree.body
+    made = [b.value for b in bindings(body, node.id)]
+    for part in ast.walk(function or frame.source.tree):
+        if isinstance(part, ast.AugAssign) and frame.source.text_of(part.target) == node.id:
+            made.append(part.value)
+        elif isinstance(part, ast.Call) and _adds_to(part, node.id):
+            made += [ast.List(part.args)] if called_name(part) == "append" else part.args
+    return [item for one in made for item in getattr(one, "elts", [])]
+
+
+def _adds_to(call: ast.Call, name: str) -> bool:
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    named = isinstance(owner, ast.Name) and owner.id == name
+    return named and called_name(call) in {"append", "extend"} and len(call.args) == 1
 
 
 def _wrong(frame: UserFrame, node: ast.expr) -> tuple[str, str, str, str] | None:

@@ -19,6 +19,7 @@ from broken_convnets.commands.diagnose.analysis.returns import callee_of
 from broken_convnets.commands.diagnose.analysis.user_frames import value_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.names.library_methods import has_another_method
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.observe.recorder.passes import running_modules
@@ -101,8 +102,8 @@ def _has_one_item(node: ast.expr | None) -> bool:
 def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
     """Find tuples, lists and dictionaries that are used like the tensors inside them."""
     frame = require_failure(evidence)
-    if isinstance(evidence.error, IndexError):
-        return  # a collection was indexed, and is too short
+    if isinstance(evidence.error, IndexError) or has_another_method(evidence):
+        return  # a collection was indexed, and is too short, or has a method of another name
     if frame.call and isinstance(frame.value(frame.call.func), type):
         return  # constructors accept collections
     if "Sizes of tensors must match" in evidence.message:

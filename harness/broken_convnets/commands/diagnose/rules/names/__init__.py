@@ -1,0 +1,1 @@
+"""Failures because of names: of attributes, variables, functions and arguments."""

@@ -486,7 +486,7 @@ for part in images.flatten(1, 2).split(6, dim=1):
 }
 OTHER = {
     "own_error": 'raise RuntimeError("second time that the folder is missing")',
-    "no_such_method": "images.backwards()",
+    "no_such_method": "images.differentiate()",
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from broken_convnets.commands.diagnose.analysis.failures import frame_location
 from broken_convnets.commands.diagnose.analysis.signatures import (
     MISSING,
@@ -82,7 +84,7 @@ def too_many_arguments(evidence: Evidence) -> Iterator[Finding]:
     called, match = failed_signature(evidence, MULTIPLE if twice else TOO_MANY)
     if called.name.endswith(".forward") or not calls_itself(evidence):
         return
-    if lacks_self(evidence, called) or is_called_with_tensors(called):
+    if lacks_self(evidence, called) or is_called_with_tensors(called) or _hides_layer(called):
         return
     what = f"passes `{match[1]}` twice" if twice else f"passes {len(called.call.args)} arguments"
     yield Finding(
@@ -95,6 +97,13 @@ def too_many_arguments(evidence: Evidence) -> Iterator[Finding]:
         candidates=_once(called, match[1]) if twice else (),
         confidence=9,
     )
+
+
+def _hides_layer(called: Called) -> bool:
+    """Return whether a method of a network is called that has the name of one of its layers."""
+    owner = getattr(called.function, "__self__", None)
+    name = getattr(called.function, "__name__", "")
+    return isinstance(owner, nn.Module) and name in dict(owner.named_children())
 
 
 def _once(called: Called, name: str) -> tuple[Candidate, ...]:

@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.analysis.failures import frame_location, 
 from broken_convnets.commands.diagnose.analysis.missing_attributes import missing_attribute
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.modules.initialization import INIT
 from broken_convnets.commands.diagnose.sites import candidates, location_in
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def attribute_assigned_elsewhere(evidence: Evidence) -> Iterator[Finding]:
     branch = branch if branch is not None and branch in list(ast.walk(method)) else None
     if method.name == "__init__" and branch is None:
         return
+    if method.name != "__init__" and INIT.match(method.name):
+        return  # a misspelled constructor
     inside = branch is not None and method.name == "__init__"
     cause = branch if inside and branch is not None else None
     yield Finding(

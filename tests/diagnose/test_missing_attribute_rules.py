@@ -79,6 +79,10 @@ BROKEN = {
     "assigned_without_self.and_read": tower(
         second=f"last = nn.Conv2d(width, 2, 1){MARK}\n        self.all = nn.ModuleList([last])"
     ),
+    "assigned_without_self.in_a_helper": tower(
+        second="self.build(width)\n\n    def build(self, width):\n        "
+        f"last = nn.Conv2d(width, 2, 1){MARK}"
+    ),
     "argument_is_not_stored": tower(
         at_init=MARK, use="return self.last(self.conv1(x).relu()[:, : self.width])"
     ),

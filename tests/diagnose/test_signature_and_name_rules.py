@@ -86,6 +86,11 @@ BROKEN = {
         options=", verbose=True", built=MARK, also="pass", metric="loss", mark=""
     ),
     "argument_is_missing": f"classes = 4\n{tower(f'Tower(3)(images){MARK}')}",
+    "argument_is_missing.of_a_loss": f"target = labels\nnn.CrossEntropyLoss()(Net()(images)){MARK}",
+    "argument_is_missing.of_a_stored_loss": "loss, target = nn.CrossEntropyLoss(), labels\n"
+    f"loss(Net()(images)){MARK}",
+    "argument_is_missing.of_an_optimizer": "optimizer = torch.optim.LBFGS(Net().parameters())\n"
+    f"optimizer.step(){MARK}",
     "too_many_arguments": f"def scale(x, by):\n    return x * by\n\nscale(images, 2, by=2){MARK}",
     "plateau_without_metric": PLATEAU.format(
         options="", built="", also="pass", metric="", mark=MARK
@@ -114,7 +119,7 @@ BROKEN = {
     "    kept.append(one.mean().item())\n"
     f"print(torch.cat(kept).mean()){MARK}",
 }
-WITHOUT_FIX = {"too_many_arguments"}
+WITHOUT_FIX = {"too_many_arguments", "argument_is_missing.of_an_optimizer"}
 HEALTHY = {
     "tower": tower("Tower(3, 4)(images)"),
     "plain": PLAIN.format(call="net = Plain()\nnet(images)"),

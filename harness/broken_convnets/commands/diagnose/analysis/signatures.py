@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import traceback
@@ -16,7 +17,6 @@ from broken_convnets.commands.diagnose.registry import OtherRun
 from broken_convnets.observe.recorder.places import is_user_file
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Callable
 
     from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
@@ -59,7 +59,7 @@ class Called:
     @property
     def plain(self) -> bool:
         """Whether the call passes no starred arguments."""
-        starred = any(type(a).__name__ == "Starred" for a in self.call.args)
+        starred = any(isinstance(a, ast.Starred) for a in self.call.args)
         return not starred and all(keyword.arg for keyword in self.call.keywords)
 
     @property
@@ -120,6 +120,16 @@ def calls_itself(evidence: Evidence) -> bool:
     """Return whether the user's own call failed, not one that a library made inside of it."""
     frames = list(traceback.walk_tb(evidence.error.__traceback__)) if evidence.error else []
     return bool(frames) and frames[-1][0].f_code is evidence.frames[0].code
+
+
+def is_of_library(called: Called) -> bool:
+    """Return whether the user's call runs this method of a library's object, through wrappers."""
+    owner = getattr(called.function, "__self__", None)
+    value = called.frame.value(called.call.func)
+    through = value is owner or getattr(value, "__self__", None) is owner
+    if isinstance(called.call.func, ast.Call):  # CrossEntropyLoss()(outputs)
+        through = called.frame.value(called.call.func.func) is type(owner)
+    return owner is not None and through and not called.where
 
 
 def _function(evidence: Evidence, frame: UserFrame, name: str) -> object:

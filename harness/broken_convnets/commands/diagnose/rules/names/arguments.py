@@ -15,6 +15,7 @@ from broken_convnets.commands.diagnose.analysis.signatures import (
     TOO_MANY,
     calls_itself,
     failed_signature,
+    is_of_library,
 )
 from broken_convnets.commands.diagnose.analysis.user_frames import UNKNOWN
 from broken_convnets.commands.diagnose.findings import Finding
@@ -38,14 +39,14 @@ if TYPE_CHECKING:
 
 @rule(
     "functions and constructors receive the arguments that they need",
-    stays_quiet="about forward() of networks, methods that are called on a class, and calls that "
-    "libraries make",
+    stays_quiet="about forward() of networks of the program, methods that are called on a class, "
+    "and calls that libraries make",
 )
 def argument_is_missing(evidence: Evidence) -> Iterator[Finding]:
     """Find `Net(3)` where `__init__` needs the number of classes as well."""
     called, match = failed_signature(evidence, MISSING)
     names = NAME.findall(match[1])
-    if called.name.endswith(".forward") or not calls_itself(evidence):
+    if not calls_itself(evidence) and not is_of_library(called):
         return
     if (
         called.name == PLATEAU

@@ -103,9 +103,23 @@ def _local_assignment(
             if plain and isinstance(statement, ast.Assign) and bound.item is None:
                 own = method is missing.frame.function
                 early = statement.lineno < missing.node.lineno
-                if (method.name == "__init__" and not own) or (own and early):
+                if (own and early) or (not own and _runs_first(missing, method)):
                     return owner, method, statement
     return None
+
+
+def _runs_first(missing: MissingAttribute, method: FunctionNode) -> bool:
+    """Return whether a method is the constructor, or one that the constructor calls."""
+    if method.name == "__init__":
+        return True
+    constructors = (one for _, one in missing.methods() if one.name == "__init__")
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == method.name
+        and isinstance(node.value, ast.Name)
+        for constructor in constructors
+        for node in ast.walk(constructor)
+    )
 
 
 def _stored(

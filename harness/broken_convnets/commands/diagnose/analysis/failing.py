@@ -32,7 +32,7 @@ class FailedCall:
     `frames` are the user's own, the innermost first. `operator` is the torch function that
     raised; None if a check before it did. `layer` is torch's own layer that the user's innermost
     frame called, or a part of it; `construction` is where the user constructs it. `received` are
-    the tensors that came in, without parameters and buffers of the layer.
+    the tensors that came in, without parameters and buffers of the layer; none if a tuple did.
     """
 
     message: str
@@ -66,7 +66,7 @@ def failed_call(evidence: Evidence) -> FailedCall | None:
         computes = owner is not None and type_name(owner) not in {"", *CONTAINERS}
         modules = [owner] if owner is not None and computes else []
     layer, construction = _layer(record, modules)
-    received = _received(record, operator, modules)
+    received = () if _takes_a_collection(error) else _received(record, operator, modules)
     return FailedCall(evidence.message, frames, operator, layer, construction, received)
 
 
@@ -80,6 +80,17 @@ def _modules_inside(error: BaseException) -> list[nn.Module]:
             called = frame.f_locals.get("self")
             modules += [called] if isinstance(called, nn.Module) else []
     return modules
+
+
+def _takes_a_collection(error: BaseException) -> bool:
+    """Return whether the innermost module was called with a tuple, a list or a dict first."""
+    given: object = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if is_user_file(frame.f_code.co_filename):
+            given = None
+        elif frame.f_code.co_name == MODULE_CALL:
+            given = next(iter(frame.f_locals.get("args") or ()), None)
+    return type(given) in {tuple, list, dict}
 
 
 def _operator(record: Record, error: str, places: set[Place]) -> Operator | None:

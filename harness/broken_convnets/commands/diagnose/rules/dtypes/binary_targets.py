@@ -24,14 +24,8 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     is_computed,
     name_of,
 )
-from broken_convnets.commands.diagnose.rules.dtypes.targets import (
-    BINARY,
-    CLASSES,
-    REGRESSION,
-    LossCall,
-    loss_call,
-    target_place,
-)
+from broken_convnets.commands.diagnose.rules.dtypes.loss_calls import CLASSES, LossCall, loss_call
+from broken_convnets.commands.diagnose.rules.dtypes.targets import BINARY, REGRESSION, target_place
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:

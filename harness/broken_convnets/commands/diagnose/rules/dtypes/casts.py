@@ -140,6 +140,11 @@ def conversions(evidence: Evidence, one: Operand, method: str) -> Iterator[Attem
 
 
 def _converted(source: Source, node: ast.expr, method: str) -> Patch:
+    return edits.replace(source, [(node, applied(source, node, method))])
+
+
+def applied(source: Source, node: ast.expr, method: str) -> str:
+    """Return the text of an expression with a method's call appended, in parentheses if needed."""
     text = source.text_of(node)
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
-    return edits.replace(source, [(node, f"{text if simple else f'({text})'}.{method}")])
+    return f"{text if simple else f'({text})'}.{method}"

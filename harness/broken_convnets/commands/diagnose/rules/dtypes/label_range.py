@@ -26,12 +26,8 @@ from broken_convnets.commands.diagnose.rules.dtypes.data_sets import (
     is_loaded,
     returned_columns,
 )
-from broken_convnets.commands.diagnose.rules.dtypes.targets import (
-    CLASSES,
-    at_origin,
-    loss_call,
-    target_place,
-)
+from broken_convnets.commands.diagnose.rules.dtypes.loss_calls import CLASSES, loss_call
+from broken_convnets.commands.diagnose.rules.dtypes.targets import at_origin, target_place
 from broken_convnets.commands.diagnose.rules.dtypes.void_labels import has_void
 from broken_convnets.commands.diagnose.sites import calls_named, candidates, location_in
 from broken_convnets.commands.diagnose.source import argument

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,11 +23,14 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
     failed_operator,
     is_computed,
     name_of,
-    produced,
 )
 from broken_convnets.commands.diagnose.rules.dtypes.data_sets import loaded_place
+from broken_convnets.commands.diagnose.rules.dtypes.loss_calls import (
+    CLASSES,
+    are_exchanged,
+    loss_call,
+)
 from broken_convnets.commands.diagnose.sites import Site, candidates, location_in, site_of
-from broken_convnets.commands.diagnose.source import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,48 +38,12 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 Attempt = tuple[int, "Callable[[], Patch]"]
-CLASSES = {"cross_entropy", "nll_loss", "cross_entropy_loss", "nll_loss2d", "nll_loss_nd"}
 BINARY = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
 CONVERSIONS = {"float", "double", "half", "bfloat16", "int", "short", "byte", "to", "type"}
 REGRESSION = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
-
-
-@dataclass(frozen=True)
-class LossCall:
-    """The loss that failed: its scores and targets as values, and the call in the program."""
-
-    operator: Operator
-    scores: Value
-    target: Value
-    frame: UserFrame
-    index: int  # of the frame
-    nodes: tuple[ast.expr, ast.expr] | None  # of scores and target
-
-    def operand(self, evidence: Evidence, which: int) -> Operand | None:
-        """Return the scores (0) or the target (1) with its origin."""
-        if self.nodes is None:
-            return None
-        value = (self.scores, self.target)[which]
-        origin = produced(evidence, self.index, self.nodes[which])
-        return Operand(self.index, self.frame, self.nodes[which], value, origin)
-
-
-def loss_call(evidence: Evidence, names: set[str], operator: Operator | None) -> LossCall | None:
-    """Return a loss with two tensors, and the frame that called it."""
-    if operator is None or operator.name not in names or len(operator.inputs) < 2:  # noqa: PLR2004  (scores and target)
-        return None
-    for index, frame in enumerate(evidence.frames):
-        call = frame.call
-        if call is None or not operator.places or not _holds(frame, operator):
-            continue
-        first, second = argument(call, "input", 0), argument(call, "target", 1)
-        nodes = (first, second) if first is not None and second is not None else None
-        return LossCall(operator, operator.inputs[0], operator.inputs[1], frame, index, nodes)
-    return None
 
 
 def target_place(evidence: Evidence, target: Operand | None, frame: UserFrame) -> Location:
@@ -87,10 +53,6 @@ def target_place(evidence: Evidence, target: Operand | None, frame: UserFrame) -
     loaded = loaded_place(evidence, target.origin, -1)
     computed = origin_location(target.origin) if is_computed(target.origin) else None
     return loaded or computed or frame_location(frame)
-
-
-def _holds(frame: UserFrame, operator: Operator) -> bool:
-    return any(place == frame.place for place in operator.places)
 
 
 @rule(
@@ -103,7 +65,7 @@ def class_labels_dtype(evidence: Evidence) -> Iterator[Finding]:
     found = loss_call(evidence, CLASSES, failed_operator(evidence))
     if found is None or found.target.dtype is torch.int64:
         return
-    if found.target.shape == found.scores.shape:
+    if found.target.shape == found.scores.shape or are_exchanged(found):
         return
     target = found.operand(evidence, 1)
     text = shortened(target.text) if target else "the target"
@@ -218,6 +180,8 @@ def classes_passed_as_scores(evidence: Evidence) -> Iterator[Finding]:
     found = loss_call(evidence, CLASSES | BINARY | REGRESSION, failed_operator(evidence))
     scores = found.operand(evidence, 0) if found else None
     if found is None or scores is None or found.scores.dtype.is_floating_point:
+        return
+    if are_exchanged(found):
         return
     source, node = scores.origin.source, scores.origin.node
     is_argmax = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)

@@ -16,14 +16,14 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.dtypes.casts import failed_operator
-from broken_convnets.commands.diagnose.rules.dtypes.targets import CLASSES, loss_call
+from broken_convnets.commands.diagnose.rules.dtypes.loss_calls import CLASSES, loss_call
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.rules.dtypes.targets import LossCall
+    from broken_convnets.commands.diagnose.rules.dtypes.loss_calls import LossCall
 
 VOID = 255  # of masks in uint8: Pascal VOC and Cityscapes mark borders and unlabeled pixels with it
 DEFAULT = -100  # ignore_index of cross_entropy and nll_loss

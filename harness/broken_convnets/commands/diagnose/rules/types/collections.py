@@ -20,6 +20,7 @@ from broken_convnets.commands.diagnose.analysis.user_frames import value_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.names.library_methods import has_another_method
+from broken_convnets.commands.diagnose.rules.types.arrays import as_tensors, passed_at
 from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.observe.recorder.passes import running_modules
@@ -28,22 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from broken_convnets.commands.diagnose.analysis.culprits import Culprit
+    from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
-COLLECTIONS = {
-    "tuple",
-    "list",
-    "dict",
-    "OrderedDict",
-    "max",
-    "min",
-    "sort",
-    "topk",
-    "median",
-    "ndarray",
-}
+COLLECTIONS = {"tuple", "list", "dict", "OrderedDict"}
+COLLECTIONS |= {"max", "min", "sort", "topk", "median", "ndarray"}
 MAPPINGS = {"dict", "OrderedDict"}
 Attempt = tuple[int, "Callable[[], Patch]"]
 
@@ -112,7 +104,7 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
         known = one.type in COLLECTIONS or isinstance(one.value, tuple)
         if not known or one.called or one.text == "self":
             continue
-        if _tuple_of_one(evidence, one) or _is_state(one):
+        if _tuple_of_one(evidence, one) or _is_state(one) or _is_converted(frame, one):
             continue
         output = isinstance(one.origin.node, ast.Call) and not one.origin.looped
         if one.type == "ndarray" or (output and not _is_output(evidence, one)):
@@ -128,7 +120,7 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
             symptom=frame_location(frame),
             subject=one.text,
             cases=("none/aux_output_tuple_in_loss" if output else "none/labels_left_in_batch",),
-            candidates=candidates(*_attempts(one)),
+            candidates=candidates(*_attempts(evidence, one)),
             confidence=9,
         )
         return
@@ -138,6 +130,12 @@ def _is_state(one: Culprit) -> bool:
     """Return whether a mapping is a state_dict or a checkpoint."""
     call = one.origin.node
     return isinstance(call, ast.Call) and called_name(call) in {"load", "state_dict"}
+
+
+def _is_converted(frame: UserFrame, one: Culprit) -> bool:
+    """Return whether an array is what `torch.from_numpy()` or `torch.tensor()` is given."""
+    makes = frame.call is not None and called_name(frame.call) in {"from_numpy", "tensor"}
+    return makes and one.type == "ndarray"
 
 
 def _is_output(evidence: Evidence, one: Culprit) -> bool:
@@ -167,11 +165,11 @@ def _contents(one: Culprit) -> str:
     return ""
 
 
-def _attempts(one: Culprit) -> Iterator[Attempt]:
+def _attempts(evidence: Evidence, one: Culprit) -> Iterator[Attempt]:
     source, node, statement = one.frame.source, one.node, one.origin.statement
     if one.type == "ndarray":
-        for rank, method in enumerate(("", ".float()")):
-            new = f"torch.from_numpy({one.text}){method}"
+        source, node = passed_at(evidence, one)
+        for rank, new in enumerate(as_tensors(source.text_of(node), one.value)):
             yield rank, partial(edits.replace, source, [(node, new)])
         return
     if one.type in MAPPINGS:

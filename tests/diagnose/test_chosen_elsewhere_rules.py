@@ -126,6 +126,29 @@ COUNT = """
     def {name}(self):{mark}
         return len(self.labels)
 """
+MERGED = """
+class Viewed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Linear({features}, 4){head_mark}
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.mix(x)), 2)
+        return self.head(x.view(-1, {features})){mark}
+
+F.cross_entropy(Viewed()(images), labels).backward()
+"""
+CLASSES = """
+criterion = nn.{loss}(){mark}
+criterion(Net()(images), labels).backward()
+"""
+ARRAYS = """
+import numpy as np
+
+losses = [F.cross_entropy(Net()(images), labels) for _ in range(3)]
+print(np.mean([2 * loss{detached} for loss in losses])){mark}
+"""
 CARRIED = """
 def separable(inside, outside):
     return nn.Sequential(
@@ -312,6 +335,7 @@ BROKEN = {
     "dataset_without_method.length": METHODS.format(
         read="__getitem__", read_mark="", count=COUNT.format(name="__length__", mark=MARK)
     ),
+    "numpy_of_graph": ARRAYS.format(detached="", mark=MARK),
     "layer_receives_other_channels.in_a_loop": CARRIED.format(mark=MARK, last=""),
     "layer_receives_other_rank": VOLUMES.format(volume="self.volumes[index].clone()", mark=MARK),
     "other_shapes.of_a_class": SAVED.format(classes="", mark=MARK),
@@ -321,6 +345,10 @@ BROKEN = {
     "linear_receives_other_features": FORMULA.format(padding="padding", mark=MARK),
     "class_out_of_range": NUMBERED.format(start=", start=1", mark=MARK),
     "batch_norm_of_one_value": REMAINDER.format(drop="", mark=MARK),
+}
+SECOND = {  # whose first candidate is not enough
+    "target_has_other_shape.of_a_view": MERGED.format(features=144, head_mark="", mark=MARK),
+    "target_has_other_shape.of_classes": CLASSES.format(loss="MSELoss", mark=MARK),
 }
 HEALTHY = {
     "of_a_list": LISTED.format(
@@ -343,6 +371,9 @@ HEALTHY = {
     "with_both_methods": METHODS.format(
         read="__getitem__", read_mark="", count=COUNT.format(name="__len__", mark="")
     ),
+    "of_a_view": MERGED.format(features=36, head_mark="", mark=""),
+    "of_classes": CLASSES.format(loss="CrossEntropyLoss", mark=""),
+    "arrays": ARRAYS.format(detached=".item()", mark=""),
     "in_a_loop": CARRIED.format(mark="", last="channels = width"),
     "volumes": VOLUMES.format(volume="self.volumes[index][None]", mark=""),
     "of_a_class": SAVED.format(classes="3", mark=""),
@@ -362,7 +393,7 @@ KEYS = CONTAINER.format(
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
     programs = BROKEN | {f"healthy.{name}": text for name, text in HEALTHY.items()}
-    return judge(tmp_path_factory.mktemp("programs"), programs | {"keys_called": KEYS})
+    return judge(tmp_path_factory.mktemp("programs"), programs | SECOND | {"keys_called": KEYS})
 
 
 @pytest.mark.parametrize("name", [*BROKEN, "keys_called"])
@@ -371,6 +402,12 @@ def test_the_first_fix_is_where_the_choice_was_made(
 ) -> None:
     assert judged[name].raised
     judged[name].assert_fix_at_cause(name.partition(".")[0])
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_cause_is_named(name: str, judged: Mapping[str, Judged]) -> None:
+    assert judged[name].rules.keys() == {name.partition(".")[0]}
+    assert "# cause" in judged[name].rules[name.partition(".")[0]]
 
 
 @pytest.mark.parametrize("name", HEALTHY)

@@ -111,22 +111,25 @@ def _flat_scores(found: Loss) -> Iterator[Explanation]:
 
 
 def _merged_batch(found: Loss) -> Iterator[Explanation]:
-    """Explain a view that moves pixels of one sample into the batch."""
+    """Explain a view that moves pixels of one sample into the batch, or several into one row."""
     scores, target = found.output.shape, found.target.shape
-    if len(target) != 1 or scores[0] == target[0] or scores[0] % target[0]:
+    rows, samples = scores[0], target[0] if target else 0
+    uneven = rows * samples == 0 or (rows % samples and samples % rows)
+    if len(target) != 1 or rows == samples or uneven:
         return
+    each = f"{rows // samples} rows for each sample"
+    each = each if rows > samples else f"{samples // rows} samples in each row"
     for operator in chain(found.evidence.record, found.output):
         before = next((v for v in operator.inputs if not v.parameter), None)
         after = operator.outputs[0].shape if operator.outputs else ()
         call = operator_call(found.evidence, operator)
         if before is None or not after:
             return
-        if call and before.shape[0] == target[0] and after[0] == scores[0]:
+        if call and before.shape[0] == samples and after[0] == rows:
             yield Explanation(
                 "loss/batch_size_mismatch",
                 ranked(*unmerged_changes(found.evidence, call, before, after)),
-                f"`{operator.name}` turns {shape(before)} into {list(after)}: "
-                f"{scores[0] // target[0]} rows for each sample",
+                f"`{operator.name}` turns {shape(before)} into {list(after)}: {each}",
                 cases=("batch/view_merges_pixels_into_batch",),
                 cause=Location(call[0].path, call[1].lineno),
             )

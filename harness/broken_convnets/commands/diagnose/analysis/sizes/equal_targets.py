@@ -6,6 +6,8 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
+
 from broken_convnets.commands.diagnose.analysis.sizes.changes import Wanted, argument_changes
 from broken_convnets.commands.diagnose.analysis.sizes.explanation import Explanation
 from broken_convnets.commands.diagnose.analysis.sizes.layers import declared, output_argument
@@ -78,9 +80,10 @@ def _extra_dimension(found: Loss) -> Iterator[Explanation]:
 
 
 def _two_outputs(found: Loss) -> Iterator[Explanation]:
-    """Explain one score for each class in a binary loss."""
+    """Explain one score for each class, with class indices as targets."""
     output, target = found.output.shape, found.target.shape
-    if len(output) != len(target) + 1 or output[0] != target[0] or found.name not in BINARY:
+    classes_given = found.name in BINARY or found.target.dtype is torch.int64
+    if len(output) != len(target) + 1 or not target or output[0] != target[0] or not classes_given:
         return
     if (output[0], *output[2:]) != target:
         return
@@ -98,7 +101,7 @@ def _two_outputs(found: Loss) -> Iterator[Explanation]:
         ),
         f"the network returns {output[1]} scores for each sample, one for each class; "
         f"{found.name} needs one score for each target",
-        cases=("loss/two_outputs_with_bce",),
+        cases=("loss/two_outputs_with_bce",) if found.name in BINARY else (),
         cause=location_of(found.evidence, found.failed.construction),
     )
 

@@ -145,6 +145,10 @@ def _array_argument(frame: UserFrame) -> tuple[ast.expr, str] | None:
         value = frame.value(node)
         if isinstance(value, torch.Tensor) or isinstance(node, ast.Call):
             return node, frame.source.text_of(node)
+        if isinstance(node, ast.ListComp):
+            simple = isinstance(node.elt, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+            text = frame.source.text_of(node.elt)
+            return node.elt, text if simple else f"({text})"
     return None
 
 

@@ -74,7 +74,7 @@ def _levels(forward: ForwardPass) -> int:
     for image in tensors(forward.captured or ()):
         if image.dim() != IMAGES or image.shape[1] not in CHANNELS:
             continue
-        if not image.dtype.is_floating_point or not image.numel():
+        if not image.dtype.is_floating_point or not image.numel() or image.is_meta:
             continue
         values = torch.unique(image.detach().float())
         integers = bool((values == values.round()).all()) and float(values[0]) >= 0

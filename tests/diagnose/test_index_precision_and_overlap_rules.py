@@ -1,4 +1,4 @@
-"""Rules about indices of samples, half precision, overlaps of masks, and loops that end early."""
+"""Rules about indices, half precision, overlaps of masks, early returns, Normalize and steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ KINDS = {
     "half_weights_in_autocast": "dtype/half_vs_float",
     "overlap_of_logits": "loss",
     "loop_over_layers_returns": "training/unused_layer",
+    "evaluation_not_normalized": "training/input_scale_mismatch",
+    "optimizer_never_steps": "training/not_learning",
 }
 SPLIT = """
 from torch.utils.data import DataLoader, Dataset
@@ -90,6 +92,46 @@ for x, y in zip(images.split(4), labels.split(4)):
     F.cross_entropy(net(x), y).backward()
     optimizer.step()
 """
+NORMALIZED = """
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+normal = transforms.Normalize([0.5] * 3, [0.2] * 3)
+fitting = transforms.Compose([transforms.Normalize([0.5] * 3, [0.2] * 3)])
+judging = transforms.Compose([{judging}]){mark}
+
+class Pictures(Dataset):
+    def __init__(self, transform):
+        self.transform = transform
+
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, index):
+        return self.transform(torch.rand(3, 6, 6)), index % 4
+
+net = Net()
+optimizer = torch.optim.Adam(net.parameters())
+for x, y in DataLoader(Pictures(fitting), 4, shuffle=True):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+net.eval()
+with torch.no_grad():
+    print(sum((net(x).argmax(1) == y).sum().item() for x, y in DataLoader(Pictures(judging), 4)))
+"""
+SCHEDULED = """
+net = Net()
+optimizer = torch.optim.Adam(net.parameters())
+schedule = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+for x, y in zip(images.split(4), labels.split(4)):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    if schedule:
+        {steps}
+    else:
+        optimizer.step()
+"""
 MARK = "  # cause"
 BROKEN = {
     "index_not_mapped.by_a_name": SPLIT.format(
@@ -107,6 +149,8 @@ BROKEN = {
     "overlap_of_logits.dice": MASKS.format(last="", loss=NAMED.format(activation="", mark=MARK)),
     "overlap_of_logits.iou": MASKS.format(last="", loss=PARAMETER.format(mark=MARK)),
     "loop_over_layers_returns": LOOP.format(first=f"return x{MARK}"),
+    "evaluation_not_normalized": NORMALIZED.format(judging="transforms.Resize(6)", mark=MARK),
+    "optimizer_never_steps": SCHEDULED.format(steps=f"schedule.step(){MARK}"),
 }
 FIXED = list(BROKEN)
 HEALTHY = {
@@ -125,6 +169,8 @@ HEALTHY = {
         last="", loss=NAMED.format(activation=".sigmoid()", mark="")
     ),
     "iou_of_probabilities": MASKS.format(last=", nn.Sigmoid()", loss=PARAMETER.format(mark="")),
+    "evaluation_normalized": NORMALIZED.format(judging="transforms.Resize(6), normal", mark=""),
+    "steps_of_both": SCHEDULED.format(steps="optimizer.step(), schedule.step()"),
     "returns_after_the_loop": LOOP.format(first="x = x + 0"),
     "weighted_mean_of_scores": MASKS.format(last="", loss=WEIGHTED),
 }

@@ -35,7 +35,7 @@ def augmented_validation(evidence: Evidence) -> Iterator[Finding]:
     loaders = evidence.record.loaders
     training = [one for one in loaders if any(trains(evidence, epoch) for epoch in one.epochs)]
     for loader in loaders:
-        if loader in training or not any(_is_evaluated(evidence, e) for e in loader.epochs):
+        if loader in training or not any(is_evaluated(evidence, e) for e in loader.epochs):
             continue
         shared = [name for one in training for name in _shared(one, loader)]
         shared = shared or _by_hand(evidence, training, loader)
@@ -117,7 +117,7 @@ def _draws_a_choice(evidence: Evidence, kind: type) -> bool:
     return any(RANDOM.search(call) for call in calls)
 
 
-def _is_evaluated(evidence: Evidence, epoch: Epoch) -> bool:
+def is_evaluated(evidence: Evidence, epoch: Epoch) -> bool:
     """Return whether a network in eval mode receives images of an epoch, one for each label."""
     first = epoch.values[0] if epoch.values else ()
     images = [value for value in first if len(value.shape) == IMAGES]

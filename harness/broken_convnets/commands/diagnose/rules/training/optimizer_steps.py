@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.optimization import BuiltOptimizer
     from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
+    from broken_convnets.observe.recorder.schedulers import SchedulerStep
 
 
 @rule(
     "an optimizer whose parameters receive gradients steps",
-    stays_quiet="about programs that failed, that call step() anywhere on this optimizer, or that "
-    "pass it to other code, such as a GradScaler",
+    stays_quiet="about programs that failed, or pass the optimizer to other code, such as a "
+    "GradScaler, and those that have a call of step() which does not run, unless a scheduler steps",
     whole_program=True,
 )
 def optimizer_never_steps(evidence: Evidence) -> Iterator[Finding]:
@@ -47,29 +48,45 @@ def optimizer_never_steps(evidence: Evidence) -> Iterator[Finding]:
         if not passes or own & stepped or site is None:
             continue
         name = assigned_name(site.source, site.statement)
-        if not name or _may_step(evidence, name):
+        scheduled = _steps_of_scheduler(evidence)
+        if not name or (_may_step(evidence, name) and not scheduled):
             continue
-        yield _never_steps(evidence, built, name, passes)
+        yield _never_steps(evidence, built, name, passes, scheduled)
 
 
 def _never_steps(
-    evidence: Evidence, built: BuiltOptimizer, name: str, passes: list[BackwardPass]
+    evidence: Evidence,
+    built: BuiltOptimizer,
+    name: str,
+    passes: list[BackwardPass],
+    scheduled: list[SchedulerStep],
 ) -> Finding:
     place = passes[-1].places
     site = site_of(evidence, place)
+    also = f"; its scheduler steps {len(scheduled)} times" if scheduled else ""
     return Finding(
         rule="optimizer_never_steps",
         kind="training/not_learning",
         message=f"{name}.step() is never called, so no parameter changes",
         evidence=f"the parameters of {built.type} receive gradients in {len(passes)} backward "
-        "passes, and no optimizer steps",
+        f"passes, and no optimizer steps{also}",
         violates=(Law.EVERY_PARAMETER_MOVES,),
-        cause=location(place),
+        cause=location(scheduled[-1].places if scheduled else place),
+        symptom=location(place) if scheduled else None,
         subject=name,
         cases=("training/missing_optimizer_step",),
         candidates=_step_after(site, name) if site else (),
         confidence=9,
     )
+
+
+def _steps_of_scheduler(evidence: Evidence) -> list[SchedulerStep]:
+    """Return the steps of the schedulers of a program whose only optimizer never steps."""
+    record = evidence.record
+    only = len(record.built_optimizers) == 1 and not record.optimizer_steps.count
+    scaled = any("GradScaler" in source.text for source in user_sources(evidence))
+    steps = list(record.scheduler_steps) if only and not scaled else []
+    return steps if len(steps) > 1 else []
 
 
 def _step_after(site: Site, name: str) -> tuple[Candidate, ...]:

@@ -11,6 +11,7 @@ KINDS = {
     "loop_over_layers_returns": "training/unused_layer",
     "evaluation_not_normalized": "training/input_scale_mismatch",
     "optimizer_never_steps": "training/not_learning",
+    "result_lost_in_loop": "training/unused_layer",
 }
 SPLIT = """
 from torch.utils.data import DataLoader, Dataset
@@ -120,6 +121,25 @@ net.eval()
 with torch.no_grad():
     print(sum((net(x).argmax(1) == y).sum().item() for x, y in DataLoader(Pictures(judging), 4)))
 """
+REFINED = """
+class Refined(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.units = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)])
+        self.head = nn.Linear(3, 4)
+
+    def forward(self, *maps):
+        {refine}
+        total = sum(F.relu(x) for x in maps)
+        return self.head(total.mean((2, 3)))
+
+net = Refined()
+optimizer = torch.optim.SGD([{{"params": net.head.parameters()}}], lr=0.01)
+for x, y in zip(images.split(4), labels.split(4)):
+    optimizer.zero_grad()
+    F.cross_entropy(net(x, x.flip(3)), y).backward()
+    optimizer.step()
+"""
 SCHEDULED = """
 net = Net()
 optimizer = torch.optim.Adam(net.parameters())
@@ -150,9 +170,12 @@ BROKEN = {
     "overlap_of_logits.iou": MASKS.format(last="", loss=PARAMETER.format(mark=MARK)),
     "loop_over_layers_returns": LOOP.format(first=f"return x{MARK}"),
     "evaluation_not_normalized": NORMALIZED.format(judging="transforms.Resize(6)", mark=MARK),
+    "result_lost_in_loop": REFINED.format(
+        refine=f"for unit, x in zip(self.units, maps):\n            x = unit(x){MARK}"
+    ),
     "optimizer_never_steps": SCHEDULED.format(steps=f"schedule.step(){MARK}"),
 }
-FIXED = list(BROKEN)
+FIXED = [name for name in BROKEN if name != "result_lost_in_loop"]
 HEALTHY = {
     "mapped": SPLIT.format(sample=ROW.format(index="row", mark=""), labels="labels"),
     "mapped_in_one_expression": SPLIT.format(
@@ -170,6 +193,9 @@ HEALTHY = {
     ),
     "iou_of_probabilities": MASKS.format(last=", nn.Sigmoid()", loss=PARAMETER.format(mark="")),
     "evaluation_normalized": NORMALIZED.format(judging="transforms.Resize(6), normal", mark=""),
+    "refined": REFINED.format(
+        refine="maps = [unit(x) for unit, x in zip(self.units, maps)]"
+    ).replace('[{"params": net.head.parameters()}]', "net.parameters()"),
     "steps_of_both": SCHEDULED.format(steps="optimizer.step(), schedule.step()"),
     "returns_after_the_loop": LOOP.format(first="x = x + 0"),
     "weighted_mean_of_scores": MASKS.format(last="", loss=WEIGHTED),

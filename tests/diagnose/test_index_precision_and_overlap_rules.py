@@ -9,7 +9,7 @@ KINDS = {
     "half_weights_in_autocast": "dtype/half_vs_float",
     "overlap_of_logits": "loss",
     "loop_over_layers_returns": "training/unused_layer",
-    "evaluation_not_normalized": "training/input_scale_mismatch",
+    "evaluation_not_normalized": "data/normalize_range",
     "optimizer_never_steps": "training/not_learning",
     "result_lost_in_loop": "training/unused_layer",
 }

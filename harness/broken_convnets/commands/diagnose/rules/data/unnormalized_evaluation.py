@@ -58,7 +58,7 @@ def _finding(evidence: Evidence, loader: Loader) -> Finding:
         changes = [(0, partial(_with_normalize, source, call, *having[0]))]
     return Finding(
         rule="evaluation_not_normalized",
-        kind="training/input_scale_mismatch",
+        kind="data/normalize_range",
         message="the images of the training are normalized, and those of the evaluation are not",
         evidence="the transform of the training has Normalize(mean, std), and that of the loader "
         "in this line has not: the network receives numbers that it was not trained for",

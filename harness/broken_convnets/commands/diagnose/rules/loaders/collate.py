@@ -168,8 +168,8 @@ def samples_of_unequal_size(evidence: Evidence) -> Iterator[Finding]:
         if len(shapes) < 2 or None in shapes:  # noqa: PLR2004  (unequal)
             continue
         sizes = [shape for shape in shapes if shape is not None]
-        known = windows_past_the_end(evidence, batch, place)
-        known = known or objects_per_image(evidence, batch, place, sizes)
+        known = objects_per_image(evidence, batch, place, sizes)
+        known = known or windows_past_the_end(evidence, batch, place)
         if known is not None:
             yield known
             return

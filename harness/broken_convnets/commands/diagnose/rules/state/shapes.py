@@ -77,11 +77,22 @@ def _numbers(load: Load, wrong: list[str]) -> tuple[int, int] | None:
     return next(iter(pairs)) if len(pairs) == 1 else None
 
 
+def _is_for_other_classes(evidence: Evidence, load: Load, numbers: tuple[int, int]) -> bool:
+    """Return whether the network was made for other classes than the state on purpose.
+
+    It was not if the function that loads the state constructs the network for that.
+    """
+    built = evidence.record.construction(load.module)
+    own = (load.frame.place.file, load.frame.place.function)
+    made_here = built and any((place.file, place.function) == own for place in built.places)
+    return numbers[1] in PRETRAINED or not made_here
+
+
 def _where_built(evidence: Evidence, load: Load, wrong: list[str]) -> Location | None:
     """Return where the network is constructed with a number that the state does not have."""
     numbers = _numbers(load, wrong)
     built = evidence.record.construction(load.module)
-    if numbers is None or built is None or numbers[1] in PRETRAINED:
+    if numbers is None or built is None or _is_for_other_classes(evidence, load, numbers):
         return None
     return location(built.places) if numbers[0] in built.arguments.values() else None
 
@@ -94,11 +105,11 @@ def _attempts(
     Layers for the classes of a well-known data set are replaced on purpose, as a rule.
     """
     numbers = _numbers(load, wrong)
-    pretrained = numbers is not None and numbers[1] in PRETRAINED
-    yield (0 if pretrained else LATER), partial(_without, load, heads)
+    other = numbers is not None and _is_for_other_classes(evidence, load, numbers)
+    yield (0 if other or numbers is None else LATER), partial(_without, load, heads)
     if numbers is None:
         return
-    first = LATER if pretrained else 0
+    first = LATER if other else 0
     for rank, change in rebuilt(evidence, load, *numbers):
         yield first + rank, change
     for rank, change in layer_rebuilt(evidence, load, wrong[0], *numbers):

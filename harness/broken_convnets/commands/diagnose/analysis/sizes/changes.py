@@ -60,9 +60,10 @@ def argument_changes(
         return _missing(evidence, construction, module, name, wanted)
     shallow, deep = found[0], found[-1]
     changes: list[Change] = []
-    if len(found) > 1 and _is_passed_on(found):
-        changes += _written(deep, wanted)
     same = like_text(evidence, construction, wanted.like)
+    in_scope = bool(same) and shallow.source.function_of(shallow.node) is _function(deep)
+    if len(found) > 1 and _is_passed_on(found) and not in_scope:
+        changes += _written(deep, wanted)
     if same and same != shallow.source.text_of(shallow.node):
         changes.append(partial(replace, shallow.source, [(shallow.node, same)]))
     solved = _solved(evidence, construction, shallow, wanted)
@@ -107,6 +108,10 @@ def _solved(
         return []
     shapes = latest.received[0].shape[2:] if latest.received else ()
     return list(solved_changes(evidence, construction, spot, wanted.number, shapes))
+
+
+def _function(spot: Spot) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    return spot.source.function_of(spot.node)
 
 
 def _is_passed_on(found: Sequence[Spot]) -> bool:

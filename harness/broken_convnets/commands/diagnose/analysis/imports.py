@@ -93,3 +93,13 @@ def with_import(source: Source, statement: str) -> Patch:
     while last + 1 < len(body) and isinstance(body[last + 1], ast.Import | ast.ImportFrom):
         last += 1
     return edits.insert_after(source, body[last], statement)
+
+
+def replaced_with_import(source: Source, node: ast.expr, text: str, statement: str) -> Patch:
+    """Replace an expression, and add an import after the last one; raises EditError without one."""
+    imports = [one for one in source.tree.body if isinstance(one, ast.Import | ast.ImportFrom)]
+    if not imports or node.lineno <= imports[-1].lineno:
+        message = "no import of the file shows where a new one belongs"
+        raise edits.EditError(message)
+    last = imports[-1]
+    return edits.replace(source, [(node, text), (last, f"{source.text_of(last)}\n{statement}")])

@@ -119,7 +119,7 @@ def _cause(found: Operands) -> Location | None:
 
 
 def _where_resized(found: Operands) -> Location | None:
-    """Return the line that gives a branch another height or width than the other has."""
+    """Return the line that lets a branch return another height or width than the other."""
     if padded := next(padded_on_some_sides(found), None):
         return location_in(*padded[:2])
     return where_stride_is_missing(found) or where_a_branch_shrinks(found) or where_rounded(found)

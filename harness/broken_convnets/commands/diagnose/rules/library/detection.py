@@ -13,6 +13,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.imports import replaced_with_import
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import (
@@ -169,13 +170,11 @@ def _as_corners(source: Source, box: ast.List | ast.Tuple) -> Patch:
 def _converted(source: Source, call: ast.Call) -> Patch:
     """Convert the boxes of COCO to corners, and import what converts them."""
     text = f'torchvision.ops.box_convert({source.text_of(call)}, "xywh", "xyxy")'
-    changes: list[tuple[ast.stmt | ast.expr, str]] = [(call, text)]
-    imports = [n for n in source.tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
-    names = {alias.asname or alias.name for n in imports for alias in n.names}
-    if "torchvision" not in names and imports:
-        last = imports[-1]
-        changes.append((last, f"{source.text_of(last)}\nimport torchvision"))
-    return edits.replace(source, changes)
+    if any(
+        isinstance(n, ast.Import) and n.names[0].name == "torchvision" for n in source.tree.body
+    ):
+        return edits.replace(source, [(call, text)])
+    return replaced_with_import(source, call, text, "import torchvision")
 
 
 def _made_boxes(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:

@@ -1,4 +1,4 @@
-"""A batch that is a mapping is read by its keys: unpacking it like a tuple gives the keys."""
+"""A batch that is a mapping is read by its keys: unpacking it like a tuple returns the keys."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
     require_failure,
     shortened,
 )
+from broken_convnets.commands.diagnose.analysis.imports import replaced_with_import
 from broken_convnets.commands.diagnose.findings import Candidate, Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loaders.converters import to_tensor_calls
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.analysis.user_frames import UserFrame
-    from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.source import Source
 
 IMPORT = "from torchvision.transforms.functional import to_tensor"
 
@@ -80,20 +79,12 @@ def _converted(frame: UserFrame, node: ast.expr) -> tuple[Candidate, ...]:
     if "to_tensor" in frame.scope.world:
         calls.insert(0, f"to_tensor({text})")
     if not calls:
-        return candidates((0, partial(_imported, source, node, f"to_tensor({text})[None]")))
+        return candidates(
+            (0, partial(replaced_with_import, source, node, f"to_tensor({text})[None]", IMPORT))
+        )
     return candidates(
         *(
             (rank, partial(edits.replace, source, [(node, f"{call}[None]")]))
             for rank, call in enumerate(calls)
         )
     )
-
-
-def _imported(source: Source, node: ast.expr, new: str) -> Patch:
-    """Return the change of a node that also imports the converter, after the other imports."""
-    imports = [one for one in source.tree.body if isinstance(one, ast.Import | ast.ImportFrom)]
-    if not imports or node.lineno <= imports[-1].lineno:
-        message = "there is no place for the import"
-        raise edits.EditError(message)
-    last = imports[-1]
-    return edits.replace(source, [(node, new), (last, f"{source.text_of(last)}\n{IMPORT}")])

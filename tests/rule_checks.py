@@ -26,7 +26,7 @@ class ProgramChecks:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Let each test run once for each program that it is about."""
-        for argument in ("broken", "fixed", "healthy"):
+        for argument in ("broken", "fixed", "healthy", "other"):
             if argument in metafunc.fixturenames:
                 names = sorted(getattr(metafunc.module, argument.upper()))
                 assert names, argument
@@ -50,3 +50,25 @@ class FixedProgramChecks(ProgramChecks):
 
     def test_the_first_fix_works(self, fixed: str, judged: Mapping[str, Judged]) -> None:
         judged[fixed].assert_fix(fixed.partition(".")[0])
+
+
+class FailingProgramChecks(FixedProgramChecks):
+    """A subclass tests programs that raise, and those in OTHER that raise for other reasons.
+
+    Of a broken one, the line with the cause ends with the module's MARK, and no other rule has a
+    finding.
+    """
+
+    def test_the_mistake_is_found_at_its_line(
+        self, broken: str, judged: Mapping[str, Judged], request: pytest.FixtureRequest
+    ) -> None:
+        rule, one = broken.partition(".")[0], judged[broken]
+        assert one.raised
+        assert list(one.rules) == [rule], one
+        assert request.module.MARK.strip() in one.rules[rule], one
+
+    def test_other_failures_are_left_alone(self, other: str, judged: Mapping[str, Judged]) -> None:
+        one = judged[other]
+        assert one.raised
+        assert one.rules == {}, one
+        assert one.failed == [], one

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-from judging import Judged, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rule_checks import FailingProgramChecks
 
 MARK = "  # cause"
 TOWER = """
@@ -120,6 +114,7 @@ BROKEN = {
     f"print(torch.cat(kept).mean()){MARK}",
 }
 WITHOUT_FIX = {"too_many_arguments", "argument_is_missing.of_an_optimizer"}
+FIXED = [name for name in BROKEN if name not in WITHOUT_FIX]
 HEALTHY = {
     "tower": tower("Tower(3, 4)(images)"),
     "plain": PLAIN.format(call="net = Plain()\nnet(images)"),
@@ -139,28 +134,5 @@ OTHER = {
 }
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    return judge(tmp_path_factory.mktemp("programs"), BROKEN | HEALTHY | OTHER)
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_the_cause_is_found_and_its_fix_works(name: str, judged: Mapping[str, Judged]) -> None:
-    rule, one = name.partition(".")[0], judged[name]
-    assert one.raised
-    assert list(one.rules) == [rule], one
-    assert MARK.strip() in one.rules[rule], one
-    if name not in WITHOUT_FIX:
-        one.assert_fix(rule)
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_program_is_clean(name: str, judged: Mapping[str, Judged]) -> None:
-    judged[name].assert_clean()
-
-
-@pytest.mark.parametrize("name", OTHER)
-def test_other_failures_are_left_alone(name: str, judged: Mapping[str, Judged]) -> None:
-    assert judged[name].raised
-    assert judged[name].rules == {}, judged[name]
-    assert judged[name].failed == [], judged[name]
+class TestPrograms(FailingProgramChecks):
+    pass

@@ -138,6 +138,17 @@ def matrix(session: nox.Session, torch: str) -> None:
 @nox.session(venv_backend="none", default=False, requires=[OWNER])
 def tools(session: nox.Session) -> None:
     """Score diagnostic tools, all or some: `nox -s tools -- ruff pyrefly --both-sides`."""
+    _with_tools(session, "broken_convnets", "score")
+
+
+@nox.session(venv_backend="none", default=False, requires=[OWNER])
+def wild_scores(session: nox.Session) -> None:
+    """Score tools on programs made from real models: `-- ruff pyrefly --seed 7 --tree DIR`."""
+    _with_tools(session, "experiments.measure_wild_scores")
+
+
+def _with_tools(session: nox.Session, *module: str) -> None:
+    """Run a module with the tools that are named, by default all, each where it is installed."""
     bundled = sorted(
         path.stem
         for path in (ROOT / "harness/broken_convnets/commands/score/adapters").glob("[!_]*.py")
@@ -148,10 +159,10 @@ def tools(session: nox.Session) -> None:
     chosen, options = named or bundled, session.posargs[len(named) :]
     apart = [name for name in chosen if (TOOLS / f"{name}.txt").is_file()]
     if together := [name for name in chosen if name not in apart]:
-        _borrow(session, "-m", "broken_convnets", "score", *together, *options)
+        _borrow(session, "-m", *module, *together, *options)
     for name in apart:
         env = _environment_of(session, TOOLS / f"{name}.txt")
-        _borrow(session, "-m", "broken_convnets", "score", name, *options, **env)
+        _borrow(session, "-m", *module, name, *options, **env)
 
 
 @nox.session(venv_backend="none", default=False, requires=[OWNER])

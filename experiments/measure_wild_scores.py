@@ -3,7 +3,8 @@
     python -m experiments.measure_wild_scores [TOOL...] [--seed S] [--count N] [--tree DIR]
 
 Writes `results/tools/wild/figures.toml` and the leaderboard that shows them beside the scores on
-the corpus. By default, it scores every recorded tool that is installed, on both sides of each pair.
+the corpus. By default, it scores every recorded tool that is installed, on both sides of each pair;
+`nox -s wild_scores` runs it in the environment of each tool.
 The programs are made first, which takes minutes; with `--tree` they are in a folder that
 `broken-convnets wild --out` has written.
 """

@@ -127,10 +127,8 @@ HEALTHY = {
 }
 # Programs that raise for reasons that no rule here knows, and those that they do not concern.
 OTHER = {
-    "unknown_name": "print(quux)",
     "keyword_of_a_dictionary": "def scale(x, by):\n    return x * by\n\n"
     "scale(images, **{'size': 2})",
-    "two_near_names": "first_loss, last_loss = 1, 2\nprint(loss)",
 }
 
 

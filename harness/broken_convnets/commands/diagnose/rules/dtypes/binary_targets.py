@@ -26,6 +26,7 @@ from broken_convnets.commands.diagnose.rules.dtypes.casts import (
 )
 from broken_convnets.commands.diagnose.rules.dtypes.loss_calls import CLASSES, LossCall, loss_call
 from broken_convnets.commands.diagnose.rules.dtypes.targets import BINARY, REGRESSION, target_place
+from broken_convnets.commands.diagnose.rules.loss.swapped_arguments import is_swapped
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def logits_in_bce(evidence: Evidence) -> Iterator[Finding]:
     frame = require_failure(evidence, RuntimeError, ValueError)
     found = loss_call(evidence, {"binary_cross_entropy"}, failed_operator(evidence))
     if found is None or "between 0 and 1" not in evidence.message:
+        return
+    if any(map(is_swapped, evidence.record.losses)):  # left to predictions_as_targets
         return
     target = "element of target" in evidence.message or "elements of target" in evidence.message
     called = frame.value(frame.call.func) if frame.call else None

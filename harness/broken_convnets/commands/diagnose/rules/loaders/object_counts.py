@@ -27,7 +27,7 @@ def objects_per_image(
     `place` is that of the values in a sample, `sizes` are their different shapes.
     """
     counted = _differ_in_count(sizes) and _has_images(batch)
-    loader = _loader_of(evidence, batch) if counted else None
+    loader = loader_of(evidence, batch) if counted else None
     if loader is None:
         return None
     name = type(batch.dataset).__name__
@@ -57,7 +57,7 @@ def _has_images(batch: FailedBatch) -> bool:
     return any(len(shape_of(value) or ()) >= IMAGE for _, _, value in batch.leaves())
 
 
-def _loader_of(evidence: Evidence, batch: FailedBatch) -> Site | None:
+def loader_of(evidence: Evidence, batch: FailedBatch) -> Site | None:
     """Return where the loader of a dataset is constructed."""
     for loader in evidence.record.loaders:
         if loader.data is batch.dataset:

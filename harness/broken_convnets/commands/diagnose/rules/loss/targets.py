@@ -17,6 +17,7 @@ from broken_convnets.commands.diagnose.rules.loss.producers import (
     renamed,
     shown,
 )
+from broken_convnets.commands.diagnose.rules.loss.swapped_arguments import is_swapped
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.vocabulary import Law
@@ -46,7 +47,7 @@ def binary_targets_out_of_range(evidence: Evidence) -> Iterator[Finding]:
     """Find masks of 0 and 255, and class indices, in a binary loss."""
     for calls in by_place(evidence, *BINARY):
         call = next((c for c in calls if not c.target.within(0, 1) and c.target.count), None)
-        if call is None or not call.target.finite:
+        if call is None or not call.target.finite or is_swapped(call):
             continue
         mask = call.target.maximum == WHITE
         yield Finding(

@@ -6,7 +6,7 @@ import ast
 import builtins
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.nn import functional
@@ -34,11 +34,10 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
 
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
-KIND = "other"
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
 
 
-def _undefined(evidence: Evidence) -> tuple[UserFrame, ast.Name]:
+def undefined_name(evidence: Evidence) -> tuple[UserFrame, ast.Name]:
     """Return the name that a NameError is about; raises OtherRun for other failures."""
     frame = require_failure(evidence, NameError)
     match, node = UNDEFINED.search(evidence.message), frame.expression
@@ -49,6 +48,32 @@ def _undefined(evidence: Evidence) -> tuple[UserFrame, ast.Name]:
     return frame, node
 
 
+def undefined_finding(frame: UserFrame, node: ast.Name, **facts: Any) -> Finding:
+    """Return a finding whose cause is the line with the name, unless `facts` says otherwise."""
+    usual: dict[str, Any] = {"kind": "other", "cause": frame_location(frame), "confidence": 10}
+    return Finding(subject=node.id, **(usual | facts))
+
+
+def owner_of_method(frame: UserFrame) -> tuple[str, object]:
+    """Return the name of a method's first parameter, and the object; ("", None) outside of one."""
+    arguments = frame.function.args.args if frame.function else []
+    if not arguments or not frame.source.class_of(frame.function or ast.Pass()):
+        return "", None
+    return arguments[0].arg, frame.scope.local.get(arguments[0].arg)
+
+
+def uses(frame: UserFrame, name: str) -> list[ast.Name]:
+    """Return where the function of a frame, or the whole file outside of one, has a name."""
+    every = ast.walk(frame.function or frame.source.tree)
+    return [one for one in every if isinstance(one, ast.Name) and one.id == name]
+
+
+def renamed(frame: UserFrame, name: str, text: str) -> partial[Any]:
+    """Return the change that replaces each use of a name."""
+    changes = [(one, text) for one in uses(frame, name)]
+    return partial(edits.replace, frame.source, changes)
+
+
 @rule(
     "a library is imported where its customary name is used",
     stays_quiet="about names that no customary import binds, that the file assigns or imports, or "
@@ -56,19 +81,17 @@ def _undefined(evidence: Evidence) -> tuple[UserFrame, ast.Name]:
 )
 def import_is_missing(evidence: Evidence) -> Iterator[Finding]:
     """Find `F.relu` without `from torch.nn import functional as F`, and the like."""
-    frame, node = _undefined(evidence)
+    frame, node = undefined_name(evidence)
     statement = customary_import(node.id)
     if not statement or not is_installed(statement) or _later_definition(frame, node.id):
         return
-    yield Finding(
+    yield undefined_finding(
+        frame,
+        node,
         rule=import_is_missing.__name__,
-        kind=KIND,
         message=f"`{node.id}` is used, and the file does not import it",
         evidence=f"programs that use this name have `{statement}`",
-        cause=frame_location(frame),
-        subject=node.id,
         candidates=candidates((0, partial(with_import, frame.source, statement))),
-        confidence=10,
     )
 
 
@@ -78,29 +101,20 @@ def import_is_missing(evidence: Evidence) -> Iterator[Finding]:
 )
 def self_is_missing(evidence: Evidence) -> Iterator[Finding]:
     """Find `conv(x)` in a method of an object that has `conv`."""
-    frame, node = _undefined(evidence)
-    arguments = frame.function.args.args if frame.function else []
-    own = arguments[0].arg if arguments else ""
-    owner = frame.scope.local.get(own)
-    inside = frame.source.class_of(frame.function) if frame.function else None
-    if inside is None or owner is None or not hasattr(owner, node.id):
+    frame, node = undefined_name(evidence)
+    own, owner = owner_of_method(frame)
+    if owner is None or not hasattr(owner, node.id):
         return
     kind = type(owner)
-    changes = [
-        (one, f"{own}.{node.id}")
-        for one in ast.walk(frame.function or ast.Pass())
-        if isinstance(one, ast.Name) and one.id == node.id
-    ]
-    yield Finding(
+    yield undefined_finding(
+        frame,
+        node,
         rule=self_is_missing.__name__,
-        kind="module" if issubclass(kind, nn.Module) else KIND,
+        kind="module" if issubclass(kind, nn.Module) else "other",
         message=f"`{node.id}` is an attribute of {kind.__name__}, and is read without `{own}.`",
         evidence=f"no variable has this name; `{own}.{node.id}` is of type "
         f"{type(getattr(owner, node.id)).__name__}",
-        cause=frame_location(frame),
-        subject=node.id,
-        candidates=candidates((0, partial(edits.replace, frame.source, changes))),
-        confidence=10,
+        candidates=candidates((0, renamed(frame, node.id, f"{own}.{node.id}"))),
     )
 
 
@@ -110,7 +124,7 @@ def self_is_missing(evidence: Evidence) -> Iterator[Finding]:
 )
 def torch_name_without_module(evidence: Evidence) -> Iterator[Finding]:
     """Find `Conv2d(...)` where only `nn` is imported."""
-    frame, node = _undefined(evidence)
+    frame, node = undefined_name(evidence)
     world = frame.scope.world
     known = {id(nn): nn, id(functional): functional, id(world.get("torch")): world.get("torch")}
     prefixes = [
@@ -121,20 +135,17 @@ def torch_name_without_module(evidence: Evidence) -> Iterator[Finding]:
     called = isinstance(frame.source.parent(node), ast.Call)
     if not prefixes or not called or customary_import(node.id) or _later_definition(frame, node.id):
         return
-    every = [n for n in frame.source.expressions if isinstance(n, ast.Name) and n.id == node.id]
     attempts = [
-        (rank, partial(edits.replace, frame.source, [(one, f"{p}.{node.id}") for one in every]))
-        for rank, p in enumerate(prefixes)
+        (rank, renamed(frame, node.id, f"{prefix}.{node.id}"))
+        for rank, prefix in enumerate(prefixes)
     ]
-    yield Finding(
+    yield undefined_finding(
+        frame,
+        node,
         rule=torch_name_without_module.__name__,
-        kind=KIND,
         message=f"`{node.id}` is a name of `{prefixes[0]}`, and is read without it",
         evidence=f"the file imports `{prefixes[0]}`, not `{node.id}`",
-        cause=frame_location(frame),
-        subject=node.id,
         candidates=candidates(*attempts),
-        confidence=10,
     )
 
 
@@ -144,26 +155,26 @@ def torch_name_without_module(evidence: Evidence) -> Iterator[Finding]:
 )
 def misspelled_name(evidence: Evidence) -> Iterator[Finding]:
     """Find `optimzer.step()` of a variable `optimizer`."""
-    frame, node = _undefined(evidence)
-    if _later_definition(frame, node.id) or customary_import(node.id):
+    frame, node = undefined_name(evidence)
+    meant = meant_name(frame, node.id)
+    if not meant or _later_definition(frame, node.id) or customary_import(node.id):
         return
-    names = [name for name in (*frame.scope.local, *frame.scope.world) if not name.startswith("_")]
-    near = misspelled(node.id, dir(builtins))
-    meant = nearest(node.id, names) or (near[0] if len(near) == 1 else "")
-    if not meant:
-        return
-    every = [n for n in ast.walk(frame.function or frame.source.tree) if isinstance(n, ast.Name)]
-    changes = [(one, meant) for one in every if one.id == node.id]
-    yield Finding(
+    yield undefined_finding(
+        frame,
+        node,
         rule=misspelled_name.__name__,
-        kind=KIND,
         message=f"`{node.id}` is not defined; `{meant}` is",
         evidence=f"`{meant}` is of type {type(frame.scope.lookup(meant)).__name__}",
-        cause=frame_location(frame),
-        subject=node.id,
-        candidates=candidates((0, partial(edits.replace, frame.source, changes))),
+        candidates=candidates((0, renamed(frame, node.id, meant))),
         confidence=8,
     )
+
+
+def meant_name(frame: UserFrame, name: str) -> str:
+    """Return the one name in scope that is near another; empty if there is none."""
+    names = [one for one in (*frame.scope.local, *frame.scope.world) if not one.startswith("_")]
+    near = misspelled(name, dir(builtins))
+    return nearest(name, names) or (near[0] if len(near) == 1 else "")
 
 
 @rule(
@@ -172,7 +183,7 @@ def misspelled_name(evidence: Evidence) -> Iterator[Finding]:
 )
 def name_defined_later(evidence: Evidence) -> Iterator[Finding]:
     """Find uses of what the file defines further down, or only if it is run as a script."""
-    frame, node = _undefined(evidence)
+    frame, node = undefined_name(evidence)
     later = _later_definition(frame, node.id)
     use = _statement_of_file(evidence, frame)
     if later is None or use is None:
@@ -180,19 +191,17 @@ def name_defined_later(evidence: Evidence) -> Iterator[Finding]:
     source, own = frame.source, later in frame.source.tree.body
     moved = own and later.lineno > use.lineno
     where = "only under a condition" if not own else "further down"
-    yield Finding(
+    change = partial(edits.move, source, later, use, after=False)
+    yield undefined_finding(
+        frame,
+        node,
         rule=name_defined_later.__name__,
-        kind=KIND,
         message=f"`{node.id}` is used at line {frame.place.line}, and line {later.lineno} defines "
         f"it {where}",
         evidence=f"`{shortened(source.text_of(later).split(chr(10))[0])}` has not run by then",
         cause=location_in(source, use) if moved else frame_location(frame),
         symptom=frame_location(frame),
-        subject=node.id,
-        candidates=candidates((0, partial(edits.move, source, later, use, after=False)))
-        if moved
-        else (),
-        confidence=10,
+        candidates=candidates((0, change)) if moved else (),
     )
 
 

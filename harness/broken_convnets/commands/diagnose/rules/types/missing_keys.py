@@ -87,3 +87,36 @@ def _plain(key: str) -> str:
 
 def _quoted(key: str) -> str:
     return f'"{key}"' if key.isprintable() and '"' not in key and "\\" not in key else repr(key)
+
+
+@rule(
+    "a mapping is read by its keys, not by position",
+    stays_quiet="about mappings that have a key that is no text",
+)
+def mapping_read_by_position(evidence: Evidence) -> Iterator[Finding]:
+    """Find `batch[0]` where the batch is a dict with the keys "image" and "label"."""
+    frame = require_failure(evidence, KeyError)
+    node = frame.expression
+    owner = frame.value(node.value) if isinstance(node, ast.Subscript) else None
+    if not isinstance(node, ast.Subscript) or not isinstance(owner, Mapping):
+        return
+    position, keys = frame.value(node.slice), [one for one in owner if isinstance(one, str)]
+    if type(position) is not int or not keys or len(keys) < len(owner):
+        return
+    text = shortened(frame.source.text_of(node.value))
+    chosen = keys[position : position + 1] if position >= 0 else []
+    attempts = [
+        (0, partial(edits.replace, frame.source, [(node.slice, _quoted(key))])) for key in chosen
+    ]
+    yield Finding(
+        rule="mapping_read_by_position",
+        kind="data",
+        message=f"`{text}` is a {type(owner).__name__}, which has no item {position}: read it by "
+        "its keys",
+        evidence=f"its keys are {', '.join(map(repr, keys[:8]))}",
+        cause=frame_location(frame),
+        symptom=frame_location(frame),
+        subject=f"{text}[{position}]",
+        candidates=candidates(*attempts),
+        confidence=9,
+    )

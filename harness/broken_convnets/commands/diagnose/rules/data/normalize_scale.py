@@ -6,8 +6,11 @@ of PIL and arrays of 8-bit integers are scaled to numbers from 0 to 1.
 
 from __future__ import annotations
 
+import ast
+from functools import partial
 from typing import TYPE_CHECKING
 
+from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.preprocessing import (
@@ -15,7 +18,8 @@ from broken_convnets.commands.diagnose.rules.data.preprocessing import (
     construction_of,
     numbers_in,
 )
-from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.observe.trees import tensors
 from broken_convnets.vocabulary import Law
 
@@ -25,7 +29,10 @@ if TYPE_CHECKING:
     import torch
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.recorded_events import Construction
+
+OF_PIXELS = 10  # a mean above it is one of pixels from 0 to 255
 
 
 @rule(
@@ -69,3 +76,48 @@ def _highest(image: torch.Tensor) -> float:
         return 0.0
     low, high = float(image.min()), float(image.max())
     return high if low >= 0 and high <= WHITE else 0.0
+
+
+@rule(
+    "the mean of Normalize is in the range of the images that it receives",
+    stays_quiet="unless every mean is above 10, and all images are from 0 to 1",
+)
+def normalize_with_means_of_pixels(evidence: Evidence) -> Iterator[Finding]:
+    """Find the mean of pixels from 0 to 255 for images from 0 to 1."""
+    highest: dict[int, tuple[Construction, float]] = {}
+    for forward in evidence.record.all_passes():
+        built = construction_of(evidence, forward)
+        mean = numbers_in(built.arguments.get("mean")) if built else []
+        if built is None or built.type != "Normalize" or not mean or min(mean) <= OF_PIXELS:
+            continue
+        high = max((_highest(one) for one in tensors(forward.captured or ())), default=0.0)
+        highest[id(built)] = built, max(high, highest.get(id(built), (built, 0.0))[1])
+    for built, high in highest.values():
+        if 0 < high <= 1:
+            yield Finding(
+                rule="normalize_with_means_of_pixels",
+                kind="data/normalize_range",
+                message="the mean of Normalize is one of pixels from 0 to 255, and the images are "
+                "from 0 to 1",
+                evidence=f"its mean is {built.arguments.get('mean')}, and its input goes up to "
+                f"{high:.4g}, so that all images become nearly the same",
+                violates=(Law.INPUTS_AS_DECLARED,),
+                cause=location(built.places),
+                subject=built.places[0].text if built.places else "Normalize",
+                cases=("data/unscaled_pixels",),
+                candidates=_for_shares(evidence, built),
+                confidence=7,
+            )
+
+
+def _for_shares(evidence: Evidence, built: Construction) -> tuple[Candidate, ...]:
+    """Return the change that divides each number of the mean and the deviation by 255."""
+    site = site_of(evidence, built.places)
+    lists = (
+        [argument(site.call, name, at) for at, name in enumerate(("mean", "std"))] if site else []
+    )
+    numbers = [one for each in lists if isinstance(each, ast.Tuple | ast.List) for one in each.elts]
+    if site is None or not numbers:
+        return ()
+    changes = [(one, f"{site.source.text_of(one)} / {WHITE}") for one in numbers]
+    return candidates((0, partial(edits.replace, site.source, changes)))

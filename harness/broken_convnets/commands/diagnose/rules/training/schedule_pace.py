@@ -31,7 +31,8 @@ NEARLY = 0.9  # of the optimizer steps
 REPEATS = 3
 
 
-def _steps_by_scheduler(evidence: Evidence) -> Iterator[tuple[BuiltScheduler, list[SchedulerStep]]]:
+def steps_by_scheduler(evidence: Evidence) -> Iterator[tuple[BuiltScheduler, list[SchedulerStep]]]:
+    """Yield each scheduler with its steps, if the program has one optimizer."""
     record = evidence.record
     if len(record.built_optimizers) != 1:
         return
@@ -51,16 +52,16 @@ def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
     """Find scheduler.step() in the loop over batches that belongs in the loop over epochs."""
     require_success(evidence)
     total = evidence.record.optimizer_steps.count
-    for built, steps in _steps_by_scheduler(evidence):
+    for built, steps in steps_by_scheduler(evidence):
         site = site_of(evidence, steps[0].places)
-        if site is None or len(steps) < NEARLY * total or not _is_nested(evidence, steps[0]):
+        if site is None or len(steps) < NEARLY * total or not is_nested(evidence, steps[0]):
             continue
         length = built.settings.get(LENGTHS.get(built.type, ""), 0)
         too_early = _decays_to_nothing(evidence, built, site, steps)
         if not too_early and not (length and _counts_epochs(evidence, built, site, length, total)):
             continue
         moments = (steps[len(steps) // 2], steps[-1])
-        rate, (halfway, end) = _first_rate(evidence), (max(m.learning_rates) for m in moments)
+        rate, (halfway, end) = first_rate(evidence), (max(m.learning_rates) for m in moments)
         what = f"its length is {length:g} epochs, and it" if length else "it"
         yield Finding(
             rule="scheduler_steps_per_batch",
@@ -76,7 +77,7 @@ def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _is_nested(evidence: Evidence, step: SchedulerStep) -> bool:
+def is_nested(evidence: Evidence, step: SchedulerStep) -> bool:
     """Return whether the call is inside two loops, of its own function or of its callers."""
     loops = 0
     for place in step.places:
@@ -85,7 +86,8 @@ def _is_nested(evidence: Evidence, step: SchedulerStep) -> bool:
     return loops > 1
 
 
-def _first_rate(evidence: Evidence) -> float:
+def first_rate(evidence: Evidence) -> float:
+    """Return the learning rate of the first step of an optimizer; 0 if there is none."""
     first = evidence.record.optimizer_steps.find(0)
     return max(first.learning_rates) if first else 0.0
 
@@ -94,7 +96,7 @@ def _decays_to_nothing(
     evidence: Evidence, built: BuiltScheduler, site: Site, steps: list[SchedulerStep]
 ) -> bool:
     """Return whether the learning rate vanishes halfway, or by drops that are meant for epochs."""
-    rate = NOTHING * _first_rate(evidence)
+    rate = NOTHING * first_rate(evidence)
     if built.type not in DECAYS or not rate:
         return False
     if max(steps[len(steps) // 2].learning_rates) < rate:
@@ -113,7 +115,7 @@ def _falls_in_first_epoch(evidence: Evidence, steps: list[SchedulerStep], epochs
     """Return whether the learning rate is a small part of the first one after one epoch."""
     batches = len(steps) // epochs
     after = max(steps[batches - 1].learning_rates)
-    return batches > 1 and after <= PART * _first_rate(evidence)
+    return batches > 1 and after <= PART * first_rate(evidence)
 
 
 def _counts_batches(evidence: Evidence, built: BuiltScheduler, drop: float) -> bool:
@@ -178,7 +180,7 @@ def scheduler_steps_per_epoch(evidence: Evidence) -> Iterator[Finding]:
     """Find a schedule over all steps that advances once per epoch, and so barely begins."""
     require_success(evidence)
     total = evidence.record.optimizer_steps.count
-    for built, steps in _steps_by_scheduler(evidence):
+    for built, steps in steps_by_scheduler(evidence):
         lengths = [built.settings.get(name, 0) for name in ("total_steps", "T_max")]
         length = max(lengths)
         if len(steps) < 2 or length < 4 * len(steps) or not _is_close(length, total):  # noqa: PLR2004  (a share that is clear)

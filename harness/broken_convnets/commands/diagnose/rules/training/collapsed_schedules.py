@@ -1,0 +1,51 @@
+"""A schedule leaves a learning rate with which the second half of the training still learns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.training.schedule_pace import (
+    DECAYS,
+    first_rate,
+    is_nested,
+    steps_by_scheduler,
+)
+from broken_convnets.commands.diagnose.sites import location, require_success
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+
+NOTHING = 1e-4  # of the first learning rate
+EPOCHS = 4  # at least
+
+
+@rule(
+    "the learning rate of a schedule is not lost before half of the training",
+    stays_quiet="unless a StepLR, MultiStepLR or ExponentialLR makes it 10,000 times smaller by "
+    "then; about programs with several optimizers, and with fewer than 4 epochs",
+)
+def schedule_collapses(evidence: Evidence) -> Iterator[Finding]:
+    """Find a decay per epoch that is so strong that most epochs do not learn."""
+    require_success(evidence)
+    for built, steps in steps_by_scheduler(evidence):
+        rate, half = first_rate(evidence), steps[(len(steps) - 1) // 2]
+        if built.type not in DECAYS or len(steps) < EPOCHS or is_nested(evidence, steps[0]):
+            continue
+        if not rate or max(half.learning_rates) >= NOTHING * rate:
+            continue
+        yield Finding(
+            rule="schedule_collapses",
+            kind="training/not_learning",
+            message=f"{built.type} makes the learning rate too small to learn before half of the "
+            "training",
+            evidence=f"it is {rate:g} at first, {max(half.learning_rates):.3g} after "
+            f"{steps.index(half) + 1} of {len(steps)} epochs, and "
+            f"{max(steps[-1].learning_rates):.3g} at the end",
+            cause=location(built.places),
+            subject=built.type,
+            confidence=6,
+        )

@@ -10,6 +10,7 @@ import torch
 
 from broken_convnets.observe.local_network import LocalNetwork
 from broken_convnets.observe.reads import READS
+from broken_convnets.observe.seeding import seed_torch
 from broken_convnets.observe.subject import NotApplicableError
 from broken_convnets.observe.trees import detached, map_tensors, tensors
 
@@ -76,7 +77,7 @@ class CapturedNetwork:
             message = "how the network is constructed is unknown"
             raise NotApplicableError(message)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_torch(seed)
             return LocalNetwork(self._rebuild(), self._forward)
 
     def inputs(self, batch_size: int | None = None) -> Values:

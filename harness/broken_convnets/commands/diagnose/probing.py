@@ -18,6 +18,7 @@ from broken_convnets.commands.diagnose.registry import NotApplicable
 from broken_convnets.observe.captured import CapturedNetwork
 from broken_convnets.observe.laws import CHECKS
 from broken_convnets.observe.laws.registry import judge_one
+from broken_convnets.observe.seeding import seed_torch
 from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _has_hooks(module: nn.Module) -> bool:
 
 def seed_all(seed: int) -> None:
     """Seed the generators that a forward pass may draw from; `unnoticed` restores them."""
-    torch.manual_seed(seed)
+    seed_torch(seed)
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed)

@@ -62,6 +62,11 @@ class Source:
         """All statements."""
         return [node for node in self.nodes if isinstance(node, ast.stmt)]
 
+    @cached_property
+    def _spans(self) -> dict[tuple[int, int, int, int], ast.expr]:
+        """The first of the expressions at each span."""
+        return {_span(node): node for node in reversed(self.expressions)}
+
     def text_of(self, node: ast.expr | ast.stmt) -> str:
         """Return the source text of a node."""
         if node.end_lineno is None or node.end_col_offset is None:
@@ -78,14 +83,9 @@ class Source:
 
     def expression_at(self, place: Place) -> ast.expr | None:
         """Return the expression at exactly `place`, else the smallest one around it."""
-        wanted = (place.line, place.end_line, place.column, place.end_column)
-        around = []
-        for node in self.expressions:
-            if _span(node) == wanted:
-                return node
-            if _contains(node, place):
-                around.append(node)
-        return min(around, key=_size, default=None)
+        exact = self._spans.get((place.line, place.end_line, place.column, place.end_column))
+        around = (node for node in self.expressions if _contains(node, place))
+        return exact or min(around, key=_size, default=None)
 
     def call_at(self, place: Place) -> ast.Call | None:
         """Return the call at `place`, or the smallest call around it."""

@@ -21,6 +21,7 @@ from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.places import Place, is_user_file, place_of
 from broken_convnets.observe.recorder.reachable import Array, State, arrays_in, state_of
 from broken_convnets.observe.recorder.values import tensors_in
+from broken_convnets.observe.seeding import seed_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def _rewritten(dataset: Any, index: int, contents: list[Array]) -> RewrittenData
 
 
 def _read(dataset: Any, index: int, writes: _Writes | None) -> Any:
-    torch.manual_seed(0)
+    seed_torch(0)
     np.random.seed(0)  # noqa: NPY002  (the dataset may use it)
     random.seed(0)
     sys.settrace(writes)

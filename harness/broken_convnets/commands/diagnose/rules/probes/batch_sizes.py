@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.findings import Finding, Location
+from broken_convnets.commands.diagnose.findings import Finding, Location, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success, site_of
 from broken_convnets.observe.traced_forward import trace_call
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.probing import Probe
+    from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.traced_forward import TracedOperator
 
 
@@ -41,6 +42,7 @@ def batch_of_one_squeezed(evidence: Evidence) -> Iterator[Finding]:
             kind="shape/squeeze_batch_of_one",
             message=f"{place.text} removes the batch dimension of a single sample",
             evidence=f"for a batch of one, squeeze() turns {before} into {after}",
+            severity=Severity.WARNING if _never_single(evidence) else Severity.ERROR,
             violates=(Law.ANY_BATCH_SIZE, Law.SAMPLES_INDEPENDENT),
             cause=Location(place.file, place.line),
             subject=place.text,
@@ -48,6 +50,19 @@ def batch_of_one_squeezed(evidence: Evidence) -> Iterator[Finding]:
             candidates=_repairs(evidence, operator),
             confidence=6,
         )
+
+
+def _never_single(evidence: Evidence) -> bool:
+    """Return whether the loaders of a program have no batch of one, so that the mistake waits."""
+    read = [loader for loader in evidence.record.loaders if loader.epochs]
+    return bool(read) and not any(map(_may_be_single, read))
+
+
+def _may_be_single(loader: Loader) -> bool:
+    size, length = loader.batch_size, loader.dataset.length
+    if size is None or length is None:
+        return True
+    return size == 1 or (length % size == 1 and not loader.drop_last)
 
 
 def _squeezing(probe: Probe) -> TracedOperator | None:

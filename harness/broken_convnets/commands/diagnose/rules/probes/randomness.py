@@ -14,6 +14,7 @@ from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, location, require_success, site_of
 from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.observe.seeding import seed_torch
 from broken_convnets.observe.traced_forward import trace_call
 from broken_convnets.vocabulary import Law
 
@@ -52,7 +53,7 @@ def _first_random(probe: Probe) -> TracedOperator | None:
     """Return the first operator whose outputs differ in two passes; None if calls differ too."""
     traces: list[list[TracedOperator]] = []
     for seed in (0, 1):
-        torch.manual_seed(seed)
+        seed_torch(seed)
         net, inputs = probe.subject.build().eval(), probe.subject.inputs()
         traces.append(trace_call(lambda: net.forward(inputs))[0])  # noqa: B023  (called at once)
     first, second = traces

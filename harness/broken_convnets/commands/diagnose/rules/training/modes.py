@@ -18,6 +18,7 @@ from broken_convnets.commands.diagnose.sites import (
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
@@ -45,6 +46,7 @@ def trains_in_eval_mode(evidence: Evidence) -> Iterator[Finding]:
         if not _was_used_before(evidence, forward, change):
             continue
         site = site_of(evidence, forward.places)
+        validation = _validation(evidence, site, change) if site else None
         yield Finding(
             rule="trains_in_eval_mode",
             kind="training/forgot_train_after_val",
@@ -53,11 +55,13 @@ def trains_in_eval_mode(evidence: Evidence) -> Iterator[Finding]:
             f"optimizer steps with its gradients; eval() was called at line "
             f"{change.places[0].line if change.places else '?'}",
             violates=(Law.TRAINS_IN_TRAIN_MODE,),
-            cause=location(_only_train(evidence, change) or forward.places),
+            cause=location(change.places)
+            if validation
+            else location(_only_train(evidence, change) or forward.places),
             symptom=location(forward.places),
             subject=forward.places[0].text if forward.places else "",
             cases=("training/missing_train_mode_after_validation",),
-            candidates=_back_to_train(site, change) if site else (),
+            candidates=_back_to_train(site, change, validation) if site else (),
             confidence=8,
         )
         return
@@ -76,6 +80,22 @@ def _last_change(evidence: Evidence, forward: ForwardPass) -> ModeChange | None:
         and change.moment.forward_passes <= forward.moment.forward_passes
     ]
     return changes[-1] if changes else None
+
+
+def _validation(evidence: Evidence, site: Site, change: ModeChange) -> ast.stmt | None:
+    """Return the statement of a training function that validates, if train() comes before it.
+
+    Such a validation in the middle of an epoch has to go back to train mode itself.
+    """
+    source, function = site.source, site.source.function_of(site.call)
+    if function is None:
+        return None
+    lines = range(function.lineno, (function.end_lineno or function.lineno) + 1)
+    own = [one for one in evidence.record.mode_changes if one.module is change.module]
+    first = [one.places[0] for one in own if one.training and one.places]
+    inside = [p for p in change.places[1:] if p.file == source.path and p.line in lines]
+    trains = any(place.file == source.path and place.line in lines for place in first)
+    return source.statement_at(inside[0].line) if trains and inside else None
 
 
 def _only_train(evidence: Evidence, change: ModeChange) -> tuple[Place, ...]:
@@ -112,7 +132,9 @@ def _was_used_before(evidence: Evidence, forward: ForwardPass, change: ModeChang
     return validated or any(p.training and evidence.flow.is_in_loss(p) for p in earlier)
 
 
-def _back_to_train(site: Site, change: ModeChange) -> tuple[Candidate, ...]:
+def _back_to_train(
+    site: Site, change: ModeChange, validation: ast.stmt | None
+) -> tuple[Candidate, ...]:
     source, call = site.source, f"{site.called}.train()"
     loops = source.loops_around(site.call)
     lines = [place.line for place in change.places if place.file == source.path]
@@ -120,9 +142,9 @@ def _back_to_train(site: Site, change: ModeChange) -> tuple[Candidate, ...]:
         loop for loop in loops if any(loop.lineno <= n <= (loop.end_lineno or n) for n in lines)
     ]
     targets = [*(loop.body[0] for loop in shared[:1]), site.outermost, site.statement]
-    return candidates(
-        *(
-            (rank, partial(edits.insert_before, source, target, call))
-            for rank, target in enumerate(targets)
-        )
-    )
+    after = [(0, partial(edits.insert_after, source, validation, call))] if validation else []
+    before = [
+        (rank, partial(edits.insert_before, source, target, call))
+        for rank, target in enumerate(targets, 1)
+    ]
+    return candidates(*after, *before)

@@ -7,6 +7,7 @@ from rule_checks import FixedProgramChecks
 KINDS = {
     "mask_classes_blended": "data/mask_interpolation",
     "loss_sum_not_reset": "training/metric_not_reset",
+    "sum_overwritten": "training/metric_not_reset",
 }
 SEGMENTING = """
 import numpy as np
@@ -92,6 +93,32 @@ for epoch in range(3):
         {after_step}
     print(epoch, {mean})
 """
+CUT = (  # sides of 24 pixels that blend: 6 x 6 squares do not, if each becomes 3 x 3 pixels
+    "small = Image.fromarray(mask.numpy().astype(np.uint8)).resize((10, 10), Image.{how})\n"
+    "        photo, mask = photo[:, :10, :10], torch.from_numpy(np.array(small) / 255){cast}"
+)
+SCORED = """
+from torch.utils.data import DataLoader, TensorDataset
+
+def scores(net, loader):
+    {start}
+    for x, y in loader:
+        out = net(x)
+        {count}
+        {also}
+    return {share}
+
+with torch.no_grad():
+    print(scores(Net().eval(), DataLoader(TensorDataset(images, labels), batch_size=4)))
+"""
+COUNT = "right {sign} (out.argmax(1) == y).sum().item(){mark}"
+
+
+def scored(**parts: str) -> str:
+    usual = {"start": "right, loss = 0, 0.0", "also": "", "share": "right / len(loader.dataset)"}
+    return SCORED.format(**(usual | parts))
+
+
 # Each program has one mistake, in the line that is marked. The name before the dot is the rule.
 BROKEN = {
     "mask_classes_blended.tensor": SEGMENTING.format(
@@ -107,6 +134,20 @@ BROKEN = {
     "mask_classes_blended.all_classes": SEGMENTING.format(
         mask=PICTURE.format(how="BILINEAR").replace(")\n", ")  # cause\n"),
         dataset="Scenes(tuple(range(10))), 10",
+    ),
+    "mask_classes_blended.cut_off": SEGMENTING.format(
+        mask=CUT.format(how="BILINEAR", cast=".long()").replace(")\n", ")  # cause\n"),
+        dataset="Scenes((0, 255)), 2",
+    ),
+    "sum_overwritten": scored(count=COUNT.format(sign="=", mark="  # cause")),
+    "sum_overwritten.of_losses": scored(
+        count="loss = F.cross_entropy(out, y).item()  # cause", share="loss / len(loader)"
+    ),
+    "sum_overwritten.counted": scored(
+        start="right = 0\n    total = 0",
+        count=COUNT.format(sign="=", mark="  # cause"),
+        also="total += len(y)",
+        share="100 * right / total",
     ),
     "loss_sum_not_reset.attribute": FITTING.format(
         attribute="  # cause",
@@ -140,6 +181,18 @@ HEALTHY = {
         '        mask = F.interpolate(scores, self.side, mode="bilinear")[0].argmax(0)',
         dataset="Scenes()",
     ),
+    "cut_off_of_nearest_pixels": SEGMENTING.format(
+        mask=CUT.format(how="NEAREST", cast=".long()"), dataset="Scenes((0, 255)), 2"
+    ),
+    "cut_off_by_a_threshold": SEGMENTING.format(
+        mask=CUT.format(how="BILINEAR", cast=".gt(0.5).long()"), dataset="Scenes((0, 255)), 2"
+    ),
+    "added": scored(count=COUNT.format(sign="+=", mark="")),
+    "last_batch": scored(count=COUNT.format(sign="=", mark=""), share="right / len(y)"),
+    "best_batch": scored(
+        count="now = (out.argmax(1) == y).sum().item()\n        right = max(right, now)",
+        share="right / 4",
+    ),
     "picture_of_nearest_pixels": SEGMENTING.format(
         mask=PICTURE.format(how="NEAREST"), dataset="Scenes()"
     ),
@@ -172,7 +225,7 @@ HEALTHY = {
         mean="running / 10",
     ),
 }
-FIXED = [name for name in BROKEN if not name.endswith(("picture", "classes"))]
+FIXED = [name for name in BROKEN if not name.endswith(("picture", "classes", "cut_off"))]
 
 
 class TestPrograms(FixedProgramChecks):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KINDS = {
     "trains_in_eval_mode": "training/forgot_train_after_val",
     "trains_in_eval_mode.once": "training/forgot_train_after_val",
+    "trains_in_eval_mode.between_batches": "training/forgot_train_after_val",
     "infers_in_train_mode": "training/forgot_eval",
     "train_override_skips_layers": "training/overrides_train_method",
     "backward_from_new_tensor": "training/graph_detached",
@@ -126,6 +127,30 @@ class Fitting:
             print(self.score())
 
 Fitting(Net()).run()
+""",
+    "trains_in_eval_mode.between_batches": """
+class Fitting:
+    def __init__(self, model):
+        self.model = model
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    @torch.no_grad()
+    def score(self):
+        self.model.eval()  # cause
+        return (self.model(images).argmax(1) == labels).float().mean().item()
+
+    def epoch(self):
+        self.model.train()
+        for step, (x, y) in enumerate(zip(images.split(4), labels.split(4))):
+            if step % 2 == 1:
+                print(self.score())
+            self.optimizer.zero_grad()
+            F.cross_entropy(self.model(x), y).backward()
+            self.optimizer.step()
+
+fitting = Fitting(Net())
+for _ in range(3):
+    fitting.epoch()
 """,
     "infers_in_train_mode": f"""{TRAIN}
 def accuracy(model):

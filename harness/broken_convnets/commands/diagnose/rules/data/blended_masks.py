@@ -37,8 +37,9 @@ STEPS = 40  # operators between a resize and a loss, at most
 
 @rule(
     "masks of class indices are resized without interpolation between classes",
-    stays_quiet="about two classes, whose numbers have none between them, targets of other losses, "
-    "and masks of which the program computes something else between the resize and the loss",
+    stays_quiet="about two classes that are 0 and 1, or that a threshold tells apart afterwards, "
+    "targets of other losses, and masks of which the program computes something else between the "
+    "resize and the loss",
 )
 def mask_classes_blended(evidence: Evidence) -> Iterator[Finding]:
     """Find masks that are resized with interpolation, which invents class indices."""
@@ -54,6 +55,9 @@ def mask_classes_blended(evidence: Evidence) -> Iterator[Finding]:
         samples = Samples.of(evidence, loader)
         for index in range(min(SAMPLES, loader.dataset.length or 0)) if samples else ():
             found = _resize_of_sample(samples, index) if samples else None
+            if found is not None and found.is_binary:
+                yield _cut_off(found, index)
+                return
             if found is not None:
                 text = f"in the mask of sample {index}, {found.invented} of {found.after.numel()} "
                 text += "pixels get a number that no pixel near them had"
@@ -99,10 +103,29 @@ def _resize_of_sample(samples: Samples, index: int) -> Resize | None:
     masks = [item.squeeze() for item in sample if not item.is_floating_point()]
     for resize in resizes:
         for mask in masks:
-            same = mask.shape == resize.after.shape and bool((mask == resize.after).all())
+            became = resize.whole if resize.is_binary else resize.after
+            same = mask.shape == became.shape and bool((mask == became).all())
             if same and resize.places and resize.invented:
                 return resize
     return None
+
+
+def _cut_off(resize: Resize, index: int) -> Finding:
+    """Return the finding about a mask of two classes whose edges a cast to integers removes."""
+    levels = resize.after.unique()
+    return Finding(
+        rule="mask_classes_blended",
+        kind="data/mask_interpolation",
+        message="a resize interpolates between the background and the objects of a mask, and a "
+        "cast to integers makes the pixels between them background",
+        evidence=f"in the mask of sample {index}, {resize.lost} pixels that are more object than "
+        f"background became background: the resize makes {len(levels)} levels of 2, and a cast "
+        "truncates. Nearest-neighbor interpolation keeps the two",
+        cause=location(resize.places),
+        subject=resize.places[0].text,
+        cases=("data/mask_resized_like_an_image",),
+        confidence=7,
+    )
 
 
 def _blended(evidence: Evidence, places: Sequence[Place], how: str) -> Finding:

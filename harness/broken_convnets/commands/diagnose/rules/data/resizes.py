@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
 
 PLANE = 2  # dimensions: height and width
+WHITE = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,22 @@ class Resize:
     before: torch.Tensor
     after: torch.Tensor
     places: tuple[Place, ...]
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the picture had black and white pixels only, 0 and 255, and has more now."""
+        black_or_white = (self.before == 0) | (self.before == WHITE)
+        return bool(black_or_white.all()) and self.lost > 0
+
+    @property
+    def whole(self) -> torch.Tensor:
+        """The pixels that are white: those that remain if a cast truncates numbers from 0 to 1."""
+        return (self.after == WHITE).long()
+
+    @property
+    def lost(self) -> int:
+        """How many pixels are nearer to white than to black, and not white."""
+        return int(((2 * self.after > WHITE) & (self.after < WHITE)).sum())
 
     @property
     def invented(self) -> int:

@@ -83,7 +83,7 @@ def _last_change(evidence: Evidence, forward: ForwardPass) -> ModeChange | None:
 
 
 def _validation(evidence: Evidence, site: Site, change: ModeChange) -> ast.stmt | None:
-    """Return the statement of a training function that validates, if train() comes before it.
+    """Return the statement that validates between two batches, if train() comes before the loop.
 
     Such a validation in the middle of an epoch has to go back to train mode itself.
     """
@@ -95,7 +95,9 @@ def _validation(evidence: Evidence, site: Site, change: ModeChange) -> ast.stmt 
     first = [one.places[0] for one in own if one.training and one.places]
     inside = [p for p in change.places[1:] if p.file == source.path and p.line in lines]
     trains = any(place.file == source.path and place.line in lines for place in first)
-    return source.statement_at(inside[0].line) if trains and inside else None
+    found = source.statement_at(inside[0].line) if trains and inside else None
+    loops = [source.loops_around(node)[:1] for node in (found, site.call) if node]
+    return found if loops[0] and loops[0] == loops[-1] else None
 
 
 def _only_train(evidence: Evidence, change: ModeChange) -> tuple[Place, ...]:

@@ -46,8 +46,8 @@ class Net(nn.Module):
 class Judged:
     """What was found in one program: `rules` maps each to the text of the line that it names.
 
-    `kinds` are those of the findings. `fixed` are the rules whose first candidate made the
-    program run without any finding.
+    `kinds` and `severities` are those of the findings. `fixed` are the rules whose first candidate
+    made the program run without any finding.
     """
 
     raised: str
@@ -55,6 +55,7 @@ class Judged:
     kinds: dict[str, str]
     fixed: list[str]
     changed: dict[str, str]  # the first line that the first candidate of a rule changes
+    severities: dict[str, str]
     failed: list[str]  # rules and parts of the recorder that raised an exception
 
     def assert_cause(self, rule: str, kind: str) -> None:
@@ -123,6 +124,7 @@ def _answer(program: UserProgram) -> dict[str, object]:
             for f in found
             if f.candidates
         },
+        "severities": {f.rule: f.severity.value for f in found},
         "failed": failed + run.evidence.record.problems,
     }
 

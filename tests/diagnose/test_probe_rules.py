@@ -50,6 +50,16 @@ NEW_STYLE = (
     )
 )
 # Each program has one mistake, in the line that is marked: (rule, kind, program).
+CRITIC = """
+class Critic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(108, 1)
+
+    def forward(self, x):
+        return torch.tanh(self.out(x.flatten(1))).squeeze()  # cause
+
+"""
 BROKEN = {
     "bias_of_a_rare_class_on_the_wrong_layer": (
         "dead_activation",
@@ -158,17 +168,17 @@ print(Tagger()(torch.arange(42).reshape(7, 6) % 9).shape)
     "score_of_one_image": (
         "batch_of_one_squeezed",
         "shape/squeeze_batch_of_one",
-        """
-class Critic(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.out = nn.Linear(108, 1)
-
-    def forward(self, x):
-        return torch.tanh(self.out(x.flatten(1))).squeeze()  # cause
-
-print(Critic()(images).shape)
-""",
+        CRITIC + "print(Critic()(images).shape)\n",
+    ),
+    "scores_of_batches_of_four": (
+        "batch_of_one_squeezed",
+        "shape/squeeze_batch_of_one",
+        CRITIC + "for x in torch.utils.data.DataLoader(images, 4):\n    print(Critic()(x).shape)\n",
+    ),
+    "scores_of_batches_of_five": (
+        "batch_of_one_squeezed",
+        "shape/squeeze_batch_of_one",
+        CRITIC + "for x in torch.utils.data.DataLoader(images, 5):\n    print(Critic()(x).shape)\n",
     ),
     "paths_are_dropped_in_eval_mode": (
         "random_in_eval",
@@ -450,6 +460,12 @@ def test_a_healthy_program_that_looks_alike_is_clean(
     assert not found.raised
     assert not found.failed
     assert not set(found.rules) & RULES
+
+
+def test_a_batch_of_one_that_never_comes_is_a_warning(judged: Mapping[str, Judged]) -> None:
+    names = ("score_of_one_image", "scores_of_batches_of_five", "scores_of_batches_of_four")
+    found = [judged[name].severities["batch_of_one_squeezed"] for name in names]
+    assert found == ["error", "error", "warning"]
 
 
 RULES = {rule for rule, _, _ in BROKEN.values()}

@@ -68,6 +68,12 @@ FIXED = ["normalize_with_means_of_pixels", "dropout_drops_nearly_all"]
 HEALTHY = {
     "pixels": NORMALIZED.format(**OF_PIXELS, pixels="pixels", mark=""),
     "images": NORMALIZED.format(**OF_IMAGES, pixels="pixels / 255", mark=""),
+    "means_of_tensors": NORMALIZED.format(
+        mean="[images.float().std() / 7]",
+        deviation="[images.std()]",
+        pixels="pixels / 255",
+        mark="",
+    ),
     "half": dropped(0.5),
     "evaluated": dropped(0.95, mode="eval").replace(
         "\n    net(", "\n    with torch.no_grad():\n        net("

@@ -17,7 +17,8 @@ def shown_path(file: str) -> str:
 
     The path of a notebook's cell is a number that Jupyter chose: return "Cell In[2]" instead.
     """
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    ask = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = ask() if ask else None
     if shell and (cell := shell.compile.format_code_name(file)):
         return " ".join(cell)
     path, here = Path(file), Path.cwd()

@@ -169,8 +169,10 @@ def construction_of(evidence: Evidence, forward: ForwardPass) -> Construction | 
 
 
 def numbers_in(argument: object) -> list[float]:
-    """Return the numbers in the text of an argument."""
-    return [float(number) for number in NUMBER.findall(str(argument))]
+    """Return the numbers of an argument; none if its text describes anything else, as a tensor."""
+    text = str(argument)
+    numbers = NUMBER.findall(text)
+    return [float(one) for one in numbers] if not NUMBER.sub("", text).strip("()[], ") else []
 
 
 def _twice(evidence: Evidence, first: ForwardPass, second: ForwardPass) -> Finding:

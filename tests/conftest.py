@@ -22,7 +22,7 @@ from broken_convnets.cli import main
 from broken_convnets.sandbox.fork_client import ForkServer
 from broken_convnets.sandbox.job import Limits
 from kit import Pair, Remembering, Solo, corpus_of
-from rule_checks import programs_of
+from rule_checks import further_programs, programs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,10 +98,19 @@ def strict_runner() -> Iterator[ForkServer]:
 def judged(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Judged]:
-    """Return what is found in the programs of a module of tests, in BROKEN, HEALTHY and OTHER."""
+    """Return what is found in the programs of a module of tests, in BROKEN, HEALTHY and OTHER.
+
+    Programs that only slow tests ask for are left out where none of these runs.
+    """
     from judging import judge  # noqa: PLC0415  (imports torch)
 
-    return judge(tmp_path_factory.mktemp("programs"), programs_of(request.module))
+    specs = (getattr(item, "callspec", None) for item in request.session.items)
+    asked = {
+        value for spec in specs if spec for value in spec.params.values() if type(value) is str
+    }
+    later = further_programs(request.module) - asked
+    programs = {n: text for n, text in programs_of(request.module).items() if n not in later}
+    return judge(tmp_path_factory.mktemp("programs"), programs)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pytest
     from judging import Judged
 
 
@@ -17,11 +18,20 @@ def programs_of(module: Any) -> dict[str, str]:
     return {**broken, **getattr(module, "HEALTHY", {}), **getattr(module, "OTHER", {})}
 
 
+def further_programs(module: Any) -> set[str]:
+    """Return the broken programs of a module of ProgramChecks but the first of each rule."""
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
+    if not any(issubclass(kind, ProgramChecks) for kind in kinds):
+        return set()
+    first = {name.partition(".")[0]: name for name in sorted(module.BROKEN, reverse=True)}
+    return set(module.BROKEN) - set(first.values())
+
+
 class ProgramChecks:
     """A subclass tests the programs that its module has in BROKEN and HEALTHY.
 
     The name of a broken program begins with that of its rule and a dot. KINDS has the kind of
-    each rule, or of one program.
+    each rule, or of one program. The tests of all but the first program of a rule are slow.
     """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -30,7 +40,10 @@ class ProgramChecks:
             if argument in metafunc.fixturenames:
                 names = sorted(getattr(metafunc.module, argument.upper()))
                 assert names, argument
-                metafunc.parametrize(argument, names)
+                later = further_programs(metafunc.module)
+                marks = [pytest.mark.slow if name in later else () for name in names]
+                each = zip(names, marks, strict=True)
+                metafunc.parametrize(argument, [pytest.param(n, marks=m) for n, m in each])
 
     def test_the_mistake_is_found_at_its_line(
         self, broken: str, judged: Mapping[str, Judged], request: pytest.FixtureRequest

@@ -155,6 +155,7 @@ def test_a_tool_that_knows_nothing_of_a_program_has_the_headline_of_a_coin(tool:
     assert mean(one.value or 0 for one in found) < _half_width(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", BLIND, ids=_name)
 def test_a_tool_that_knows_nothing_of_a_program_points_at_causes_like_a_coin(tool: Tool) -> None:
     pointed = [_score(tool, seed).location.cause for seed in SEEDS]
@@ -178,6 +179,7 @@ def test_both_sides_reveal_which_program_is_broken(tool: Tool) -> None:
     assert mean(one.value or 0 for one in found) > _half_width(found)
 
 
+@pytest.mark.slow
 def test_memory_alone_knows_the_published_corpus() -> None:
     score = _score(Memoriser(), 1)
     assert score.youden_j.low > 0.5

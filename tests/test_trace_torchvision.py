@@ -117,6 +117,7 @@ def test_the_broken_layer_is_named(found: list[tuple[str, str, Tracing]]) -> Non
     assert sum(named(found)) >= AT_LEAST, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_all_of_them_failed_and_the_table_ends_in_the_failure(
     found: list[tuple[str, str, Tracing]],
 ) -> None:

@@ -42,6 +42,7 @@ def test_the_fixes_of_a_few_variants_are_accepted(server: ForkServer) -> None:
     assert _unsolved(Grader(server), variants) == {}
 
 
+@pytest.mark.slow
 def test_a_broken_side_is_not_accepted(server: ForkServer) -> None:
     case = next(case for case in CASES if case.id == FEW[0])
     result = Grader(server).grade(case, case.broken, "net.py")

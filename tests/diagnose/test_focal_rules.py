@@ -35,6 +35,13 @@ class Focal(nn.Module):
 
 focal = Focal(1.5)
 {TRAIN}""",
+    "focal_weight_of_a_mean.logarithms": f"""
+def focal(scores, y, gamma=2, alpha=0.5):
+    chances = -nn.CrossEntropyLoss()(scores, y)  # cause
+    share = torch.exp(chances)
+    chances = chances * alpha
+    return -((1 - share) ** gamma) * chances
+{TRAIN}""",
     "focal_weight_of_a_mean.several_labels": """
 net = Net()
 wanted = F.one_hot(labels, 4).float()

@@ -33,6 +33,7 @@ KINDS = {
     "requires_grad_on_module": "training/frozen_layers",
     "frozen_statistics_change": "training/bn_stats_update_when_frozen",
     "frozen_statistics_change.second_head": "training/bn_stats_update_when_frozen",
+    "frozen_statistics_change.of_a_first_task": "training/bn_stats_update_when_frozen",
 }
 MANY = 30_000  # operators
 TRAIN = """
@@ -267,6 +268,25 @@ for _ in range(2):
     optimizer.step()
 """,
     "term_without_gradient.generator": GAN.format(made="made.detach()", cause="  # cause"),
+    "frozen_statistics_change.of_a_first_task": """
+first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten())
+
+def fit(net, parameters, steps):
+    optimizer = torch.optim.SGD(parameters, lr=0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+
+task = nn.Sequential(first, nn.Linear(64, 4))
+fit(task, task.parameters(), 4)
+for parameter in first.parameters():
+    parameter.requires_grad = False
+head = nn.Linear(64, 4)
+net = nn.Sequential(first, head)
+net.train()  # cause
+fit(net, head.parameters(), 12)
+""",
     "frozen_statistics_change.second_head": SECOND_HEAD.format(mode="pass", cause="  # cause"),
 }
 VALIDATES_WITH_GRAPH = f"""{TRAIN}

@@ -31,7 +31,8 @@ PASSES = 4  # backward passes that are looked at
 
 @rule(
     "a focal loss weights each sample, and not the mean of a batch",
-    stays_quiet="unless exp(-loss) of a mean is multiplied by the same mean before backward()",
+    stays_quiet="unless exp(-loss) of a mean is multiplied by that mean, or a constant times it, "
+    "before backward()",
 )
 def focal_weight_of_a_mean(evidence: Evidence) -> Iterator[Finding]:
     """Find `(1 - exp(-ce)) ** gamma * ce` where `ce` is already a mean over the batch."""
@@ -75,13 +76,28 @@ def _weighted_means(
 
 def _multiplies(evidence: Evidence, weight: Operator, mean: Value, values: set[Value]) -> bool:
     """Return whether what is computed from a weight is multiplied by the mean, for the loss."""
-    waiting = list(weight.outputs)
+    waiting, same = list(weight.outputs), _multiples(evidence, mean)
     for _ in range(STEPS):
         found = [one for value in waiting for one in evidence.record.consumers(value)]
-        if any(one.name in PRODUCTS and mean in one.inputs for one in found):
+        if any(one.name in PRODUCTS and same.intersection(one.inputs) for one in found):
             return True
         waiting = [value for one in found for value in one.outputs if value in values]
     return False
+
+
+def _multiples(evidence: Evidence, mean: Value) -> set[Value]:
+    """Return the mean, and what is a constant times it."""
+    found = waiting = {mean}
+    for _ in range(STEPS):
+        scaled = (
+            operator
+            for value in waiting
+            for operator in evidence.record.consumers(value)
+            if operator.name in NEGATIONS and len(operator.inputs) == 1
+        )
+        waiting = {value for operator in scaled for value in operator.outputs} - found
+        found = found | waiting
+    return found
 
 
 def _unreduced(evidence: Evidence, mean: Operator) -> Iterator[Attempt]:

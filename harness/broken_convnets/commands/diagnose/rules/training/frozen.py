@@ -154,8 +154,10 @@ def _learns(evidence: Evidence, forward: ForwardPass) -> bool:
 
 
 def _frozen(evidence: Evidence, forward: ForwardPass) -> list[Parameter]:
+    """Return the parameters that were frozen before a forward pass."""
     parameters = [evidence.record.parameters[number] for number in forward.parameters]
-    return [p for p in parameters if not p.requires_grad]
+    end = forward.operators_at_end or forward.moment.operators
+    return [p for p in parameters if not p.requires_grad and p.frozen_since <= end]
 
 
 def _normalizes(evidence: Evidence, parameter: Parameter) -> bool:

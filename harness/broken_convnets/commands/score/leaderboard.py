@@ -47,7 +47,7 @@ WILD = """\
 torchvision {torchvision} with one injected mistake each, and their originals, which no tool
 has seen. `memoriser` shows the difference: what a tool scores on the corpus alone may be
 memory. To make the wild columns again:
-`python -m experiments.measure_wild_scores --seed {seed} --count {count}`.
+`nox -s wild_scores -- --seed {seed} --count {count} --tree FOLDER`.
 """
 LIMITS = """\
 ## Limits of this comparison

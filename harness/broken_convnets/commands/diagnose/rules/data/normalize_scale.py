@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.recorded_events import Construction
 
 OF_PIXELS = 10  # a mean above it is one of pixels from 0 to 255
+IMAGENET = (
+    [0.485, 0.456, 0.406],
+    [0.229, 0.224, 0.225],
+)  # mean and deviation, as torchvision has them
 
 
 @rule(
@@ -121,3 +125,38 @@ def _for_shares(evidence: Evidence, built: Construction) -> tuple[Candidate, ...
         return ()
     changes = [(one, f"{site.source.text_of(one)} / {WHITE}") for one in numbers]
     return candidates((0, partial(edits.replace, site.source, changes)))
+
+
+@rule(
+    "Normalize receives the mean first and the standard deviation second",
+    stays_quiet="unless the numbers are those of ImageNet",
+)
+def mean_and_deviation_exchanged(evidence: Evidence) -> Iterator[Finding]:
+    """Find the deviation of ImageNet as the mean, and the mean as the deviation."""
+    for built in evidence.record.constructions:
+        if built.type != "Normalize":
+            continue
+        given = [numbers_in(built.arguments.get(name)) for name in ("mean", "std")]
+        if given != [*reversed(IMAGENET)]:
+            continue
+        site = site_of(evidence, built.places)
+        both = [argument(site.call, n, at) for at, n in enumerate(("mean", "std"))] if site else []
+        changes = [
+            (one, site.source.text_of(other))
+            for one, other in zip(both, reversed(both), strict=True)
+            if site and one is not None and other is not None
+        ]
+        yield Finding(
+            rule="mean_and_deviation_exchanged",
+            kind="data/normalize_range",
+            message="the mean and the standard deviation of Normalize are exchanged",
+            evidence=f"mean={IMAGENET[0]} and std={IMAGENET[1]} are those of ImageNet",
+            violates=(Law.INPUTS_AS_DECLARED,),
+            cause=location(built.places),
+            subject=built.places[0].text if built.places else "Normalize",
+            cases=("data/missing_pretrained_preprocessing",),
+            candidates=candidates((0, partial(edits.replace, site.source, changes)))
+            if site
+            else (),
+            confidence=8,
+        )

@@ -40,6 +40,7 @@ ACTIVATIONS = {
     "sigmoid": ("Sigmoid",),
     "tanh": ("Tanh",),
     "relu": ("ReLU",),
+    "dropout": ("Dropout",),
 }
 NAMESPACES = frozenset({"torch", "F", "nn", "functional", "special", "math", "np"})
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.dataflow import CUTS
+from broken_convnets.commands.diagnose.analysis.no_grad_blocks import no_grad_block
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.terms import terms
-from broken_convnets.commands.diagnose.sites import candidates, location, location_in, site_of
+from broken_convnets.commands.diagnose.sites import candidates, location, location_in
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterator
 
     from broken_convnets.commands.diagnose.edits import Patch
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
-NO_GRAD = ("no_grad", "inference_mode", "set_grad_enabled")
 STEPS = 400  # operators between an output of the network and a term of the loss, at most
 
 
@@ -46,7 +46,7 @@ def term_under_no_grad(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _finding(evidence: Evidence, cut: Operator, use: Operator, value: Value) -> Finding:
-    site, block = _block(evidence, cut)
+    site, block = no_grad_block(evidence, cut.places)
     cause = location(cut.places)
     if site and block:
         cause = location_in(site.source, site.call if len(block.body) > 1 else block)
@@ -64,7 +64,7 @@ def _finding(evidence: Evidence, cut: Operator, use: Operator, value: Value) -> 
         symptom=location(use.places),
         subject=text,
         cases=("training/loss_term_under_no_grad",),
-        candidates=candidates(*_with_gradients(site, block)) if site and block else (),
+        candidates=candidates(*with_gradients(site, block)) if site and block else (),
         confidence=8,
     )
 
@@ -87,19 +87,7 @@ def _cut(evidence: Evidence, value: Value) -> Operator | None:
     return None
 
 
-def _block(evidence: Evidence, cut: Operator) -> tuple[Site | None, ast.With | None]:
-    """Return the `with torch.no_grad()` block that an operator runs in, and the call in it."""
-    for depth in range(len(cut.places)):
-        site = site_of(evidence, cut.places[depth:])
-        for node in site.source.ancestors(site.call) if site else ():
-            if isinstance(node, ast.With) and site is not None:
-                texts = [site.source.text_of(item.context_expr) for item in node.items]
-                if any(name in text for text in texts for name in NO_GRAD):
-                    return site, node
-    return site_of(evidence, cut.places), None
-
-
-def _with_gradients(site: Site, block: ast.With) -> Iterator[tuple[int, Callable[[], Patch]]]:
+def with_gradients(site: Site, block: ast.With) -> Iterator[tuple[int, Callable[[], Patch]]]:
     """Yield the changes that take a call, or all, out of a block."""
     if len(block.body) > 1 and site.statement is block.body[-1]:
         yield 0, partial(edits.move, site.source, site.statement, block, after=True)

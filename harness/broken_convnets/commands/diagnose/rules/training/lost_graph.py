@@ -137,7 +137,7 @@ def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
             subject=cut.places[0].text,
             module=parameter.name.rpartition(".")[0],
             cases=("training/loss_term_under_no_grad",),
-            candidates=_uncut(evidence, cut),
+            candidates=uncut(evidence, cut),
             confidence=8,
         )
 
@@ -201,7 +201,8 @@ def _torch_layers(evidence: Evidence) -> set[str]:
     return {called.type for called in evidence.record.called if hasattr(torch.nn, called.type)}
 
 
-def _uncut(evidence: Evidence, cut: Operator) -> tuple[Candidate, ...]:
+def uncut(evidence: Evidence, cut: Operator) -> tuple[Candidate, ...]:
+    """Return the change that removes a detach(), or the block without gradients around it."""
     source = evidence.source(cut.places[0].file)
     node = source.expression_at(cut.places[0]) if source else None
     if source is None or node is None:

@@ -87,4 +87,5 @@ class Surroundings:
             begun.captured = detached(inputs)
         if begun.parameters:
             begun.rows, begun.weights = rows_in(inputs), weights_in(list(root.parameters()))
-            begun.scale = self._scales.of(id(root), inputs, training=root.training)
+            place = begun.places[0] if begun.places else None
+            begun.scale = self._scales.of(id(root), inputs, place, training=root.training)

@@ -20,6 +20,9 @@ LOOKS = 4  # passes of each mode
 # What images are in training, and what the same images are not at inference.
 DIFFERENT = {
     (Scale.SMALL, Scale.BYTES),
+    (Scale.SHIFTED, Scale.BYTES),
+    (Scale.SHIFTED, Scale.LARGE),
+    (Scale.LARGE, Scale.SHIFTED),
     (Scale.SHARES, Scale.BYTES),
     (Scale.BYTES, Scale.SHARES),
     (Scale.SHARES, Scale.LARGE),
@@ -65,4 +68,6 @@ def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
 def _scale_of(passes: list[ForwardPass]) -> Scale | None:
     """Return the scale that all passes have; None if they differ or it is not known."""
     scales = {one.scale for one in passes}
+    if scales == {Scale.SHIFTED, Scale.SMALL}:
+        return Scale.SMALL
     return scales.pop() if len(scales) == 1 else None

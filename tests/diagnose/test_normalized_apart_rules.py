@@ -72,6 +72,7 @@ other.eval()
 image = shares(pictures[:4])
 with torch.no_grad():
     scores = other({image}){mark}
+print(scores.argmax(1))
 """
 
 
@@ -110,6 +111,9 @@ HEALTHY = {
     ),
     "few_levels": program(
         "\ntrain(net, lambda x: (shares(x // 16 * 16) - 0.5) / 0.5)\nvalidate(net, shares)\n"
+    ),
+    "timed": program(
+        "\ntrain(net, prepared)\nnet.eval()\nwith torch.no_grad():\n    net(shares(pictures))\n"
     ),
     "other_network": program(
         "\ntrain(net, prepared)\nother = Noisy()\nother.load_state_dict(net.state_dict())\n"

@@ -172,6 +172,9 @@ HEALTHY = {
         "g_loss = ", "g_loss = judged(D(fake), 1.0).detach() + "
     ),
     "phases": PHASES,
+    "warm_up": gan(
+        SUM, make=f"{MAKE}\n    seen = fake if later else fake.detach()", scores="D(seen)"
+    ).replace("for _ in range(4)", "for later in [False] * 8 + [True] * 2"),
     "joint": JOINT.format(code="code.detach()", step="opt_d.step()\n    opt_d.zero_grad()"),
     "every_seventh": JOINT.format(
         code="code.detach()", step="if i % 7 == 6: opt_d.step()\n    opt_d.zero_grad()"

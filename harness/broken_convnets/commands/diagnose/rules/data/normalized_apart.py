@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.passes import ForwardPass
-    from broken_convnets.observe.recorder.places import Place
 
 LOOKS = 4  # batches of training that have a scale, at least two of which are needed
 NEEDED = 2
@@ -39,25 +38,34 @@ def normalized_in_one_of_both(evidence: Evidence) -> Iterable[Finding]:
     """Find images that are normalized for the training, and not where the network predicts."""
     passes = [one for one in evidence.record.passes if one.scale and one.places]
     training = [one for one in passes if one.training and evidence.flow.is_in_loss(one)]
-    places: dict[Place, list[ForwardPass]] = {}
+    groups: dict[object, list[ForwardPass]] = {}
     for one in passes:
         if not one.training:
-            places.setdefault(one.places[0], []).append(one)
-    for found in places.values():
+            groups.setdefault((one.places, id(one.network())), []).append(one)
+    for found in groups.values():
         later = found[0]
-        alike = [one for one in training if _is_same(one.network(), later.network())]
+        own = [one for one in training if one.network() is later.network()]
+        alike = own or [p for p in training if is_same_network(p.network(), later.network())]
         here, there = {one.scale for one in alike}, {one.scale for one in found}
-        both = here | there
         if (
             len(alike) < NEEDED
             or len(here) != 1
             or len(there) != 1
-            or any(map(evidence.flow.is_in_loss, found))
+            or not _predicts(evidence, found)
         ):
             continue
+        both = here | there
         if both == {Scale.SHIFTED, Scale.SHARES} and not any(evaluation_not_normalized(evidence)):
             return [_finding(evidence, alike[0], later)]
     return []
+
+
+def _predicts(evidence: Evidence, passes: list[ForwardPass]) -> bool:
+    """Return whether the program uses what passes return, and learns nothing from it."""
+    returned = [value for one in passes for value in one.returned]
+    return any(map(evidence.flow.consumers, returned)) and not any(
+        map(evidence.flow.is_in_loss, passes)
+    )
 
 
 def _finding(evidence: Evidence, training: ForwardPass, later: ForwardPass) -> Finding:
@@ -78,7 +86,7 @@ def _finding(evidence: Evidence, training: ForwardPass, later: ForwardPass) -> F
     )
 
 
-def _is_same(one: nn.Module | None, other: nn.Module | None) -> bool:
+def is_same_network(one: nn.Module | None, other: nn.Module | None) -> bool:
     """Return whether two networks are one, or of one class of the user and equally large."""
     if one is None or other is None or one is other:
         return one is other and one is not None

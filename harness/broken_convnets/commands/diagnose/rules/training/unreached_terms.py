@@ -68,14 +68,16 @@ def term_reaches_no_trained_parameter(evidence: Evidence) -> Iterator[Finding]:
     for passes in _by_line(evidence):
         learned = updates.learned(passes)
         found: list[Wasted] = []
-        for backward in passes[:LOOKS]:
+        at_times: set[Sequence[Place]] = set()
+        for backward in dict.fromkeys([*passes[:LOOKS], *passes[-REPEATED:]]):
             for part in _parts(evidence, reaching, backward):
                 if learned & part.reach.parameters or not part.reach.known:
                     useful.update((cut, part.maker.place) for cut in part.reach.cuts)
+                    at_times.add(part.maker.places)
                 elif updates.drops(backward, part.reach):
                     targets = learned or updates.next_learned(backward)
                     found += _wasted(evidence, reaching, part, targets)
-        wasted.append(found)
+        wasted.append([one for one in found if one.part.maker.places not in at_times])
     shared = {(cut.place, maker) for cut, maker in useful}
     for found in wasted:
         bad = [one for one in found if (one.cut.place, one.part.maker.place) not in shared]

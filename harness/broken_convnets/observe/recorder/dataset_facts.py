@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LENGTH = 100_000  # of labels and of subsets that are looked at
 DEPTH = 8  # of subsets of subsets
 LABELS = frozenset({"targets", "labels", "y", "classes"})
+PAIR = 2  # files of one row
 SHARE = 2  # samples of a class, at least, on average
 
 
@@ -132,16 +133,24 @@ def _integers(value: Any) -> list[int] | None:
 
 def _unpaired(dataset: Any) -> tuple[str, str, str, str] | None:
     """Return two lists of files with the same names in different orders."""
-    lists = [(name, value, _stems(value)) for name, value in _columns(dataset)]
+    columns = [*_columns(dataset), *_rows(dataset)]
+    lists = [(name, value, _stems(value)) for name, value in columns]
     named = [(name, value, stems) for name, value, stems in lists if stems]
     for number, (one, files, stems) in enumerate(named):
         for other, others, more in named[number + 1 :]:
+            if _are_one_folder(one, files, others):
+                continue
             if stems != more and sorted(stems) == sorted(more):
                 at = next(
                     i for i, pair in enumerate(zip(stems, more, strict=True)) if len(set(pair)) > 1
                 )
                 return one, other, str(files[at]), str(others[at])
     return None
+
+
+def _are_one_folder(name: str, files: Any, others: Any) -> bool:
+    """Return whether the columns of rows have the same files: pairs of any two of them."""
+    return "[...]" in name and set(map(str, files)) == set(map(str, others))
 
 
 def _stems(value: Any) -> list[str]:
@@ -176,6 +185,25 @@ def _columns(dataset: Any) -> list[tuple[str, Any]]:
             columns = zip(*value[:LENGTH], strict=True)
             found += [(f"{name}[...][{at}]", list(column)) for at, column in enumerate(columns)]
     return found
+
+
+def _rows(dataset: Any) -> list[tuple[str, Any]]:
+    """Return the columns of lists whose rows are lists or dictionaries with two files each."""
+    found: list[tuple[str, Any]] = []
+    for name, rows in _attributes(dataset):
+        first = rows[0] if isinstance(rows, list) and 0 < len(rows) <= LENGTH else None
+        if not isinstance(first, list | dict) or not PAIR <= len(first) <= DEPTH:
+            continue
+        keys = _keys(first)
+        alike = all(type(row) is type(first) and _keys(row) == keys for row in rows)
+        files = [key for key in keys if isinstance(first[key], str | Path)] if alike else []
+        if len(files) == PAIR:
+            found += [(f"{name}[...][{key!r}]", [row[key] for row in rows]) for key in files]
+    return found
+
+
+def _keys(row: Any) -> list[Any]:
+    return list(row) if isinstance(row, dict) else list(range(len(row)))
 
 
 def _attributes(dataset: Any) -> list[tuple[str, Any]]:

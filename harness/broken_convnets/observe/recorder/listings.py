@@ -39,7 +39,7 @@ class Listing:
 
 
 class Listings:
-    """Stands in for `os.listdir`, `glob.glob`, `Path.iterdir` and `Path.glob`."""
+    """Stands in for `os.listdir`, `glob.glob`, `Path.iterdir`, `Path.glob` and `rglob`."""
 
     def __init__(self, record: Record) -> None:
         """Start with no listing."""
@@ -51,6 +51,7 @@ class Listings:
         patches.replace(glob, "glob", self._returning)
         patches.replace(Path, "iterdir", self._yielding)
         patches.replace(Path, "glob", self._yielding)
+        patches.replace(Path, "rglob", self._yielding)
 
     def _returning(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def list_names(*args: Any, **kwargs: Any) -> Any:

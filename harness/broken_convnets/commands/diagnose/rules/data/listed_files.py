@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.bindings import is_attribute, passed_argument
+from broken_convnets.commands.diagnose.rules.data.paired_items import Items
 from broken_convnets.commands.diagnose.sites import Site, site_of
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -25,25 +26,28 @@ KEEP_ORDER = frozenset({"list", "tuple", "iter", "map", "filter", "tqdm", "array
 class ListedFiles:
     """What holds the files of a listing: calls that return them, and names by their scopes.
 
+    `calls` has the position of the files in what a call returns, None if it returns them alone.
     The scope of a local name is its function, that of `self.name` its class, and that of any other
     name its module.
     """
 
-    calls: set[ast.Call] = field(default_factory=set)
+    calls: dict[ast.Call, int | None] = field(default_factory=dict)
     names: set[tuple[ast.AST, str]] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
 
     @classmethod
     def of(cls, evidence: Evidence, listing: Listing) -> ListedFiles:
         """Follow a listing through assignments, arguments, and the functions that return it."""
-        files = cls()
+        files, position = cls(), None
         for place in listing.places:
             site = site_of(evidence, (place,))
             if site is None:
                 break
-            files._enter(site)
-            if not files._is_returned_from(site):
+            files._enter(site, position)
+            returned = files._returned_from(site)
+            if not returned:
                 break
+            position = returned[0]
         return files
 
     def hold(self, source: Source, node: ast.expr) -> bool:
@@ -56,7 +60,10 @@ class ListedFiles:
             return isinstance(node.slice, ast.Slice) and self.hold(source, node.value)
         if isinstance(node, ast.Call):
             keeps = called_name(node) in KEEP_ORDER
-            return node in self.calls or (keeps and any(self.hold(source, a) for a in node.args))
+            alone = self.calls.get(node, 0) is None
+            return alone or (keeps and any(self.hold(source, a) for a in node.args))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return self.hold(source, node.left) or self.hold(source, node.right)
         return False
 
     def scopes(self) -> Iterator[ast.AST]:
@@ -69,9 +76,9 @@ class ListedFiles:
                 if any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(statement)):
                     yield statement
 
-    def _enter(self, site: Site) -> None:
+    def _enter(self, site: Site, position: int | None) -> None:
         """Add a call that returns the files, and all names of its file that hold them then."""
-        self.calls.add(site.call)
+        self.calls[site.call] = position
         if site.source not in self.sources:
             self.sources.append(site.source)
         known = -1
@@ -87,31 +94,60 @@ class ListedFiles:
                 for part, value in _parts(target, node.value):
                     if self.hold(source, value):
                         yield from _keys(source, part)
-        elif isinstance(node, ast.For) and self.hold(source, node.iter):
-            for call in ast.walk(node):
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-                    yield from _keys(source, call.func.value) if call.func.attr == "append" else ()
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Call):
+                    at = self.calls.get(node.value)
+                    if at is not None and at < len(target.elts):
+                        yield from _keys(source, target.elts[at])
+        elif isinstance(node, ast.For):
+            yield from self._appended(source, node)
         elif isinstance(node, ast.Call):
             yield from self._parameters(source, node)
+
+    def _appended(self, source: Source, loop: ast.For) -> Iterator[tuple[ast.AST, str]]:
+        """Yield the lists that a loop appends an item to for each of the files."""
+        items = None if self.hold(source, loop.iter) else Items.of(source, loop)
+        for call in ast.walk(loop):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            if call.func.attr != "append" or not call.args:
+                continue
+            lists = items.lists_in(call.args[0]) if items else [loop.iter]
+            if len(lists) == 1 and self.hold(source, lists[0]):
+                yield from _keys(source, call.func.value)
 
     def _parameters(self, source: Source, call: ast.Call) -> Iterator[tuple[ast.AST, str]]:
         """Yield the parameters of a function of the same file that receive the files."""
         function = _function(source, called_name(call))
-        if function is None or not any(
-            self.hold(source, passed) for passed in (*call.args, *(k.value for k in call.keywords))
-        ):
+        passed = (*call.args, *(keyword.value for keyword in call.keywords))
+        if function is None or not any(self._pass(source, one) for one in passed):
             return
         for parameter in function.args.args:
-            passed = passed_argument(source, function, parameter.arg, call)
-            if passed is not None and passed[1] is None and self.hold(source, passed[0]):
+            found = passed_argument(source, function, parameter.arg, call)
+            if found is None:
+                continue
+            value, item = found
+            starred = isinstance(value, ast.Call) and self.calls.get(value, -1) == item
+            if starred if item is not None else self.hold(source, value):
                 yield function, parameter.arg
 
-    def _is_returned_from(self, site: Site) -> bool:
-        """Return whether the function around a call returns the files."""
+    def _pass(self, source: Source, node: ast.expr) -> bool:
+        """Return whether an argument holds the files, alone or among those of a starred call."""
+        if isinstance(node, ast.Starred):
+            return isinstance(node.value, ast.Call) and node.value in self.calls
+        return self.hold(source, node)
+
+    def _returned_from(self, site: Site) -> list[int | None]:
+        """Return where the function around a call returns the files: alone, or at a position."""
         function = site.source.function_of(site.call)
         nodes = ast.walk(function) if function else ()
         returned = [n.value for n in nodes if isinstance(n, ast.Return) and n.value]
-        return any(self.hold(site.source, value) for value in returned)
+        found: list[int | None] = []
+        for value in returned:
+            if self.hold(site.source, value):
+                found.append(None)
+            elif isinstance(value, ast.Tuple):
+                found += [n for n, one in enumerate(value.elts) if self.hold(site.source, one)]
+        return found
 
 
 def _parts(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

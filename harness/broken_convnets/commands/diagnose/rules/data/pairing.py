@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.listings import (
+    in_order,
+    listings_with,
+    paired_listings,
+)
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:
@@ -27,19 +32,23 @@ SELECTIONS = frozenset({"__getitem__", "index_select", "take_along_dim"})
 )
 def files_out_of_order(evidence: Evidence) -> Iterator[Finding]:
     """Find listings of images and masks that are not sorted alike."""
+    if any(True for _ in paired_listings(evidence)):
+        return  # that is the cause
     for loader in evidence.record.loaders:
         found = loader.dataset.unpaired
         if found is None:
             continue
         one, other, first, second = found
+        listed = listings_with(evidence, first, second)
         yield Finding(
             rule="files_out_of_order",
             kind="data/pairs_out_of_order",
             message=f"{one} and {other} list the same names in different orders, so that samples "
             "get the files of others",
             evidence=f"{first} is paired with {second}",
-            cause=location(loader.places),
+            cause=location(listed[-1].places if listed else loader.places),
             subject=f"{one}, {other}",
+            candidates=in_order(evidence, *listed) if listed else (),
             confidence=8,
         )
         return

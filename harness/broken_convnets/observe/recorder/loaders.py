@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.data import DataLoader, WeightedRandomSampler
+from torch.utils.data import BatchSampler, DataLoader, WeightedRandomSampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
@@ -157,7 +157,7 @@ class Loaders:
         return Loader(
             type=type(loader.dataset).__name__,
             batch_size=loader.batch_size,
-            sampler=type(loader.sampler).__name__,
+            sampler=_sampler(loader),
             workers=loader.num_workers,
             drop_last=bool(loader.drop_last),
             places=built.places if built else (),
@@ -176,6 +176,13 @@ class Loaders:
                 return None
             self._alive.append(dataset)
         return dataset
+
+
+def _sampler(loader: Any) -> str:
+    """Return the class of what draws the samples: a BatchSampler draws from another one."""
+    batches = loader.batch_sampler
+    sampler = batches.sampler if type(batches) is BatchSampler else loader.sampler
+    return type(sampler).__name__
 
 
 def _number_of_weights(sampler: Any) -> int | None:

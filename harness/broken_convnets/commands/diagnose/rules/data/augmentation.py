@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import ast
-import re
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.plain_copies import with_plain_transform
+from broken_convnets.commands.diagnose.rules.data.random_choices import augments, user_transforms
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
-from broken_convnets.commands.diagnose.sites import location
-from broken_convnets.commands.diagnose.source import called_name
-from broken_convnets.observe.recorder.reachable import arrays_in
+from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.loaders import Epoch, Loader
 
-RANDOM = re.compile(r"\brand|random|bernoulli")
+# Samplers that read all samples of a dataset.
+ALL = frozenset(
+    {"SequentialSampler", "RandomSampler", "WeightedRandomSampler", "DistributedSampler"}
+)
 IMAGES = 4  # dimensions of a batch of images
 
 
@@ -28,7 +32,7 @@ IMAGES = 4  # dimensions of a batch of images
     "validation applies no random transform of the training",
     stays_quiet="about data without labels, several views of an image, validation data whose "
     "random transforms the training does not share, and random changes in a dataset of the "
-    "program that are not made with a probability, as noise that belongs to the task",
+    "program that are switched somewhere, or made without a condition, as noise of the task",
 )
 def augmented_validation(evidence: Evidence) -> Iterator[Finding]:
     """Find validation data with the random transforms of the training: random_split shares them."""
@@ -41,7 +45,7 @@ def augmented_validation(evidence: Evidence) -> Iterator[Finding]:
         shared = shared or _by_hand(evidence, training, loader)
         if not shared:
             continue
-        split = loader.dataset.positions is not None
+        split = any(_are_parts(one, loader) for one in training)
         why = "both are parts of one dataset" if split else "both use the same transform"
         yield Finding(
             rule="augmented_validation",
@@ -50,71 +54,71 @@ def augmented_validation(evidence: Evidence) -> Iterator[Finding]:
             evidence=f"{shared[0]} changes the images of the validation at random ({why})",
             cause=location(loader.places),
             subject=loader.places[0].text if loader.places else "",
+            candidates=_plain(evidence, loader),
             confidence=7,
         )
         return
 
 
+def _plain(evidence: Evidence, loader: Loader) -> tuple[Candidate, ...]:
+    """Return the change that gives the validation a dataset of its own."""
+    site = site_of(evidence, loader.places)
+    kind = type(below_subsets(loader.data)).__name__
+    if site is None:
+        return ()
+    plain = partial(with_plain_transform, site, kind)
+    return candidates((0, plain), (1, partial(plain, without=True)))
+
+
 def _shared(one: Loader, other: Loader) -> list[str]:
     """Return the random transforms, the same objects, that two datasets apply."""
-    if one.dataset == other.dataset:
+    if one.dataset.base == other.dataset.base and _reads_the_same(one, other):
         return []  # how good the network is on the samples that it has learned
     return [name for key, name in one.dataset.random if (key, name) in other.dataset.random]
 
 
+def _are_parts(one: Loader, other: Loader) -> bool:
+    """Return whether two loaders read different samples of one dataset, by Subset or sampler."""
+    if one.dataset.base != other.dataset.base:
+        return False
+    both = one.dataset.positions, other.dataset.positions
+    return (both[0] is None) == (both[1] is None) and not _reads_the_same(one, other)
+
+
+def _reads_the_same(one: Loader, other: Loader) -> bool:
+    """Return whether a loader reads only samples of another one, or may do so."""
+    first, second = one.dataset.positions, other.dataset.positions
+    if first != second:
+        return second is not None and first is not None and set(second) <= set(first)
+    if {one.sampler, other.sampler} & ALL:
+        return True
+    mine, others = ({i for e in loader.epochs for i in e.indices} for loader in (one, other))
+    return not mine or not others or not mine.isdisjoint(others)
+
+
 def _by_hand(evidence: Evidence, training: list[Loader], loader: Loader) -> list[str]:
-    """Return the name of the method that changes samples of a split dataset at random."""
-    base = loader.dataset.base
-    split = loader.dataset.positions is not None and any(
-        one.dataset.base == base and one.dataset.positions is not None for one in training
+    """Return the name of what changes samples at random that the training shares."""
+    data, own = below_subsets(loader.data), user_transforms(below_subsets(loader.data))
+    if loader.dataset.random or _has_several_views(evidence, training, loader):
+        return []
+    others = [one for one in training if one.dataset.base != loader.dataset.base]
+    bases = [below_subsets(one.data) for one in others]
+    shared = any(_are_parts(one, loader) for one in training) or any(
+        own.keys() & user_transforms(base).keys() for base in bases
     )
-    if not split or _is_read_again(loader) or loader.dataset.random:
+    if not shared and not any(type(base) is type(data) for base in bases):
         return []
     samples = Samples.of(evidence, loader)
-    kind = type(below_subsets(loader.data))
-    if samples is None or not _stores_samples(samples) or not samples.is_random():
-        return []
-    return [f"{kind.__name__}.__getitem__"] if _draws_a_choice(evidence, kind) else []
+    name = augments(evidence, data, samples, crops=shared) if samples else ""
+    return [name] if name else []
 
 
-def _is_read_again(loader: Loader) -> bool:
-    """Return whether samples are read several times between two steps, to average the outputs."""
-    steps = [epoch.moment.optimizer_steps for epoch in loader.epochs]
-    return len(set(steps)) < len(steps)
-
-
-def _stores_samples(samples: Samples) -> bool:
-    """Return whether a dataset holds an array of images, and does not draw them itself."""
-    base = below_subsets(samples.dataset)
-    arrays = (array for name, array in arrays_in(base) if name in vars(base))
-    return any(array.ndim >= IMAGES - 1 and len(array) == len(base) for array in arrays)
-
-
-def _draws_a_choice(evidence: Evidence, kind: type) -> bool:
-    """Return whether __getitem__, or what it calls, has an `if` with a random number.
-
-    Not if another condition asks for an attribute, which may switch the random changes off.
-    """
-    code = getattr(getattr(kind, "__getitem__", None), "__code__", None)
-    if code is None:
-        return False
-    source = evidence.source(code.co_filename)
-    method = source.function_named("__getitem__", code.co_firstlineno) if source else None
-    if source is None or method is None:
-        return False
-    called = {called_name(n) for n in ast.walk(method) if isinstance(n, ast.Call)}
-    functions = [n for n in source.nodes if isinstance(n, ast.FunctionDef) and n.name in called]
-    conditions = [
-        node.test
-        for function in (method, *functions)
-        for node in ast.walk(function)
-        if isinstance(node, ast.If | ast.IfExp)
-    ]
-    inside = [node for condition in conditions for node in ast.walk(condition)]
-    if any(isinstance(n, ast.Attribute) and source.text_of(n.value) == "self" for n in inside):
-        return False
-    calls = (source.text_of(node.func) for node in inside if isinstance(node, ast.Call))
-    return any(RANDOM.search(call) for call in calls)
+def _has_several_views(evidence: Evidence, training: list[Loader], loader: Loader) -> bool:
+    """Return whether samples are always read several times in a row, to average the outputs."""
+    loaders = [one for one in evidence.record.loaders if one.dataset == loader.dataset]
+    epochs = [epoch for one in loaders if one not in training for epoch in one.epochs]
+    steps = Counter(epoch.moment.optimizer_steps for epoch in epochs)
+    return all(times > 1 for times in steps.values())
 
 
 def is_evaluated(evidence: Evidence, epoch: Epoch) -> bool:

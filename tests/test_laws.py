@@ -295,6 +295,22 @@ def test_a_layer_that_the_run_replaces_is_watched_too(runner: Remembering) -> No
     assert found.laws[Law.GRADIENTS_ARE_FRESH].holds
 
 
+def test_a_second_network_decides_whether_a_batch_can_be_learned(runner: Remembering) -> None:
+    start = "super().__init__()\n"
+    scales = {"unlucky": "torch.initial_seed() % 2", "stuck": "0"}
+    programs = {
+        name: patched(
+            (start, f"{start}        self.scale = {scale}\n"),
+            (SCORED, f"{SCORED} * self.scale"),
+            source=TRAINED,
+        )
+        for name, scale in scales.items()
+    }
+    seen = observations(runner, programs)
+    judged = {name: one.laws[Law.ONE_BATCH_CAN_BE_LEARNED].holds for name, one in seen.items()}
+    assert judged == {"unlucky": True, "stuck": False}
+
+
 @pytest.mark.parametrize("law", Law)
 def test_a_description_is_one_sentence(law: Law) -> None:
     assert law.description.endswith(".")

@@ -1,4 +1,4 @@
-"""Heads of attention that are not transposed, and losses whose arguments are exchanged."""
+"""Heads and frames that are not transposed, and losses whose arguments are exchanged."""
 
 from __future__ import annotations
 
@@ -55,6 +55,25 @@ for _ in range({steps}):
     loss.backward()
     optimizer.step()
 """
+CLIPS = """
+class Clips(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.frame, self.clip = nn.Conv2d(3, 5, 3), nn.Conv3d(5, 4, (4, 1, 1))
+
+    def forward(self, x):
+        n, t, c, h, w = x.shape
+        x = torch.relu(self.frame(x.reshape(n * t, c, h, w)))
+        x = {clips}{mark}
+        return self.clip(x).mean(dim=(2, 3, 4))
+
+net, clips = Clips(), images.reshape(4, 4, 3, 6, 6)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for _ in range(4):
+    optimizer.zero_grad()
+    F.cross_entropy(net(clips), labels[:4]).backward()
+    optimizer.step()
+"""
 
 
 def attention(**parts: str) -> str:
@@ -78,13 +97,19 @@ BROKEN = {
     ),
     "predictions_as_targets": binary("present, net(images)", MARK),
     "predictions_as_targets.of_probabilities": binary("present, net(images)", MARK, "nn.BCELoss()"),
+    "frames_mixed_with_channels": CLIPS.format(clips="x.view(n, 5, t, 4, 4)", mark=MARK),
+    "frames_mixed_with_channels.in_a_tuple": CLIPS.format(
+        clips="x.reshape((n, 5, -1, 4, 4))", mark=MARK
+    ),
 }
 KINDS = {
+    "frames_mixed_with_channels": "data/reshape_instead_of_permute",
     "heads_without_transpose": "data/reshape_instead_of_permute",
     "predictions_as_targets": "loss/wrong_loss",
 }
-FIXED = list(BROKEN)
+FIXED = [name for name in BROKEN if not name.endswith("in_a_tuple")]
 HEALTHY = {
+    "clips": CLIPS.format(clips="x.view(n, t, 5, 4, 4).transpose(1, 2)", mark=""),
     "attention": attention(),
     "fused_attention": attention(mixed=FUSED),
     "attention_over_channels": attention(

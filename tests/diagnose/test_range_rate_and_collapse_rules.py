@@ -58,8 +58,12 @@ BROKEN = {
     "schedule_collapses.in_steps": SCHEDULED.format(
         epochs=8, schedule="StepLR(optimizer, 1, gamma=0.05)", mark=MARK
     ),
+    "step_size_is_no_count": SCHEDULED.format(
+        epochs=3, schedule="StepLR(optimizer, step_size=0.1)", mark=MARK
+    ),
 }
 KINDS = {
+    "step_size_is_no_count": "training/not_learning",
     "normalize_with_means_of_pixels": "data/normalize_range",
     "dropout_drops_nearly_all": "training/not_learning",
     "schedule_collapses": "training/not_learning",
@@ -77,6 +81,9 @@ HEALTHY = {
     "half": dropped(0.5),
     "evaluated": dropped(0.95, mode="eval").replace(
         "\n    net(", "\n    with torch.no_grad():\n        net("
+    ),
+    "whole_step_size": SCHEDULED.format(
+        epochs=3, schedule="StepLR(optimizer, step_size=2.0)", mark=""
     ),
     "slow_decay": SCHEDULED.format(
         epochs=8, schedule="ExponentialLR(optimizer, gamma=0.5)", mark=""

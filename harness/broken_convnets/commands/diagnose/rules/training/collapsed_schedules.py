@@ -1,4 +1,4 @@
-"""A schedule leaves a learning rate with which the second half of the training still learns."""
+"""A schedule counts epochs, and leaves a learning rate with which the rest of them still learns."""
 
 from __future__ import annotations
 
@@ -48,4 +48,26 @@ def schedule_collapses(evidence: Evidence) -> Iterator[Finding]:
             cause=location(built.places),
             subject=built.type,
             confidence=6,
+        )
+
+
+@rule(
+    "the step size of StepLR is a number of epochs or steps",
+    stays_quiet="if it is a whole number",
+)
+def step_size_is_no_count(evidence: Evidence) -> Iterator[Finding]:
+    """Find `StepLR(optimizer, step_size=0.001)`: no epoch is a multiple of it."""
+    for built in evidence.record.built_schedulers:
+        size = built.settings.get("step_size", 1.0)
+        if built.type != "StepLR" or (size >= 1 and size == int(size)):
+            continue
+        yield Finding(
+            rule="step_size_is_no_count",
+            kind="training/not_learning",
+            message=f"step_size={size:g} of StepLR is no number of epochs",
+            evidence="StepLR multiplies the learning rate by gamma whenever the number of its "
+            f"steps is a multiple of step_size, which {size:g} hardly ever divides",
+            cause=location(built.places),
+            subject=built.places[0].text if built.places else built.type,
+            confidence=8,
         )

@@ -65,7 +65,7 @@ def _before(site: Site) -> Patch:
     """Return the change that moves a transform before the Normalize of its list."""
     listed = site.source.parent(site.call)
     if not isinstance(listed, ast.List):
-        message = "the transform is no item of a list"
+        message = "the transform is not in a list"
         raise edits.EditError(message)
     texts = [site.source.text_of(one) for one in listed.elts]
     calls = [called_name(one) if isinstance(one, ast.Call) else "" for one in listed.elts]

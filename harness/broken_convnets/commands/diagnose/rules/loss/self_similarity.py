@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.log_probabilities import by_place
-from broken_convnets.commands.diagnose.rules.loss.producers import shown
+from broken_convnets.commands.diagnose.rules.loss.producers import producer, shown
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
 
@@ -29,14 +29,16 @@ STEPS = 4
 @rule(
     "the similarities of a contrastive loss leave out each sample with itself",
     stays_quiet="unless cross_entropy receives, only scaled, the products of all samples of a "
-    "batch with the same samples",
+    "batch with the same samples, and if the target of each sample is its own number",
 )
 def sample_is_its_own_negative(evidence: Evidence) -> Iterator[Finding]:
     """Find `F.cross_entropy(z @ z.t() / temperature, target)` with the diagonal in it."""
     for calls in by_place(evidence, "cross_entropy"):
         call = calls[0]
         product = _product(evidence, call.operator.inputs[0])
-        if product is None or not product.places:
+        targets = [producer(evidence, one) for one in call.operator.inputs[1:2]]
+        own = any(one is not None and one.name == "arange" for one in targets)
+        if product is None or not product.places or own:
             continue
         count = call.operator.inputs[0].shape[0]
         yield Finding(

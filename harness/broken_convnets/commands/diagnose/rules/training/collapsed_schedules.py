@@ -53,7 +53,7 @@ def schedule_collapses(evidence: Evidence) -> Iterator[Finding]:
 
 @rule(
     "the step size of StepLR is a number of epochs or steps",
-    stays_quiet="if it is a whole number",
+    stays_quiet="if it is an integer of at least 1",
 )
 def step_size_is_no_count(evidence: Evidence) -> Iterator[Finding]:
     """Find `StepLR(optimizer, step_size=0.001)`: no epoch is a multiple of it."""

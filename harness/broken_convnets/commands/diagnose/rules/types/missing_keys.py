@@ -91,7 +91,7 @@ def _quoted(key: str) -> str:
 
 @rule(
     "a mapping is read by its keys, not by position",
-    stays_quiet="about mappings that have a key that is no text",
+    stays_quiet="about mappings that have a key of another type than str",
 )
 def mapping_read_by_position(evidence: Evidence) -> Iterator[Finding]:
     """Find `batch[0]` where the batch is a dict with the keys "image" and "label"."""

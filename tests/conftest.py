@@ -100,7 +100,8 @@ def judged(
 ) -> Mapping[str, Judged]:
     """Return what is found in the programs of a module of tests, in BROKEN, HEALTHY and OTHER.
 
-    Programs that only slow tests ask for are left out where none of these runs.
+    Programs that only slow tests ask for are left out where none of these runs. Candidates are
+    tried for the programs in FIXED, where a module has it.
     """
     from judging import judge  # noqa: PLC0415  (imports torch)
 
@@ -110,7 +111,8 @@ def judged(
     }
     later = further_programs(request.module) - asked
     programs = {n: text for n, text in programs_of(request.module).items() if n not in later}
-    return judge(tmp_path_factory.mktemp("programs"), programs)
+    tried = getattr(request.module, "FIXED", None)
+    return judge(tmp_path_factory.mktemp("programs"), programs, tried)
 
 
 @dataclass(frozen=True)

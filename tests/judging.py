@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,11 @@ from broken_convnets.observe.user_program import UserProgram
 from forks import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from broken_convnets.commands.diagnose.examine import ExaminedRun
 
+TRIED = "tried.json"  # names of programs
 CAUSE = "# cause"  # marks the line that a finding must name
 HEADER = """\
 import torch
@@ -90,8 +92,15 @@ class Judged:
         assert self.rules == {}, self
 
 
-def judge(folder: Path, programs: Mapping[str, str]) -> dict[str, Judged]:
-    """Return what is found in each program; each is appended to HEADER."""
+def judge(
+    folder: Path, programs: Mapping[str, str], tried: Collection[str] | None = None
+) -> dict[str, Judged]:
+    """Return what is found in each program; each is appended to HEADER.
+
+    The first candidates are tried for the programs in `tried`, by default for all.
+    """
+    names = sorted(programs if tried is None else tried)
+    (folder / TRIED).write_text(json.dumps(names), encoding="utf-8")
     for name, text in programs.items():
         (folder / f"{name}.py").write_text(HEADER + text, encoding="utf-8")
     found = answer("judging:judge_here", folder)
@@ -100,11 +109,11 @@ def judge(folder: Path, programs: Mapping[str, str]) -> dict[str, Judged]:
 
 def judge_here() -> dict[str, dict[str, object]]:
     """Return what is found in each program of the working directory."""
-    paths = sorted(Path.cwd().glob("*.py"))
-    return {path.stem: _answer(UserProgram(str(path))) for path in paths}
+    paths, tried = sorted(Path.cwd().glob("*.py")), json.loads(Path(TRIED).read_text("utf-8"))
+    return {path.stem: _answer(UserProgram(str(path)), path.stem in tried) for path in paths}
 
 
-def _answer(program: UserProgram) -> dict[str, object]:
+def _answer(program: UserProgram, tried: bool) -> dict[str, object]:  # noqa: FBT001  (one caller)
     run = examine_run(program)
     lines = Path(program.name).read_text(encoding="utf-8").splitlines()
     found = run.findings.found
@@ -117,7 +126,7 @@ def _answer(program: UserProgram) -> dict[str, object]:
         "fixed": [
             f.rule
             for f in found
-            if f.candidates and _is_clean(examine_run(program, f.candidates[0].patch))
+            if tried and f.candidates and _is_clean(examine_run(program, f.candidates[0].patch))
         ],
         "changed": {
             f.rule: lines[min(changed_lines(text, *f.candidates[0].patch.values())) - 1]

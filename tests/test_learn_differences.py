@@ -19,7 +19,9 @@ def _merged(distinct: int, lost: int) -> list[str]:
     return [one.law for one in differences(CASE, seen, reference)]
 
 
-@pytest.mark.parametrize(("distinct", "lost"), [(3, 1), (10, 1), (1000, 20), (4096, 4095)])
+@pytest.mark.parametrize(
+    ("distinct", "lost"), [(3, 1), (10, 1), (1000, 1), (4096, 20), (4096, 4095)]
+)
 def test_equal_values_are_a_difference(distinct: int, lost: int) -> None:
     assert _merged(distinct, lost) == ["distinct-values"]
 

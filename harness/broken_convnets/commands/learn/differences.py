@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from broken_convnets.commands.learn.facts import LearnerFacts
     from broken_convnets.corpus.entries import Case
 
-BY_CHANCE = 0.01  # of the distinct values
+# Of n random numbers in float32, about n**2 / 2**25 are equal to another one by chance.
+PAIRS = 1 << 20  # of different values, one of which may be equal by chance
 LISTED = 3  # names in one sentence
 
 
@@ -107,6 +108,6 @@ def _merged(seen: LearnerFacts, reference: LearnerFacts) -> list[str]:
         if theirs is None or len(theirs) != len(ours):
             continue
         lost = len(set(zip(theirs, ours, strict=True))) - len(set(theirs))
-        if lost > BY_CHANCE * len(set(ours)):
+        if lost > len(set(ours)) ** 2 / PAIRS:
             found.append(f"{name}: {len(set(theirs))} distinct values instead of {len(set(ours))}")
     return found

@@ -46,7 +46,7 @@ def _reason_not_to_learn(subject: Subject, net: Network) -> str:
     """Return the losses between which a network stays; empty if it learns.
 
     It learns if the loss is low twice in a row, since a loss without a floor passes there on its
-    way below zero. After a loss of NaN there is no way back: Adam has set every parameter to NaN.
+    way below zero. It stops at a loss of NaN: Adam has set every parameter to NaN.
     """
     inputs, targets = subject.inputs(), subject.targets()
     optimizer = net.adam(0.01)

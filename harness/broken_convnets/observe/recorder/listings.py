@@ -39,7 +39,7 @@ class Listing:
 
 
 class Listings:
-    """Stands in for `os.listdir`, `glob.glob`, `Path.iterdir`, `Path.glob` and `rglob`."""
+    """Replaces `os.listdir`, `glob.glob`, `Path.iterdir`, `Path.glob` and `rglob`."""
 
     def __init__(self, record: Record) -> None:
         """Start with no listing."""

@@ -34,7 +34,7 @@ class Reach:
 def explicit_cut(operator: Operator) -> bool:
     """Return whether an operator detaches a value that has a graph.
 
-    Inside of a custom autograd function there is no graph to cut.
+    Inside a custom autograd function, nothing records a graph that could be cut.
     """
     graph = any(value.requires_grad for value in operator.inputs)
     return operator.name in DETACHING and operator.grad_enabled and graph

@@ -61,7 +61,7 @@ def augmented_validation(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _plain(evidence: Evidence, loader: Loader) -> tuple[Candidate, ...]:
-    """Return the change that gives the validation a dataset of its own."""
+    """Return the change that constructs a separate dataset for the validation."""
     site = site_of(evidence, loader.places)
     kind = type(below_subsets(loader.data)).__name__
     if site is None:

@@ -126,7 +126,7 @@ def _matches_by_name(scope: ast.AST) -> bool:
 
 
 def _functions(nodes: list[ast.AST], own: set[str]) -> Iterator[str]:
-    """Yield the names of what is called, or passed to a call, and is no variable of the code."""
+    """Yield the names of what is called, or passed to a call, variables of the code left out."""
     for node in nodes:
         if isinstance(node, ast.Call):
             if node.args or isinstance(node.func, ast.Attribute):  # not dict(key=value)

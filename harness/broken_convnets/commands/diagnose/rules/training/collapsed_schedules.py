@@ -64,7 +64,7 @@ def step_size_is_no_count(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="step_size_is_no_count",
             kind="training/not_learning",
-            message=f"step_size={size:g} of StepLR is no number of epochs",
+            message=f"step_size={size:g} of StepLR is not a number of epochs",
             evidence="StepLR multiplies the learning rate by gamma whenever the number of its "
             f"steps is a multiple of step_size, which {size:g} hardly ever divides",
             cause=location(built.places),

@@ -76,6 +76,12 @@ class Source:
         lines[0] = lines[0][node.col_offset :]
         return b"\n".join(lines).decode()
 
+    def owner_text(self, node: ast.expr) -> str:
+        """Return the text of a node, in parentheses if a method call after it needs them."""
+        text = self.text_of(node)
+        simple = isinstance(node, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
+        return text if simple else f"({text})"
+
     @cached_property
     def _encoded_lines(self) -> list[bytes]:
         """The lines in UTF-8: `ast.get_source_segment` would split the text for every node."""

@@ -69,12 +69,7 @@ def _unscaled(site: Site) -> tuple[Candidate, ...]:
     if not isinstance(function, ast.Attribute):
         return ()
     owner = function.value
-    text = source.text_of(owner)
-    text = (
-        text
-        if isinstance(owner, ast.Name | ast.Call | ast.Subscript | ast.Attribute)
-        else f"({text})"
-    )
+    text = source.owner_text(owner)
     return candidates(
         (0, partial(edits.replace, source, [(owner, f"{text}.mul({LEVELS}).round()")]))
     )

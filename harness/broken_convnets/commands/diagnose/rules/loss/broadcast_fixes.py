@@ -99,6 +99,4 @@ def _extra_dimension(shape: Shape) -> int:
 
 
 def _method(source: Source, node: ast.expr, call: str) -> str:
-    text = source.text_of(node)
-    simple = isinstance(node, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-    return f"{text}.{call}" if simple else f"({text}).{call}"
+    return f"{source.owner_text(node)}.{call}"

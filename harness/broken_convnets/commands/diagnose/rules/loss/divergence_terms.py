@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -83,10 +82,8 @@ def _normalized(evidence: Evidence, call: LossCall) -> tuple[Candidate, ...]:
     given = argument(site.call, "input", 0) if site else None
     if site is None or given is None:
         return ()
-    text = site.source.text_of(given)
-    simple = isinstance(given, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
     dim = 1 if len(call.input.shape) > 1 else 0
-    new = f"{text if simple else f'({text})'}.log_softmax({dim})"
+    new = f"{site.source.owner_text(given)}.log_softmax({dim})"
     return candidates((0, partial(edits.replace, site.source, [(given, new)])))
 
 

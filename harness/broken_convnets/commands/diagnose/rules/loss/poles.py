@@ -158,9 +158,7 @@ def _clamped(
     source: Source, node: ast.expr | None, limits: str, rank: int = 0
 ) -> Iterator[Attempt]:
     if node is not None:
-        text = source.text_of(node)
-        simple = isinstance(node, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-        text = text if simple else f"({text})"
+        text = source.owner_text(node)
         yield rank, partial(edits.replace, source, [(node, f"{text}.clamp({limits})")])
 
 

@@ -227,7 +227,5 @@ def with_logarithm(evidence: Evidence, loss: Operator) -> Iterator[Attempt]:
     site = site_of(evidence, loss.places)
     given = argument(site.call, "input", 0) if site else None
     if site is not None and given is not None:
-        text = site.source.text_of(given)
-        simple = isinstance(given, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-        new = f"{text}.log()" if simple else f"({text}).log()"
+        new = f"{site.source.owner_text(given)}.log()"
         yield 2, partial(edits.replace, site.source, [(given, new)])

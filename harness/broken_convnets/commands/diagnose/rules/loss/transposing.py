@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,5 @@ def _permuted(
     inner = applied_to(site.call, operator.name) if site else None
     if site is None or inner is None:
         return ()
-    text = site.source.text_of(inner)
-    simple = isinstance(inner, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-    new = f"{text if simple else f'({text})'}.permute({', '.join(map(str, order))})"
+    new = f"{site.source.owner_text(inner)}.permute({', '.join(map(str, order))})"
     return candidates((0, partial(edits.replace, site.source, [(site.call, new)])))

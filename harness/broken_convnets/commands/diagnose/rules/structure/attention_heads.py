@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -138,9 +137,7 @@ def _transposed(evidence: Evidence, operator: Operator, *, merged: bool) -> tupl
     inner = applied_to(site.call, operator.name) if site else None
     if site is None or inner is None:
         return ()
-    owner = site.source.text_of(inner)
-    if not isinstance(inner, ast.Name | ast.Call | ast.Attribute | ast.Subscript):
-        owner = f"({owner})"
+    owner = site.source.owner_text(inner)
     sizes = [site.source.text_of(one) for one in site.call.args if one is not inner]
     if merged:
         text = f"{owner}.transpose(1, 2).flatten(2)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from functools import partial
 from itertools import accumulate
@@ -137,9 +136,7 @@ def _permuted(
     if site is None or inner is None:
         return ()
     rest = [axis for axis in range(1, len(operator.inputs[0].shape)) if axis not in steps]
-    owner = site.source.text_of(inner)
-    simple = isinstance(inner, ast.Name | ast.Call | ast.Attribute | ast.Subscript)
-    owner = owner if simple else f"({owner})"
+    owner = site.source.owner_text(inner)
     text = f"{owner}.permute({', '.join(map(str, [0, *steps, *rest]))})"
     text += f".flatten(1, {len(steps)})" if len(steps) > 1 else ""
     text += ".flatten(2)" if len(rest) > 1 else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -72,9 +71,7 @@ def _split(evidence: Evidence, operator: Operator) -> tuple[Candidate, ...]:
     sizes = [one for one in site.call.args if one is not inner] if site else []
     if site is None or inner is None or len(sizes) != len(operator.outputs[0].shape):
         return ()
-    owner = site.source.text_of(inner)
-    if not isinstance(inner, ast.Name | ast.Call | ast.Attribute | ast.Subscript):
-        owner = f"({owner})"
+    owner = site.source.owner_text(inner)
     clips, channels, frames, *rest = map(site.source.text_of, sizes)
     shape = ", ".join([clips, frames, channels, *rest])
     text = f"{owner}.reshape({shape}).transpose(1, 2)"

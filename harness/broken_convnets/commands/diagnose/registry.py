@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import rules
 from broken_convnets.commands.diagnose.findings import Findings, NotChecked
+from broken_convnets.observe.recorder.removed_folders import restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,6 +77,11 @@ def load_rules() -> None:
 def apply_rules(evidence: Evidence) -> Findings:
     """Return what all rules find. A rule that raises is listed as not checked."""
     load_rules()
+    with restored(evidence.record.removed_folders):
+        return _apply(evidence)
+
+
+def _apply(evidence: Evidence) -> Findings:
     findings = Findings()
     for one in RULES.values():
         if one.whole_program and evidence.partial:

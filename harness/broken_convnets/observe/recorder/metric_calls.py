@@ -1,12 +1,13 @@
-"""Keep the arguments of the user's functions that may be metrics: of scores and labels.
+"""Keep the arguments of the user's functions that may be metrics or losses: of scores and labels.
 
-A metric can then be called again, with answers that are all right or all wrong.
+They can then be called again, with answers that are all right or all wrong.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
+import weakref
 from dataclasses import dataclass
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ PLAIN = (int, float, str, bool, type(None))
 UNSUITABLE = (
     inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
 )
-NOT_METRICS = frozenset({"forward", "__init__", "<module>", "<lambda>", "training_step"})
+NOT_METRICS = frozenset({"__init__", "<module>", "<lambda>", "training_step"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +37,17 @@ class MetricCall:
     """The first call of a user's function with scores and labels; `arguments` are copies.
 
     `scores` and `labels` name two of them: scores of shape [N, C, ...] with labels [N, ...], or
-    both of one shape, apart from a dimension of size 1.
+    both of one shape, apart from a dimension of size 1. `are_classes` is whether the labels are
+    classes, or 0 and 1; other labels are only kept beside scores that require a gradient. `owner`
+    is the object of a method that cannot be copied, such as a module; it is not kept alive.
     """
 
     function: FunctionType
     arguments: dict[str, Any]
     scores: str
     labels: str
+    are_classes: bool = True
+    owner: weakref.ref[Any] | None = None
 
     @property
     def code(self) -> CodeType:
@@ -84,21 +89,37 @@ class MetricCalls:
 def _metric_call(frame: FrameType) -> MetricCall | None:
     code, values = frame.f_code, frame.f_locals
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if any(name not in values for name in names):
-        return None  # deleted, or held in a cell
+    if any(name not in values for name in names) or _is_network(values.get("self")):
+        return None  # deleted, or held in a cell; or the forward pass of a network
     given = {name: values[name] for name in names}
-    tensors = [name for name in names if isinstance(given[name], torch.Tensor)]
-    pair = _scores_and_labels({name: given[name] for name in tensors})
+    tensors = {name: given[name] for name in names if isinstance(given[name], torch.Tensor)}
+    classes = _scores_and_labels(tensors)
+    pair = classes or _output_and_target(tensors)
     if pair is None:
         return None
-    copies = {name: _copy(value) for name, value in given.items()}
+    owner = _owner(given)
+    copies = {name: _copy(value) for name, value in given.items() if owner is None or name != "self"}
     if any(value is NotImplemented for value in copies.values()):
         return None
     closure = tuple(CellType(values[name]) for name in code.co_freevars if name in values)
     if len(closure) != len(code.co_freevars):
         return None
     function = FunctionType(code, frame.f_globals, code.co_name, None, closure)
-    return MetricCall(function, copies, *pair)
+    return MetricCall(function, copies, *pair, are_classes=classes is not None, owner=owner)
+
+
+def _owner(given: dict[str, Any]) -> weakref.ref[Any] | None:
+    """Return a reference to the `self` of a method that cannot be copied; None if there is none."""
+    value = given.get("self")
+    if value is None or _copy(value) is not NotImplemented:
+        return None
+    has_references = type(value).__weakrefoffset__ != 0
+    return weakref.ref(value) if has_references else None
+
+
+def _is_network(value: object) -> bool:
+    is_module = isinstance(value, torch.nn.Module)
+    return is_module and next(value.parameters(), None) is not None
 
 
 def _scores_and_labels(tensors: dict[str, torch.Tensor]) -> tuple[str, str] | None:
@@ -111,6 +132,18 @@ def _scores_and_labels(tensors: dict[str, torch.Tensor]) -> tuple[str, str] | No
         if one.is_floating_point() and other.numel() and _fit(one, other):
             return scores, labels
     return None
+
+
+def _output_and_target(tensors: dict[str, torch.Tensor]) -> tuple[str, str] | None:
+    """Return the names of an output with a graph and of a target of its shape; else None."""
+    outputs = [name for name, tensor in tensors.items() if tensor.requires_grad]
+    targets = [name for name, tensor in tensors.items() if not tensor.requires_grad]
+    if len(outputs) != 1 or len(targets) != 1:
+        return None
+    output, target = tensors[outputs[0]], tensors[targets[0]]
+    fits = output.shape == target.shape and output.dtype == target.dtype
+    plain = output.is_floating_point() and _is_small(output) and _is_small(target)
+    return (outputs[0], targets[0]) if fits and plain else None
 
 
 def _fit(scores: torch.Tensor, labels: torch.Tensor) -> bool:
@@ -127,13 +160,18 @@ def _is_small(tensor: torch.Tensor) -> bool:
 
 
 def _copy(value: object) -> Any:
-    """Return a copy of a plain value, or of an object of plain values; else NotImplemented."""
+    """Return a copy of a plain value, or of an object of plain values; else NotImplemented.
+
+    A module without parameters, such as a loss, is copied too. The copy shares its buffers.
+    """
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     if isinstance(value, list | tuple):
         return value if all(isinstance(item, PLAIN) for item in value) else NotImplemented
+    if isinstance(value, torch.nn.Module) and not _is_network(value):
+        return copy.copy(value)
     attributes = getattr(value, "__dict__", None)
     simple = attributes is not None and all(isinstance(v, PLAIN) for v in attributes.values())
     is_instance = not isinstance(value, type | FunctionType)

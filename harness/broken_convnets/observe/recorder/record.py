@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Parameter,
         Warned,
     )
+    from broken_convnets.observe.recorder.removed_folders import RemovedFolder
     from broken_convnets.observe.recorder.resumes import Resume
     from broken_convnets.observe.recorder.scalers import ScalerCall
     from broken_convnets.observe.recorder.schedulers import BuiltScheduler, SchedulerStep
@@ -106,6 +107,7 @@ class Record:
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
         self.listings: list[Listing] = []  # of folders, by the user's own code
+        self.removed_folders: list[RemovedFolder] = []
         self.passed_mask: PassedMask | None = None  # the first one
         self.nearest: Bounded[Nearest] = Bounded(limit)
         self.box_calls: Bounded[BoxCall] = Bounded(limit)

@@ -21,6 +21,7 @@ from broken_convnets.observe.recorder.patches import (
     stop_in_forked_children,
 )
 from broken_convnets.observe.recorder.record import Record
+from broken_convnets.observe.recorder.removed_folders import RemovedFolders
 from broken_convnets.observe.recorder.resumes import Resumes
 from broken_convnets.observe.recorder.scalers import Scalers
 from broken_convnets.observe.recorder.schedulers import Schedulers
@@ -108,6 +109,7 @@ class Recorder(AbstractContextManager["Recorder"]):
         if options.loaders:
             parts += [Loaders(self.record, self._values), StoredData(self.record, self._operators)]
             parts += [Listings(self.record)]
+        parts += [RemovedFolders(self.record)] if options.datasets else []
         parts += [Warnings(self.record)] if options.warnings else []
         parts += [TracedNetworks(self.record)] if options.kept_networks else []
         stop_in_forked_children(self)

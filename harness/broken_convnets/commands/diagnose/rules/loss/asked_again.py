@@ -1,4 +1,4 @@
-"""Call a metric again on copies, with answers that are all right or all wrong."""
+"""Call a metric or a loss again on copies, with answers that are all right or all wrong."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.metric_calls import MetricCall
 
 SURE = 10.0  # a logit that leaves no doubt
+NEAR = 0.01  # how far right answers are from their targets, which have a pole in log(error)
 
 
 def asked_again(call: MetricCall) -> list[float]:
     """Return the metric of right answers, of wrong ones, and of right ones twice more."""
-    scores, labels = call.arguments[call.scores], call.arguments[call.labels]
-    new_labels = _every_class(scores, labels)
-    right, wrong = _answers(scores, new_labels)
+    right, wrong, labels = _questions(call)
     numbers = []
     for answers in (right, wrong, right, right):
         given = {name: _copy(value) for name, value in call.arguments.items()}
-        given |= {call.scores: answers.clone(), call.labels: new_labels.clone()}
+        given |= {} if call.owner is None else {"self": call.owner()}
+        given |= {call.scores: answers.clone(), call.labels: labels.clone()}
         numbers.append(_number(call.function(**given)))
     return numbers
 
@@ -28,6 +28,17 @@ def has_every_class(call: MetricCall) -> bool:
     """Return whether there are as many labels as classes; an absent class may have any score."""
     scores, labels = call.arguments[call.scores], call.arguments[call.labels]
     return bool(labels.numel() >= _classes(scores, labels))
+
+
+def _questions(call: MetricCall) -> tuple[Any, Any, Any]:
+    """Return right answers, wrong ones, and the labels that they are about."""
+    scores, labels = call.arguments[call.scores], call.arguments[call.labels]
+    if call.are_classes:
+        new_labels = _every_class(scores, labels)
+        return (*_answers(scores, new_labels), new_labels)
+    middle = labels.mean()
+    wrong = (2 * middle - labels).clamp(labels.min(), labels.max())
+    return labels.lerp(middle, NEAR), wrong, labels
 
 
 def _copy(value: Any) -> Any:
@@ -42,11 +53,13 @@ def _classes(scores: Any, labels: Any) -> int:
 
 
 def _every_class(scores: Any, labels: Any) -> Any:
-    """Return labels of the same shape and dtype that hold every class as often as possible."""
+    """Return labels of the same shape and dtype that hold every class along every dimension."""
     import torch  # noqa: PLC0415  (as above)
 
-    numbers = torch.arange(labels.numel()) % _classes(scores, labels)
-    return numbers.reshape(labels.shape).to(labels.dtype)
+    numbers = torch.zeros(labels.shape, dtype=torch.int64)
+    for dim, size in enumerate(labels.shape):
+        numbers += torch.arange(size).reshape(-1, *[1] * (labels.dim() - dim - 1))
+    return (numbers % _classes(scores, labels)).to(labels.dtype)
 
 
 def _answers(scores: Any, labels: Any) -> tuple[Any, Any]:

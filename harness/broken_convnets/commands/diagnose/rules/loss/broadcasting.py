@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.rules.loss.pairing import (
     DIFFERENCES,
     EQUALITIES,
     LOSSES,
+    PRODUCTS,
     broadcast,
     paired,
     repeats,
@@ -39,11 +40,11 @@ LAST = ("squeeze(-1)", "unsqueeze(-1)")
     stays_quiet="if one of the two is only repeated over the samples, as one target for all is",
 )
 def loss_broadcasts(evidence: Evidence) -> Iterator[Finding]:
-    """Find losses, and differences, of a column with a row."""
+    """Find losses, differences and products of a column with a row."""
     seen: set[object] = set()
     for operator in evidence.record.operators:
         is_loss = operator.name in LOSSES
-        if not (is_loss or operator.name in DIFFERENCES) or not operator.places:
+        if not (is_loss or operator.name in DIFFERENCES | PRODUCTS) or not operator.places:
             continue
         pair = paired(operator)
         if is_loss and pair is None and operator.places[0] not in seen and repeats(operator):

@@ -53,7 +53,9 @@ def metric_of_right_answers(evidence: Evidence) -> Iterator[Finding]:
     for call in evidence.record.metric_calls:
         source = evidence.source(call.code.co_filename)
         function = _syntax(source, call) if source else None
-        if source is None or function is None or not _compares(evidence, call, function):
+        if source is None or function is None or call.owner or not call.are_classes:
+            continue
+        if not _compares(evidence, call, function):
             continue
         if _is_explained(evidence, call, function):
             continue

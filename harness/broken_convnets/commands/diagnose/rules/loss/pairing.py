@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOSSES = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "gaussian_nll_loss"})
 DIFFERENCES = frozenset({"sub", "__sub__", "__rsub__", "rsub"})
+PRODUCTS = frozenset({"mul", "__mul__", "__rmul__"})
 EQUALITIES = frozenset({"eq", "__eq__", "ne", "__ne__"})
 
 

@@ -38,7 +38,7 @@ POINTWISE = frozenset({"layer_norm", "linear"})  # for which the channels are th
 PASSING = frozenset(
     {"add", "__add__", "__iadd__", "__radd__", "mul", "__mul__", "dropout", "layer_norm", "linear"}
     | {"relu", "gelu", "tanh", "contiguous", "to", "float", "cat", "clone", "silu", "elu"}
-    | {"relu_", "add_", "transpose"}
+    | {"relu_", "add_", "transpose", "permute"}
 )
 HOPS = 8
 
@@ -56,12 +56,13 @@ def feature_maps_as_sequence(evidence: Evidence) -> Iterator[Finding]:
         if operator.name not in RESHAPES or not operator.places or not operator.outputs:
             continue
         before, after = operator.inputs[0].shape, operator.outputs[0].shape
-        steps = _steps(before, after)
-        if not steps or operator.places[0] in seen:
+        steps, last = _steps(before, after), _last_steps(before, after)
+        if not (steps or last) or operator.places[0] in seen:
             continue
         seen.add(operator.places[0])
         whole = len(steps) == len(before) - 2 and after[2] == before[1]
-        reader = _reader(evidence, operator, READERS | POINTWISE if whole else READERS)
+        readers = READERS | POINTWISE if whole else READERS
+        reader = _reader(evidence, operator, readers if steps else readers | {"conv1d"})
         if reader is None or not _are_feature_maps(evidence, operator):
             continue
         yield Finding(
@@ -71,12 +72,13 @@ def feature_maps_as_sequence(evidence: Evidence) -> Iterator[Finding]:
             "numbers of other positions and channels",
             evidence=f"{operator.places[0].text} turns {list(before)} into {list(after)} for "
             f"{reader.name}; it keeps the order of the numbers in memory, so that one "
-            f"step has {_share(before, after)} instead of all {before[1]} channels of its position",
+            + (f"step has {_share(before, after)} " if steps else "step has numbers of several ")
+            + (f"instead of all {before[1]} channels of its position" if steps else "positions"),
             cause=location(operator.places),
             symptom=location(reader.places),
             subject=operator.places[0].text,
             cases=("data/reshape_instead_of_permute",),
-            candidates=_permuted(evidence, operator, steps),
+            candidates=_permuted(evidence, operator, steps, last),
             confidence=7,
         )
 
@@ -91,6 +93,17 @@ def _steps(before: Shape, after: Shape) -> tuple[int, ...]:
     spatial = tuple(range(2, len(before)))
     readings = (*((axis,) for axis in reversed(spatial)), spatial)
     return next((r for r in readings if math.prod(before[axis] for axis in r) == length), ())
+
+
+def _last_steps(before: Shape, after: Shape) -> tuple[int, ...]:
+    """Return which dimension of maps was to become the last one; none if it is, or if unclear."""
+    if len(before) < MAPS or len(after) != SEQUENCE or before[0] != after[0]:
+        return ()
+    length = after[2]
+    if length < 2 or length in accumulate(before[:0:-1], mul):  # noqa: PLR2004  (nothing to mix)
+        return ()  # neighboring dimensions are merged in their order
+    found = [axis for axis in range(2, len(before)) if before[axis] == length]
+    return tuple(found) if len(found) == 1 else ()
 
 
 def _share(before: Shape, after: Shape) -> str:
@@ -128,16 +141,19 @@ def _reader(evidence: Evidence, operator: Operator, readers: frozenset[str]) -> 
 
 
 def _permuted(
-    evidence: Evidence, operator: Operator, steps: tuple[int, ...]
+    evidence: Evidence, operator: Operator, steps: tuple[int, ...], last: tuple[int, ...]
 ) -> tuple[Candidate, ...]:
-    """Return the change that moves the steps before the channels, and merges the rest after."""
+    """Return the change that moves the steps before the channels, or behind all, and merges."""
     site = site_of(evidence, operator.places)
     inner = applied_to(site.call, operator.name) if site else None
     if site is None or inner is None:
         return ()
-    rest = [axis for axis in range(1, len(operator.inputs[0].shape)) if axis not in steps]
+    moved = steps or last
+    rest = [axis for axis in range(1, len(operator.inputs[0].shape)) if axis not in moved]
+    order = [0, *steps, *rest] if steps else [0, *rest, *last]
     owner = site.source.owner_text(inner)
-    text = f"{owner}.permute({', '.join(map(str, [0, *steps, *rest]))})"
+    text = f"{owner}.permute({', '.join(map(str, order))})"
     text += f".flatten(1, {len(steps)})" if len(steps) > 1 else ""
-    text += ".flatten(2)" if len(rest) > 1 else ""
+    merged = ".flatten(2)" if steps else f".flatten(1, {len(rest)})"
+    text += merged if len(rest) > 1 else ""
     return candidates((0, partial(edits.replace, site.source, [(site.call, text)])))

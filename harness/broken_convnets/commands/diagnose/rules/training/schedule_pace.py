@@ -147,10 +147,12 @@ def _counts_epochs(
     """Return whether a length is the number of epochs, of loaders or of the loop over them."""
     if total < 2 * length:
         return False
-    loaders = evidence.record.loaders
-    epochs = [sum(trains(evidence, epoch) for epoch in loader.epochs) for loader in loaders]
-    batches = [epoch.batches for loader in loaders for epoch in loader.epochs]
-    if length in epochs and length not in batches:
+    training = [
+        [epoch for epoch in loader.epochs if trains(evidence, epoch)]
+        for loader in evidence.record.loaders
+    ]
+    batches = [epoch.batches for epochs in training for epoch in epochs]
+    if length in map(len, training) and length not in batches:
         return True
     constructed = site_of(evidence, built.places)
     name = LENGTHS.get(built.type, "")

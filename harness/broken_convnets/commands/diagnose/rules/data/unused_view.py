@@ -1,0 +1,90 @@
+"""Two embeddings that a loss compares come from two views of an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import location, require_success
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.passes import ForwardPass
+    from broken_convnets.observe.recorder.values import Value
+
+RANDOM = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "DropPath", "StochasticDepth")
+
+
+@rule(
+    "a loss compares the embeddings of two views of an image",
+    stays_quiet="unless a network is called twice with one tensor for one backward pass, and "
+    "another tensor of the same batch and shape is not used; about networks with dropout",
+)
+def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
+    """Find `z1, z2 = net(view1), net(view1)`."""
+    require_success(evidence)
+    for first, second in _repeated(evidence):
+        batch = _batch(evidence, first.received[0])
+        unused = [
+            value for value in batch if _is_like(value, first) and _is_unused(evidence, value)
+        ]
+        if not unused:
+            continue
+        shape = list(first.received[0].shape)
+        yield Finding(
+            rule="view_used_twice",
+            kind="data/augmentation_consistency",
+            message=f"{type(second.network()).__name__} is called twice with the same tensor, and "
+            "the other view in the batch is not used",
+            evidence=f"both calls receive the same tensor of shape {shape}; {len(unused)} other "
+            f"tensor of this shape in the batch reaches no operator, so the loss compares a view "
+            "with itself",
+            cause=location(second.places),
+            symptom=location(first.places),
+            subject=second.places[0].text,
+            confidence=7,
+        )
+        return
+
+
+def _repeated(evidence: Evidence) -> Iterator[tuple[ForwardPass, ForwardPass]]:
+    """Yield two passes of one network with the same input, for one backward pass."""
+    before: dict[tuple[int, Value], ForwardPass] = {}
+    for one in evidence.record.passes:
+        network = one.network()
+        if network is None or not one.parameters or not one.received or not one.places:
+            continue
+        if any(type(module).__name__.startswith(RANDOM) for module in network.modules()):
+            continue
+        former = before.setdefault((id(network), one.received[0]), one)
+        if former is not one and _share_backward(evidence, former, one):
+            yield former, one
+
+
+def _share_backward(evidence: Evidence, one: ForwardPass, other: ForwardPass) -> bool:
+    flow = evidence.flow
+    first = {b.number for b in flow.backward_passes_from(one.returned)}
+    return bool(first & {b.number for b in flow.backward_passes_from(other.returned)})
+
+
+def _batch(evidence: Evidence, value: Value) -> tuple[Value, ...]:
+    """Return the tensors of the recorded batch that a value is one of."""
+    for loader in evidence.record.loaders:
+        for epoch in loader.epochs:
+            for batch in epoch.values:
+                if value in batch:
+                    return tuple(batch)
+    return ()
+
+
+def _is_like(value: Value, forward: ForwardPass) -> bool:
+    given = forward.received[0]
+    return value is not given and value.shape == given.shape and value.dtype == given.dtype
+
+
+def _is_unused(evidence: Evidence, value: Value) -> bool:
+    received = any(value in one.received for one in evidence.record.passes)
+    return not received and not evidence.flow.consumers(value)

@@ -1,0 +1,98 @@
+"""A mean of recorded values is over these values, without a 0 that the list began with."""
+
+from __future__ import annotations
+
+import ast
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.sites import (
+    candidates,
+    location_in,
+    require_success,
+    user_sources,
+)
+from broken_convnets.commands.diagnose.source import called_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
+
+MEANS = frozenset({"mean", "fmean", "average", "nanmean"})
+
+
+@rule(
+    "a mean of values that a loop appends has no other values in it",
+    stays_quiet="unless a list begins with a single 0, a loop appends to it, and the mean of the "
+    "whole list is computed",
+)
+def zero_in_mean(evidence: Evidence) -> Iterator[Finding]:
+    """Find `losses = [0]`, to which the losses are appended before `np.mean(losses)`."""
+    require_success(evidence)
+    for source in user_sources(evidence):
+        for node in source.expressions:
+            name = _began_with_zero(source, node) if isinstance(node, ast.List) else ""
+            if not name or not _is_appended(source, name) or not _is_averaged(source, name):
+                continue
+            assert isinstance(node, ast.List)  # noqa: S101  (for the type checker)
+            yield Finding(
+                rule="zero_in_mean",
+                kind="training/metric_not_reset",
+                message=f"the 0 that {name} begins with is part of its mean",
+                evidence=f"{name} begins as {source.text_of(node)}, a loop appends to it, and the "
+                "mean of all its elements is computed: of n values it is n / (n + 1) of the mean",
+                cause=location_in(source, node),
+                subject=name,
+                candidates=candidates((0, partial(edits.replace, source, [(node, "[]")]))),
+                confidence=7,
+            )
+
+
+def _began_with_zero(source: Source, node: ast.List) -> str:
+    """Return the name of a list that is assigned as `[0]`, or of a dict with such values."""
+    only = node.elts[0] if len(node.elts) == 1 else None
+    if not isinstance(only, ast.Constant) or isinstance(only.value, bool) or only.value != 0:
+        return ""
+    around = source.parent(node)
+    if (isinstance(around, ast.DictComp) and around.value is node) or (
+        isinstance(around, ast.Dict) and node in around.values
+    ):
+        around = source.parent(around)
+    if not isinstance(around, ast.Assign) or len(around.targets) != 1:
+        return ""
+    target = around.targets[0]
+    return source.text_of(target) if isinstance(target, ast.Name | ast.Attribute) else ""
+
+
+def _is_appended(source: Source, name: str) -> bool:
+    calls = (node for node in source.expressions if isinstance(node, ast.Call))
+    return any(
+        called_name(call) == "append"
+        and isinstance(call.func, ast.Attribute)
+        and _root(source, call.func.value) == name
+        and source.loops_around(call)
+        for call in calls
+    )
+
+
+def _is_averaged(source: Source, name: str) -> bool:
+    """Return whether the mean of all elements is computed: of the list, not of a part of it."""
+    calls = [node for node in source.expressions if isinstance(node, ast.Call) and node.args]
+    averaged = any(
+        called_name(call) in MEANS and _root(source, call.args[0]) == name for call in calls
+    )
+    summed = any(called_name(c) == "sum" and _root(source, c.args[0]) == name for c in calls)
+    counted = any(called_name(c) == "len" and _root(source, c.args[0]) == name for c in calls)
+    return averaged or (summed and counted)
+
+
+def _root(source: Source, node: ast.expr) -> str:
+    """Return the name of a list, or of the mapping whose item it is."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
+        return source.text_of(node.value)
+    return source.text_of(node) if isinstance(node, ast.Name | ast.Attribute) else ""

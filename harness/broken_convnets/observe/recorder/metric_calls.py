@@ -98,7 +98,9 @@ def _metric_call(frame: FrameType) -> MetricCall | None:
     if pair is None:
         return None
     owner = _owner(given)
-    copies = {name: _copy(value) for name, value in given.items() if owner is None or name != "self"}
+    copies = {
+        name: _copy(value) for name, value in given.items() if owner is None or name != "self"
+    }
     if any(value is NotImplemented for value in copies.values()):
         return None
     closure = tuple(CellType(values[name]) for name in code.co_freevars if name in values)
@@ -118,8 +120,7 @@ def _owner(given: dict[str, Any]) -> weakref.ref[Any] | None:
 
 
 def _is_network(value: object) -> bool:
-    is_module = isinstance(value, torch.nn.Module)
-    return is_module and next(value.parameters(), None) is not None
+    return isinstance(value, torch.nn.Module) and next(value.parameters(), None) is not None
 
 
 def _scores_and_labels(tensors: dict[str, torch.Tensor]) -> tuple[str, str] | None:

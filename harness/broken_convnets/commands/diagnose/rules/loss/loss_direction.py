@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.recorded_events import Operator
 
 MARGIN = 1e-2  # by how much two results differ at least, as a share
+HALF = 0.5
 CLOSE = 2e-2
 
 
@@ -70,7 +71,7 @@ def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
     """Find an IoU whose union counts the intersection twice, and a Dice score without its 2."""
     require_success(evidence)
     for function in own_functions(evidence):
-        is_half = abs(function.right - 0.5) < CLOSE
+        is_half = abs(function.right - HALF) < CLOSE
         other = function.wrong if function.wrong < function.right else 1 - function.wrong
         quotient = _quotient(function) if is_half and abs(other) < CLOSE else None
         if quotient is None:
@@ -117,9 +118,7 @@ def _returned(function: OwnFunction) -> ast.expr | None:
 
 def _turned(source: Source, node: ast.expr, function: OwnFunction) -> tuple[Candidate, ...]:
     """Return the change to 1 - score, or to the negative of what has no upper bound."""
-    if not isinstance(node, ast.expr):
-        return ()
-    bounded = 0.5 < function.right <= 1 + MARGIN and function.wrong >= -1 - MARGIN
+    bounded = HALF < function.right <= 1 + MARGIN and function.wrong >= -1 - MARGIN
     text = source.text_of(node) if isinstance(node, ast.Call) else source.owner_text(node)
     new = f"1 - {text}" if bounded else f"-{text}"
     return candidates((0, partial(edits.replace, source, [(node, new)])))

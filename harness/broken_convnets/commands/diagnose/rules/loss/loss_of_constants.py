@@ -74,7 +74,7 @@ def _finding(loss: Operator, origin: Operator, value: Value, use: Operator) -> F
     return Finding(
         rule="loss_of_constants",
         kind="training/graph_detached",
-        message=f"a term of the loss trains nothing: {loss.name} receives an output without a graph",
+        message=f"a term of the loss trains nothing: {loss.name} gets an output without a graph",
         evidence=f"{loss.places[0].text}{number} is added to the loss as a constant"
         f"{f' in {use.places[0].text}' if use.places else ''}: {why}"
         + (", as it is detached" if cut else ""),

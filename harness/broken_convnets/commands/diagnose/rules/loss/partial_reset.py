@@ -41,7 +41,7 @@ def count_not_reset(evidence: Evidence) -> Iterator[Finding]:
         called = {called_name(n) for n in source.expressions if isinstance(n, ast.Call)}
         for node in source.statements:
             if isinstance(node, ast.ClassDef) and RESET in called:
-                for name, start in _forgotten(source, node):
+                for name, start in _forgotten(node):
                     yield _finding(source, node, name, start)
 
 
@@ -68,7 +68,7 @@ def _methods(owner: ast.ClassDef) -> Methods:
     return {node.name: node for node in owner.body if isinstance(node, ast.FunctionDef)}
 
 
-def _forgotten(source: Source, owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+def _forgotten(owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
     """Yield the attributes that reset() forgets, and what the constructor sets them to."""
     methods = _methods(owner)
     first, reset = methods.get("__init__"), methods.get(RESET)
@@ -90,8 +90,10 @@ def _calls_own(function: ast.FunctionDef) -> bool:
     return any(
         isinstance(f, ast.Attribute) and getattr(f.value, "id", "") in {"self", "super"}
         for f in calls
-    ) or any(isinstance(node, ast.Call) and called_name(node) in {"super", "setattr"}
-             for node in ast.walk(function))
+    ) or any(
+        isinstance(node, ast.Call) and called_name(node) in {"super", "setattr"}
+        for node in ast.walk(function)
+    )
 
 
 def _calls_reset(function: ast.FunctionDef) -> bool:
@@ -124,7 +126,7 @@ def _grown(function: ast.FunctionDef) -> set[str]:
     """Return the attributes of `self` that a method adds to."""
     found = set()
     for node in ast.walk(function):
-        target = None
+        target: ast.expr | None = None
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
             target = node.target
         elif isinstance(node, ast.Call) and called_name(node) in GROWING:

@@ -38,20 +38,20 @@ def option_misspelled(evidence: Evidence) -> Iterator[Finding]:
     options = _options(sources)
     used = [text for source in sources for text in _strings(source)]
     for source in sources:
-        for name, node in _given(source):
+        for name, text, node in _given(source):
             known = options.get(name, set())
-            near = misspelled(node.value, known) if node.value not in known else []
-            if len(near) != 1 or used.count(node.value) > 1 or len(node.value) < OPTION:
+            near = misspelled(text, known) if text not in known else []
+            if len(near) != 1 or used.count(text) > 1 or len(text) < OPTION:
                 continue
             change = partial(edits.replace, source, [(node, repr(near[0]))])
             yield Finding(
                 rule="option_misspelled",
                 kind="module",
-                message=f"{name} is '{node.value}', which no comparison is for: '{near[0]}' is",
+                message=f"{name} is '{text}', which no comparison is for: '{near[0]}' is",
                 evidence=f"{name} is compared with {', '.join(map(repr, sorted(known)))}, and no "
                 "comparison is true",
                 cause=location_in(source, node),
-                subject=f"{name}={node.value}",
+                subject=f"{name}={text}",
                 candidates=candidates((0, change)),
                 confidence=6,
             )
@@ -89,8 +89,8 @@ def _strings(source: Source) -> Iterator[str]:
             yield node.value
 
 
-def _given(source: Source) -> Iterator[tuple[str, ast.Constant]]:
-    """Yield the strings that are defaults, keyword arguments or assigned, with their names."""
+def _given(source: Source) -> Iterator[tuple[str, str, ast.expr]]:
+    """Yield the names and texts of defaults, keyword arguments and assigned strings."""
     for node in ast.walk(source.tree):
         pairs: list[tuple[str, ast.expr | None]] = []
         if isinstance(node, ast.FunctionDef):
@@ -106,4 +106,4 @@ def _given(source: Source) -> Iterator[tuple[str, ast.Constant]]:
             pairs = [(_name(node.targets[0]), node.value)]
         for name, value in pairs:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                yield name, value
+                yield name, value.value, value

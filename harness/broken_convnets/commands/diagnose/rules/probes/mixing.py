@@ -72,9 +72,9 @@ def samples_mixed(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     evidence.probing.require_any()
     for probe in evidence.probing.probes:
-        if not evidence.probing.run(partial(_is_batch_first, probe)):
+        if not evidence.probing.run(partial(is_batch_first, probe)):
             continue
-        mixing = evidence.probing.run(partial(_first_mixing, probe))
+        mixing = evidence.probing.run(partial(first_mixing, probe))
         if mixing is None or mixing.operator.name not in KINDS or not mixing.operator.places:
             continue
         yield _finding(evidence, mixing)
@@ -107,7 +107,7 @@ def _finding(evidence: Evidence, mixing: Mixing) -> Finding:
     )
 
 
-def _is_batch_first(probe: Probe) -> bool:
+def is_batch_first(probe: Probe) -> bool:
     """Return whether the first dimension of the inputs and of the output is surely the batch."""
     inputs = tensors(probe.subject.inputs(SAMPLES))
     output = tensors(probe.subject.build().eval().forward(probe.subject.inputs(SAMPLES)))
@@ -120,7 +120,7 @@ def _is_batch_first(probe: Probe) -> bool:
     return bool(rows) and len(rows) == len(output) and first.ndim > 1 and certain
 
 
-def _first_mixing(probe: Probe) -> Mixing | None:
+def first_mixing(probe: Probe) -> Mixing | None:
     """Return the first operator whose change is confined to no sample; None if none mixes."""
     traces = []
     for change in (False, True):

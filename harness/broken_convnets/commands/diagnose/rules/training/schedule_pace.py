@@ -152,7 +152,7 @@ def _counts_epochs(
         for loader in evidence.record.loaders
     ]
     batches = [epoch.batches for epochs in training for epoch in epochs]
-    if length in map(len, training) and length not in batches:
+    if length in [len(epochs) for epochs in training] and length not in batches:
         return True
     constructed = site_of(evidence, built.places)
     name = LENGTHS.get(built.type, "")

@@ -235,6 +235,24 @@ for _ in range(3):
     error(net(images), labels.float()).backward()
 """,
     ),
+    "column_times_row": (
+        "loss_broadcasts",
+        "loss/broadcast_loss",
+        """
+class Contrastive(nn.Module):
+    def forward(self, one, two, different):
+        distance = F.pairwise_distance(one, two)
+        near = (1 - different[:, 0]) * distance.pow(2)
+        far = different * (2 - distance).clamp(min=0).pow(2)  # cause
+        return torch.mean(near + far)
+
+net, criterion = nn.Sequential(nn.Flatten(), nn.Linear(108, 8)), Contrastive()
+different = (labels != labels.flip(0)).float()[:, None]
+for _ in range(3):
+    net.zero_grad()
+    criterion(net(images), net(images.flip(0)), different).backward()
+""",
+    ),
     "column_equals_row": (
         "comparison_broadcasts",
         "loss/broadcast_metric",

@@ -107,6 +107,23 @@ for epoch in range(EPOCHS):
         step(optimizer, x, y)
         schedule.step()  # cause
 """,
+    "scheduler_steps_per_batch.as_long_as_another_loader": f"""{SETUP}
+held_out = DataLoader(TensorDataset(images[:12], labels[:12]), 4)
+
+def train(epochs):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    schedule = lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    for epoch in range(1, epochs + 1):
+        net.train()
+        for x, y in loader:
+            step(optimizer, x, y)
+            schedule.step()  # cause
+        net.eval()
+        with torch.no_grad():
+            print(sum(F.cross_entropy(net(x), y).item() for x, y in held_out) / len(held_out))
+
+train(3)
+""",
     "scheduler_steps_per_batch.exponential": f"""{SETUP}
 optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
 schedule = lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.1)

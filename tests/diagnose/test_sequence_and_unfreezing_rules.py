@@ -135,6 +135,9 @@ BROKEN = {
     "feature_maps_as_sequence.computed_size": READING.format(
         features=48, sequence="x = torch.reshape(x, (n, w, -1))  # cause"
     ),
+    "feature_maps_as_sequence.rows_last": READING.format(
+        features=120, sequence="x = x.view(n, -1, h).transpose(1, 2)  # cause"
+    ),
     "feature_maps_as_sequence.patches": PATCHES.format(
         tokens="x = x.reshape(b, size[0] * size[1], c)  # cause"
     ),
@@ -175,6 +178,7 @@ HEALTHY = {
     "attention_over_labels_of_each_step": reader(
         "x = x + self.attend(x, x, x)[0]", "attend"
     ).replace("batch[:, 1:]", "((batch[:, :-1] + 1) % 9)"),
+    "columns_last": READING.format(features=48, sequence="x = x.view(n, -1, w).transpose(1, 2)"),
     "columns_permuted": READING.format(
         features=48, sequence="x = x.permute(0, 3, 1, 2).reshape(n, w, c * h)"
     ),

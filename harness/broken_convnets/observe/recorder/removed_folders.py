@@ -50,7 +50,7 @@ class RemovedFolders:
             folders = self._record.removed_folders
             if self._record.active and len(folders) < FOLDERS and self._has_datasets():
                 with contextlib.suppress(OSError, TypeError, ValueError):
-                    folders += _kept(Path(os.fsdecode(path)).absolute())
+                    folders += keep(Path(os.fsdecode(path)).absolute())
             return original(path, *args, **kwargs)
 
         return rmtree
@@ -59,7 +59,7 @@ class RemovedFolders:
         return bool(self._record.loaders)
 
 
-def _kept(path: Path) -> list[RemovedFolder]:
+def keep(path: Path) -> list[RemovedFolder]:
     """Link the files of a folder into another one beside it; nothing if there are too many."""
     if path.is_symlink() or sum(len(files) for _, _, files in os.walk(path)) > FILES:
         return []

@@ -8,7 +8,7 @@ from broken_convnets.commands.diagnose.analysis.dataflow import CUTS
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
-from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
+from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name, terms
 from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.observe.recorder.losses import LOSSES
 from broken_convnets.vocabulary import Law
@@ -57,7 +57,8 @@ def _loss(evidence: Evidence, value: Value) -> Operator | None:
         operator = producer(evidence, value)
         if operator is None or operator.name in LOSSES:
             return operator
-        if plain_name(operator) not in SCALING or len(operator.inputs) != 1:
+        factor = number_in(operator)
+        if plain_name(operator) not in SCALING or len(operator.inputs) != 1 or factor == 0:
             return None
         value = operator.inputs[0]
     return None

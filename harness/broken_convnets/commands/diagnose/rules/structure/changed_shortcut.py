@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.producers import NAMESPACES
 from broken_convnets.commands.diagnose.sites import (
     candidates,
     location,
@@ -82,10 +83,11 @@ def _kept(source: Source, call: ast.Call) -> tuple[ast.Assign, str] | None:
 
 def _argument(call: ast.Call) -> str | None:
     """Return the variable that a call gets, or whose method it is."""
-    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
-    if isinstance(owner, ast.Name) and call.func.attr.endswith("_"):  # type: ignore[attr-defined]  # as above
-        return owner.id
-    first = call.args[0] if call.args else None
+    function, first = call.func, call.args[0] if call.args else None
+    if isinstance(function, ast.Attribute) and function.attr.endswith("_"):
+        owner = function.value
+        if isinstance(owner, ast.Name) and owner.id not in NAMESPACES:
+            return owner.id
     return first.id if isinstance(first, ast.Name) else None
 
 

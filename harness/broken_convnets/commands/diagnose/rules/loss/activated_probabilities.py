@@ -36,8 +36,8 @@ LAYERS = frozenset(
     stays_quiet="unless a sigmoid or softmax receives what another one returns, unchanged, and a "
     "loss is computed from it without another layer in between",
 )
-def activated_twice(evidence: Evidence) -> Iterator[Finding]:
-    """Find a loss with a sigmoid or softmax of its own for outputs that are probabilities."""
+def probabilities_activated(evidence: Evidence) -> Iterator[Finding]:
+    """Find `torch.sigmoid(p)` in a loss, of what a softmax returned. Two of a kind are known."""
     require_success(evidence)
     seen: set[object] = set()
     for second in evidence.record.operators:
@@ -46,6 +46,8 @@ def activated_twice(evidence: Evidence) -> Iterator[Finding]:
         first = producer(evidence, second.inputs[0])
         if first is None or first.name not in PROBABILITIES or second.places[0] in seen:
             continue
+        if first.name.rstrip("_") == second.name.rstrip("_"):
+            continue  # activation_twice has it
         if _is_in_loss(evidence, second):
             seen.add(second.places[0])
             yield _finding(evidence, first, second)
@@ -67,7 +69,7 @@ def _finding(evidence: Evidence, first: Operator, second: Operator) -> Finding:
     else:
         effect = "a softmax of numbers from 0 to 1 makes one at most e = 2.7 times another"
     return Finding(
-        rule="activated_twice",
+        rule="probabilities_activated",
         kind="training/softmax_before_ce",
         message=f"{other} is applied to the probabilities that {one} returned",
         evidence=f"the loss depends on `{second.places[0].text}`, whose input comes from {one} at "

@@ -219,11 +219,11 @@ BROKEN = {
     ),
 }
 KINDS = {
-    "loss_grows_with_right_answers": "loss",
-    "overlap_of_equal_masks": "loss",
+    "loss_grows_with_right_answers": "loss/wrong_loss",
+    "overlap_of_equal_masks": "loss/wrong_loss",
     "loss_of_constants": "training/graph_detached",
     "probabilities_activated": "training/softmax_before_ce",
-    "penalty_of_parts": "loss",
+    "penalty_of_parts": "loss/wrong_loss",
     "batch_sum_beside_samples": "loss/kl_div_reduction",
 }
 FIXED = [

@@ -217,7 +217,7 @@ print(len(names[0]))
 KINDS = {
     "weights_scaled_after_softmax": "module",
     "copy_discarded": "training/layer_output_discarded",
-    "view_used_twice": "data/augmentation_consistency",
+    "view_used_twice": "loss/triplet_mining",
     "zero_in_mean": "training/metric_not_reset",
     "option_misspelled": "module",
     "count_not_reset": "training/metric_not_reset",

@@ -100,4 +100,6 @@ def literals_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int | str
 def _is_literal(value: object) -> bool:
     if isinstance(value, tuple | list):
         return len(value) <= SHORT and all(type(item) in LITERALS for item in value)
+    if isinstance(value, float):
+        return True  # numbers of NumPy's float64 too
     return type(value) in LITERALS and (type(value) is not str or len(value) <= LONG)

@@ -36,7 +36,7 @@ def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
         shape = list(first.received[0].shape)
         yield Finding(
             rule="view_used_twice",
-            kind="data/augmentation_consistency",
+            kind="loss/triplet_mining",
             message=f"{type(second.network()).__name__} is called twice with the same tensor, and "
             "the other view in the batch is not used",
             evidence=f"both calls receive the same tensor of shape {shape}; {len(unused)} other "

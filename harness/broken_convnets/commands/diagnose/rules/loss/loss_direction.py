@@ -50,7 +50,7 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
         name = function.syntax.name
         yield Finding(
             rule="loss_grows_with_right_answers",
-            kind="loss",
+            kind="loss/wrong_loss",
             message=f"the optimizer minimizes {_called(function)}, which is larger for right "
             "predictions than for wrong ones",
             evidence=f"called again on copies, it returns {right:.4g} for predictions that are "
@@ -78,7 +78,7 @@ def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
             continue
         yield Finding(
             rule="overlap_of_equal_masks",
-            kind="loss",
+            kind="loss/wrong_loss",
             message=f"{_called(function)} returns 0.5 for a prediction that is equal to its mask: "
             "a union counts the intersection once (IoU), or the intersection counts twice (Dice)",
             evidence=f"called again on copies, it returns {function.right:.3f} for equal masks, "

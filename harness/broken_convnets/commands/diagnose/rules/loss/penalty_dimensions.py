@@ -44,7 +44,7 @@ def penalty_of_parts(evidence: Evidence) -> Iterator[Finding]:
         over = "all samples together" if after == () else "one position of one sample at a time"
         yield Finding(
             rule="penalty_of_parts",
-            kind="loss",
+            kind="loss/wrong_loss",
             message=f"the gradient penalty takes the norm of {over}",
             evidence=f"`{operator.places[0].text}` reduces gradients of shape {list(before)} to "
             f"{list(after)}; the critic is to have a gradient of norm 1 for each of the "

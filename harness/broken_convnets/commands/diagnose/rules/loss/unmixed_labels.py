@@ -1,0 +1,81 @@
+"""Images that are mixed with other images of the batch have the labels of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.mixtures import is_permuted, mixture_of
+from broken_convnets.commands.diagnose.sites import location, require_success
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.rules.loss.mixtures import Mixture
+    from broken_convnets.observe.recorder.losses import LossCall
+    from broken_convnets.observe.recorder.passes import ForwardPass
+    from broken_convnets.observe.recorder.values import Value
+
+CLASSES = frozenset({"cross_entropy", "nll_loss"})
+LESS = 0.4  # weight of the sample whose label is used, at most, in one of the steps
+REPEATS = 2  # steps
+
+
+@rule(
+    "samples that are mixed have the labels of both",
+    stays_quiet="unless the images of a batch are mixed with those of other samples, the weight of "
+    "their own image is below one half in some step, and the losses read unmixed labels only",
+)
+def labels_not_mixed(evidence: Evidence) -> Iterator[Finding]:
+    """Find mixup whose loss has the labels of one of the two samples alone."""
+    require_success(evidence)
+    found = [
+        (mixture, call)
+        for call in evidence.record.losses
+        if call.name in CLASSES and not call.target.dtype.is_floating_point
+        for mixture in [_mixture(evidence, call)]
+        if mixture is not None
+    ]
+    least = [m.own for m, _ in found if isinstance(m.own, float)]
+    if len(found) < REPEATS or min(least, default=1.0) > LESS:
+        return
+    if any(_is_of_others(evidence, call.operator.inputs[1]) for call in evidence.record.losses):
+        return
+    mixture, call = found[0]
+    if mixture.operator.places:
+        yield Finding(
+            rule="labels_not_mixed",
+            kind="data/pairs_out_of_order",
+            message="images are mixed with other images, but the loss has the labels of one of "
+            "them only",
+            evidence=f"`{mixture.operator.places[0].text}` weighs the image of the label by "
+            f"{min(least):.2f} in one of {len(found)} steps, and {call.name} reads the label as "
+            "if it were alone; add the loss of the other label, weighed like its image",
+            cause=location(call.operator.places),
+            symptom=location(mixture.operator.places),
+            subject=mixture.operator.places[0].text,
+            confidence=7,
+        )
+
+
+def _mixture(evidence: Evidence, call: LossCall) -> Mixture | None:
+    """Return how the inputs are mixed that a network computed the input of a loss from."""
+    forward = _pass_of(evidence, call.operator.inputs[0])
+    if forward is None or not forward.received:
+        return None
+    return mixture_of(evidence, evidence.record.producer(forward.received[0]))
+
+
+def _pass_of(evidence: Evidence, value: Value) -> ForwardPass | None:
+    passes = (one for one in evidence.record.passes if one.parameters)
+    return next((one for one in passes if value in one.returned), None)
+
+
+def _is_of_others(evidence: Evidence, labels: Value) -> bool:
+    """Return whether labels were reordered or computed, such as those of the other samples."""
+    operator = evidence.record.producer(labels)
+    if operator is None or not operator.inputs:
+        return False
+    return is_permuted(evidence, labels, operator.inputs[0]) or len(operator.inputs) > 1

@@ -34,6 +34,7 @@ from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.recorded_events import Operator
 from broken_convnets.observe.recorder.running_operator import Begun, version_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
+from broken_convnets.observe.recorder.unwritten import unwritten_in
 from broken_convnets.observe.recorder.values import look_at, tensors_in
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.module_calls import ModuleCalls
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.unwritten import Unwritten
     from broken_convnets.observe.recorder.values import Value, Values
 
 OPTIMIZERS = f"{TORCH}/optim/"
@@ -130,6 +132,10 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
     def held_by(self, network: nn.Module) -> HeldTensors:
         """Return the tensors that the modules of a network hold outside of its state_dict."""
         return held_tensors(network, self._values)
+
+    def unwritten_in(self, network: nn.Module) -> list[Unwritten]:
+        """Return the parameters and buffers of a network that nothing has written to."""
+        return list(unwritten_in(network, self._values, self._record.moment))
 
     def is_finite(self, tensor: torch.Tensor) -> bool | None:
         """Return whether a tensor is finite; what operators returned was looked at already."""

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.traced_networks import TracedNetwork
     from broken_convnets.observe.recorder.triplets import Triplet
     from broken_convnets.observe.recorder.unread_settings import UnreadSetting
+    from broken_convnets.observe.recorder.unwritten import Unwritten
     from broken_convnets.observe.recorder.values import Value
     from broken_convnets.observe.recorder.weight_loads import WeightLoad
 
@@ -100,6 +101,7 @@ class Record:
         self.traced_networks: list[TracedNetwork] = []  # by torch.jit.trace, alive
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
+        self.unwritten: list[Unwritten] = []  # of each network, at its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass
         self.kept_outputs: Bounded[KeptOutputs] = Bounded(limit)

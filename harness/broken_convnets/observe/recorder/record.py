@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.boxes import BoxCall
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
+    from broken_convnets.observe.recorder.hooks import RegisteredHook
     from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
     from broken_convnets.observe.recorder.listings import Listing
     from broken_convnets.observe.recorder.loaders import Loader
@@ -101,6 +102,7 @@ class Record:
         self.traced_networks: list[TracedNetwork] = []  # by torch.jit.trace, alive
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
+        self.hooks: Bounded[RegisteredHook] = Bounded(limit)
         self.unwritten: list[Unwritten] = []  # of each network, at its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass

@@ -13,6 +13,7 @@ from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.contents import Contents, contents_of
 from broken_convnets.observe.recorder.ctc import CtcArguments, ctc_arguments
 from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
+from broken_convnets.observe.recorder.padded_targets import PaddedLosses
 from broken_convnets.observe.recorder.triplets import TRIPLETS, triplet_of
 from broken_convnets.observe.recorder.values import look_at
 
@@ -65,6 +66,7 @@ class Losses:
     def __init__(self, record: Record) -> None:
         """Start with nothing read."""
         self._record = record
+        self._padded = PaddedLosses()
         self._read: Counter[tuple[str, Place]] = Counter()
 
     def look(self, operator: Operator, taken: list[torch.Tensor], args: Any, kwargs: Any) -> None:
@@ -72,6 +74,8 @@ class Losses:
         try:
             with NoDispatch(), NoFunction():
                 self._look_at_new(taken, operator.inputs)
+                if operator.name == "embedding":
+                    self._padded.embed(args, kwargs)
                 self._look(operator, args, kwargs)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
@@ -125,6 +129,9 @@ class Losses:
             ctc = ctc_arguments(args, kwargs) if operator.name == "ctc_loss" else None
             call = LossCall(operator, contents_of(given), contents_of(target), ctc)
             self._record.losses.append(call)
+        padded = self._padded.judge(operator, args, kwargs)
+        if padded is not None:
+            self._record.padded_targets.append(padded)
 
 
 def _rounds(name: str, args: Any, kwargs: Any) -> bool:

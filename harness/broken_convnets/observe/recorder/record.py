@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Clipping,
     )
     from broken_convnets.observe.recorder.options import Options
+    from broken_convnets.observe.recorder.padded_targets import PaddedTargets
     from broken_convnets.observe.recorder.passed_masks import PassedMask
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import (
@@ -103,6 +104,7 @@ class Record:
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
         self.hooks: Bounded[RegisteredHook] = Bounded(limit)
+        self.padded_targets: Bounded[PaddedTargets] = Bounded(limit)
         self.unwritten: list[Unwritten] = []  # of each network, at its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass

@@ -18,6 +18,7 @@ from broken_convnets.observe.recorder.triplets import TRIPLETS, triplet_of
 from broken_convnets.observe.recorder.values import look_at
 
 if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.recorded_events import Operator
@@ -63,10 +64,10 @@ class LossCall:
 class Losses:
     """Reads the arguments of loss functions, and of operators with poles, before they run."""
 
-    def __init__(self, record: Record) -> None:
-        """Start with nothing read."""
+    def __init__(self, record: Record, ids: EmbeddedIds) -> None:
+        """Start with nothing read. `ids` are those that the last embeddings received."""
         self._record = record
-        self._padded = PaddedLosses()
+        self._padded = PaddedLosses(ids)
         self._read: Counter[tuple[str, Place]] = Counter()
 
     def look(self, operator: Operator, taken: list[torch.Tensor], args: Any, kwargs: Any) -> None:
@@ -74,8 +75,6 @@ class Losses:
         try:
             with NoDispatch(), NoFunction():
                 self._look_at_new(taken, operator.inputs)
-                if operator.name == "embedding":
-                    self._padded.embed(args, kwargs)
                 self._look(operator, args, kwargs)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
@@ -131,7 +130,7 @@ class Losses:
             self._record.losses.append(call)
         padded = self._padded.judge(operator, args, kwargs)
         if padded is not None:
-            self._record.padded_targets.append(padded)
+            self._record.tokens.padded_targets.append(padded)
 
 
 def _rounds(name: str, args: Any, kwargs: Any) -> bool:

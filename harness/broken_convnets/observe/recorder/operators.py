@@ -17,6 +17,7 @@ from broken_convnets.observe.recorder.aside import (
 )
 from broken_convnets.observe.recorder.boxes import BoxCalls
 from broken_convnets.observe.recorder.callers import Callers, caller_of
+from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
 from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
     Kind,
@@ -29,6 +30,7 @@ from broken_convnets.observe.recorder.held_tensors import held_tensors
 from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
+from broken_convnets.observe.recorder.padding_masks import PaddingMasks
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.recorded_events import Operator
@@ -68,7 +70,9 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._record = record
         self._values = values
         self._looks = record.options.values
-        self._losses = Losses(record) if record.options.losses else None
+        ids = EmbeddedIds()
+        self._losses = Losses(record, ids) if record.options.losses else None
+        self._masks = PaddingMasks(record, ids) if record.options.losses else None
         self._metrics = MetricCalls(record) if record.options.metrics else None
         self._boxes = BoxCalls(record, values) if record.options.losses else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
@@ -162,6 +166,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         """Read the arguments of losses and metrics before the operator runs."""
         if self._losses is not None:
             self._losses.look(begun.operator, begun.taken, args, kwargs)
+        if self._masks is not None:
+            self._masks.look(begun.operator, args, kwargs)
         if self._metrics is not None:
             self._metrics.look(caller)
         if self._boxes is not None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
     from broken_convnets.observe.recorder.recorded_events import Operator
 
-KEPT = 4  # tensors of ids, of the embeddings that ran last
 CLASS_LOSSES = frozenset({"cross_entropy", "nll_loss"})
-EMBEDDING = ("input", "weight", "padding_idx")
 LOSS = ("input", "target", "weight", "size_average", "ignore_index", "reduce", "reduction")
-LARGE = 1_000_000  # ids that are not copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +29,12 @@ class PaddedTargets:
     total: int
 
 
-class _Ids(NamedTuple):
-    """What an embedding with a padding_idx received."""
-
-    ids: torch.Tensor
-    padding: int
-    vocabulary: int
-
-
 class PaddedLosses:
     """Compares what losses receive with what the last embeddings received."""
 
-    def __init__(self) -> None:
-        """Start with no embedding seen."""
-        self._last: deque[_Ids] = deque(maxlen=KEPT)
-
-    def embed(self, args: Any, kwargs: Any) -> None:
-        """Keep a copy of the ids that an embedding with a padding_idx is about to receive."""
-        found = {**kwargs, **dict(zip(EMBEDDING, args, strict=False))}
-        ids, padding = found["input"], found.get("padding_idx")
-        if type(padding) is int and ids.ndim == 2 and ids.numel() <= LARGE:  # noqa: PLR2004  (samples and time)
-            size = found["weight"].shape[0]
-            self._last.append(_Ids(ids.detach().clone(), padding % size, size))
+    def __init__(self, ids: EmbeddedIds) -> None:
+        """Start with what embeddings receive."""
+        self._ids = ids
 
     def judge(self, operator: Operator, args: Any, kwargs: Any) -> PaddedTargets | None:
         """Return how much padding is among the targets of a loss; None if it ignores it."""
@@ -64,9 +45,13 @@ class PaddedLosses:
         whole = found.get("weight") is None and found.get("reduction", "mean") != "none"
         if not whole or target.is_floating_point() or scores.ndim < 2:  # noqa: PLR2004  (samples, classes)
             return None
-        for seen in reversed(self._last):
+        for seen in self._ids:
             fits = scores.shape[1] == seen.vocabulary and target.device == seen.ids.device
-            if fits and found.get("ignore_index", -100) != seen.padding:
+            if (
+                fits
+                and seen.padding is not None
+                and found.get("ignore_index", -100) != seen.padding
+            ):
                 pair = _shifted(seen.ids, target)
                 if pair is not None and _ends_with(seen.padding, *pair):
                     padded = pair[1] == seen.padding

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.observe.recorder.bounded import Bounded
 from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.recorded_events import Moment
+from broken_convnets.observe.recorder.token_facts import TokenFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         Clipping,
     )
     from broken_convnets.observe.recorder.options import Options
-    from broken_convnets.observe.recorder.padded_targets import PaddedTargets
     from broken_convnets.observe.recorder.passed_masks import PassedMask
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import (
@@ -104,7 +104,7 @@ class Record:
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
         self.hooks: Bounded[RegisteredHook] = Bounded(limit)
-        self.padded_targets: Bounded[PaddedTargets] = Bounded(limit)
+        self.tokens = TokenFacts()
         self.unwritten: list[Unwritten] = []  # of each network, at its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass

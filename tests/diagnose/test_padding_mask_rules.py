@@ -77,7 +77,8 @@ HEALTHY = {
     "tokens_take_part": product(mask="(ids != 0)[:, None, None]"),
     "causal": product(mask="torch.ones(9, 9, dtype=torch.bool, device=ids.device).tril()"),
     "causal_and_padding": product(
-        mask="((ids != 0)[:, None, None] & torch.ones(9, 9, dtype=torch.bool, device=ids.device).tril())"
+        mask="((ids != 0)[:, None, None] & "
+        "torch.ones(9, 9, dtype=torch.bool, device=ids.device).tril())"
     ),
     "added": encoder(
         mask="torch.zeros(ids.shape, device=ids.device).masked_fill(ids == 0, -torch.inf)"

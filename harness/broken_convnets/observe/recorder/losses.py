@@ -130,7 +130,7 @@ class Losses:
             self._record.losses.append(call)
         padded = self._padded.judge(operator, args, kwargs)
         if padded is not None:
-            self._record.tokens.padded_targets.append(padded)
+            self._record.content_facts.padded_targets.append(padded)
 
 
 def _rounds(name: str, args: Any, kwargs: Any) -> bool:

@@ -17,6 +17,7 @@ from broken_convnets.observe.recorder.aside import (
 )
 from broken_convnets.observe.recorder.boxes import BoxCalls
 from broken_convnets.observe.recorder.callers import Callers, caller_of
+from broken_convnets.observe.recorder.comparisons import Comparisons
 from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
 from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
@@ -74,6 +75,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._losses = Losses(record, ids) if record.options.losses else None
         self._masks = PaddingMasks(record, ids) if record.options.losses else None
         self._metrics = MetricCalls(record) if record.options.metrics else None
+        self._comparisons = Comparisons(record) if record.options.datasets else None
         self._boxes = BoxCalls(record, values) if record.options.losses else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
@@ -168,6 +170,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._losses.look(begun.operator, begun.taken, args, kwargs)
         if self._masks is not None:
             self._masks.look(begun.operator, args, kwargs)
+        if self._comparisons is not None:
+            self._comparisons.look(begun.operator, begun.taken)
         if self._metrics is not None:
             self._metrics.look(caller)
         if self._boxes is not None:

@@ -70,7 +70,7 @@ class PaddingMasks:
                     if padding is not None:
                         count, total = int(attended.sum()), attended.numel()
                         mask = PaddingMask(operator, inverted, padding, count, total)
-                        self._record.tokens.padding_masks.append(mask)
+                        self._record.content_facts.padding_masks.append(mask)
                         return
 
 

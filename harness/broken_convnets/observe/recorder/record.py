@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.observe.recorder.bounded import Bounded
+from broken_convnets.observe.recorder.content_facts import ContentFacts
 from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.recorded_events import Moment
-from broken_convnets.observe.recorder.token_facts import TokenFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ class Record:
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
         self.hooks: Bounded[RegisteredHook] = Bounded(limit)
-        self.tokens = TokenFacts()
+        self.content_facts = ContentFacts()
         self.unwritten: list[Unwritten] = []  # of each network, at its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass

@@ -28,7 +28,7 @@ SHARE = 0.01  # of targets, at least
 def padding_counts_in_the_loss(evidence: Evidence) -> Iterator[Finding]:
     """Find cross_entropy without ignore_index, for targets that end with padding."""
     places: dict[object, list[PaddedTargets]] = {}
-    for one in evidence.record.tokens.padded_targets:
+    for one in evidence.record.content_facts.padded_targets:
         if one.operator.outputs and one.operator.outputs[0] in evidence.flow.reaching_backward:
             places.setdefault(one.operator.place, []).append(one)
     for found in places.values():

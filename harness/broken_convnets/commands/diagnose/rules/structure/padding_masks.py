@@ -31,7 +31,7 @@ ARGUMENTS = ("key_padding_mask", "src_key_padding_mask", "memory_key_padding_mas
 def padding_mask_is_inverted(evidence: Evidence) -> Iterator[Finding]:
     """Find key_padding_mask=(ids != 0), and attn_mask=(ids == 0)."""
     places: dict[object, list[PaddingMask]] = {}
-    for mask in evidence.record.tokens.padding_masks:
+    for mask in evidence.record.content_facts.padding_masks:
         places.setdefault(mask.operator.place, []).append(mask)
     for masks in places.values():
         if all(mask.inverted for mask in masks) and masks[0].operator.places:

@@ -1,4 +1,4 @@
-"""What was found by comparing token ids with the masks and the targets of a program."""
+"""What was found by comparing the numbers of token ids, masks, targets and labels."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.comparisons import Comparison
     from broken_convnets.observe.recorder.padded_targets import PaddedTargets
     from broken_convnets.observe.recorder.padding_masks import PaddingMask
 
 
 @dataclass(frozen=True, slots=True)
-class TokenFacts:
-    """Of each place, the first calls of a loss and of attention that have padding."""
+class ContentFacts:
+    """Of each place, facts of the first calls of a loss, an attention or a comparison."""
 
     padded_targets: list[PaddedTargets] = field(default_factory=list)
     padding_masks: list[PaddingMask] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)

@@ -83,6 +83,9 @@ HEALTHY = {
         before="import copy; teacher = copy.deepcopy(encoder)", second="teacher(images.flip(-1))"
     ),
     "targets_without_a_gradient": product(before="vectors = torch.randn(16, 6)", second="vectors"),
+    "orthogonal": product(
+        before="nn.utils.parametrizations.orthogonal(encoder[4])",
+    ),
     "adversarial_images": product(
         before="change = torch.zeros_like(images, requires_grad=True); encoder.eval()",
         first="images + change",

@@ -90,6 +90,9 @@ HEALTHY = {
         then="nn.init.ones_(self.gain)", between="import copy; net = copy.deepcopy(net)"
     ),
     "to_another_dtype": TOKENS.format(mark="", then="self.positions.data.normal_(0, 0.02)"),
+    "after_a_pass_for_shapes": scaled(
+        between="net(images[:1])\nnn.init.ones_(net[1].gain)",
+    ),
     "queue": scaled(
         stored='self.register_buffer("gain", torch.empty(4, 5, 1, 1))',
         first="self.gain[0] = 1.0; return x * self.gain[:1]",

@@ -60,6 +60,14 @@ HEALTHY = {
         "\n    net(images)\n    handle.remove()"
     ),
     "default_argument_of_gradients": gradients(default=", index=index"),
+    "each_network_runs_before_the_next": """
+seen, networks = [], {"one": Net(), "other": Net()}
+for name, net in networks.items():
+    net.conv.register_forward_hook(lambda m, i, o: seen.append((name, o.mean().item())))
+    with torch.no_grad():
+        net.eval()(images)
+print(seen)
+""",
     "variable_of_an_outer_loop": """
 net = Net()
 seen = []

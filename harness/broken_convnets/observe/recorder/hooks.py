@@ -44,7 +44,7 @@ class RegisteredHook:
 
     register: str
     code: CodeType
-    owner: int  # identity of the module or the tensor
+    owner: weakref.ref[Any]  # the module or the tensor
     type: str  # of it
     variables: dict[str, str]
     places: tuple[Place, ...]
@@ -79,7 +79,7 @@ class Hooks:
         stand_in.__name__ = name  # under which it is a query
         return stand_in
 
-    def _note(self, register: str, owner: object, hook: FunctionType) -> None:
+    def _note(self, register: str, owner: Any, hook: FunctionType) -> None:
         try:
             if not is_user_file(hook.__code__.co_filename):
                 return
@@ -89,7 +89,7 @@ class Hooks:
             found = RegisteredHook(
                 register=register,
                 code=hook.__code__,
-                owner=id(owner),
+                owner=weakref.ref(owner),
                 type=type(owner).__name__,
                 variables=dict(_variables(hook)),
                 places=user_places(sys._getframe(2)),  # noqa: SLF001  (no public equivalent)

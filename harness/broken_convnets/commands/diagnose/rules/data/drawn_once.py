@@ -53,7 +53,7 @@ def _drawn(evidence: Evidence, one: Any) -> list[Draw]:
         draw
         for source in class_sources(evidence, one)
         if (owner := source.class_named(type(one).__name__)) is not None
-        for draw in draws_of(source, owner, is_dataset=hasattr(one, "__len__"))
+        for draw in draws_of(source, owner, is_dataset=not callable(one))
     ]
     return [draw for draw in found if _is_number(getattr(one, draw.attribute, None))]
 

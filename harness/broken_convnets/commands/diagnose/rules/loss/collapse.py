@@ -147,4 +147,7 @@ def _is_last(evidence: Evidence, value: Value) -> bool:
     maker = producer(evidence, value)
     if maker is not None and maker.name == "normalize":
         maker = producer(evidence, maker.inputs[0])
-    return maker is not None and maker.name in LAST and len(value.shape) == SIDES
+    if maker is None or maker.name not in LAST or len(value.shape) != SIDES:
+        return False
+    # Weights that are computed, as orthogonal ones are, may keep the outputs apart.
+    return maker.name != "linear" or all(weight.parameter for weight in maker.inputs[1:])

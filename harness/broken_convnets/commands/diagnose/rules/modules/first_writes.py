@@ -25,9 +25,8 @@ def is_read_unwritten(evidence: Evidence, one: Unwritten) -> bool:
     Writing through `.data`, as initializers do, does not change the version of a parameter.
     """
     record, flow = evidence.record, evidence.flow
-    if one.moment.operators >= record.options.operator_limit // 2:
-        return False
-    if any(load.moment <= one.moment for load in record.weight_loads):  # assign=True replaces it
+    loaded = any(load.moment <= one.moment for load in record.weight_loads)  # assign=True
+    if loaded or one.moment.operators >= record.options.operator_limit // 2:
         return False
     same = [one.value]  # and what it was before it moved to another device or dtype
     while same[-1].former is not None:
@@ -37,7 +36,19 @@ def is_read_unwritten(evidence: Evidence, one: Unwritten) -> bool:
     before = [user for user in users if user.number < one.moment.operators]
     is_new = origin is None or origin.name in UNSET
     copied = all(_is_copied(evidence, user, same) for user in before)
-    return is_new and copied and _is_read_first(evidence, one)
+    return (
+        is_new and copied and _is_read_first(evidence, one) and not _is_written_later(evidence, one)
+    )
+
+
+def _is_written_later(evidence: Evidence, one: Unwritten) -> bool:
+    """Return whether a tensor is initialized after the pass, which may only measure shapes."""
+    return any(
+        user.changed or user.name in {"__get__ data", "__set__ data"}
+        for user in evidence.flow.consumers(one.value)
+        if user.moment.backward_passes <= one.moment.backward_passes
+        and user.number >= one.moment.operators
+    )
 
 
 def _is_copied(evidence: Evidence, operator: Operator, same: list[Value]) -> bool:

@@ -15,6 +15,8 @@ from broken_convnets.commands.diagnose.sites import candidates, location_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import nn
+
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
@@ -34,9 +36,9 @@ def hooks_share_a_loop_variable(evidence: Evidence) -> Iterator[Finding]:
     for hook in evidence.record.hooks:
         first = hook.shares
         source = evidence.source(hook.code.co_filename)
-        if source is None or first is None or first.owner == hook.owner:
+        if source is None or first is None or not _runs_later(evidence, first, hook):
             continue
-        for function, name in _late(source, first, hook) if _runs_later(evidence, hook) else ():
+        for function, name in _late(source, first, hook):
             yield _finding(source, function, name, (first, hook))
             return
 
@@ -63,11 +65,23 @@ def _finding(
     )
 
 
-def _runs_later(evidence: Evidence, hook: RegisteredHook) -> bool:
-    """Return whether a forward pass, or for a hook on gradients a backward pass, comes later."""
+def _runs_later(evidence: Evidence, first: RegisteredHook, hook: RegisteredHook) -> bool:
+    """Return whether two hooks of different modules or parameters of one network run later."""
+    owners = [first.owner(), hook.owner()]
+    if None in owners or owners[0] is owners[1]:
+        return False
     record = evidence.record
-    passes = record.passes if "forward" in hook.register else record.backward_passes
-    return any(one.moment >= hook.moment for one in passes)
+    if "forward" not in hook.register and all(
+        one.moment < hook.moment for one in record.backward_passes
+    ):
+        return False
+    networks = {one.network() for one in record.passes if one.moment >= hook.moment}
+    return any(_has_all(network, owners) for network in networks if network is not None)
+
+
+def _has_all(network: nn.Module, owners: list[object]) -> bool:
+    parts = {id(part) for part in (*network.modules(), *network.parameters())}
+    return all(id(owner) in parts for owner in owners)
 
 
 def _late(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from broken_convnets.observe.recorder.aside import is_compiling
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import is_user_file, user_places
 
@@ -70,10 +71,10 @@ class Hooks:
         name = original.__name__
 
         def stand_in(owner: Any, hook: Any, *args: Any, **kwargs: Any) -> Any:
-            caller = sys._getframe(1)  # noqa: SLF001  (no public equivalent)
-            again = is_recorder_code(caller.f_code)  # a torch function, as a mode sees it
-            if self._record.active and not again and type(hook) is FunctionType:
-                self._note(name, owner, hook)
+            if self._record.active and not is_compiling() and type(hook) is FunctionType:
+                caller = sys._getframe(1)  # noqa: SLF001  (no public equivalent)
+                if not is_recorder_code(caller.f_code):  # a torch function, as a mode sees it
+                    self._note(name, owner, hook)
             return original(owner, hook, *args, **kwargs)
 
         stand_in.__name__ = name  # under which it is a query

@@ -55,9 +55,8 @@ def _is_copied(evidence: Evidence, operator: Operator, same: list[Value]) -> boo
     """Return whether an operator copies a tensor, or replaces its data by a copy, as `.to()`."""
     if operator.name != "__set__ data":
         return operator.name in COPIES
-    data = operator.inputs[-1]
-    maker = evidence.record.producer(data)
-    return data in same or (maker is not None and _is_copied(evidence, maker, same))
+    maker = evidence.record.producer(operator.inputs[-1])
+    return operator.inputs[-1] in same or (maker is not None and _is_copied(evidence, maker, same))
 
 
 def _is_read_first(evidence: Evidence, one: Unwritten) -> bool:

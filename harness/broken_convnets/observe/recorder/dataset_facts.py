@@ -109,6 +109,15 @@ def _ordered_classes(dataset: Any, positions: tuple[int, ...] | None) -> int:
     return 0
 
 
+def stored_labels(dataset: Any) -> list[list[int]]:
+    """Return the columns of integers that a dataset holds, in the order of its samples."""
+    base, positions = _below_subsets(dataset)
+    columns = _label_lists(base, _length(base) or 0)
+    if positions is None:
+        return columns
+    return [[labels[index] for index in positions] for labels in columns]
+
+
 def _label_lists(dataset: Any, size: int) -> list[list[int]]:
     """Return the integers that a dataset holds, one for each sample."""
     if not 1 < size <= LENGTH:

@@ -13,10 +13,12 @@ from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.contents import Contents, contents_of
 from broken_convnets.observe.recorder.ctc import CtcArguments, ctc_arguments
 from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
+from broken_convnets.observe.recorder.padded_targets import PaddedLosses
 from broken_convnets.observe.recorder.triplets import TRIPLETS, triplet_of
 from broken_convnets.observe.recorder.values import look_at
 
 if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.recorded_events import Operator
@@ -62,9 +64,10 @@ class LossCall:
 class Losses:
     """Reads the arguments of loss functions, and of operators with poles, before they run."""
 
-    def __init__(self, record: Record) -> None:
-        """Start with nothing read."""
+    def __init__(self, record: Record, ids: EmbeddedIds) -> None:
+        """Start with nothing read. `ids` are those that the last embeddings received."""
         self._record = record
+        self._padded = PaddedLosses(ids)
         self._read: Counter[tuple[str, Place]] = Counter()
 
     def look(self, operator: Operator, taken: list[torch.Tensor], args: Any, kwargs: Any) -> None:
@@ -125,6 +128,9 @@ class Losses:
             ctc = ctc_arguments(args, kwargs) if operator.name == "ctc_loss" else None
             call = LossCall(operator, contents_of(given), contents_of(target), ctc)
             self._record.losses.append(call)
+        padded = self._padded.judge(operator, args, kwargs)
+        if padded is not None:
+            self._record.content_facts.padded_targets.append(padded)
 
 
 def _rounds(name: str, args: Any, kwargs: Any) -> bool:

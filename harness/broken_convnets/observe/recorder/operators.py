@@ -17,6 +17,8 @@ from broken_convnets.observe.recorder.aside import (
 )
 from broken_convnets.observe.recorder.boxes import BoxCalls
 from broken_convnets.observe.recorder.callers import Callers, caller_of
+from broken_convnets.observe.recorder.comparisons import Comparisons
+from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
 from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
     Kind,
@@ -29,11 +31,13 @@ from broken_convnets.observe.recorder.held_tensors import held_tensors
 from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
+from broken_convnets.observe.recorder.padding_masks import PaddingMasks
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.recorded_events import Operator
 from broken_convnets.observe.recorder.running_operator import Begun, version_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
+from broken_convnets.observe.recorder.unwritten import unwritten_in
 from broken_convnets.observe.recorder.values import look_at, tensors_in
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.module_calls import ModuleCalls
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.unwritten import Unwritten
     from broken_convnets.observe.recorder.values import Value, Values
 
 OPTIMIZERS = f"{TORCH}/optim/"
@@ -66,8 +71,11 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._record = record
         self._values = values
         self._looks = record.options.values
-        self._losses = Losses(record) if record.options.losses else None
+        ids = EmbeddedIds()
+        self._losses = Losses(record, ids) if record.options.losses else None
+        self._masks = PaddingMasks(record, ids) if record.options.losses else None
         self._metrics = MetricCalls(record) if record.options.metrics else None
+        self._comparisons = Comparisons(record) if record.options.datasets else None
         self._boxes = BoxCalls(record, values) if record.options.losses else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
@@ -131,6 +139,10 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         """Return the tensors that the modules of a network hold outside of its state_dict."""
         return held_tensors(network, self._values)
 
+    def unwritten_in(self, network: nn.Module) -> list[Unwritten]:
+        """Return the parameters and buffers of a network that nothing has written to."""
+        return list(unwritten_in(network, self._values, self._record.moment))
+
     def is_finite(self, tensor: torch.Tensor) -> bool | None:
         """Return whether a tensor is finite; what operators returned was looked at already."""
         return self._values.is_finite(tensor)
@@ -156,6 +168,10 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         """Read the arguments of losses and metrics before the operator runs."""
         if self._losses is not None:
             self._losses.look(begun.operator, begun.taken, args, kwargs)
+        if self._masks is not None:
+            self._masks.look(begun.operator, args, kwargs)
+        if self._comparisons is not None:
+            self._comparisons.look(begun.operator, begun.taken)
         if self._metrics is not None:
             self._metrics.look(caller)
         if self._boxes is not None:

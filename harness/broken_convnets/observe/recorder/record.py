@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broken_convnets.observe.recorder.bounded import Bounded
+from broken_convnets.observe.recorder.content_facts import ContentFacts
 from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.recorded_events import Moment
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.boxes import BoxCall
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
+    from broken_convnets.observe.recorder.hooks import RegisteredHook
     from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
     from broken_convnets.observe.recorder.listings import Listing
     from broken_convnets.observe.recorder.loaders import Loader
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.traced_networks import TracedNetwork
     from broken_convnets.observe.recorder.triplets import Triplet
     from broken_convnets.observe.recorder.unread_settings import UnreadSetting
+    from broken_convnets.observe.recorder.unwritten import Unwritten
     from broken_convnets.observe.recorder.values import Value
     from broken_convnets.observe.recorder.weight_loads import WeightLoad
 
@@ -101,6 +104,9 @@ class Record:
         self.traced_networks: list[TracedNetwork] = []  # by torch.jit.trace, alive
         self.structures: list[Structure] = []
         self.held_tensors: list[HeldTensors] = []  # of each network, before its first pass
+        self.hooks: Bounded[RegisteredHook] = Bounded(limit)
+        self.content_facts = ContentFacts()
+        self.unwritten: list[Unwritten] = []  # of each network, at its first pass
         self.kept_networks: list[nn.Module] = []  # alive, only if the options say so
         self.kept_graphs: Bounded[int] = Bounded(limit)  # earlier roots, at each backward pass
         self.kept_outputs: Bounded[KeptOutputs] = Bounded(limit)

@@ -9,6 +9,7 @@ from broken_convnets.observe.recorder.construction import Constructions
 from broken_convnets.observe.recorder.dispatch import DispatchCounts
 from broken_convnets.observe.recorder.events import Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
+from broken_convnets.observe.recorder.hooks import Hooks
 from broken_convnets.observe.recorder.listings import Listings
 from broken_convnets.observe.recorder.loaders import Loaders
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
@@ -103,6 +104,7 @@ class Recorder(AbstractContextManager["Recorder"]):
                 StateDicts(self.record, self._gradients.snapshots),
             ]
             parts += [WeightLoads(self.record), Resumes(self.record, self._gradients)]
+            parts += [Hooks(self.record)]
             parts += [Schedulers(self.record), Scalers(self.record), UnreadSettings(self.record)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         parts += [Modes(self.record)] if options.modes else []

@@ -81,6 +81,7 @@ class Surroundings:
             if self._operators is not None:
                 with NoDispatch(), NoFunction():
                     self._record.held_tensors.append(self._operators.held_by(root))
+                    self._record.unwritten += self._operators.unwritten_in(root)
 
     def _capture(self, begun: ForwardPass, root: nn.Module, inputs: object) -> None:
         if begun.number == 1:

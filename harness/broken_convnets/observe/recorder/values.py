@@ -23,7 +23,8 @@ class Value:
     """What one tensor was between two operators; an in-place operator makes a new value.
 
     `operator` is the number of the one that returned it; None for a value that came from
-    elsewhere: a parameter, a batch. `finite` and `scalar` are None if they were not looked at.
+    elsewhere: a parameter, a batch. `former` is what the same parameter was before it moved to
+    another device or dtype. `finite` and `scalar` are None if they were not looked at.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Value:
     finite: bool | None = None
     nan: bool = False  # whether it has a NaN, if it was looked at
     scalar: float | None = None
+    former: Value | None = None
 
     def __str__(self) -> str:
         """Return dtype and shape, as tables show them."""
@@ -63,7 +65,14 @@ class Values:
 
     def of(self, tensor: torch.Tensor) -> Value:
         """Return the value of a tensor; a new one if it was never met."""
-        return self.known(tensor) or self.new(tensor, None)
+        known = self.known(tensor)
+        if known is not None:
+            return known
+        entry = self._known.get(id(tensor))
+        value = self.new(tensor, None)
+        if entry is not None and entry[0]() is tensor:
+            value.former = entry[1]
+        return value
 
     def new(self, tensor: torch.Tensor, operator: int | None) -> Value:
         """Return a new value for a tensor that an operator has returned or changed."""

@@ -1,0 +1,20 @@
+"""What was found by comparing the numbers of token ids, masks, targets and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.comparisons import Comparison
+    from broken_convnets.observe.recorder.padded_targets import PaddedTargets
+    from broken_convnets.observe.recorder.padding_masks import PaddingMask
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFacts:
+    """Of each place, facts of the first calls of a loss, an attention or a comparison."""
+
+    padded_targets: list[PaddedTargets] = field(default_factory=list)
+    padding_masks: list[PaddingMask] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)

@@ -77,7 +77,7 @@ def load_rules() -> None:
 def apply_rules(evidence: Evidence) -> Findings:
     """Return what all rules find. A rule that raises is listed as not checked."""
     load_rules()
-    with restored(evidence.record.removed_folders):
+    with restored(evidence.record.folders.removed):
         return _apply(evidence)
 
 

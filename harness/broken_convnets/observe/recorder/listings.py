@@ -76,7 +76,7 @@ class Listings:
         return list_paths
 
     def _is_users(self, caller: FrameType) -> bool:
-        active = self._record.active and len(self._record.listings) < LIMIT
+        active = self._record.active and len(self._record.folders.listings) < LIMIT
         return (
             active
             and not is_recorder_code(caller.f_code)
@@ -88,7 +88,7 @@ class Listings:
             kept = tuple(os.fsdecode(name) for name in names[:NAMES])
             text = os.fsdecode(folder) if not isinstance(folder, int) else str(folder)
             others = not kept and _has_files(text)
-            self._record.listings.append(Listing(text, kept, user_places(caller), others))
+            self._record.folders.listings.append(Listing(text, kept, user_places(caller), others))
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
 

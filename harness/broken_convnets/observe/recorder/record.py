@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.observe.recorder.bounded import Bounded
 from broken_convnets.observe.recorder.content_facts import ContentFacts
+from broken_convnets.observe.recorder.folder_facts import FolderFacts
 from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.recorded_events import Moment
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
     from broken_convnets.observe.recorder.hooks import RegisteredHook
     from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
-    from broken_convnets.observe.recorder.listings import Listing
     from broken_convnets.observe.recorder.loaders import Loader
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.metric_calls import MetricCall
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         Parameter,
         Warned,
     )
-    from broken_convnets.observe.recorder.removed_folders import RemovedFolder
     from broken_convnets.observe.recorder.resumes import Resume
     from broken_convnets.observe.recorder.scalers import ScalerCall
     from broken_convnets.observe.recorder.schedulers import BuiltScheduler, SchedulerStep
@@ -112,8 +111,7 @@ class Record:
         self.kept_outputs: Bounded[KeptOutputs] = Bounded(limit)
         self.mode_changes: Bounded[ModeChange] = Bounded(limit)
         self.loaders: list[Loader] = []
-        self.listings: list[Listing] = []  # of folders, by the user's own code
-        self.removed_folders: list[RemovedFolder] = []
+        self.folders = FolderFacts()
         self.passed_mask: PassedMask | None = None  # the first one
         self.nearest: Bounded[Nearest] = Bounded(limit)
         self.box_calls: Bounded[BoxCall] = Bounded(limit)

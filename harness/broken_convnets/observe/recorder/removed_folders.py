@@ -47,7 +47,7 @@ class RemovedFolders:
     def _keeping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)  # with `avoids_symlink_attacks`
         def rmtree(path: Any, *args: Any, **kwargs: Any) -> Any:
-            folders = self._record.removed_folders
+            folders = self._record.folders.removed
             if self._record.active and len(folders) < FOLDERS and self._has_datasets():
                 with contextlib.suppress(OSError, TypeError, ValueError):
                     folders += keep(Path(os.fsdecode(path)).absolute())

@@ -63,7 +63,7 @@ def unsorted_listings(evidence: Evidence) -> Iterator[Finding]:
 
 def paired_listings(evidence: Evidence) -> Iterator[tuple[Listing, Listing]]:
     """Yield listings of two folders with the same names that are paired without being sorted."""
-    listings = [one for one in evidence.record.listings if _is_in_any_order(evidence, one)]
+    listings = [one for one in evidence.record.folders.listings if _is_in_any_order(evidence, one)]
     for one, other in combinations(listings, 2):
         first, second = common_stems(one.names), common_stems(other.names)
         if one.folder == other.folder or len(set(first)) < 2 or sorted(first) != sorted(second):  # noqa: PLR2004  (to confuse)
@@ -74,7 +74,7 @@ def paired_listings(evidence: Evidence) -> Iterator[tuple[Listing, Listing]]:
 
 def listings_with(evidence: Evidence, *files: str) -> list[Listing]:
     """Return the one unsorted listing of each file, of different folders; none if there is not."""
-    listings = [one for one in evidence.record.listings if _is_in_any_order(evidence, one)]
+    listings = [one for one in evidence.record.folders.listings if _is_in_any_order(evidence, one)]
     found = [[one for one in listings if _has(one, file)] for file in files]
     if any(len(one) != 1 for one in found) or len({one[0].folder for one in found}) < len(files):
         return []

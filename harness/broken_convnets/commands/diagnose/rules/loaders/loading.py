@@ -82,7 +82,7 @@ def _received_dataset(error: BaseException | None) -> Any:
 
 def _unmatched(evidence: Evidence) -> Listing | None:
     """Return the last listing, if it found none of the files in its folder."""
-    listings = [one for one in evidence.record.listings if one.places]
+    listings = [one for one in evidence.record.folders.listings if one.places]
     return listings[-1] if listings and listings[-1].others else None
 
 

@@ -78,4 +78,5 @@ def _is_of_others(evidence: Evidence, labels: Value) -> bool:
     operator = evidence.record.producer(labels)
     if operator is None or not operator.inputs:
         return False
-    return is_permuted(evidence, labels, operator.inputs[0]) or len(operator.inputs) > 1
+    chosen = len(operator.inputs) > 1 and operator.name != "stack"  # of a loader's samples
+    return is_permuted(evidence, labels, operator.inputs[0]) or chosen

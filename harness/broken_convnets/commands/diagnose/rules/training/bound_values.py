@@ -90,11 +90,20 @@ def _arguments(evidence: Evidence, source: Source, scope: ast.AST, name: str) ->
     at = names.index(name) - (1 if owner else 0)
     calls = _calls_of(evidence, scope.name, owner.name if owner else "")
     found = [(where, argument(call, name, at)) for where, call in calls]
-    return [Bound(where, node) for where, node in found if node is not None]
+    given = [Bound(where, node) for where, node in found if node is not None]
+    return given or [Bound(source, one) for one in _defaults(scope.args, name)]
+
+
+def _defaults(parameters: ast.arguments, name: str) -> list[ast.expr]:
+    """Return the default of a parameter, if it has one."""
+    names = [one.arg for one in parameters.args][-len(parameters.defaults) :]
+    pairs = zip(names, parameters.defaults, strict=False)
+    return [default for one, default in pairs if one == name]
 
 
 def _calls_of(evidence: Evidence, name: str, owner: str) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls of a function, or of the objects of its class if it is `__call__`."""
+    name = owner if name == "__init__" else name
     for source in user_sources(evidence):
         made = _objects(source, owner) if name == "__call__" else set()
         for node in source.expressions:

@@ -109,6 +109,15 @@ def _ordered_classes(dataset: Any, positions: tuple[int, ...] | None) -> int:
     return 0
 
 
+def labels_of(dataset: Any) -> list[int] | None:
+    """Return the labels of the samples of a dataset or subset, if it stores them."""
+    base, positions = _below_subsets(dataset)
+    found = _label_lists(base, _length(base) or 0)
+    if not found or any(one != found[0] for one in found):
+        return None
+    return found[0] if positions is None else [found[0][index] for index in positions]
+
+
 def _label_lists(dataset: Any, size: int) -> list[list[int]]:
     """Return the integers that a dataset holds, one for each sample."""
     if not 1 < size <= LENGTH:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.observe.facts import Layer
     from broken_convnets.observe.recorder.boxes import BoxCall
+    from broken_convnets.observe.recorder.class_balance import ClassBalance
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
     from broken_convnets.observe.recorder.kept_outputs import KeptOutputs
@@ -79,6 +80,7 @@ class Record:
         self.called: Bounded[CalledModule] = Bounded(options.operator_limit)
         self.operators: Bounded[Operator] = Bounded(options.operator_limit)
         self.losses: Bounded[LossCall] = Bounded(limit)
+        self.class_balances: Bounded[ClassBalance] = Bounded(limit)  # of each place with weights
         self.metric_calls: Bounded[MetricCall] = Bounded(METRICS)
         self.pole_inputs: dict[int, Contents] = {}  # by number of operator: log, sqrt, div
         self.cast_inputs: dict[int, Contents] = {}  # by number of operator: floats to integers

@@ -120,6 +120,11 @@ for _ in range(3):
 """
 
 
+ACCURACY_OF_ATTACK = (
+    "value = (net(images + attacker(images)).argmax(1) == labels).float().mean().item()"
+)
+
+
 def loop(**parts: str) -> str:
     usual = {"start": "math.inf", "test": "loss < best", "value": "loss", "percent": "1"}
     return LOOP.format(**(usual | parts))
@@ -182,6 +187,9 @@ HEALTHY = {
     "flag": loop(start="0", test="is_best", value="max(accuracy, best)").replace(
         "    if is_best:", "    is_best = accuracy > best\n    if is_best:"
     ),
+    "attack_by_accuracy": ATTACK.replace("best, kept = 0.0", "best, kept = 1.1")
+    .replace("value = loss.item()", ACCURACY_OF_ATTACK)
+    .replace("value > best", "value < best"),
     "bad_epochs": loop(start="math.inf", test="loss >= best", value="min(best, loss)"),
 }
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
 
 KIND = "state/best_state_not_copied"
-INTENDED = re.compile(r"worst|hard|max|min|high|low|peak", re.IGNORECASE)
+INTENDED = re.compile(  # names of what is better if it is worse for the network
+    r"worst|hard|max|min|high|low|peak|attack|adv|robust|forget|domain|fool|poison", re.IGNORECASE
+)
 OPPOSITE = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
 ROOTS = 20  # backward passes that are looked at
 Kept = tuple["BestValue", "Score | None"]
@@ -68,16 +70,17 @@ def best_is_never_exceeded(evidence: Evidence) -> Iterator[Finding]:
 
 @rule(
     "the best network so far has the smallest loss, or the greatest accuracy",
-    stays_quiet="unless the run shows that the value is a loss that one optimizer minimizes, or "
-    "an accuracy; and if a name says that the worst one is wanted",
+    stays_quiet="unless the run shows that the value is a loss or an accuracy, and that the only "
+    "optimizer minimizes a loss; and if a name says that the worst one is wanted",
 )
 def worst_network_is_kept(evidence: Evidence) -> Iterator[Finding]:
     """Find `if loss > best_loss:` before the network is kept as the best one."""
     for best, score in _kept(evidence):
-        if score is None or not _contradicts(best, score) or not _is_sure(evidence, score):
+        if score is None or not _contradicts(best, score) or not _is_sure(evidence):
             continue
         source, test = best.source, best.source.text_of(best.test)
-        if INTENDED.search(best.best) or not _keeps_network(evidence, best, score):
+        names = f"{best.best} {source.text_of(best.value)}"
+        if INTENDED.search(names) or not _keeps_network(evidence, best, score):
             continue
         most = "smallest" if best.smaller else "largest"
         never = _is_never_true(evidence, best, score)
@@ -150,13 +153,12 @@ def _keeps_network(evidence: Evidence, best: BestValue, score: Score) -> bool:
     return reads and _is_never_true(evidence, best, score)
 
 
-def _is_sure(evidence: Evidence, score: Score) -> bool:
-    """Return whether there is one optimizer, which, for a loss, minimizes losses."""
+def _is_sure(evidence: Evidence) -> bool:
+    """Return whether there is one optimizer, and all losses that are known are minimized."""
     record = evidence.record
     places = {one.places[:1] for one in record.built_optimizers}
-    raising = any(one.settings.get("maximize") for one in record.built_optimizers)
-    if len(places) != 1 or raising or score.kind != "loss":
-        return len(places) == 1 and not raising
+    if len(places) != 1 or any(one.settings.get("maximize") for one in record.built_optimizers):
+        return False
     roots = [root for one in list(record.backward_passes)[:ROOTS] for root in one.roots]
     found = [term for root in roots for term in terms(evidence, root)]
     losses = [term.factor for term in found if is_loss(evidence, term.value)]

@@ -118,6 +118,12 @@ def stored_labels(dataset: Any) -> list[list[int]]:
     return [[labels[index] for index in positions] for labels in columns]
 
 
+def labels_of(dataset: Any) -> list[int] | None:
+    """Return the labels of the samples of a dataset or subset, if it stores them."""
+    columns = stored_labels(dataset)
+    return columns[0] if columns and all(one == columns[0] for one in columns) else None
+
+
 def _label_lists(dataset: Any, size: int) -> list[list[int]]:
     """Return the integers that a dataset holds, one for each sample."""
     if not 1 < size <= LENGTH:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import weakref
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
+from math import isclose
 from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import BatchSampler, DataLoader, WeightedRandomSampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
-from broken_convnets.observe.recorder.dataset_facts import DatasetFacts, Datasets
+from broken_convnets.observe.recorder.dataset_facts import DatasetFacts, Datasets, labels_of
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.values import tensors_in
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 EPOCHS = 1_000  # that are kept of one loader
 BATCHES = 4  # of one epoch whose tensors are kept as values
 INDICES = 200_000  # that are kept in all
+ALIKE = 1e-6  # relative difference of two weights of one class
 DATASETS = 16  # that stay alive
 
 
@@ -53,7 +56,8 @@ class Loader:
     """A DataLoader, where it is constructed, its dataset, and the epochs read from it.
 
     `data` is the dataset itself, where the options keep it alive, and `worker_init` is called
-    in each worker. `weights` is the number of weights of a WeightedRandomSampler.
+    in each worker. `weights` is the number of weights of a WeightedRandomSampler. `class_weights`
+    are the size of each class, and the weight that the sampler has for all of its samples.
     """
 
     type: str  # of its dataset
@@ -66,6 +70,7 @@ class Loader:
     data: Any = None
     worker_init: Callable[[int], None] | None = None
     weights: int | None = None
+    class_weights: dict[int, tuple[int, float]] = field(default_factory=dict)
     epochs: list[Epoch] = field(default_factory=list)
 
 
@@ -165,6 +170,7 @@ class Loaders:
             data=self._kept_alive(loader.dataset),
             worker_init=loader.worker_init_fn,
             weights=_number_of_weights(loader.sampler),
+            class_weights=_class_weights(loader),
         )
 
     def _kept_alive(self, dataset: Any) -> Any:
@@ -183,6 +189,22 @@ def _sampler(loader: Any) -> str:
     batches = loader.batch_sampler
     sampler = batches.sampler if type(batches) is BatchSampler else loader.sampler
     return type(sampler).__name__
+
+
+def _class_weights(loader: Any) -> dict[int, tuple[int, float]]:
+    """Return the size of each class and the weight of its samples, if that is the same for all."""
+    if not isinstance(loader.sampler, WeightedRandomSampler):
+        return {}
+    weights: list[float] = loader.sampler.weights.tolist()
+    labels = labels_of(loader.dataset)
+    if labels is None or len(labels) != len(weights):
+        return {}
+    sizes, found = Counter(labels), dict(zip(labels, weights, strict=True))
+    same = all(
+        isclose(found[label], weight, rel_tol=ALIKE)
+        for label, weight in zip(labels, weights, strict=True)
+    )
+    return {label: (sizes[label], weight) for label, weight in found.items()} if same else {}
 
 
 def _number_of_weights(sampler: Any) -> int | None:

@@ -10,6 +10,7 @@ import torch
 
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.class_balance import WEIGHTED, ClassBalances
 from broken_convnets.observe.recorder.contents import Contents, contents_of
 from broken_convnets.observe.recorder.ctc import CtcArguments, ctc_arguments
 from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
@@ -69,6 +70,7 @@ class Losses:
         self._record = record
         self._padded = PaddedLosses(ids)
         self._read: Counter[tuple[str, Place]] = Counter()
+        self._balances = ClassBalances(record)
 
     def look(self, operator: Operator, taken: list[torch.Tensor], args: Any, kwargs: Any) -> None:
         """Read what an operator is about to receive."""
@@ -81,6 +83,8 @@ class Losses:
 
     def _look(self, operator: Operator, args: Any, kwargs: Any) -> None:
         name = operator.name
+        if name in WEIGHTED:
+            self._balances.look(operator, args, kwargs)
         is_loss = name in LOSSES or name in PAIRS
         is_cast = name in CASTS and _rounds(name, args, kwargs)
         position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from broken_convnets.observe.facts import Layer
+    from broken_convnets.observe.recorder.applications import Application
     from broken_convnets.observe.recorder.boxes import BoxCall
     from broken_convnets.observe.recorder.contents import Contents
     from broken_convnets.observe.recorder.held_tensors import HeldTensors
@@ -89,6 +90,7 @@ class Record:
         self.backward_passes: Bounded[BackwardPass] = Bounded(limit)
         self.optimizer_steps: Bounded[OptimizerStep] = Bounded(limit)
         self.constructions: Bounded[Construction] = Bounded(options.operator_limit)
+        self.applications: Bounded[Application] = Bounded(limit)  # of functions to all modules
         self.built_optimizers: Bounded[BuiltOptimizer] = Bounded(limit)
         self.built_schedulers: Bounded[BuiltScheduler] = Bounded(limit)
         self.scheduler_steps: Bounded[SchedulerStep] = Bounded(limit)

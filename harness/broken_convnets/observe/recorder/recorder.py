@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
+from broken_convnets.observe.recorder.applications import Applications
 from broken_convnets.observe.recorder.construction import Constructions
 from broken_convnets.observe.recorder.dispatch import DispatchCounts
 from broken_convnets.observe.recorder.events import Modes, Warnings
@@ -107,6 +108,8 @@ class Recorder(AbstractContextManager["Recorder"]):
             parts += [Hooks(self.record)]
             parts += [Schedulers(self.record), Scalers(self.record), UnreadSettings(self.record)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
+        applies = options.constructions and options.operators
+        parts += [Applications(self.record)] if applies else []
         parts += [Modes(self.record)] if options.modes else []
         if options.loaders:
             parts += [Loaders(self.record, self._values), StoredData(self.record, self._operators)]

@@ -99,13 +99,13 @@ class Losses:
         if is_loss:
             self._add(operator, args, kwargs)
         elif is_cast:
-            self._record.cast_inputs[operator.number] = contents_of(args[0])
+            self._record.read_inputs[operator.number] = contents_of(args[0])
         elif is_minimum:
             nearest = nearest_of(operator, args)
             if nearest is not None:
                 self._record.nearest.append(nearest)
         elif position is not None and len(args) > position and _is_readable(args[position]):
-            self._record.pole_inputs[operator.number] = contents_of(args[position])
+            self._record.read_inputs[operator.number] = contents_of(args[position])
 
     def _add_triplet(self, operator: Operator, args: Any, kwargs: Any) -> None:
         """Read the first call at a place, before any training."""

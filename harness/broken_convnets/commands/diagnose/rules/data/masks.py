@@ -10,6 +10,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+from broken_convnets.observe.recorder.losses import CASTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +34,11 @@ def mask_rounded_to_zero(evidence: Evidence) -> Iterator[Finding]:
     used = evidence.flow.ancestors(
         value for call in evidence.record.losses for value in call.operator.inputs[1:2]
     )
-    for number, before in evidence.record.cast_inputs.items():
+    for number, before in evidence.record.read_inputs.items():
         operator = evidence.record.operators.find(number)
         if operator is None or not operator.places or not used.intersection(operator.outputs):
             continue
-        if not (before.minimum >= 0 and 0 < before.maximum < 1):
+        if operator.name not in CASTS or not (before.minimum >= 0 and 0 < before.maximum < 1):
             continue
         site = site_of(evidence, operator.places)
         yield Finding(

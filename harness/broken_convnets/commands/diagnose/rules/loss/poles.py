@@ -43,7 +43,7 @@ def name_of(operator: Operator) -> str:
 
 def has_no_slope(evidence: Evidence, operator: Operator) -> bool:
     """Return whether an input is at a place where the derivative is infinite."""
-    given = evidence.record.pole_inputs.get(operator.number)
+    given = evidence.record.read_inputs.get(operator.number)
     name = name_of(operator)
     if given is None:
         return False
@@ -61,7 +61,7 @@ def explain(evidence: Evidence, operator: Operator) -> str:
     """Return what is special about the input of an operator, with the program's numbers."""
     if operator.name == "ctc_loss":
         return _ctc(evidence, operator)
-    given = evidence.record.pole_inputs.get(operator.number)
+    given = evidence.record.read_inputs.get(operator.number)
     if given is None:
         return _without_elements(evidence, operator)
     if not given.count:
@@ -124,7 +124,7 @@ def guarded(evidence: Evidence, operator: Operator) -> Iterator[Attempt]:
     elif name == "std" and isinstance(node, ast.Call):
         yield 0, partial(edits.set_argument, source, node, "unbiased", None, "False")
     else:
-        given = evidence.record.pole_inputs.get(operator.number)
+        given = evidence.record.read_inputs.get(operator.number)
         negative = given is not None and given.minimum < 0
         yield from _within_domain(source, node, name, negative=negative)
 

@@ -301,7 +301,7 @@ print(validate(net))
 FORCED_GRAPH = f"""{TRAIN}
 def overlap(scores, wanted):
     hard = torch.sigmoid(scores).gt(0.5).float()  # cause
-    return 1 - (hard * wanted).sum() / (hard + wanted).sum()
+    return 1 - 2 * (hard * wanted).sum() / (hard + wanted).sum()
 
 wanted = F.one_hot(labels, 4)
 for _ in range(3):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import torch
 
     from broken_convnets.observe.recorder.recorded_events import Operator
 
@@ -37,7 +37,10 @@ class EmbeddedIds:
         if operator.name != "embedding":
             return
         found = {**kwargs, **dict(zip(NAMES, args, strict=False))}
-        ids, padding, size = found["input"], found.get("padding_idx"), found["weight"].shape[0]
+        ids, padding, weight = (found.get(name) for name in ("input", "padding_idx", "weight"))
+        if not isinstance(ids, torch.Tensor) or not isinstance(weight, torch.Tensor):
+            return  # it is about to raise an exception
+        size = weight.shape[0]
         if ids.ndim == 2 and ids.numel() <= LARGE:  # noqa: PLR2004  (samples and time)
             known = padding % size if type(padding) is int else None
             self._last.append(Embedded(ids.detach().clone(), known, size))

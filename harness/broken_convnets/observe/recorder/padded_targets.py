@@ -41,7 +41,9 @@ class PaddedLosses:
         if operator.name not in CLASS_LOSSES:
             return None
         found = {**kwargs, **dict(zip(LOSS, args, strict=False))}
-        scores, target = found["input"], found["target"]
+        scores, target = found.get("input"), found.get("target")
+        if not isinstance(scores, torch.Tensor) or not isinstance(target, torch.Tensor):
+            return None  # the loss is about to raise an exception
         whole = found.get("weight") is None and found.get("reduction", "mean") != "none"
         if not whole or target.is_floating_point() or scores.ndim < 2:  # noqa: PLR2004  (samples, classes)
             return None

@@ -14,31 +14,43 @@ NEAR = 0.01  # how far right answers are from their targets, which have a pole i
 
 def asked_again(call: MetricCall) -> list[float]:
     """Return the metric of right answers, of wrong ones, and of right ones twice more."""
-    right, wrong, labels = _questions(call)
-    numbers = []
-    for answers in (right, wrong, right, right):
-        given = {name: _copy(value) for name, value in call.arguments.items()}
-        given |= {} if call.owner is None else {"self": call.owner()}
-        given |= {call.scores: answers.clone(), call.labels: labels.clone()}
-        numbers.append(_number(call.function(**given)))
-    return numbers
+    labels = _every_class(call.arguments[call.scores], call.arguments[call.labels])
+    right, wrong = _answers(call.arguments[call.scores], labels)
+    return [_asked(call, answers, labels) for answers in (right, wrong, right, right)]
+
+
+def asked_as_loss(call: MetricCall) -> list[float]:
+    """Return a loss of right answers, of wrong ones, and of the highest and the lowest ones.
+
+    If the labels are classes, four more numbers follow: the same with 0 and 1 as the answers.
+    """
+    if not call.are_classes:
+        labels = call.arguments[call.labels]
+        middle, low, high = labels.mean(), labels.min(), labels.max()
+        right, wrong = labels.lerp(middle, NEAR), (2 * middle - labels).clamp(low, high)
+        ends = high.expand_as(labels), low.expand_as(labels)
+        return [_asked(call, one, labels) for one in (right, wrong, *ends)]
+    scores = call.arguments[call.scores]
+    labels = _every_class(scores, call.arguments[call.labels])
+    right, wrong = _answers(scores, labels)
+    found = []
+    for one, other in ((right, wrong), ((right > 0).to(right), (wrong > 0).to(wrong))):
+        ends = one.max().expand_as(one), one.min().expand_as(one)
+        found += [_asked(call, answers, labels) for answers in (one, other, *ends)]
+    return found
+
+
+def _asked(call: MetricCall, answers: Any, labels: Any) -> float:
+    given = {name: _copy(value) for name, value in call.arguments.items()}
+    given |= {} if call.owner is None else {"self": call.owner()}
+    given |= {call.scores: answers.clone(), call.labels: labels.clone()}
+    return _number(call.function(**given))
 
 
 def has_every_class(call: MetricCall) -> bool:
     """Return whether there are as many labels as classes; an absent class may have any score."""
     scores, labels = call.arguments[call.scores], call.arguments[call.labels]
     return bool(labels.numel() >= _classes(scores, labels))
-
-
-def _questions(call: MetricCall) -> tuple[Any, Any, Any]:
-    """Return right answers, wrong ones, and the labels that they are about."""
-    scores, labels = call.arguments[call.scores], call.arguments[call.labels]
-    if call.are_classes:
-        new_labels = _every_class(scores, labels)
-        return (*_answers(scores, new_labels), new_labels)
-    middle = labels.mean()
-    wrong = (2 * middle - labels).clamp(labels.min(), labels.max())
-    return labels.lerp(middle, NEAR), wrong, labels
 
 
 def _copy(value: Any) -> Any:

@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.findings import Finding, Location
+from broken_convnets.commands.diagnose.findings import Finding, Location, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.own_losses import (
     OwnFunction,
     compares_with_data,
+    is_in_loss,
     minimized,
     own_functions,
 )
@@ -40,8 +41,7 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
     """Find `return dice` in a loss, and a similarity that is minimized."""
     require_success(evidence)
     for function in own_functions(evidence):
-        right, wrong = function.right, function.wrong
-        if right - wrong <= MARGIN * max(abs(right), abs(wrong)):
+        if not function.grows_with_right_answers(MARGIN):
             continue
         operator = minimized(evidence, function)
         if operator is None or not compares_with_data(evidence, function, operator):
@@ -53,8 +53,8 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
             kind="loss/wrong_loss",
             message=f"the optimizer minimizes {_called(function)}, which is larger for right "
             "predictions than for wrong ones",
-            evidence=f"called again on copies, it returns {right:.4g} for predictions that are "
-            f"equal to their targets, and {wrong:.4g} for wrong ones",
+            evidence=f"called again on copies, it returns {function.right:.4g} for predictions "
+            f"that are equal to their targets, and {function.wrong:.4g} for wrong ones",
             cause=Location(source.path, node.lineno),
             subject=name,
             candidates=_turned(source, node, function),
@@ -65,17 +65,16 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
 @rule(
     "the overlap of two equal masks is 1",
     stays_quiet="unless a function that compares scores with labels returns a half for equal "
-    "masks, and 0 or 1 for masks that have nothing in common",
+    "masks, and 0 or 1 for masks that have nothing in common; a warning for losses",
 )
 def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
     """Find an IoU whose union counts the intersection twice, and a Dice score without its 2."""
     require_success(evidence)
     for function in own_functions(evidence):
-        is_half = abs(function.right - HALF) < CLOSE
-        other = function.wrong if function.wrong < function.right else 1 - function.wrong
-        quotient = _quotient(function) if is_half and abs(other) < CLOSE else None
-        if quotient is None:
-            continue
+        quotient = _quotient(function) if _is_half(function) else None
+        in_loss = quotient is not None and is_in_loss(evidence, function)
+        if quotient is None or (in_loss and function.right > function.wrong):
+            continue  # a negative overlap, which is minimized, may have any factor
         yield Finding(
             rule="overlap_of_equal_masks",
             kind="loss/wrong_loss",
@@ -83,11 +82,18 @@ def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
             "a union counts the intersection once (IoU), or the intersection counts twice (Dice)",
             evidence=f"called again on copies, it returns {function.right:.3f} for equal masks, "
             f"and {function.wrong:.3f} for masks that share no pixel",
+            severity=Severity.WARNING if in_loss else Severity.ERROR,
             cause=Location(function.source.path, _union_line(function, quotient)),
             subject=function.syntax.name,
             candidates=_doubled(function, quotient),
             confidence=7,
         )
+
+
+def _is_half(function: OwnFunction) -> bool:
+    """Return whether equal masks have an overlap of a half, and different ones none."""
+    other = function.wrong if function.wrong < function.right else 1 - function.wrong
+    return abs(function.right - HALF) < CLOSE and abs(other) < CLOSE
 
 
 def _called(function: OwnFunction) -> str:

@@ -84,7 +84,7 @@ def _finding(loss: Operator, origin: Operator, value: Value, use: Operator) -> F
         symptom=location(loss.places),
         subject=loss.places[0].text,
         cases=("training/loss_term_under_no_grad",),
-        confidence=8,
+        confidence=6,
     )
 
 

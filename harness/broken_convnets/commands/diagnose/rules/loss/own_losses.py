@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.diagnose.forked_call import numbers_from_child
-from broken_convnets.commands.diagnose.rules.loss.asked_again import asked_again
+from broken_convnets.commands.diagnose.rules.loss.asked_again import asked_as_loss
 from broken_convnets.commands.diagnose.rules.loss.pair_losses import DISTANCES, HINGES
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
 from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
@@ -32,14 +32,37 @@ ROOTS = frozenset({"pow", "sqrt"})  # the last operator of a distance
 class OwnFunction:
     """A function of the user's that compares an output of a network with a target from the data.
 
-    `right` and `wrong` are what it returns for right and for wrong answers.
+    `answers` are what it returns for right and for wrong answers, and for the highest and the
+    lowest ones; if the labels are classes, first for scores as the program has them, then for
+    probabilities.
     """
 
     call: MetricCall
     source: Source
     syntax: ast.FunctionDef
-    right: float
-    wrong: float
+    answers: tuple[float, ...]
+
+    @property
+    def right(self) -> float:
+        """What it returns for right answers."""
+        return self.answers[0]
+
+    @property
+    def wrong(self) -> float:
+        """What it returns for wrong answers."""
+        return self.answers[1]
+
+    def grows_with_right_answers(self, margin: float) -> bool:
+        """Return whether right answers have larger results than wrong ones, by a share.
+
+        For scores or for probabilities, no other answers may have as large a result.
+        """
+        each = [self.answers[i : i + 4] for i in range(0, len(self.answers), 4)]
+        largest = (
+            right - max(others) > margin * max(abs(right), abs(max(others)))
+            for right, *others in each
+        )
+        return any(largest) and all(right > wrong for right, wrong, *_ in each)
 
     def contains(self, place: Place) -> bool:
         """Return whether a place is inside of the function."""
@@ -55,9 +78,9 @@ def own_functions(evidence: Evidence) -> Iterator[OwnFunction]:
         syntax = source.function_named(code.co_name, code.co_firstlineno) if source else None
         if source is None or syntax is None or _reads_signs(call):
             continue
-        numbers = numbers_from_child(partial(asked_again, call))
+        numbers = numbers_from_child(partial(asked_as_loss, call))
         if numbers is not None and all(map(math.isfinite, numbers)):
-            yield OwnFunction(call, source, syntax, *numbers[:2])
+            yield OwnFunction(call, source, syntax, tuple(numbers))
 
 
 def minimized(evidence: Evidence, function: OwnFunction) -> Operator | None:
@@ -92,6 +115,17 @@ def _results(evidence: Evidence, function: OwnFunction, root: Value) -> dict[Val
         if _runs_inside(function, operator) and not used_inside:
             found[value] = operator
     return found
+
+
+def is_in_loss(evidence: Evidence, function: OwnFunction) -> bool:
+    """Return whether a backward pass depends on what the function computes."""
+    used = evidence.flow.reaching_backward
+    return any(
+        value in used
+        for operator in evidence.record.operators
+        if _runs_inside(function, operator)
+        for value in operator.outputs
+    )
 
 
 def _runs_inside(function: OwnFunction, operator: Operator) -> bool:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import Operator
-    from broken_convnets.observe.recorder.values import Value
 
 NOISE = frozenset({"randn", "rand", "randn_like", "rand_like", "normal", "normal_", "uniform_"})
 REPEATS = 4  # steps with the same noise
@@ -23,7 +22,7 @@ REPEATS = 4  # steps with the same noise
 @rule(
     "the noise that a generator is trained with is drawn for each step",
     stays_quiet="unless a network is trained with the same random tensor in all steps, and what it "
-    "returns is judged by another network, which other data reach too",
+    "returns is judged by another network, which the batches of a loader reach too",
 )
 def noise_drawn_once(evidence: Evidence) -> Iterator[Finding]:
     """Find a GAN whose noise is drawn before the loop."""
@@ -66,7 +65,7 @@ def _training_passes(evidence: Evidence) -> dict[int, list[ForwardPass]]:
 
 
 def _is_judged(evidence: Evidence, network: int, passes: list[ForwardPass]) -> bool:
-    """Return whether another network receives what the passes returned, and other data."""
+    """Return whether another network receives what the passes returned, and batches of data."""
     made = evidence.flow.descendants(passes[0].returned)
     judges = [
         one
@@ -74,14 +73,7 @@ def _is_judged(evidence: Evidence, network: int, passes: list[ForwardPass]) -> b
         if one.parameters and one.received and id(one.network()) != network
     ]
     of_made = {id(one.network()) for one in judges if made & set(one.received)}
-    return any(
-        id(one.network()) in of_made and not _is_made(evidence, network, one.received[0])
-        for one in judges
-    )
-
-
-def _is_made(evidence: Evidence, network: int, value: Value) -> bool:
-    returned = {
-        v for one in evidence.record.passes if id(one.network()) == network for v in one.returned
-    }
-    return not returned.isdisjoint(evidence.flow.ancestors([value]))
+    loaders = evidence.record.loaders
+    batches = {v for one in loaders for epoch in one.epochs for b in epoch.values for v in b}
+    read = evidence.flow.descendants(batches)
+    return any(id(one.network()) in of_made and one.received[0] in read for one in judges)

@@ -150,6 +150,20 @@ photos = torch.rand(16, 6, 6, 3)
 x = photos.reshape(16, 3, 6, 6)  # cause
 F.cross_entropy(Net()(x), labels).backward()
 """,
+    "reshape_exchanges_dimensions.steps": """
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 4)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)
+
+    def forward(self, x):
+        x = self.conv(x).mean(2).transpose(1, 2)
+        x = x.reshape(6, -1, 8)  # cause
+        return self.out(self.encoder(x).mean(0))
+
+F.cross_entropy(Reader()(images), labels).backward()
+""",
     "reshape_exchanges_dimensions.classes": """
 def overlap(scores, wanted):
     chances = scores.softmax(1)

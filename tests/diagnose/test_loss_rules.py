@@ -177,6 +177,27 @@ for _ in range(3):
     criterion(net(images)[:, 0], (labels > 1).float()).backward()  # cause
 """,
     ),
+    "relu_layer_of_several_lines": (
+        "activation_before_loss",
+        "module/relu_on_the_output",
+        """
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out, self.relu = nn.Linear(108, 9), nn.Linear(9, 4), nn.ReLU()
+
+    def forward(self, x):
+        x = self.relu(self.hidden(x.flatten(1)))
+        x = self.out(x)
+        x = self.relu(x)  # cause
+        return x
+
+net = Classifier()
+for _ in range(3):
+    net.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+""",
+    ),
     "relu_in_regression": (
         "output_cannot_reach_targets",
         "module/relu_on_the_output",

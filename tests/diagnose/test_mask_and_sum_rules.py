@@ -8,6 +8,7 @@ KINDS = {
     "mask_classes_blended": "data/mask_interpolation",
     "loss_sum_not_reset": "training/metric_not_reset",
     "sum_overwritten": "training/metric_not_reset",
+    "mean_off_by_one": "loss/accuracy_divided_by_batches",
 }
 SEGMENTING = """
 import numpy as np
@@ -149,6 +150,15 @@ BROKEN = {
         also="total += len(y)",
         share="100 * right / total",
     ),
+    "sum_overwritten.without_a_start": scored(
+        start="n = images.shape[0]",
+        count=COUNT.format(sign="=", mark="  # cause"),
+        share="right / images.shape[0]",
+    ),
+    "mean_off_by_one": scored(
+        count="loss += F.cross_entropy(out, y).item()",
+        share="loss / (len(loader) + 1)  # cause",
+    ),
     "loss_sum_not_reset.attribute": FITTING.format(
         attribute="  # cause",
         reset="pass",
@@ -189,6 +199,13 @@ HEALTHY = {
     ),
     "added": scored(count=COUNT.format(sign="+=", mark="")),
     "last_batch": scored(count=COUNT.format(sign="=", mark=""), share="right / len(y)"),
+    "mean_of_all_but_the_first": scored(
+        count="if x is not None:\n            loss += F.cross_entropy(out, y).item()",
+        share="loss / (len(loader) - 1)",
+    ),
+    "mean_of_losses": scored(
+        count="loss += F.cross_entropy(out, y).item()", share="loss / len(loader)"
+    ),
     "best_batch": scored(
         count="now = (out.argmax(1) == y).sum().item()\n        right = max(right, now)",
         share="right / 4",
@@ -225,7 +242,7 @@ HEALTHY = {
         mean="running / 10",
     ),
 }
-FIXED = [name for name in BROKEN if not name.endswith(("picture", "classes", "cut_off"))]
+FIXED = [name for name in BROKEN if not name.endswith(("picture", "classes", "cut_off", "start"))]
 
 
 class TestPrograms(FixedProgramChecks):

@@ -191,6 +191,12 @@ BROKEN = {
     "weights_scaled_after_softmax.by_a_factor": attention(
         f"{SCORES}\n        weights = scores.softmax(-1) * q.shape[-1] ** -0.5{MARK}"
     ),
+    "softmax_over_queries": attention(
+        f"{SCORES} / math.sqrt(8)\n        weights = torch.softmax(scores, dim=1){MARK}"
+    ),
+    "softmax_over_queries.method": attention(
+        f"{SCORES} / math.sqrt(8)\n        weights = scores.softmax(-2){MARK}"
+    ),
     "copy_discarded": DATASET.format(flip=f"np.fliplr(picture){MARK}"),
     "copy_discarded.sorted": f"""
 files = {{"b.png", "a.png"}}
@@ -216,6 +222,7 @@ print(len(names[0]))
 }
 KINDS = {
     "weights_scaled_after_softmax": "module",
+    "softmax_over_queries": "loss/softmax_dimension",
     "copy_discarded": "training/layer_output_discarded",
     "view_used_twice": "loss/triplet_mining",
     "zero_in_mean": "training/metric_not_reset",
@@ -225,6 +232,8 @@ KINDS = {
     "shortcut_changed_in_place": "module",
 }
 FIXED = [
+    "softmax_over_queries",
+    "softmax_over_queries.method",
     "copy_discarded",
     "zero_in_mean",
     "option_misspelled",
@@ -233,6 +242,10 @@ FIXED = [
 ]
 HEALTHY = {
     "scores_scaled": attention(f"{SCORES} / math.sqrt(8)\n        weights = scores.softmax(-1)"),
+    "normalized_again": attention(
+        f"{SCORES}\n        weights = scores.softmax(1)\n"
+        "        weights = weights / weights.sum(-1, keepdim=True)"
+    ),
     "another_factor": attention(f"{SCORES}\n        weights = 2 * scores.softmax(-1)"),
     "flipped": DATASET.format(flip="picture = np.fliplr(picture)"),
     "written_in_place": DATASET.format(

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.sites import Site
     from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.traced_forward import TracedOperator
 
 RESHAPES = frozenset({"reshape", "view"})
 DIMENSIONS = 3  # of sizes above 1, at least
 CHANNELS = frozenset({2, 3, 4})
 SEQUENCES = 3  # dimensions of a batch of them: samples, channels, time
+STEPS_FIRST = (1, 0, 2)
 
 
 @rule(
@@ -32,18 +34,19 @@ SEQUENCES = 3  # dimensions of a batch of them: samples, channels, time
     "that a network has computed",
 )
 def reshape_exchanges_dimensions(evidence: Evidence) -> Iterator[Finding]:
-    """Find a reshape from channels last to channels first, or back, which mixes the pixels."""
+    """Find a reshape from channels last to channels first, or back, or from samples to steps."""
     for operator in evidence.record.operators:
-        order = _exchanged(operator) or _classes_first(evidence, operator)
+        order = exchanged(operator) or _classes_first(evidence, operator)
         if order is None or not operator.places:
             continue
         site = site_of(evidence, operator.places)
         before, after = operator.inputs[0].shape, operator.outputs[0].shape
         text = operator.places[0].text
+        mixed = "samples and steps" if order == STEPS_FIRST else "pixels and channels"
         yield Finding(
             rule="reshape_exchanges_dimensions",
             kind="data/reshape_instead_of_permute",
-            message=f"{operator.name} does not exchange dimensions: it mixes pixels and channels",
+            message=f"{operator.name} does not exchange dimensions: it mixes {mixed}",
             evidence=f"{text} turns {before} into {after}, the same sizes in another order; it "
             "keeps the order of the values in memory, while permute would move them",
             cause=location(operator.places),
@@ -55,7 +58,7 @@ def reshape_exchanges_dimensions(evidence: Evidence) -> Iterator[Finding]:
         return
 
 
-def _exchanged(operator: Operator) -> tuple[int, ...] | None:
+def exchanged(operator: Operator | TracedOperator) -> tuple[int, ...] | None:
     """Return the permutation that a reshape of an image should have been; None if it is none."""
     if operator.name not in RESHAPES or not operator.inputs or len(operator.outputs) != 1:
         return None
@@ -63,6 +66,8 @@ def _exchanged(operator: Operator) -> tuple[int, ...] | None:
     mine, others = ([size for size in shape if size > 1] for shape in (before, after))
     if len(before) != len(after) or len(mine) < DIMENSIONS or mine == others:
         return None
+    if len(before) == SEQUENCES and after == (before[1], before[0], before[2]):
+        return STEPS_FIRST
     swapped = len(before) == SEQUENCES and after == (before[0], before[2], before[1])
     if swapped and not operator.inputs[0].requires_grad:
         return 0, 2, 1

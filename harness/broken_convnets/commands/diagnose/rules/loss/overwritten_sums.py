@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.counters import (
     assigned_value,
+    counted,
     division_of,
     iterated,
     own_nodes,
@@ -31,18 +32,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Overwritten:
-    """A variable that starts at 0, that each batch assigns anew, and that is divided afterwards."""
+    """A variable that each batch assigns anew, and that is divided afterwards."""
 
     source: Source
     name: str
     assigned: ast.Assign
     division: Division
+    starts: bool  # at 0 before the loop; if not, it is a count of right answers
 
 
 @rule(
     "a sum over batches adds what each batch has",
-    stays_quiet="unless the variable starts at 0, the loop assigns it and never reads it, several "
-    "batches came, and afterwards it is divided by the number of batches or samples",
+    stays_quiet="unless the variable starts at 0 or counts right answers, the loop assigns it and "
+    "never reads it, several batches came, and afterwards it is divided by the number of all",
 )
 def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
     """Find `correct = (predicted == labels).sum()` in a loop over batches."""
@@ -63,14 +65,14 @@ def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
                     kind="training/metric_not_reset",
                     message=f"`{text}` replaces the sum of the batches before: only the last "
                     "batch counts",
-                    evidence=f"{found.name} starts at 0, and `{divided}` divides it by the number "
-                    "of all",
+                    evidence=f"{found.name} {'starts at 0' if found.starts else 'is a count'}, "
+                    f"and `{divided}` divides it by the number of all",
                     violates=(Law.PERFECT_SCORES_ONE,),
                     cause=location_in(source, found.assigned),
                     symptom=location_in(source, found.division.node),
                     subject=text,
                     cases=("loss/accuracy_not_reset",),
-                    candidates=candidates((0, partial(_added, found))),
+                    candidates=candidates((0, partial(_added, found))) if found.starts else (),
                     confidence=8,
                 )
 
@@ -82,12 +84,18 @@ def _overwritten(source: Source, loop: ast.For) -> Iterator[Overwritten]:
         if not isinstance(node, ast.Assign) or not isinstance(target, ast.Name):
             continue
         uses = [n for n in ast.walk(loop) if isinstance(n, ast.Name) and n.id == target.id]
-        if len(uses) > 1 or not _starts_at_zero(source, loop, target.id):
+        starts = _starts_at_zero(source, loop, target.id)
+        if len(uses) > 1 or not (starts or counted(node.value, scope, source)):
             continue
         divided = (division_of(source, one, target.id) for one in own_nodes(scope))
         after = [one for one in divided if one and _is_after(source, one.node, loop)]
-        by_all = [one for one in after if _counts_all(source, scope, loop, one.divisor)]
-        yield from (Overwritten(source, target.id, node, one) for one in by_all[:1])
+        by_all = [
+            one
+            for one in after
+            if _counts_all(source, scope, loop, one.divisor)
+            or (not starts and _is_size_of_other(source, loop, one.divisor))
+        ]
+        yield from (Overwritten(source, target.id, node, one, starts) for one in by_all[:1])
 
 
 def _starts_at_zero(source: Source, loop: ast.For, name: str) -> bool:
@@ -132,6 +140,19 @@ def _counts_all(source: Source, scope: Scope, loop: ast.For, divisor: ast.expr) 
     return any(
         isinstance(n, ast.AugAssign) and source.text_of(n.target) == name for n in ast.walk(loop)
     )
+
+
+def _is_size_of_other(source: Source, loop: ast.For, divisor: ast.expr) -> bool:
+    """Return whether a divisor is the length of something that the loop does not assign."""
+    text = source.text_of(divisor)
+    is_size = text.startswith("len(") or text.endswith((".shape[0]", ".size(0)"))
+    names = {node.id for node in ast.walk(divisor) if isinstance(node, ast.Name)} - {"len"}
+    stored = {
+        node.id
+        for node in ast.walk(loop)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return is_size and bool(names) and not names & stored
 
 
 def _added(found: Overwritten) -> edits.Patch:

@@ -64,8 +64,17 @@ def constructor_places(evidence: Evidence, operator: Operator) -> Sequence[Place
 
 
 def origin_of(evidence: Evidence, operator: Operator) -> Sequence[Place]:
-    """Return where an activation is constructed, if it is a module, else where it is called."""
-    return constructor_places(evidence, operator) or operator.places
+    """Return where an activation is constructed, if it is a module, else where it is called.
+
+    A module that several lines call is no mistake in itself: the call is.
+    """
+    calls = {
+        other.places[:1]
+        for other in evidence.record.operators
+        if operator.module and other.module == operator.module and other.name == operator.name
+    }
+    constructed = constructor_places(evidence, operator) if len(calls) <= 1 else ()
+    return constructed or operator.places
 
 
 def shown(places: Sequence[Place]) -> str:
@@ -147,7 +156,7 @@ def applied_to(call: ast.Call, name: str) -> ast.expr | None:
     if isinstance(function, ast.Attribute) and function.attr == name:
         owner = function.value
         last = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
-        if last not in NAMESPACES:
+        if last not in NAMESPACES | {"self"}:  # `self.relu(x)` calls a layer
             return owner
     return call.args[0] if call.args else None
 

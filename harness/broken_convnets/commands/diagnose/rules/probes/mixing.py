@@ -13,6 +13,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.probing import seed_all
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.layout import exchanged
 from broken_convnets.commands.diagnose.rules.probes.sequence_layers import (
     SEQUENCES,
     expected,
@@ -77,6 +78,8 @@ def samples_mixed(evidence: Evidence) -> Iterator[Finding]:
         mixing = evidence.probing.run(partial(first_mixing, probe))
         if mixing is None or mixing.operator.name not in KINDS or not mixing.operator.places:
             continue
+        if exchanged(mixing.operator):
+            continue  # reshape_exchanges_dimensions says more
         yield _finding(evidence, mixing)
 
 

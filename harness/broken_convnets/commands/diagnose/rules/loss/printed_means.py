@@ -67,7 +67,8 @@ def _finding(source: Source, branch: ast.If, found: Division) -> Finding:
     return Finding(
         rule="printed_mean_of_other_batches",
         kind="loss/accuracy_divided_by_batches",
-        message=f"`{text}` is no mean: {found.name} is the sum of {found.batches} batches",
+        message=f"`{text}` is not the mean of a batch: "
+        f"{found.name} is the sum of {found.batches} batches",
         evidence=f"`{source.text_of(branch.test)}` is true once in {found.batches} batches, and "
         f"{found.name} is set to 0 there; it is divided by {source.text_of(found.divisor)}",
         cause=location_in(source, found.node),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 ENDS = ("done", "terminal", "terminated", "is_final", "is_done")
-PARTS = 4  # of a transition, at least: state, action, reward, next state
+PARTS = 4  # of a transition without its end: state, action, reward, next state
 STEPS = 8
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Weight = float | tuple[int, bool]  # a number, or that of a tensor and whether it is 1 minus it
 PICKS = frozenset({"__getitem__", "index_select"})  # with a permutation of the samples
-TURNS = frozenset({"flip", "roll"})  # of the order of the samples
+TURNS = {"flip": 1, "roll": 2}  # of an order, and the position of the dimensions
 PASTE = "__setitem__"
 IMAGES = 4  # dimensions of a batch of images
 BACK = 40  # operators that are followed
@@ -131,7 +131,15 @@ def is_permuted(evidence: Evidence, value: Value, original: Value) -> bool:
     if operator is None or not operator.inputs or operator.inputs[0] is not original:
         return False
     if operator.name in TURNS:
-        return True
+        return _turns_samples(operator)
     index = operator.inputs[1] if len(operator.inputs) > 1 else None
     same = value.shape == original.shape
     return same and operator.name in PICKS and index is not None and len(index.shape) == 1
+
+
+def _turns_samples(operator: Operator) -> bool:
+    """Return whether `flip` or `roll` reorders the samples, and not the pixels of each."""
+    position, found = TURNS[operator.name], operator.literals
+    dims = found.get("dims", found.get(position))
+    named = list(dims) if isinstance(dims, list | tuple) else [dims]
+    return named in ([0], [-len(operator.inputs[0].shape)]) and position + 1 not in found

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.mixtures import is_permuted, mixture_of
+from broken_convnets.commands.diagnose.rules.loss.mixtures import mixture_of
+from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
 from broken_convnets.commands.diagnose.sites import location, require_success
 
 if TYPE_CHECKING:
@@ -20,28 +21,32 @@ if TYPE_CHECKING:
 
 CLASSES = frozenset({"cross_entropy", "nll_loss"})
 LESS = 0.4  # weight of the sample whose label is used, at most, in one of the steps
-REPEATS = 2  # steps
+REPEATS = 2  # steps with such a weight
+STEPS = 8
+READING = frozenset({"stack", "tensor", "as_tensor", "from_numpy", "randint"})  # make labels
 
 
 @rule(
     "samples that are mixed have the labels of both",
     stays_quiet="unless the images of a batch are mixed with those of other samples, the weight of "
-    "their own image is below one half in some step, and the losses read unmixed labels only",
+    "their own image is below one half in some steps, and the losses read unmixed labels only",
 )
 def labels_not_mixed(evidence: Evidence) -> Iterator[Finding]:
     """Find mixup whose loss has the labels of one of the two samples alone."""
     require_success(evidence)
+    roots = {root for one in evidence.record.backward_passes for root in one.roots}
     found = [
         (mixture, call)
         for call in evidence.record.losses
-        if call.name in CLASSES and not call.target.dtype.is_floating_point
+        if call.name in CLASSES
+        and not call.target.dtype.is_floating_point
+        and not roots.isdisjoint(call.operator.outputs)  # no part of a sum with another loss
         for mixture in [_mixture(evidence, call)]
         if mixture is not None
     ]
-    least = [m.own for m, _ in found if isinstance(m.own, float)]
-    if len(found) < REPEATS or min(least, default=1.0) > LESS:
-        return
-    if any(_is_of_others(evidence, call.operator.inputs[1]) for call in evidence.record.losses):
+    least = [m.own for m, _ in found if isinstance(m.own, float) and m.own <= LESS]
+    targets = {v for call in evidence.record.losses for v in call.operator.inputs[1:2]}
+    if len(least) < REPEATS or any(_is_of_others(evidence, one) for one in targets):
         return
     mixture, call = found[0]
     if mixture.operator.places:
@@ -75,8 +80,17 @@ def _pass_of(evidence: Evidence, value: Value) -> ForwardPass | None:
 
 def _is_of_others(evidence: Evidence, labels: Value) -> bool:
     """Return whether labels were reordered or computed, such as those of the other samples."""
-    operator = evidence.record.producer(labels)
-    if operator is None or not operator.inputs:
-        return False
-    chosen = len(operator.inputs) > 1 and operator.name != "stack"  # of a loader's samples
-    return is_permuted(evidence, labels, operator.inputs[0]) or chosen
+    value = labels
+    for _ in range(STEPS):
+        operator = evidence.record.producer(value)
+        if operator is None:
+            return False
+        if operator.name not in TRANSPARENT:
+            return operator.name not in READING
+        before = operator.inputs[0]
+        # `labels[8:16]` are those of the batch; `labels[order]` may be those of other samples.
+        ordered = operator.name == "__getitem__" and before.shape[:1] == value.shape[:1]
+        if ordered or len(operator.inputs) > 1:
+            return True
+        value = before
+    return True

@@ -1,4 +1,4 @@
-"""The token that a network reads out is the one that it added to the sequence."""
+"""The token that a network reads out is the one that it added to the patches of an image."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 SPREADING = TRANSPARENT | {"expand", "expand_as", "repeat", "repeat_interleave", "tile"}
-MIXING = frozenset({"cat", "concat"})
+MIXING = frozenset({"cat", "concat", "concatenate"})
+PATCHES = frozenset({"conv1d", "conv2d", "conv3d"})  # make the tokens
+OTHERS = MIXING | {"embedding", "stack"}  # the first token may be a special one already
+WHOLE = frozenset({"mean", "sum", "max", "amax", "flatten", "matmul", "__matmul__"})
 SEQUENCE = 3  # dimensions: samples, tokens, features
 STEPS = 12
+FIRST = "0"
 FOLLOWED = 400  # operators after the token was added
 
 
 @rule(
     "a network reads the token that it added to a sequence",
-    stays_quiet="unless one learned token is added at one end of the sequence, and only the token "
-    "at the other end is read",
+    stays_quiet="unless one learned token is added after the patches of an image, and only the "
+    "first patch is read",
 )
 def other_token_read(evidence: Evidence) -> Iterator[Finding]:
     """Find `cat([x, cls], 1)` with `x[:, 0]`."""
     require_success(evidence)
     seen: set[object] = set()
     for operator in evidence.record.operators:
-        end = _end_with_token(evidence, operator)
-        if end is None or not operator.places or operator.places[0] in seen:
+        place = operator.place
+        if place is None or place in seen or not _adds_last_token(evidence, operator):
             continue
-        seen.add(operator.places[0])
+        seen.add(place)
         reads = _reads(evidence, operator)
-        if len({place for _, place in reads}) != 1 or reads[0][1] == end:
+        if {token for _, token in reads} != {FIRST}:
             continue
         read = reads[0][0]
-        where = ["the last", "the first"] if end else ["the first", "the last"]
         yield Finding(
             rule="other_token_read",
             kind="module",
-            message=f"`{read.places[0].text}` reads {where[1]} token, but the learned token is "
-            f"{where[0]} one",
-            evidence=f"`{operator.places[0].text}` adds a parameter to the sequence as {where[0]} "
-            f"of {operator.outputs[0].shape[1]} tokens, and nothing reads it after the encoder",
+            message=f"`{read.places[0].text}` reads the first token, but the learned token is the "
+            "last one",
+            evidence=f"`{place.text}` adds a parameter to the patches as the last of "
+            f"{operator.outputs[0].shape[1]} tokens, and nothing reads it after the encoder",
             cause=location(operator.places),
             symptom=location(read.places),
             subject=operator.places[0].text,
@@ -57,18 +60,26 @@ def other_token_read(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _end_with_token(evidence: Evidence, operator: Operator) -> int | None:
-    """Return 0 or -1 if an operator adds one learned token before or after a sequence."""
-    if operator.name not in MIXING or len(operator.inputs) != 2 or not operator.outputs:  # noqa: PLR2004  (token, sequence)
-        return None
-    shapes = [value.shape for value in operator.inputs]
+def _adds_last_token(evidence: Evidence, operator: Operator) -> bool:
+    """Return whether an operator adds one learned token after patches.
+
+    A token that is added before them may be the start of a sequence whose last token is read.
+    """
+    if operator.name not in MIXING or len(operator.inputs) != 2 or not operator.outputs:  # noqa: PLR2004  (patches, token)
+        return False
+    patches, token = operator.inputs
     dim = operator.literals.get(1, operator.literals.get("dim", 0))
-    if dim not in {1, -2} or any(len(shape) != SEQUENCE for shape in shapes):
-        return None
-    learned = [value.shape[1] == 1 and _is_parameter(evidence, value) for value in operator.inputs]
-    if learned == [True, False] and shapes[1][1] > 1:
-        return 0
-    return -1 if learned == [False, True] and shapes[0][1] > 1 else None
+    if dim not in {1, -2} or any(len(v.shape) != SEQUENCE for v in operator.inputs):
+        return False
+    one = token.shape[1] == 1 < patches.shape[1] and _is_parameter(evidence, token)
+    return one and _are_patches(evidence, patches)
+
+
+def _are_patches(evidence: Evidence, patches: Value) -> bool:
+    """Return whether convolutions computed a sequence, to which no other token was added."""
+    makers = map(evidence.record.producer, evidence.flow.ancestors([patches]))
+    names = {one.name for one in makers if one and any(v.requires_grad for v in one.outputs)}
+    return not names.isdisjoint(PATCHES) and names.isdisjoint(OTHERS)
 
 
 def _is_parameter(evidence: Evidence, value: Value) -> bool:
@@ -82,36 +93,34 @@ def _is_parameter(evidence: Evidence, value: Value) -> bool:
     return False
 
 
-def _reads(evidence: Evidence, added: Operator) -> list[tuple[Operator, int]]:
-    """Return the operators that read one token of the longer sequence: the first or the last."""
-    length, found = added.outputs[0].shape[1], []
-    waiting, known = list(added.outputs), set[object]()
+def _reads(evidence: Evidence, added: Operator) -> list[tuple[Operator, str]]:
+    """Return the operators that read tokens of the longer sequence, and the index of each."""
+    length = added.outputs[0].shape[1]
+    found: list[tuple[Operator, str]] = []
+    waiting, known = list(added.outputs), set()
     for _ in range(FOLLOWED):
         value = waiting.pop() if waiting else None
-        if value is None or value in known:
+        if value is None or value in known or value.shape[1:2] != (length,):
             continue
         known.add(value)
         for user in evidence.flow.consumers(value):
-            end = _token(evidence, user) if value.shape[1:2] == (length,) else None
-            if end is not None:
-                found.append((user, end))
-            elif user.outputs and any(one.shape[1:2] == (length,) for one in user.outputs):
+            index = _index(evidence, user)
+            if index:
+                found.append((user, index))
+            elif any(one.shape[1:2] == (length,) for one in user.outputs):
                 waiting += user.outputs
-            elif len(value.shape) == SEQUENCE and user.name in {"mean", "max", "amax", "flatten"}:
+            elif len(value.shape) == SEQUENCE and user.name in WHOLE:
                 return []  # it reads all of them
     return found
 
 
-def _token(evidence: Evidence, operator: Operator) -> int | None:
-    """Return the constant index of the token that an operator reads; None for other reads."""
+def _index(evidence: Evidence, operator: Operator) -> str:
+    """Return the text of the token index of `x[:, 0]`, or of the slice `x[:, 1:]`."""
     if operator.name != "__getitem__" or not operator.places:
-        return None
+        return ""
     source = evidence.source(operator.places[0].file)
     node = source.expression_at(operator.places[0]) if source else None
     index = node.slice if isinstance(node, ast.Subscript) else None
     if not isinstance(index, ast.Tuple) or len(index.elts) < 2:  # noqa: PLR2004  (sample, token)
-        return None
-    if not isinstance(index.elts[0], ast.Slice):
-        return None
-    text = ast.unparse(index.elts[1])
-    return {"0": 0, "-1": -1}.get(text)
+        return ""
+    return ast.unparse(index.elts[1]) if isinstance(index.elts[0], ast.Slice) else ""

@@ -16,6 +16,7 @@ from broken_convnets.commands.diagnose.rules.training.bootstrapped_targets impor
     LEAST,
 )
 from broken_convnets.commands.diagnose.sites import location, require_success
+from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
-ENDS = ("done", "terminal", "terminated", "is_final", "finished")
+ENDS = ("done", "terminal", "terminated", "is_final", "is_done")
+PARTS = 4  # of a transition without its end: state, action, reward, next state
 STEPS = 8
 
 
 @rule(
     "the target of Q-learning has no future after the end of an episode",
     stays_quiet="unless a loss compares gathered outputs with a reward plus a discounted maximum, "
-    "and a variable with the ends of episodes is assigned beside it and never read",
+    "and the ends of episodes are read from the memory in the same function and never used",
 )
 def future_after_the_end(evidence: Evidence) -> Iterator[Finding]:
     """Find `reward + gamma * q(next).max(1).values` where `done` is not used."""
@@ -99,13 +101,25 @@ def _unread(source: Source, node: ast.expr) -> str:
     """Return the variable with the ends of episodes that the function assigns and never reads."""
     names = [n for n in ast.walk(scope_of(source, node)) if isinstance(n, ast.Name)]
     stored = [n.id for n in names if isinstance(n.ctx, ast.Store) and _is_end(n.id)]
+    unpacked = any(_is_of_transitions(source, n) for n in names if _is_end(n.id))
     last = [n for n in names if isinstance(n.ctx, ast.Load) and _is_end(n.id)]
     uses = [n for n in last if not _only_converted(source, n)]
-    return stored[-1] if stored and not uses else ""
+    return stored[-1] if unpacked and not uses else ""
 
 
 def _is_end(name: str) -> bool:
     return name.lower().strip("_").startswith(ENDS)
+
+
+def _is_of_transitions(source: Source, node: ast.Name) -> bool:
+    """Return whether a variable is a part of transitions, and not of one step of a game."""
+    statement = source.statement_of(node)
+    parts = source.parent(node)
+    if not isinstance(statement, ast.Assign) or not isinstance(parts, ast.Tuple | ast.List):
+        return False
+    value = statement.value
+    step = isinstance(value, ast.Call) and called_name(value) == "step"
+    return isinstance(node.ctx, ast.Store) and len(parts.elts) > PARTS and not step
 
 
 def _only_converted(source: Source, node: ast.Name) -> bool:

@@ -94,7 +94,8 @@ class Cameras(Dataset):
     def __init__(self, mixed):
         views = 3 * torch.rand(2, 1, 8, 8)
         steps = torch.randn(170, 1, 8, 8).cumsum(0) * 0.1
-        self.mixed, self.frames = mixed, steps + views[:, None]
+        seen = torch.stack([steps, steps.transpose(2, 3).flip(2)])
+        self.mixed, self.frames = mixed, seen + views[:, None]
 
     def __len__(self):
         return 160

@@ -14,6 +14,7 @@ from broken_convnets.observe.recorder.content_facts import ContentFacts
 from broken_convnets.observe.recorder.folder_facts import FolderFacts
 from broken_convnets.observe.recorder.passes import running_modules
 from broken_convnets.observe.recorder.recorded_events import Moment
+from broken_convnets.observe.recorder.resume_facts import ResumeFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
         Parameter,
         Warned,
     )
-    from broken_convnets.observe.recorder.resumes import Resume
     from broken_convnets.observe.recorder.scalers import ScalerCall
     from broken_convnets.observe.recorder.schedulers import BuiltScheduler, SchedulerStep
     from broken_convnets.observe.recorder.snapshots import Snapshot
@@ -99,7 +99,7 @@ class Record:
         self.clippings: Bounded[Clipping] = Bounded(limit)
         self.state_loads: Bounded[StateLoad] = Bounded(limit)
         self.snapshots: Bounded[Snapshot] = Bounded(limit)  # results of state_dict()
-        self.resumes: Bounded[Resume] = Bounded(limit)
+        self.resumed = ResumeFacts(Bounded(limit), Bounded(limit))
         self.weight_loads: Bounded[WeightLoad] = Bounded(limit)
         self.traced_networks: list[TracedNetwork] = []  # by torch.jit.trace, alive
         self.structures: list[Structure] = []

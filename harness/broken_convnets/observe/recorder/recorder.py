@@ -12,6 +12,7 @@ from broken_convnets.observe.recorder.events import Modes, Warnings
 from broken_convnets.observe.recorder.gradients import Gradients
 from broken_convnets.observe.recorder.hooks import Hooks
 from broken_convnets.observe.recorder.listings import Listings
+from broken_convnets.observe.recorder.loaded_rates import LoadedRates
 from broken_convnets.observe.recorder.loaders import Loaders
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
 from broken_convnets.observe.recorder.module_calls import ModuleCalls
@@ -107,6 +108,7 @@ class Recorder(AbstractContextManager["Recorder"]):
             parts += [WeightLoads(self.record), Resumes(self.record, self._gradients)]
             parts += [Hooks(self.record)]
             parts += [Schedulers(self.record), Scalers(self.record), UnreadSettings(self.record)]
+            parts += [LoadedRates(self.record, self._gradients)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         applies = options.constructions and options.operators
         parts += [Applications(self.record)] if applies else []

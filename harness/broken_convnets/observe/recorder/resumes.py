@@ -85,7 +85,7 @@ class Resumes:
             has_optimizer=any("param_groups" in value for value in values),
             has_scheduler=any("last_epoch" in value for value in values),
         )
-        self._record.resumes.append(found)
+        self._record.resumed.loads.append(found)
 
 
 def _mappings(caller: FrameType) -> Iterator[Mapping[Any, Any]]:

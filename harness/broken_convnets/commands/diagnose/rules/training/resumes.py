@@ -88,7 +88,7 @@ def _message(name: str, *, saved: bool) -> str:
 
 def _resumes(evidence: Evidence) -> Iterator[tuple[Resume, str]]:
     """Yield the loads of checkpoints with a counter that the program uses, and its key."""
-    for resume in evidence.record.resumes:
+    for resume in evidence.record.resumed.loads:
         for counter in resume.counters:
             if any(_reads(source, counter) for source in user_sources(evidence)):
                 yield resume, counter

@@ -58,7 +58,7 @@ def mean_off_by_one(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding(
                     rule="mean_off_by_one",
                     kind="loss/accuracy_divided_by_batches",
-                    message=f"`{text}` is no mean: {name} is the sum over {right} batches",
+                    message=f"`{text}` is not the mean: {name} is the sum over {right} batches",
                     evidence=f"the loop over {read} adds to {name} once for each batch, and "
                     f"`{source.text_of(division.divisor)}` is another number",
                     cause=location_in(source, division.node),

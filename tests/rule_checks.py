@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from judging import Judged
 
+SOME = 5  # healthy programs of a module that the fast tests judge
+
 
 def programs_of(module: Any) -> dict[str, str]:
     """Return the programs of a module by name, those of BROKEN, HEALTHY and OTHER."""
@@ -19,19 +21,24 @@ def programs_of(module: Any) -> dict[str, str]:
 
 
 def further_programs(module: Any) -> set[str]:
-    """Return the broken programs of a module of ProgramChecks but the first of each rule."""
+    """Return the programs of a module of ProgramChecks whose tests are slow.
+
+    These are all broken programs but the first of each rule, and all healthy ones but some.
+    """
     kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
     if not any(issubclass(kind, ProgramChecks) for kind in kinds):
         return set()
     first = {name.partition(".")[0]: name for name in sorted(module.BROKEN, reverse=True)}
-    return set(module.BROKEN) - set(first.values())
+    later = sorted(getattr(module, "HEALTHY", ()))[SOME:]
+    return {*module.BROKEN, *later} - set(first.values())
 
 
 class ProgramChecks:
     """A subclass tests the programs that its module has in BROKEN and HEALTHY.
 
     The name of a broken program begins with that of its rule and a dot. KINDS has the kind of
-    each rule, or of one program. The tests of all but the first program of a rule are slow.
+    each rule, or of one program. The tests of all but the first program of a rule are slow, and
+    those of all but SOME healthy ones.
     """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

@@ -131,7 +131,7 @@ def _turned(source: Source, node: ast.expr, function: OwnFunction) -> tuple[Cand
 
 
 def _quotient(function: OwnFunction) -> ast.BinOp | None:
-    """Return the last division in a function whose denominator is, or was assigned, a sum."""
+    """Return the division in a function, if there is only one; constant divisors do not count."""
     found = [
         node
         for node in ast.walk(function.syntax)
@@ -139,18 +139,18 @@ def _quotient(function: OwnFunction) -> ast.BinOp | None:
         and isinstance(node.op, ast.Div)
         and not isinstance(node.right, ast.Constant)
     ]
-    return found[-1] if len(found) == 1 else None
+    return found[0] if len(found) == 1 else None
 
 
 def _union(function: OwnFunction, quotient: ast.BinOp) -> ast.Assign | None:
     """Return the statement that computes the denominator, if it has a name."""
     names = {node.id for node in ast.walk(quotient.right) if isinstance(node, ast.Name)}
     for statement in ast.walk(function.syntax):
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            sums = isinstance(statement.value, ast.BinOp) and isinstance(
-                statement.value.op, ast.Add
-            )
-            if statement.targets[0].id in names and sums:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(statement, ast.Assign) and isinstance(target, ast.Name):
+            value = statement.value
+            adds = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)
+            if target.id in names and adds:
                 return statement
     return None
 
@@ -163,7 +163,6 @@ def _union_line(function: OwnFunction, quotient: ast.BinOp) -> int:
 def _doubled(function: OwnFunction, quotient: ast.BinOp) -> tuple[Candidate, ...]:
     """Return the change of a sum of two masks to their union, or of the quotient to Dice."""
     source, union = function.source, _union(function, quotient)
-    text = source.text_of(quotient.left)
     names = [n for n in ast.walk(quotient.left) if isinstance(n, ast.Name)]
     attempts = []
     if union is not None and names:
@@ -172,4 +171,4 @@ def _doubled(function: OwnFunction, quotient: ast.BinOp) -> tuple[Candidate, ...
     if names:
         doubled = f"2 * {names[0].id}"
         attempts.append((1, partial(edits.replace, source, [(names[0], doubled)])))
-    return candidates(*attempts) if text else ()
+    return candidates(*attempts)

@@ -187,6 +187,10 @@ BROKEN = {
     "loss_grows_with_right_answers.similarity": segmented(
         SIMILAR, f"closeness(net(pixels), masks){MARK}"
     ),
+    "loss_grows_with_right_answers.with_a_pole": segmented(
+        "\ndef ratio(out, target):\n    return 10 * torch.log10(1 / F.mse_loss(out, target))\n",
+        f"ratio(net(pixels), masks){MARK}",
+    ),
     "overlap_of_equal_masks": segmented(
         iou(union=f"p.sum((1, 2, 3)) + target.sum((1, 2, 3)){MARK}"),
         "criterion(net(pixels), masks)",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.metric_calls import MetricCall
 
 SURE = 10.0  # a logit that leaves no doubt
+MIDDLE = 0.5  # of the probabilities
 NEAR = 0.01  # how far right answers are from their targets, which have a pole in log(error)
 
 
@@ -22,7 +23,7 @@ def asked_again(call: MetricCall) -> list[float]:
 def asked_as_loss(call: MetricCall) -> list[float]:
     """Return a loss of right answers, of wrong ones, and of the highest and the lowest ones.
 
-    If the labels are classes, four more numbers follow: the same with 0 and 1 as the answers.
+    If the labels are classes, four more numbers follow: the same with probabilities near 0 and 1.
     """
     if not call.are_classes:
         labels = call.arguments[call.labels]
@@ -34,7 +35,8 @@ def asked_as_loss(call: MetricCall) -> list[float]:
     labels = _every_class(scores, call.arguments[call.labels])
     right, wrong = _answers(scores, labels)
     found = []
-    for one, other in ((right, wrong), ((right > 0).to(right), (wrong > 0).to(wrong))):
+    chances = [(one > 0).to(one).lerp(one.new_tensor(MIDDLE), 2 * NEAR) for one in (right, wrong)]
+    for one, other in ((right, wrong), chances):
         ends = one.max().expand_as(one), one.min().expand_as(one)
         found += [_asked(call, answers, labels) for answers in (one, other, *ends)]
     return found

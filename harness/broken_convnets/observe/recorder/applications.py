@@ -41,7 +41,7 @@ class Application:
 
 
 class Applications:
-    """Stands in for `nn.Module.apply`, which calls itself for the modules inside."""
+    """Replaces `nn.Module.apply`, which calls itself for the modules inside."""
 
     def __init__(self, record: Record) -> None:
         """Start with no call running."""

@@ -54,7 +54,7 @@ class RegisteredHook:
 
 
 class Hooks:
-    """Stands in for the methods of modules and tensors that register hooks."""
+    """Replaces the methods of modules and tensors that register hooks."""
 
     def __init__(self, record: Record) -> None:
         """Start with no hook known."""

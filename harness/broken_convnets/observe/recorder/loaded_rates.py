@@ -52,7 +52,7 @@ class _Load:
 
 
 class LoadedRates:
-    """Stands in for `Optimizer.load_state_dict`, and for the constructor of schedulers."""
+    """Replaces `Optimizer.load_state_dict`, and for the constructor of schedulers."""
 
     def __init__(self, record: Record, gradients: Gradients) -> None:
         """Start with no load. `Schedulers` has to stand in for the constructor before."""

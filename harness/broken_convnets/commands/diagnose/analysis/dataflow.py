@@ -58,6 +58,11 @@ class Dataflow:
         """Return whether a value was computed from an output of a network, graph or not."""
         return not self.ancestors([value]).isdisjoint(self.network_outputs)
 
+    def pass_of(self, value: Value) -> ForwardPass | None:
+        """Return the first pass of a network with parameters that returned a value."""
+        passes = (forward for forward in self._record.passes if forward.parameters)
+        return next((forward for forward in passes if value in forward.returned), None)
+
     def is_in_loss(self, forward: ForwardPass) -> bool:
         """Return whether a backward pass depends on the output of a forward pass."""
         return any(value in self.reaching_backward for value in forward.returned)

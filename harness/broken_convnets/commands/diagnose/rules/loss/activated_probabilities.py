@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROBABILITIES = frozenset({"sigmoid", "sigmoid_", "softmax"})
 ACTIVATED = PROBABILITIES | {"log_softmax", "logsigmoid"}
-# Operators of layers: what follows one of these is no score of a loss yet.
+# Operators of layers: a loss does not read their results directly.
 LAYERS = frozenset(
     {"linear", "matmul", "__matmul__", "bmm", "mm", "einsum", "embedding", "interpolate", "cat"}
     | {f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)}

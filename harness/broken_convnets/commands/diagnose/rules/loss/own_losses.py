@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.diagnose.forked_call import numbers_from_child
@@ -78,9 +78,14 @@ def own_functions(evidence: Evidence) -> Iterator[OwnFunction]:
         syntax = source.function_named(code.co_name, code.co_firstlineno) if source else None
         if source is None or syntax is None or _reads_signs(call):
             continue
-        numbers = numbers_from_child(partial(asked_as_loss, call))
+        numbers = _numbers(call)
         if numbers is not None and all(map(math.isfinite, numbers)):
             yield OwnFunction(call, source, syntax, tuple(numbers))
+
+
+@lru_cache(maxsize=64)  # two rules ask
+def _numbers(call: MetricCall) -> list[float] | None:
+    return numbers_from_child(partial(asked_as_loss, call))
 
 
 def minimized(evidence: Evidence, function: OwnFunction) -> Operator | None:

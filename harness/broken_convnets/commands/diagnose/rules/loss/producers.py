@@ -66,7 +66,7 @@ def constructor_places(evidence: Evidence, operator: Operator) -> Sequence[Place
 def origin_of(evidence: Evidence, operator: Operator) -> Sequence[Place]:
     """Return where an activation is constructed, if it is a module, else where it is called.
 
-    A module that several lines call is no mistake in itself: the call is.
+    If several lines call the module, the mistake is the call and not the module.
     """
     calls = {
         other.places[:1]

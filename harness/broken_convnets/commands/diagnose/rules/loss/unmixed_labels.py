@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.rules.loss.mixtures import Mixture
     from broken_convnets.observe.recorder.losses import LossCall
-    from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.values import Value
 
 CLASSES = frozenset({"cross_entropy", "nll_loss"})
@@ -67,15 +66,10 @@ def labels_not_mixed(evidence: Evidence) -> Iterator[Finding]:
 
 def _mixture(evidence: Evidence, call: LossCall) -> Mixture | None:
     """Return how the inputs are mixed that a network computed the input of a loss from."""
-    forward = _pass_of(evidence, call.operator.inputs[0])
+    forward = evidence.flow.pass_of(call.operator.inputs[0])
     if forward is None or not forward.received:
         return None
     return mixture_of(evidence, evidence.record.producer(forward.received[0]))
-
-
-def _pass_of(evidence: Evidence, value: Value) -> ForwardPass | None:
-    passes = (one for one in evidence.record.passes if one.parameters)
-    return next((one for one in passes if value in one.returned), None)
 
 
 def _is_of_others(evidence: Evidence, labels: Value) -> bool:

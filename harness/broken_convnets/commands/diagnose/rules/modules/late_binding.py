@@ -130,7 +130,7 @@ def _bound(source: Source, function: ast.Lambda | ast.FunctionDef, name: str) ->
     parts += [one for one in (args.vararg, *args.kw_defaults) if one is not None]
     last = max(parts, key=lambda one: (one.end_lineno or 0, one.end_col_offset or 0), default=None)
     if last is None or last.end_lineno is None or args.kwarg is not None:
-        message = "there is no parameter to add another one after"
+        message = "the function has no parameter to insert another one after"
         raise EditError(message)
     before = source.lines[last.end_lineno - 1].encode()[: last.end_col_offset].decode()
     return edits.replace_in_line(source, last.end_lineno, before, f"{before}, {name}={name}")

@@ -101,7 +101,7 @@ def _imported(source: Source) -> set[str]:
 
 
 def _is_bound(source: Source, name: str) -> bool:
-    """Return whether a file gives a name of Python's another meaning."""
+    """Return whether a file assigns, defines or imports a name of a builtin."""
     stored = any(
         isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)
         for n in source.expressions

@@ -149,7 +149,7 @@ def _takes_over(names: _Names, assigned: ast.expr, *, smaller: bool) -> bool:
 
 
 def _in_same_loop(source: Source, start: ast.expr, test: ast.Compare) -> bool:
-    """Return whether a start is inside all loops of its comparison, and so is no start of them."""
+    """Return whether all loops around a comparison also contain the start value."""
     loops = source.loops_around(test)
     return bool(loops) and any(loops[0] is one for one in source.loops_around(start))
 

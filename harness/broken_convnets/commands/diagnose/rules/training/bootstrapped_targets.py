@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
@@ -97,12 +96,7 @@ def _discounted(evidence: Evidence, value: Value) -> Operator | None:
 
 def _of_one_network(evidence: Evidence, chosen: Value, best: Operator) -> bool:
     """Return whether both are outputs of the same parameters, in two passes."""
-    one, other = (_pass_of(evidence, value) for value in (chosen, best.inputs[0]))
+    one, other = (evidence.flow.pass_of(value) for value in (chosen, best.inputs[0]))
     if one is None or other is None or one is other:
         return False
     return one.parameters == other.parameters
-
-
-def _pass_of(evidence: Evidence, value: Value) -> ForwardPass | None:
-    passes = (one for one in evidence.record.passes if one.parameters)
-    return next((one for one in passes if value in one.returned), None)

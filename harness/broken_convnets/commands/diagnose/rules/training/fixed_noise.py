@@ -85,7 +85,7 @@ def _is_judged(evidence: Evidence, passes: list[ForwardPass]) -> bool:
     for one in evidence.record.passes:
         trained = one.received and not changed.isdisjoint(one.parameters)
         value = one.received[0] if trained else None
-        # A sum of both is no example: what the network returned only disturbs the data.
+        # A sum of both is not judged: what the network returned only perturbs the data.
         if value is not None and value in made and value not in read:
             of_made.add(one.parameters)
         elif value is not None and value in read and value not in made:

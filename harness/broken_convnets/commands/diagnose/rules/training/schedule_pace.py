@@ -28,7 +28,6 @@ DROPS = {"StepLR": "step_size", "MultiStepLR": "last_milestone"}
 NOTHING = 1e-3  # of the first learning rate
 PART = 0.25  # of it
 NEARLY = 0.9  # of the optimizer steps
-REPEATS = 3
 
 
 def steps_by_scheduler(evidence: Evidence) -> Iterator[tuple[BuiltScheduler, list[SchedulerStep]]]:
@@ -212,41 +211,4 @@ def _into_loop(evidence: Evidence, site: Site) -> tuple[Candidate, ...]:
     if step is None or step.source is not site.source:
         return ()
     move = partial(edits.move, site.source, site.statement, step.statement, after=True)
-    return candidates((0, move))
-
-
-@rule(
-    "a schedule is constructed once",
-    stays_quiet="about new optimizers, and schedulers that advance more than once before the next",
-)
-def scheduler_recreated(evidence: Evidence) -> Iterator[Finding]:
-    """Find schedulers that are constructed in the loop, so that the schedule begins anew."""
-    record = evidence.record
-    groups: dict[object, list[tuple[int, BuiltScheduler]]] = {}
-    for number, built in enumerate(record.built_schedulers):
-        groups.setdefault((built.places[:1], built.optimizer), []).append((number, built))
-    for group in groups.values():
-        counts = [sum(s.scheduler == n for s in record.scheduler_steps) for n, _ in group]
-        moments = {built.moment.optimizer_steps for _, built in group}
-        if len(group) < REPEATS or len(moments) < REPEATS or max(counts) > 1:
-            continue
-        site = site_of(evidence, group[0][1].places)
-        yield Finding(
-            rule="scheduler_recreated",
-            kind="training/scheduler_order",
-            message=f"{group[0][1].type} is constructed anew in the loop, so that the schedule "
-            "never advances",
-            evidence=f"{len(group)} schedulers are constructed for one optimizer, and each of them "
-            f"steps at most once",
-            cause=location(group[0][1].places),
-            subject=group[0][1].type,
-            candidates=_before_loop(site) if site else (),
-            confidence=7,
-        )
-
-
-def _before_loop(site: Site) -> tuple[Candidate, ...]:
-    if site.outermost is site.statement:
-        return ()
-    move = partial(edits.move, site.source, site.statement, site.outermost, after=False)
     return candidates((0, move))

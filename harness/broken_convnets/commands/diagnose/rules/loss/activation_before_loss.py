@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import (
-    origin_of,
     producer,
+    removal_of,
     removals,
     renamed,
     shown,
@@ -57,7 +57,7 @@ def activation_before_loss(evidence: Evidence) -> Iterator[Finding]:
     """Find a softmax or sigmoid directly before a loss that applies its own."""
     seen: set[object] = set()
     for found in _bounded_losses(evidence):
-        places = origin_of(evidence, found.activation)
+        places = removal_of(evidence, found.activation)
         if not places or (found.first.name, places[0]) in seen:
             continue
         seen.add((found.first.name, places[0]))

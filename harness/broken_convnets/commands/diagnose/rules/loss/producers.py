@@ -77,6 +77,14 @@ def origin_of(evidence: Evidence, operator: Operator) -> Sequence[Place]:
     return constructed or operator.places
 
 
+def removal_of(evidence: Evidence, operator: Operator) -> Sequence[Place]:
+    """Return where an activation is removed: where it is called, or constructed in a container."""
+    places = origin_of(evidence, operator)
+    site = site_of(evidence, places) if places and places is not operator.places else None
+    itself = site is not None and operator.places and _is_called_itself(evidence, operator, site)
+    return operator.places if itself else places
+
+
 def shown(places: Sequence[Place]) -> str:
     """Return the innermost place as `file:line`; empty if there is none."""
     return f"{shown_path(places[0].file)}:{places[0].line}" if places else ""

@@ -1,0 +1,119 @@
+"""The target of a window of a series lies outside of the window."""
+
+from __future__ import annotations
+
+import ast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
+from broken_convnets.commands.diagnose.sites import assignments, location, location_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Location
+    from broken_convnets.observe.recorder.loaders import Loader
+
+    Sample = tuple[torch.Tensor, torch.Tensor]
+
+LOOKS = 12  # samples
+PARTS = 2  # of a sample: window and target
+LENGTH = 4  # steps of a window, at least
+
+
+@rule(
+    "the target of a window is not a part of the window",
+    stays_quiet="unless consecutive samples overlap, as windows of one series do, and all numbers "
+    "of each target are at the same last steps of its own window",
+)
+def target_inside_window(evidence: Evidence) -> Iterator[Finding]:
+    """Find `series[i : i + n], series[i + n - 1]`."""
+    for loader in evidence.record.loaders:
+        if not any(trains(evidence, one) for one in loader.epochs):
+            continue
+        samples = _windows(evidence, loader)
+        position = _common_position(samples) if samples else None
+        if position is None:
+            continue
+        name = type(below_subsets(loader.data)).__name__
+        steps = max(samples[0][0].shape)
+        yield Finding(
+            rule="target_inside_window",
+            kind="data",
+            message="the target is a part of the input: each window contains the value that is to "
+            "be predicted",
+            evidence=f"{name} returns windows of {steps} steps, of which each one begins later in "
+            f"the same series; in {len(samples)} of {len(samples)} samples the target is number "
+            f"{position + 1} of the {samples[0][0].numel()} numbers of the window",
+            cause=_place(evidence, loader),
+            subject=name,
+            confidence=7,
+        )
+        return
+
+
+def _windows(evidence: Evidence, loader: Loader) -> list[Sample]:
+    """Return the first samples of a dataset, if they are windows of one series."""
+    whole = below_subsets(loader.data)
+    samples = Samples.of_dataset(evidence, whole) if hasattr(whole, "__len__") else None
+    if samples is None or len(whole) < LOOKS:
+        return []
+    reads = [samples.read(index, 0) for index in range(LOOKS)]
+    if any(len(read) != PARTS or not all(map(_is_float, read)) for read in reads):
+        return []
+    found = [(read[0], read[1]) for read in reads]
+    follow = all(_follows(a[0], b[0]) for a, b in pairwise(found))
+    return found if follow else []
+
+
+def _is_float(tensor: torch.Tensor) -> bool:
+    return bool(tensor.is_floating_point() and tensor.numel())
+
+
+def _follows(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Return whether a window begins with what another one ends with, and is not constant."""
+    if one.shape != other.shape or max(one.shape, default=0) < LENGTH:
+        return False
+    dim = one.shape.index(max(one.shape))
+    moved, size = other.narrow(dim, 0, 1), one.shape[dim]
+    return any(
+        bool((one.narrow(dim, step, size - step) == other.narrow(dim, 0, size - step)).all())
+        for step in range(1, size // 2 + 1)
+    ) and bool((moved != one.narrow(dim, 0, 1)).any())
+
+
+def _common_position(samples: list[Sample]) -> int | None:
+    """Return where in the window the last number of each target is, if all numbers are there."""
+    positions = None
+    for window, target in samples:
+        flat, wanted = window.flatten(), target.flatten()
+        if wanted.numel() * 2 > flat.numel():
+            return None
+        if not all(bool((flat == number).any()) for number in wanted):
+            return None
+        here = set((flat == wanted[-1]).nonzero().flatten().tolist())
+        positions = here if positions is None else positions & here
+    return max(positions) if positions else None
+
+
+def _place(evidence: Evidence, loader: Loader) -> Location | None:
+    """Return the line that makes the target, if the dataset is a class of the program."""
+    base: Any = below_subsets(loader.data)
+    for source in class_sources(evidence, base):
+        owner = source.class_named(type(base).__name__)
+        methods = [n for n in owner.body if isinstance(n, ast.FunctionDef)] if owner else []
+        for method in (one for one in methods if one.name == "__getitem__"):
+            returns = [n for n in ast.walk(method) if isinstance(n, ast.Return)]
+            value = returns[-1].value if returns else None
+            if isinstance(value, ast.Tuple) and len(value.elts) == PARTS:
+                made = assignments(source, source.text_of(value.elts[1]), method)
+                return location_in(source, made[-1] if made else value)
+    return location(loader.places)

@@ -1,0 +1,89 @@
+"""A mask removes scores before a softmax as minus infinity: a score of 0 still has weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
+from broken_convnets.commands.diagnose.rules.loss.terms import plain_name
+from broken_convnets.commands.diagnose.sites import location, require_success
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.recorder.values import Value
+
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "tril", "triu", "logical_not"})
+ARRANGEMENTS = TRANSPARENT | {"expand", "repeat", "expand_as", "bool", "__and__", "logical_and"}
+STEPS = 8
+
+
+@rule(
+    "a mask gives the scores that a softmax ignores the value minus infinity",
+    stays_quiet="unless a softmax receives scores with a gradient, multiplied by the result of a "
+    "comparison or a triangle, and nothing masks the result again",
+)
+def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
+    """Find `(scores * mask).softmax(-1)`."""
+    require_success(evidence)
+    seen: set[object] = set()
+    for operator in evidence.record.operators:
+        if operator.name not in {"softmax", "log_softmax"} or not operator.inputs:
+            continue
+        product = evidence.record.producer(operator.inputs[0])
+        mask = _mask(evidence, product) if product is not None else None
+        if product is None or mask is None or not product.places or product.places[0] in seen:
+            continue
+        if any(_is_masked(evidence, one, mask) for one in operator.outputs):
+            continue
+        seen.add(product.places[0])
+        yield Finding(
+            rule="scores_times_mask",
+            kind="module",
+            message="scores are masked by a product before a softmax, which makes them 0 and "
+            "not minus infinity",
+            evidence=f"`{product.places[0].text}` has 0 where `{mask.places[0].text}` is False, "
+            "and exp(0) is 1: what is masked has more weight than every score below 0; use "
+            "masked_fill with float('-inf')",
+            cause=location(product.places),
+            symptom=location(operator.places),
+            subject=product.places[0].text,
+            confidence=7,
+        )
+
+
+def _mask(evidence: Evidence, product: Operator) -> Operator | None:
+    """Return the comparison that scores are multiplied by."""
+    if plain_name(product) != "mul" or len(product.inputs) != 2:  # noqa: PLR2004  (scores, mask)
+        return None
+    for scores, mask in (product.inputs, product.inputs[::-1]):
+        if scores.requires_grad and not mask.requires_grad:
+            return _comparison(evidence, mask)
+    return None
+
+
+def _comparison(evidence: Evidence, value: Value) -> Operator | None:
+    """Return the comparison that a value is, in another arrangement or dtype."""
+    for _ in range(STEPS):
+        operator = evidence.record.producer(value)
+        if operator is None or not operator.inputs:
+            return None
+        if plain_name(operator) in COMPARISONS:
+            return operator if operator.places else None
+        if operator.name not in ARRANGEMENTS:
+            return None
+        value = operator.inputs[0]
+    return None
+
+
+def _is_masked(evidence: Evidence, value: Value, mask: Operator) -> bool:
+    """Return whether weights are multiplied by a mask, or masked, after the softmax."""
+    for one in evidence.flow.consumers(value):
+        known = evidence.flow.ancestors(v for v in one.inputs if v is not value)
+        if not known.isdisjoint(mask.outputs):
+            return True
+    return False

@@ -1,0 +1,124 @@
+"""The target network of Q-learning follows the network that learns."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.producers import producer
+from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name
+from broken_convnets.commands.diagnose.rules.training.bootstrapped_targets import (
+    BEST,
+    DIFFERENCES,
+    LEAST,
+)
+from broken_convnets.commands.diagnose.sites import location, require_success, user_sources
+from broken_convnets.commands.diagnose.source import called_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.passes import ForwardPass
+    from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.recorder.values import Value
+
+COPIES = frozenset({"load_state_dict", "deepcopy", "copy_", "lerp_", "add_", "set_"})
+UPDATES = 8  # of the network that learns, at least
+LOOKS = 64  # values that a target is computed from
+
+
+@rule(
+    "the target network of Q-learning gets the weights of the network that learns",
+    stays_quiet="unless a loss compares gathered outputs with the discounted maximum of another "
+    "network of the same shapes, whose weights stay, and no code that is called copies weights "
+    "after the beginning",
+)
+def target_network_stays(evidence: Evidence) -> Iterator[Finding]:
+    """Find a target network that is copied once, and never again."""
+    require_success(evidence)
+    for operator in evidence.record.operators:
+        if operator.name not in DIFFERENCES or len(operator.inputs) < 2:  # noqa: PLR2004  (prediction, target)
+            continue
+        chosen = producer(evidence, operator.inputs[0])
+        fixed = _target_pass(evidence, operator.inputs[1])
+        if chosen is None or chosen.name != "gather" or fixed is None or not fixed.places:
+            continue
+        learning = evidence.flow.pass_of(chosen.inputs[0])
+        if learning is None or not _is_copy(evidence, learning, fixed):
+            return
+        if len(evidence.record.optimizer_steps) < UPDATES:
+            return
+        if _stays(evidence, fixed) and not any(map(_copies_later, user_sources(evidence))):
+            yield _finding(evidence, learning, fixed)
+        return
+
+
+def _finding(evidence: Evidence, learning: ForwardPass, fixed: ForwardPass) -> Finding:
+    built = evidence.record.construction(fixed.network())
+    places = built.places if built is not None and built.places else fixed.places
+    return Finding(
+        rule="target_network_stays",
+        kind="training/not_learning",
+        message="the target network never gets the weights of the network that learns",
+        evidence=f"`{fixed.places[0].text}` computes the targets with the same weights to the end, "
+        f"while those of `{learning.places[0].text if learning.places else 'the other'}` change, "
+        "and no code copies them after the beginning",
+        cause=location(fixed.places),
+        symptom=location(places),
+        subject=fixed.places[0].text,
+        confidence=6,
+    )
+
+
+def _target_pass(evidence: Evidence, target: Value) -> ForwardPass | None:
+    """Return the pass whose maximum is discounted and added to a reward."""
+    waiting, discounted = [target], False
+    for _ in range(LOOKS):
+        operator = evidence.record.producer(waiting.pop(0)) if waiting else None
+        if operator is None:
+            continue
+        discounted = discounted or _discounts(operator)
+        if operator.name in BEST | {"gather"} and discounted:
+            return evidence.flow.pass_of(operator.inputs[0])
+        waiting += operator.inputs
+    return None
+
+
+def _discounts(operator: Operator) -> bool:
+    return plain_name(operator) == "mul" and LEAST <= (number_in(operator) or 0) < 1
+
+
+def _is_copy(evidence: Evidence, learning: ForwardPass, fixed: ForwardPass) -> bool:
+    """Return whether two networks have parameters of the same shapes, and none in common."""
+    if set(learning.parameters) & set(fixed.parameters):
+        return False
+    one, other = (
+        [evidence.record.parameters[n].shape for n in forward.parameters]
+        for forward in (learning, fixed)
+    )
+    return one == other
+
+
+def _stays(evidence: Evidence, fixed: ForwardPass) -> bool:
+    """Return whether the weights of a network are the same at all of its passes."""
+    passes = [one for one in evidence.record.passes if one.network is fixed.network]
+    return len({one.weights for one in passes}) == 1 and fixed.weights != 0
+
+
+def _copies_later(source: Source) -> bool:
+    """Return whether code that may run in a loop copies weights from one network to another."""
+    calls = [node for node in source.expressions if isinstance(node, ast.Call)]
+    called = {called_name(call) for call in calls}
+    return any(called_name(call) in COPIES and _is_repeated(source, call, called) for call in calls)
+
+
+def _is_repeated(source: Source, call: ast.Call, called: set[str]) -> bool:
+    """Return whether a call is in a loop, or in a function that is called, constructors aside."""
+    if source.loops_around(call):
+        return True
+    function = source.function_of(call)
+    return function is not None and function.name != "__init__" and function.name in called

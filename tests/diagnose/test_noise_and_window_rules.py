@@ -56,7 +56,8 @@ class Windows(Dataset):
         {item}
 
 {data}
-net = nn.Sequential(nn.Conv1d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * {size}, {out}))
+head = nn.Linear(4 * {size}, {out})
+net = nn.Sequential(nn.Conv1d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), head)
 optimizer = torch.optim.Adam(net.parameters(), 1e-3)
 for x, y in DataLoader(data, 25, shuffle=True):{loader}
     optimizer.zero_grad()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.rules.loss.terms import Term
     from broken_convnets.observe.recorder.losses import LossCall
     from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
     from broken_convnets.observe.recorder.values import Value
@@ -37,18 +38,12 @@ class Judged(NamedTuple):
 )
 def generator_with_label_of_fakes(evidence: Evidence) -> Iterator[Finding]:
     """Find GANs whose generator learns to be recognized as a fake."""
-    steps: dict[tuple[int, ...], list[OptimizerStep]] = {}
-    for step in evidence.record.optimizer_steps:
-        steps.setdefault(step.parameters, []).append(step)
-    if len(steps) != 2:  # noqa: PLR2004  (two networks)
-        return
-    one, other = steps
-    for own, others in ((one, other), (other, one)):
-        made = set() if set(own) & set(others) else _outputs_of(evidence, set(own))
-        learned = _judgments(evidence, steps[others][0], made) if made else []
+    for own, others in opponents(evidence):
+        made = outputs_of(evidence, own)
+        learned = judgments(evidence, others[0], made) if made else []
         fakes = {judged.label for judged in learned if judged.fake}
         reals = {judged.label for judged in learned if not judged.fake}
-        wrong = _of_generator(evidence, steps[own][:LOOKS], made) if learned else []
+        wrong = _of_generator(evidence, own[:LOOKS], made) if learned else []
         labels = {judged.label for judged in wrong}
         if len(fakes) == len(reals) == 1 and fakes != reals and labels == fakes:
             yield _finding(wrong[0], learned, *reals)
@@ -72,33 +67,50 @@ def _finding(wrong: Judged, learned: list[Judged], real: float) -> Finding:
     )
 
 
-def _outputs_of(evidence: Evidence, own: set[int]) -> set[Value]:
-    """Return what the networks returned that an optimizer trains."""
+def opponents(evidence: Evidence) -> Iterator[tuple[list[OptimizerStep], list[OptimizerStep]]]:
+    """Yield the steps of two optimizers that share no parameter, each one as the generator's."""
+    steps: dict[tuple[int, ...], list[OptimizerStep]] = {}
+    for step in evidence.record.optimizer_steps:
+        steps.setdefault(step.parameters, []).append(step)
+    if len(steps) == 2 and not set.intersection(*map(set, steps)):  # noqa: PLR2004  (two networks)
+        one, other = steps.values()
+        yield one, other
+        yield other, one
+
+
+def outputs_of(evidence: Evidence, steps: list[OptimizerStep]) -> set[Value]:
+    """Return what the networks returned that these steps train."""
+    own = set(steps[0].parameters)
     passes = (p for p in evidence.record.passes if p.parameters and own.issuperset(p.parameters))
     return {value for one in passes for value in one.returned}
 
 
 def _of_generator(evidence: Evidence, steps: list[OptimizerStep], made: set[Value]) -> list[Judged]:
     """Return the judgment that each step of a generator learns from; nothing if one differs."""
-    found = [_judgments(evidence, one, made) for one in steps]
+    found = [judgments(evidence, one, made) for one in steps]
     if len(found) < STEPS or any(len(one) != 1 or not one[0].fake for one in found):
         return []
     return [one[0] for one in found]
 
 
-def _judgments(evidence: Evidence, step: OptimizerStep, made: set[Value]) -> list[Judged]:
+def judgments(evidence: Evidence, step: OptimizerStep, made: set[Value]) -> list[Judged]:
     """Return the losses that a step learns from and that have one label for all samples."""
     calls = {call.operator.number: call for call in evidence.record.losses}
     found = []
-    for backward in _used(evidence, step):
-        for term in (one for root in backward.roots for one in terms(evidence, root)):
-            call = calls.get(term.value.operator) if term.value.operator is not None else None
-            if call is None or call.name not in JUDGMENTS or term.factor <= 0:
-                continue
-            if call.target.minimum == call.target.maximum:
-                fake = not made.isdisjoint(evidence.flow.ancestors(call.operator.inputs[:1]))
-                found.append(Judged(call, call.target.minimum, fake))
+    for term in terms_of(evidence, step):
+        call = calls.get(term.value.operator) if term.value.operator is not None else None
+        if call is None or call.name not in JUDGMENTS or term.factor <= 0:
+            continue
+        if call.target.minimum == call.target.maximum:
+            fake = not made.isdisjoint(evidence.flow.ancestors(call.operator.inputs[:1]))
+            found.append(Judged(call, call.target.minimum, fake))
     return found
+
+
+def terms_of(evidence: Evidence, step: OptimizerStep) -> list[Term]:
+    """Return the terms of the losses that a step learns from."""
+    roots = [root for backward in _used(evidence, step) for root in backward.roots]
+    return [term for root in roots for term in terms(evidence, root)]
 
 
 def _used(evidence: Evidence, step: OptimizerStep) -> list[BackwardPass]:

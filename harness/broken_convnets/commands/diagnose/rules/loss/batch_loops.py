@@ -1,0 +1,245 @@
+"""A loop over batches adds up what it computes for all of them."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, scope_of
+from broken_convnets.commands.diagnose.sites import candidates, location_in, require_success
+from broken_convnets.commands.diagnose.source import called_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.loaders import Epoch, Loader
+
+KIND = "loss/broadcast_metric"
+GROWING = frozenset({"append", "extend", "add", "update"})
+
+
+@dataclass(frozen=True)
+class BatchLoop:
+    """A loop in the user's source that read batches of a loader."""
+
+    source: Source
+    node: ast.For
+    loader: Loader
+    epoch: Epoch
+
+    def names(self, *, stored: bool) -> list[ast.Name]:
+        """Return the variables that the body assigns, or those that it reads."""
+        kind = ast.Store if stored else ast.Load
+        nodes = [n for one in self.node.body for n in ast.walk(one) if isinstance(n, ast.Name)]
+        return [one for one in nodes if isinstance(one.ctx, kind)]
+
+    def is_read_after(self, name: str) -> bool:
+        """Return whether the code below the loop, in the same function, reads a variable."""
+        scope, end = scope_of(self.source, self.node), self.node.end_lineno or 0
+        nodes = [n for n in own_nodes(scope) if isinstance(n, ast.Name) and n.id == name]
+        after = sorted((n for n in nodes if n.lineno > end), key=lambda n: n.lineno)
+        return bool(after) and any(isinstance(n.ctx, ast.Load) for n in after[:1])
+
+
+def batch_loops(evidence: Evidence) -> Iterator[BatchLoop]:
+    """Yield each loop over a loader once."""
+    seen: set[ast.For] = set()
+    for loader in evidence.record.loaders:
+        for epoch in loader.epochs:
+            place = epoch.places[0] if epoch.places else None
+            source = evidence.source(place.file) if place else None
+            loops = [s for s in source.statements if isinstance(s, ast.For)] if source else []
+            for node in loops:
+                if source and place and node.lineno == place.line and node not in seen:
+                    seen.add(node)
+                    yield BatchLoop(source, node, loader, epoch)
+
+
+@rule(
+    "what a loop adds up over batches begins before the loop",
+    stays_quiet="unless a number or a list begins anew for each of several batches, grows in the "
+    "same turn, is read nowhere else in the loop, and is read after it",
+)
+def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
+    """Find `correct = 0` inside of the loop that adds to it."""
+    require_success(evidence)
+    for loop in batch_loops(evidence):
+        if loop.epoch.batches < 2:  # noqa: PLR2004  (several batches)
+            continue
+        for statement, name in _beginnings(loop):
+            grown = _growth(loop, name)
+            reads = [n for n in loop.names(stored=False) if n.id == name]
+            if grown is None or len(reads) > isinstance(grown, ast.Call):
+                continue
+            if not loop.is_read_after(name):
+                continue
+            yield Finding(
+                rule="begins_in_each_batch",
+                kind=KIND,
+                message=f"{name} begins anew in each batch, so that only the last batch counts",
+                evidence=f"`{loop.source.text_of(statement)}` is inside of the loop over "
+                f"{loop.epoch.batches} batches that `{loop.source.text_of(grown)}` adds up",
+                cause=location_in(loop.source, statement),
+                symptom=location_in(loop.source, grown),
+                subject=name,
+                candidates=candidates(
+                    (0, partial(edits.move, loop.source, statement, loop.node, after=False))
+                ),
+                confidence=7,
+            )
+            break
+
+
+def _beginnings(loop: BatchLoop) -> Iterator[tuple[ast.Assign, str]]:
+    """Yield the statements of the body that assign 0 or an empty list, and the variables."""
+    for statement in loop.node.body:
+        if not isinstance(statement, ast.Assign):
+            continue
+        value = statement.value
+        values = value.elts if isinstance(value, ast.Tuple) else [value]
+        if not all(map(_is_empty, values)):
+            continue
+        for node in (n for target in statement.targets for n in ast.walk(target)):
+            if isinstance(node, ast.Name):
+                yield statement, node.id
+
+
+def _is_empty(node: ast.expr) -> bool:
+    number = isinstance(node, ast.Constant) and type(node.value) in {int, float} and not node.value
+    return number or (isinstance(node, ast.List) and not node.elts)
+
+
+def _growth(loop: BatchLoop, name: str) -> ast.AugAssign | ast.Call | None:
+    """Return what adds to a variable in the loop."""
+    for node in (n for one in loop.node.body for n in ast.walk(one)):
+        target = node.target if isinstance(node, ast.AugAssign) else None
+        if isinstance(node, ast.AugAssign) and isinstance(target, ast.Name) and target.id == name:
+            return node
+        if isinstance(node, ast.Call) and called_name(node) in {"append", "extend"}:
+            owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+            if isinstance(owner, ast.Name) and owner.id == name:
+                return node
+    return None
+
+
+@rule(
+    "a function returns its sum over batches after the loop",
+    stays_quiet="unless the last statement of a loop over a loader returns without a condition, "
+    "the loop adds something up, and the loader has more batches",
+)
+def returns_after_one_batch(evidence: Evidence) -> Iterator[Finding]:
+    """Find `return correct / total` that is indented into the loop."""
+    require_success(evidence)
+    for loop in batch_loops(evidence):
+        last, length = loop.node.body[-1], loop.loader.dataset.length or 0
+        size = loop.loader.batch_size or 0
+        grows = any(isinstance(n, ast.AugAssign) for s in loop.node.body for n in ast.walk(s))
+        if not isinstance(last, ast.Return) or not grows or not 0 < size < length:
+            continue
+        if any(epoch.batches > 1 for epoch in loop.loader.epochs if _is_of(epoch, loop)):
+            continue
+        out = partial(edits.move, loop.source, last, loop.node, after=True)
+        yield Finding(
+            rule="returns_after_one_batch",
+            kind=KIND,
+            message="a function returns after the first batch: the return is inside of the loop",
+            evidence=f"`{loop.source.text_of(last)}` ends the loop in its first turn, with {size} "
+            f"of {length} samples",
+            cause=location_in(loop.source, last),
+            subject=loop.source.text_of(last),
+            candidates=candidates((0, out)),
+            confidence=8,
+        )
+
+
+def _is_of(epoch: Epoch, loop: BatchLoop) -> bool:
+    return bool(epoch.places) and epoch.places[0] == loop.epoch.places[0]
+
+
+@rule(
+    "what a network returns for each batch is used",
+    stays_quiet="unless a loop over several batches calls a network and only assigns variables "
+    "that it does not read, and one that holds an output is read after it",
+)
+def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
+    """Find a score that is computed after the loop, from the variables of its last turn."""
+    require_success(evidence)
+    for loop in batch_loops(evidence):
+        if loop.epoch.batches < 2 or not _calls_network(evidence, loop):  # noqa: PLR2004
+            continue
+        assigned = _assigned(loop.node.body)
+        names = {n.id for n in loop.names(stored=True)}
+        read = [name for name in sorted(names) if loop.is_read_after(name)]
+        if assigned is None or not read or any(map(_reads_itself, assigned)):
+            continue
+        after = next(one for one in assigned if read[0] in _targets(one))
+        yield Finding(
+            rule="only_last_batch_is_used",
+            kind=KIND,
+            message=f"{read[0]} is computed for {loop.epoch.batches} batches, and only the last "
+            "one is used",
+            evidence=f"`{loop.source.text_of(after)}` replaces the result of the batch before, "
+            "nothing in the loop reads it, and the code after the loop reads what is left",
+            cause=location_in(loop.source, after),
+            subject=read[0],
+            confidence=7,
+        )
+
+
+def _calls_network(evidence: Evidence, loop: BatchLoop) -> bool:
+    """Return whether the body calls a network whose output has no part in training."""
+    lines = range(loop.node.lineno, (loop.node.end_lineno or 0) + 1)
+    return any(
+        place.line in lines and place.file == loop.source.path
+        for one in evidence.record.passes
+        if not evidence.flow.is_in_loss(one)
+        for place in one.places
+    )
+
+
+def _assigned(body: list[ast.stmt]) -> list[ast.Assign] | None:
+    """Return the assignments of a body; None if it has other statements."""
+    found: list[ast.Assign] = []
+    for statement in body:
+        if isinstance(statement, ast.With):
+            inner = _assigned(statement.body)
+            if inner is None:
+                return None
+            found += inner
+        elif isinstance(statement, ast.Assign) and _targets(statement):
+            found.append(statement)
+        else:
+            return None
+    return found
+
+
+def _targets(statement: ast.Assign) -> set[str]:
+    """Return the variables that a statement assigns; none if it assigns to something else."""
+    nodes = [n for target in statement.targets for n in ast.walk(target)]
+    if any(isinstance(n, ast.Subscript | ast.Attribute) for n in nodes):
+        return set()
+    return {n.id for n in nodes if isinstance(n, ast.Name)}
+
+
+def _reads_itself(statement: ast.Assign) -> bool:
+    """Return whether a statement adds to a variable, in any way, or hands it on."""
+    read = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
+    moved = read & _targets(statement)
+    return bool(moved) and not _is_moved(statement)
+
+
+def _is_moved(statement: ast.Assign) -> bool:
+    """Return whether a statement only moves or converts a variable: `x = x.to(device)`."""
+    value = statement.value
+    values = value.elts if isinstance(value, ast.Tuple) else [value]
+    return all(isinstance(one, ast.Call) and called_name(one) in MOVES for one in values)
+
+
+MOVES = frozenset({"to", "cuda", "cpu", "float", "long", "double", "half", "squeeze", "view"})

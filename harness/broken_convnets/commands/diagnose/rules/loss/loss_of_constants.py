@@ -40,7 +40,7 @@ def loss_of_constants(evidence: Evidence) -> Iterator[Finding]:
         for term in (one for root in backward.roots for one in terms(evidence, root)):
             if not term.path or not term.factor or term.value.requires_grad:
                 continue
-            loss = _loss(evidence, term.value)
+            loss = loss_behind(evidence, term.value)
             if loss is None or not loss.places or not loss.grad_enabled:
                 continue
             if loss.places[:1] in learning | seen:
@@ -51,7 +51,7 @@ def loss_of_constants(evidence: Evidence) -> Iterator[Finding]:
                 yield _finding(loss, origin, term.value, term.path[-1])
 
 
-def _loss(evidence: Evidence, value: Value) -> Operator | None:
+def loss_behind(evidence: Evidence, value: Value) -> Operator | None:
     """Return the loss function that a number comes from, through factors and means."""
     for _ in range(FACTORS):
         operator = producer(evidence, value)

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.values import Value
 
-RANDOM = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "DropPath", "StochasticDepth")
+# Parts of the names of operators that draw random numbers.
+RANDOM = ("dropout", "rand", "normal_", "bernoulli", "multinomial", "uniform", "exponential")
+SIDES = 2
 
 
 @rule(
     "a loss compares the embeddings of two views of an image",
-    stays_quiet="unless a network is called twice with one tensor for one backward pass, and "
-    "another tensor of the same batch and shape is not used; about networks with dropout",
+    stays_quiet="unless a network is called twice with one tensor, in one mode, an operator "
+    "compares both results for a step of an optimizer, and another tensor of the same batch and "
+    "shape is not used; about networks that draw random numbers",
 )
 def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
     """Find `z1, z2 = net(view1), net(view1)`."""
@@ -51,23 +54,48 @@ def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _repeated(evidence: Evidence) -> Iterator[tuple[ForwardPass, ForwardPass]]:
-    """Yield two passes of one network with the same input, for one backward pass."""
-    before: dict[tuple[int, Value], ForwardPass] = {}
+    """Yield two passes of one network with the same input, whose results are compared."""
+    stepped = {
+        n for s in evidence.record.optimizer_steps for held in s.holds.values() for n in held
+    }
+    before: dict[tuple[int, Value, frozenset[bool]], ForwardPass] = {}
     for one in evidence.record.passes:
         network = one.network()
         if network is None or not one.parameters or not one.received or not one.places:
             continue
-        if any(type(module).__name__.startswith(RANDOM) for module in network.modules()):
+        former = before.setdefault((id(network), one.received[0], one.modes), one)
+        if former is one or _is_random(evidence, one):
             continue
-        former = before.setdefault((id(network), one.received[0]), one)
-        if former is not one and _share_backward(evidence, former, one):
+        if _share_step(evidence, former, one, stepped) and _are_compared(evidence, former, one):
             yield former, one
 
 
-def _share_backward(evidence: Evidence, one: ForwardPass, other: ForwardPass) -> bool:
+def _is_random(evidence: Evidence, forward: ForwardPass) -> bool:
+    """Return whether an operator of a pass draws random numbers that its results depend on."""
+    makers = map(evidence.record.producer, evidence.flow.ancestors(forward.returned))
+    first = forward.moment.operators
+    names = [maker.name for maker in makers if maker is not None and maker.number >= first]
+    return any(word in name for name in names for word in RANDOM)
+
+
+def _share_step(
+    evidence: Evidence, one: ForwardPass, other: ForwardPass, stepped: set[int]
+) -> bool:
     flow = evidence.flow
     first = {b.number for b in flow.backward_passes_from(one.returned)}
-    return bool(first & {b.number for b in flow.backward_passes_from(other.returned)})
+    return bool(stepped & first & {b.number for b in flow.backward_passes_from(other.returned)})
+
+
+def _are_compared(evidence: Evidence, one: ForwardPass, other: ForwardPass) -> bool:
+    """Return whether an operator has a tensor from each pass, before either is a single number."""
+    first, second = (evidence.flow.descendants(two.returned) for two in (one, other))
+    users = (user for value in first for user in evidence.flow.consumers(value))
+    return any(
+        a in first and b in second and a.shape != () and b.shape != ()
+        for user in users
+        if len(user.inputs) == SIDES
+        for a, b in (user.inputs, user.inputs[::-1])
+    )
 
 
 def _batch(evidence: Evidence, value: Value) -> tuple[Value, ...]:

@@ -123,6 +123,13 @@ HEALTHY = {
         "loss = contrast(net(images, images.flip(0)), (labels != labels.flip(0)).float())",
         net="Alike()",
     ),
+    "scores_of_the_other_class": likelihood(
+        "F.binary_cross_entropy_with_logits(logits, 1 - target)"
+    ),
+    "overlap_with_the_other_class": train(
+        DICE.replace("(logits, target):\n", "(logits, target):\n    target = 1 - target\n"),
+        "loss = 1 - dice(net(images).squeeze(1), bright)",
+    ),
     "unlearning": train(FORGETTING, "loss = forgetting(net(images), labels)", net="Net()"),
     "unlearning_after_training": train(
         DICE,

@@ -11,7 +11,7 @@ from broken_convnets.commands.diagnose.rules.loss.descent import (
 )
 from broken_convnets.commands.diagnose.rules.loss.loss_of_constants import loss_behind
 from broken_convnets.commands.diagnose.rules.loss.pair_losses import DISTANCES, HINGES
-from broken_convnets.commands.diagnose.rules.loss.producers import producer
+from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT, producer
 from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name, terms
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 PASSES = 4  # backward passes that are looked at
+INVERTING = frozenset({"rsub", "logical_not", "invert", "bitwise_not", "eq", "ne"})
 ROOTS = frozenset({"pow", "sqrt"})  # the last operator of a distance
 
 
@@ -121,16 +122,31 @@ def _entering(evidence: Evidence, function: OwnFunction, operator: Operator) -> 
 def compares_with_data(evidence: Evidence, function: OwnFunction, operator: Operator) -> bool:
     """Return whether the function compares scores, not distances, with what comes from no network.
 
-    A loss of distances has a label for near or for far, by the choice of its author. One that
-    negates a loss of torch is to be the opposite of it.
+    A loss of distances has a label for near or for far, by the choice of its author, as one that
+    inverts its target. One that negates a loss of torch is to be the opposite of it.
     """
     inside = _inside(evidence, function, operator)
+    entering = _entering(evidence, function, operator)
+    if any(_is_inverted(evidence, one, inside) for one in entering if not one.requires_grad):
+        return False
     return not any(
         _is_distance(evidence, value)
         if value.requires_grad
         else evidence.flow.depends_on_network(value)
-        for value in _entering(evidence, function, operator)
+        for value in entering
     ) and not any(_is_hinge(evidence, one) or _negates_loss(evidence, one) for one in inside)
+
+
+def _is_inverted(evidence: Evidence, target: Value, inside: list[Operator]) -> bool:
+    """Return whether a function only reads 1 - target: its scores are for the other class."""
+    waiting, users = [target], []
+    while waiting:
+        for user in evidence.flow.consumers(waiting.pop()):
+            if user in inside and user.name in TRANSPARENT:
+                waiting += user.outputs
+            elif user in inside:
+                users.append(user)
+    return bool(users) and all(plain_name(user) in INVERTING for user in users)
 
 
 def _negates_loss(evidence: Evidence, operator: Operator) -> bool:

@@ -103,6 +103,17 @@ class Clip(nn.Module):
         x = self.conv(frames).relu().mean((2, 3))
         return self.out(x + self.times[: x.shape[0]])
 """
+TOKENS = """
+class Video(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 4, 3, 3), nn.Linear(4, 4)
+        self.times = nn.Parameter(torch.randn(16, 1, 4))
+
+    def forward(self, frames):
+        x = self.conv(frames).flatten(2).transpose(1, 2)
+        return self.out((x + self.times[: x.shape[0]]).relu().mean(1))
+"""
 MASKED = """
 class Masked(nn.Module):
     def __init__(self):
@@ -193,6 +204,7 @@ HEALTHY = {
     "timed": train(TIMED),
     "codes_of_samples": train(CODES, "Coded()"),
     "frames_of_a_clip": train(CLIP, "Clip()"),
+    "tokens_of_frames": train(TOKENS, "Video()"),
     "in_place_on_purpose": train(MASKED, "Masked()"),
     "indices_and_sums": train(STARTS),
     "eikonal": DISTANCE,

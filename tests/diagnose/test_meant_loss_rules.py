@@ -130,6 +130,10 @@ HEALTHY = {
         DICE.replace("(logits, target):\n", "(logits, target):\n    target = 1 - target\n"),
         "loss = 1 - dice(net(images).squeeze(1), bright)",
     ),
+    "half_of_an_overlap": train(
+        DICE.replace("2 * ", "").replace("1)", "1e-6)"),
+        "loss = 1 - 2 * dice(net(images).squeeze(1), bright)",
+    ),
     "unlearning": train(FORGETTING, "loss = forgetting(net(images), labels)", net="Net()"),
     "unlearning_after_training": train(
         DICE,

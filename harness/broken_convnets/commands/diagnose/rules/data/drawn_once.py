@@ -70,7 +70,7 @@ def _finding(one: Any, drawn: list[Draw], samples: int) -> Finding:
         "are changed in the same way",
         evidence=f"{' and '.join(values)} for all {samples:,} samples; "
         f"{first.source.text_of(first.use)} is in {first.method.name}: draw there",
-        severity=Severity.ERROR if isinstance(decided, bool) else Severity.WARNING,
+        severity=Severity.ERROR if type(decided).__name__.startswith("bool") else Severity.WARNING,
         cause=location_in(first.source, first.statement),
         subject=name,
         candidates=_drawn_again(drawn),

@@ -9,7 +9,7 @@ from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location, require_success
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.passes import ForwardPass
@@ -29,8 +29,9 @@ SIDES = 2
 def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
     """Find `z1, z2 = net(view1), net(view1)`."""
     require_success(evidence)
-    for first, second in _repeated(evidence):
-        batch = _batch(evidence, first.received[0])
+    batches = _batches(evidence)
+    for first, second in _repeated(evidence, batches):
+        batch = batches[first.received[0]]
         unused = [
             value for value in batch if _is_like(value, first) and _is_unused(evidence, value)
         ]
@@ -53,8 +54,10 @@ def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
         return
 
 
-def _repeated(evidence: Evidence) -> Iterator[tuple[ForwardPass, ForwardPass]]:
-    """Yield two passes of one network with the same input, whose results are compared."""
+def _repeated(
+    evidence: Evidence, batches: Container[Value]
+) -> Iterator[tuple[ForwardPass, ForwardPass]]:
+    """Yield two passes of one network with the same part of a batch, and compared results."""
     stepped = {
         n for s in evidence.record.optimizer_steps for held in s.holds.values() for n in held
     }
@@ -64,7 +67,7 @@ def _repeated(evidence: Evidence) -> Iterator[tuple[ForwardPass, ForwardPass]]:
         if network is None or not one.parameters or not one.received or not one.places:
             continue
         former = before.setdefault((id(network), one.received[0], one.modes), one)
-        if former is one or _is_random(evidence, one):
+        if former is one or one.received[0] not in batches or _is_random(evidence, one):
             continue
         if _share_step(evidence, former, one, stepped) and _are_compared(evidence, former, one):
             yield former, one
@@ -98,14 +101,15 @@ def _are_compared(evidence: Evidence, one: ForwardPass, other: ForwardPass) -> b
     )
 
 
-def _batch(evidence: Evidence, value: Value) -> tuple[Value, ...]:
-    """Return the tensors of the recorded batch that a value is one of."""
-    for loader in evidence.record.loaders:
-        for epoch in loader.epochs:
-            for batch in epoch.values:
-                if value in batch:
-                    return tuple(batch)
-    return ()
+def _batches(evidence: Evidence) -> dict[Value, tuple[Value, ...]]:
+    """Return the recorded batch that each tensor is a part of."""
+    return {
+        value: tuple(batch)
+        for loader in evidence.record.loaders
+        for epoch in loader.epochs
+        for batch in epoch.values
+        for value in batch
+    }
 
 
 def _is_like(value: Value, forward: ForwardPass) -> bool:

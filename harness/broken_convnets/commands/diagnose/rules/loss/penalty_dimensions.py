@@ -75,11 +75,11 @@ def _gradient(evidence: Evidence, operator: Operator) -> Value | None:
 
 def _has_one_score_each(evidence: Evidence, gradient: Value) -> bool:
     """Return whether the gradient is of a network that returns one number for each sample."""
-    maker = evidence.record.producer(gradient)
-    known = evidence.flow.ancestors(maker.inputs) if maker is not None else set()
-    scores = known & evidence.flow.network_outputs
-    of_samples = [one for one in scores if one.shape[:1] == gradient.shape[:1]]
-    return bool(of_samples) and all(prod(one.shape[1:]) == 1 for one in of_samples)
+    flow, maker = evidence.flow, evidence.record.producer(gradient)
+    scores = flow.ancestors(maker.inputs) & flow.network_outputs if maker is not None else set()
+    judged = {value for one in scores for value in flow.ancestors([one]) - {one}}
+    last = [one for one in scores - judged if one.shape[:1] == gradient.shape[:1]]
+    return bool(last) and all(prod(one.shape[1:]) == 1 for one in last)
 
 
 def _is_wrong(before: tuple[int, ...], after: tuple[int, ...]) -> bool:

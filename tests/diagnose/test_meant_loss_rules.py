@@ -36,6 +36,10 @@ FORGETTING = """
 def forgetting(scores, target):
     return -F.cross_entropy(scores, target)
 """
+COMPLEMENT = """
+def unlikely(scores, wrong):
+    return -torch.log(1 - scores.softmax(1).gather(1, wrong[:, None]) + 1e-7).mean()
+"""
 PAIRS = """
 class Alike(nn.Module):
     def __init__(self):
@@ -117,6 +121,12 @@ HEALTHY = {
         PARITY,
         "out = net(images).squeeze(1)\n"
         "    loss = F.binary_cross_entropy_with_logits(out, rare) + parity(out, bright)",
+    ),
+    "labels_that_are_wrong": train(
+        COMPLEMENT,
+        "out = net(images)\n"
+        "    loss = F.cross_entropy(out, labels) + unlikely(out, (labels + 1) % 4)",
+        net="Net()",
     ),
     "labels_of_different_pairs": train(
         PAIRS,

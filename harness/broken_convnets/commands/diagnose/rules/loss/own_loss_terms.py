@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PASSES = 4  # backward passes that are looked at
 INVERTING = frozenset({"rsub", "logical_not", "invert", "bitwise_not", "eq", "ne"})
+CONVERSIONS = TRANSPARENT | {"one_hot"}  # of targets
 ROOTS = frozenset({"pow", "sqrt"})  # the last operator of a distance
 
 
@@ -98,8 +99,17 @@ def _is_about(evidence: Evidence, function: OwnFunction, value: Value, operator:
     wanted = _outputs(evidence, operator.inputs)
     constants = [v for v in _entering(evidence, function, operator) if not v.requires_grad]
     inputs = evidence.flow.ancestors(wanted)
-    targets = evidence.flow.ancestors(constants) - inputs or set(constants)
+    targets = {_given_target(evidence, value, inputs) for value in constants}
     return bool(wanted) and wanted <= known and (not targets or not targets.isdisjoint(known))
+
+
+def _given_target(evidence: Evidence, value: Value, inputs: set[Value]) -> Value:
+    """Return what a target is a conversion of; other operators make it another target."""
+    maker = evidence.record.producer(value)
+    while maker and maker.inputs and maker.name in CONVERSIONS and maker.inputs[0] not in inputs:
+        value = maker.inputs[0]
+        maker = evidence.record.producer(value)
+    return value
 
 
 def _outputs(evidence: Evidence, values: Iterable[Value]) -> set[Value]:

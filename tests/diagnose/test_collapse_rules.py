@@ -78,6 +78,11 @@ HEALTHY = {
     "centered": product(
         second="encoder(images.flip(-1)) - encoder(images.flip(-1)).mean(0, keepdim=True)"
     ),
+    "gradient_stopped_by_a_hook": predicted(stop="z.register_hook(torch.zeros_like)"),
+    "standardized": product(
+        before="encoder.append(nn.BatchNorm1d(6, affine=False))",
+        loss="-F.cosine_similarity(one, other).mean()",
+    ),
     "labels": product(loss="-((one * other).sum(1) * (labels - 1.5)).mean()"),
     "two_networks": product(
         before="import copy; teacher = copy.deepcopy(encoder)", second="teacher(images.flip(-1))"

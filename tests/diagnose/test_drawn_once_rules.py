@@ -123,6 +123,9 @@ HEALTHY = {
     "data_of_its_own": held(
         "self.slope = np.random.uniform(0.5, 2.0)", "torch.roll(x, 1, -1) * self.slope"
     ),
+    "drawn_again_by_the_constructor": held(
+        "self.turned = bool(np.random.rand() > 0.5)", TURNED
+    ).replace("net = Net()", "data = Pictures()\ndata.__init__()\nnet = Net()", 1),
     "once_for_a_domain": flip(name="RotatedDomain", transforms="[RotatedDomain()]"),
 }
 

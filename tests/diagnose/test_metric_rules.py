@@ -297,10 +297,17 @@ def contrast(features, wanted):
     same = wanted[:, None] == wanted
     return (features @ features.T).softmax(1)[same].mean()
 
+def above_chance(scores, wanted):
+    return accuracy(scores, wanted) - 0.25
+
+def mark(scores, wanted):
+    return 10 * (scores.argmax(1) == wanted).float().mean()
+
 net = Net().eval()
+both = accuracy, percent, right, error, among_two, mean_recall, overlap, contrast
 with torch.no_grad():
     scores = net(images)
-    for metric in (accuracy, percent, right, error, among_two, mean_recall, overlap, contrast):
+    for metric in (*both, above_chance, mark):
         print(metric(scores, labels))
 """,
     "counts_per_epoch": LOADER

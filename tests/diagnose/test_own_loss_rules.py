@@ -218,6 +218,11 @@ BROKEN = {
     "penalty_of_parts.root": CRITIC.format(
         norm=f"norms = torch.sqrt(torch.sum(gradients ** 2, dim=1) + 1e-12){MARK}"
     ),
+    "penalty_of_parts.generated": CRITIC.format(norm=f"norms = gradients.norm(2, dim=1){MARK}")
+    .replace("fake = torch.randn(16, 3, 6, 6)", "fake = maker(torch.randn(16, 8)).detach()")
+    .replace(
+        "\nnet", "\nmaker = nn.Sequential(nn.Linear(8, 108), nn.Unflatten(1, (3, 6, 6)))\nnet"
+    ),
     "batch_sum_beside_samples": ENCODER.format(
         divergence="divergence = -0.5 * torch.sum(1 + log_var - mean ** 2 - log_var.exp())" + MARK
     ),

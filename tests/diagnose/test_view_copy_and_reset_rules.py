@@ -256,6 +256,21 @@ HEALTHY = {
     + TRAIN.format(net="Net()", inputs="images"),
     "both_views": VIEWS.format(drop="", other="b = net(second)"),
     "dropout_makes_the_views": VIEWS.format(drop="nn.Dropout(0.2), ", other="b = net(first)"),
+    "noise_makes_the_views": VIEWS.format(drop="Noise(), ", other="b = net(first)").replace(
+        "net = nn",
+        "class Noise(nn.Module):\n    def forward(self, x):\n"
+        "        return x + 0.1 * torch.randn_like(x)\n\nnet = nn",
+        1,
+    ),
+    "two_losses_of_one_view": VIEWS.format(
+        drop="", other="contrast(a, first.flatten(1)[:, :8]).backward()\n    b = net(first)"
+    ).replace("contrast(a, b)", "F.mse_loss(b, first.flatten(1)[:, :8])"),
+    "the_least_loss": VIEWS.format(drop="", other="b = net(second)").replace(
+        "for first",
+        "first, second = next(iter(DataLoader(data, batch_size=8)))\n"
+        "contrast(net(first), net(first)).backward()\nfor first",
+        1,
+    ),
     "mean_of_losses": LOSSES.format(start="losses = []", mean="sum(losses) / len(losses)"),
     "mean_without_the_first": LOSSES.format(
         start="losses = [0.0]", mean="sum(losses[1:]) / len(losses[1:])"

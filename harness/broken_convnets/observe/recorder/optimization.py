@@ -35,7 +35,7 @@ class BuiltOptimizer:
     moment: Moment
     parameters: tuple[int, ...]
     learning_rates: tuple[float, ...]
-    settings: dict[str, float]  # numbers of the first group: weight_decay, momentum
+    settings: dict[str, float]  # numbers of the first group: momentum; options are 0 or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ class Optimization:
 
 
 def _numbers(settings: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in settings.items() if type(value) in {int, float}}
+    plain = {bool, int, float}
+    return {name: float(value) for name, value in settings.items() if type(value) in plain}
 
 
 def _is_empty(parameters: object) -> bool:

@@ -98,7 +98,8 @@ def _is_set_once(source: Source, attribute: str) -> bool:
         and node.attr == attribute
         and not isinstance(node.ctx, ast.Load)
     ]
-    return len(stored) == 1 and "setattr(" not in source.text
+    again = source.text.replace("super().__init__(", "").count(".__init__(")
+    return len(stored) == 1 and not again and "setattr(" not in source.text
 
 
 def _use(method: ast.FunctionDef, attribute: str, *, decisions_only: bool) -> ast.expr | None:

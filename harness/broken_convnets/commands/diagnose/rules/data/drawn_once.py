@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.callables import class_sources
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.constructor_draws import Draw, draws_of
 from broken_convnets.commands.diagnose.rules.data.order import trains
@@ -29,7 +29,8 @@ LEAST = 2  # samples
 @rule(
     "an augmentation draws its random numbers for each sample",
     stays_quiet="unless the constructor of the only object of its class draws one number that "
-    "nothing else sets, and a method flips, moves, turns or colors samples by it",
+    "nothing else sets, and a method flips, moves, turns or colors samples by it; a warning unless "
+    "it decides whether to",
 )
 def augmentation_is_drawn_once(evidence: Evidence) -> Iterator[Finding]:
     """Find `self.flip = random.random() < 0.5` in __init__, and `if self.flip:` in __call__."""
@@ -60,6 +61,7 @@ def _drawn(evidence: Evidence, one: Any) -> list[Draw]:
 
 def _finding(one: Any, drawn: list[Draw], samples: int) -> Finding:
     name, first = type(one).__name__, drawn[0]
+    decided = getattr(one, first.attribute)  # a number may be what the whole data set is to have
     values = [f"self.{draw.attribute} is {getattr(one, draw.attribute)}" for draw in drawn]
     return Finding(
         rule="augmentation_is_drawn_once",
@@ -68,6 +70,7 @@ def _finding(one: Any, drawn: list[Draw], samples: int) -> Finding:
         "are changed in the same way",
         evidence=f"{' and '.join(values)} for all {samples:,} samples; "
         f"{first.source.text_of(first.use)} is in {first.method.name}: draw there",
+        severity=Severity.ERROR if type(decided).__name__.startswith("bool") else Severity.WARNING,
         cause=location_in(first.source, first.statement),
         subject=name,
         candidates=_drawn_again(drawn),

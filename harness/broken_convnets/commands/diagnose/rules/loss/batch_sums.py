@@ -40,6 +40,8 @@ def batch_sum_beside_samples(evidence: Evidence) -> Iterator[Finding]:
             found = _sum_over_batch(evidence, total) if total.shape == () else None
             if found is None or not _has_entries(other, found) or not found.places:
                 continue
+            if other in evidence.flow.ancestors([total]):
+                continue  # the square of a sum
             if _is_reduced(evidence, operator):
                 seen.add(operator.places[0])
                 yield _finding(operator, found, other)
@@ -85,7 +87,7 @@ def _sum_over_batch(evidence: Evidence, value: Value) -> Operator | None:
 def _has_entries(other: Value, total: Operator) -> bool:
     """Return whether a value has an entry for each sample that the sum is over."""
     batch = total.inputs[0].shape[0]
-    return bool(other.shape) and other.shape[0] == batch
+    return other.shape[:1] == (batch,) and batch not in total.inputs[0].shape[1:]
 
 
 def _is_reduced(evidence: Evidence, operator: Operator) -> bool:

@@ -6,7 +6,7 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.class_weight_origins import (
     computed,
@@ -45,7 +45,7 @@ SHOWN = 4
 @rule(
     "class weights are larger for rarer classes",
     stays_quiet="unless the weights are proportional to how often the loss receives the classes in "
-    "training",
+    "training; a warning for weights that are written out, which may be costs",
 )
 def class_weights_follow_frequency(evidence: Evidence) -> Iterator[Finding]:
     """Find `CrossEntropyLoss(weight=counts / counts.sum())`."""
@@ -63,6 +63,7 @@ def class_weights_follow_frequency(evidence: Evidence) -> Iterator[Finding]:
             message=f"the weights of {one.operator.name} grow with the frequency of the classes, "
             "so frequent classes count even more: use the inverse",
             evidence=_shown(pairs, "targets"),
+            severity=_severity(origin),
             cause=_cause(origin, one.operator.places),
             symptom=location(one.operator.places),
             subject=one.operator.places[0].text,
@@ -101,7 +102,8 @@ def sample_weights_follow_frequency(evidence: Evidence) -> Iterator[Finding]:
 
 @rule(
     "pos_weight is larger than 1 for labels that are rarely positive",
-    stays_quiet="unless pos_weight is the number of positives divided by that of negatives",
+    stays_quiet="unless pos_weight is the number of positives divided by that of negatives; a "
+    "warning for a number that is written out, which may be a cost",
 )
 def pos_weight_is_inverted(evidence: Evidence) -> Iterator[Finding]:
     """Find `BCEWithLogitsLoss(pos_weight=positives / negatives)`."""
@@ -125,12 +127,17 @@ def pos_weight_is_inverted(evidence: Evidence) -> Iterator[Finding]:
             "positives count even less: use negatives / positives",
             evidence=f"pos_weight is {weight:.3g}; in the targets of training, positives / "
             f"negatives is {ratio:.3g}",
+            severity=_severity(origin),
             cause=_cause(origin, one.operator.places),
             symptom=location(one.operator.places),
             subject=one.operator.places[0].text,
             candidates=_inverse(origin),
             confidence=8,
         )
+
+
+def _severity(origin: Bound | None) -> Severity:
+    return Severity.WARNING if is_written_out(origin) else Severity.ERROR
 
 
 def _tolerance(origin: Bound | None, classes: int) -> float:

@@ -12,7 +12,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
 from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
-from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+from broken_convnets.commands.diagnose.sites import candidates, location, site_of, user_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,8 @@ class Pair:
 )
 def views_collapse(evidence: Evidence) -> Iterator[Finding]:
     """Find -cosine_similarity(p, z).mean() without z.detach(), negatives or any other term."""
+    if any("register_hook(" in source.text for source in user_sources(evidence)):
+        return  # which may stop a gradient
     reaching = Reaching(evidence)
     passes = [(one, _pairs(evidence, reaching, one)) for one in _known_passes(evidence)]
     changed = {n for step in evidence.record.optimizer_steps for n in step.changed}
@@ -150,4 +152,7 @@ def _is_last(evidence: Evidence, value: Value) -> bool:
     if maker is None or maker.name not in LAST or len(value.shape) != SIDES:
         return False
     # Weights that are computed, as orthogonal ones are, may keep the outputs apart.
-    return maker.name != "linear" or all(weight.parameter for weight in maker.inputs[1:])
+    learned = [value.parameter for value in maker.inputs[1:]]
+    if maker.name == "batch_norm":
+        return any(learned)  # without them, the outputs have a variance of 1
+    return maker.name != "linear" or all(learned)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding, Location, Severity
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.own_losses import (
-    OwnFunction,
+from broken_convnets.commands.diagnose.rules.loss.own_loss_terms import (
     compares_with_data,
     is_in_loss,
     minimized,
-    own_functions,
 )
-from broken_convnets.commands.diagnose.sites import candidates, require_success
+from broken_convnets.commands.diagnose.rules.loss.own_losses import OwnFunction, own_functions
+from broken_convnets.commands.diagnose.sites import calls_named, candidates, require_success
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +33,9 @@ CLOSE = 2e-2
 @rule(
     "a loss that the program defines is smaller for right predictions than for wrong ones",
     stays_quiet="unless the function compares one output with one target from the data, and "
-    "nothing but losses of the same output is added to it; about functions that read negative "
-    "numbers from elsewhere, such as rewards, and losses of distances and of margins",
+    "nothing but losses of both trains the network; about functions that negate a loss of torch "
+    "or read negative numbers from elsewhere, such as rewards, losses of distances and of "
+    "margins, and gradient ascent; a warning for a single loss that needs data to be minimized",
 )
 def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
     """Find `return dice` in a loss, and a similarity that is minimized."""
@@ -43,9 +43,10 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
     for function in own_functions(evidence):
         if not function.grows_with_right_answers(MARGIN):
             continue
-        operator = minimized(evidence, function)
+        operator, number = minimized(evidence, function) or (None, 0)
         if operator is None or not compares_with_data(evidence, function, operator):
             continue
+        sure = number > 1 or function.is_never_meant  # another loss wants the opposite
         source, node = _changed_expression(evidence, function, operator)
         name = function.syntax.name
         yield Finding(
@@ -55,6 +56,7 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
             "predictions than for wrong ones",
             evidence=f"called again on copies, it returns {function.right:.4g} for predictions "
             f"that are equal to their targets, and {function.wrong:.4g} for wrong ones",
+            severity=Severity.ERROR if sure else Severity.WARNING,
             cause=Location(source.path, node.lineno),
             subject=name,
             candidates=_turned(source, node, function),
@@ -65,7 +67,8 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
 @rule(
     "the overlap of two equal masks is 1",
     stays_quiet="unless a function that compares scores with labels returns a half for equal "
-    "masks, and 0 or 1 for masks that have nothing in common; a warning for losses",
+    "masks, and 0 or 1 for masks that have nothing in common, divides by a sum, and no call "
+    "multiplies its result; a warning for losses",
 )
 def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
     """Find an IoU whose union counts the intersection twice, and a Dice score without its 2."""
@@ -75,6 +78,8 @@ def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
         in_loss = quotient is not None and is_in_loss(evidence, function)
         if quotient is None or (in_loss and function.right > function.wrong):
             continue  # a negative overlap, which is minimized, may have any factor
+        if _is_scaled_where_called(evidence, function):
+            continue
         yield Finding(
             rule="overlap_of_equal_masks",
             kind="loss/wrong_loss",
@@ -94,6 +99,13 @@ def _is_half(function: OwnFunction) -> bool:
     """Return whether equal masks have an overlap of a half, and different ones none."""
     other = function.wrong if function.wrong < function.right else 1 - function.wrong
     return abs(function.right - HALF) < CLOSE and abs(other) < CLOSE
+
+
+def _is_scaled_where_called(evidence: Evidence, function: OwnFunction) -> bool:
+    """Return whether a call multiplies the result, as in 2 * overlap(p, t)."""
+    calls = calls_named(evidence, function.syntax.name)
+    around = (source.parent(call) for source, call in calls)
+    return any(isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult) for one in around)
 
 
 def _called(function: OwnFunction) -> str:
@@ -131,7 +143,7 @@ def _turned(source: Source, node: ast.expr, function: OwnFunction) -> tuple[Cand
 
 
 def _quotient(function: OwnFunction) -> ast.BinOp | None:
-    """Return the division in a function, if there is only one; constant divisors do not count."""
+    """Return the only division by a sum in a function; constant divisors do not count."""
     found = [
         node
         for node in ast.walk(function.syntax)
@@ -139,7 +151,10 @@ def _quotient(function: OwnFunction) -> ast.BinOp | None:
         and isinstance(node.op, ast.Div)
         and not isinstance(node.right, ast.Constant)
     ]
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    adds = any(isinstance(node, ast.Add) for node in ast.walk(found[0].right))
+    return found[0] if adds or _union(function, found[0]) is not None else None
 
 
 def _union(function: OwnFunction, quotient: ast.BinOp) -> ast.Assign | None:

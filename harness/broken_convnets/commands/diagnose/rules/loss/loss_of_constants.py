@@ -28,8 +28,9 @@ STEPS = 60  # operators between an output of a network and the loss
 
 @rule(
     "each loss function whose result is added to the loss receives an output with a graph",
-    stays_quiet="about losses that have a graph in any step, whose factor is 0, or that are "
-    "computed from data alone or inside a block without gradients",
+    stays_quiet="about losses that have a graph in any step, that are subtracted or have a factor "
+    "of 0, of a frozen network, or that are computed from data alone or inside a block without "
+    "gradients",
 )
 def loss_of_constants(evidence: Evidence) -> Iterator[Finding]:
     """Find `criterion(net(x).detach(), y)` as a term, and a teacher compared with itself."""
@@ -38,12 +39,12 @@ def loss_of_constants(evidence: Evidence) -> Iterator[Finding]:
     seen: set[tuple[Place, ...]] = set()
     for backward in evidence.record.backward_passes:
         for term in (one for root in backward.roots for one in terms(evidence, root)):
-            if not term.path or not term.factor or term.value.requires_grad:
+            if not term.path or term.factor <= 0 or term.value.requires_grad:
                 continue
-            loss = _loss(evidence, term.value)
+            loss = loss_behind(evidence, term.value)
             if loss is None or not loss.places or not loss.grad_enabled:
                 continue
-            if loss.places[:1] in learning | seen:
+            if loss.places[:1] in learning | seen or _is_of_frozen(evidence, loss):
                 continue
             origin = _origin(evidence, loss.inputs[0])
             if origin is not None:
@@ -51,7 +52,7 @@ def loss_of_constants(evidence: Evidence) -> Iterator[Finding]:
                 yield _finding(loss, origin, term.value, term.path[-1])
 
 
-def _loss(evidence: Evidence, value: Value) -> Operator | None:
+def loss_behind(evidence: Evidence, value: Value) -> Operator | None:
     """Return the loss function that a number comes from, through factors and means."""
     for _ in range(FACTORS):
         operator = producer(evidence, value)
@@ -62,6 +63,18 @@ def _loss(evidence: Evidence, value: Value) -> Operator | None:
             return None
         value = operator.inputs[0]
     return None
+
+
+def _is_of_frozen(evidence: Evidence, loss: Operator) -> bool:
+    """Return whether a loss compares data with the output of a network that does not learn."""
+    prediction, *targets = loss.inputs
+    if any(map(evidence.flow.depends_on_network, targets)):
+        return False
+    known = evidence.flow.ancestors([prediction])
+    passes = [one for one in evidence.record.passes if not known.isdisjoint(one.returned)]
+    numbers = {number for one in passes for number in one.parameters}
+    parameters = [one for one in evidence.record.parameters if one.number in numbers]
+    return bool(parameters) and not any(one.ever_required_grad for one in parameters)
 
 
 def _has_graph(operator: Operator) -> bool:

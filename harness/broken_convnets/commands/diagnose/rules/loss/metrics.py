@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.metric_calls import MetricCall
 
 CLOSE = 1e-3
+USUAL = frozenset({1, 2, 100})  # numbers that metrics between 0 and 1, or of percent, have
 # Rules that name the mistake inside of a metric.
 MORE_PRECISE = (
     accuracy.accuracy_divided_by_batches,
@@ -46,7 +47,8 @@ MORE_PRECISE = (
 @rule(
     "a metric returns its best value for right answers, and the same one each time",
     stays_quiet="about functions that do not compare predictions with labels, such as losses and "
-    "Dice scores; errors, which are 0 for right answers; and counts that the program resets",
+    "Dice scores; errors, which are 0 for right answers; metrics with a number for another scale; "
+    "and counts that the program resets",
 )
 def metric_of_right_answers(evidence: Evidence) -> Iterator[Finding]:
     """Find metrics that do not return 1 for right answers."""
@@ -55,7 +57,7 @@ def metric_of_right_answers(evidence: Evidence) -> Iterator[Finding]:
         function = _syntax(source, call) if source else None
         if source is None or function is None or call.owner or not call.are_classes:
             continue
-        if not _compares(evidence, call, function):
+        if not _compares(evidence, call, function) or _is_rescaled(function):
             continue
         if _is_explained(evidence, call, function):
             continue
@@ -94,6 +96,18 @@ def _problem(call: MetricCall, right: float, wrong: float) -> str:
     if abs(right - wrong) < CLOSE:
         return "returns the same value for right and for wrong answers"
     return "does not return 1 for right answers" if has_every_class(call) else ""
+
+
+def _is_rescaled(function: ast.FunctionDef) -> bool:
+    """Return whether a metric subtracts a number, or multiplies by one, to have another scale."""
+    found = (
+        side.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub | ast.Mult)
+        for side in (node.left, node.right)
+        if isinstance(side, ast.Constant)
+    )
+    return any(value not in USUAL for value in found)
 
 
 def _not_repeated(evidence: Evidence, source: Source, function: ast.FunctionDef) -> str:

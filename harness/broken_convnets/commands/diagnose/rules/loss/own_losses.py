@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from broken_convnets.commands.diagnose.forked_call import numbers_from_child
 from broken_convnets.commands.diagnose.rules.loss.asked_again import asked_as_loss
-from broken_convnets.commands.diagnose.rules.loss.pair_losses import DISTANCES, HINGES
-from broken_convnets.commands.diagnose.rules.loss.producers import producer
-from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
 
 if TYPE_CHECKING:
     import ast
@@ -21,11 +18,8 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.metric_calls import MetricCall
     from broken_convnets.observe.recorder.places import Place
-    from broken_convnets.observe.recorder.recorded_events import Operator
-    from broken_convnets.observe.recorder.values import Value
 
-PASSES = 4  # backward passes that are looked at
-ROOTS = frozenset({"pow", "sqrt"})  # the last operator of a distance
+IDLE = 1e-2  # share of the range of a loss, by which two results may differ and be equal
 
 
 @dataclass(frozen=True)
@@ -64,6 +58,17 @@ class OwnFunction:
         )
         return any(largest) and all(right > wrong for right, wrong, *_ in each)
 
+    @property
+    def is_never_meant(self) -> bool:
+        """Whether no author can mean to minimize it: it has no lower bound, or an idle minimum.
+
+        A likelihood is at most 0, and -infinity for wrong answers. Other results that are as small
+        for a constant answer as for a wrong one need nothing learned from data.
+        """
+        likelihood = abs(self.right) < IDLE and self.wrong < -1
+        span = self.right - self.wrong
+        return likelihood or min(self.answers[2:4]) - self.wrong <= IDLE * span
+
     def contains(self, place: Place) -> bool:
         """Return whether a place is inside of the function."""
         inside = self.syntax.lineno <= place.line <= (self.syntax.end_lineno or 0)
@@ -86,92 +91,6 @@ def own_functions(evidence: Evidence) -> Iterator[OwnFunction]:
 @lru_cache(maxsize=64)  # two rules ask
 def _numbers(call: MetricCall) -> list[float] | None:
     return numbers_from_child(partial(asked_as_loss, call))
-
-
-def minimized(evidence: Evidence, function: OwnFunction) -> Operator | None:
-    """Return the operator that computed a term of a loss inside of the function.
-
-    None unless the term has a positive weight, and either nothing is added to it, or only terms
-    that depend on the same output and target.
-    """
-    for backward in list(evidence.record.backward_passes)[:PASSES]:
-        for root in backward.roots:
-            results = _results(evidence, function, root)
-            found = list(terms(evidence, root, frozenset(results)))
-            own = [term for term in found if term.value in results]
-            if not own or any(term.factor <= 0 for term in own):
-                continue
-            operator = results[own[0].value]
-            if all(_is_about(evidence, term.value, operator) for term in found):
-                return operator
-    return None
-
-
-def _results(evidence: Evidence, function: OwnFunction, root: Value) -> dict[Value, Operator]:
-    """Return the numbers with a graph that the function computed, and what is around it uses."""
-    found = {}
-    for value in evidence.flow.ancestors([root]):
-        operator = evidence.record.producer(value)
-        if operator is None or value.shape != () or not value.requires_grad:
-            continue
-        used_inside = any(
-            _runs_inside(function, consumer) for consumer in evidence.flow.consumers(value)
-        )
-        if _runs_inside(function, operator) and not used_inside:
-            found[value] = operator
-    return found
-
-
-def is_in_loss(evidence: Evidence, function: OwnFunction) -> bool:
-    """Return whether a backward pass depends on what the function computes."""
-    used = evidence.flow.reaching_backward
-    return any(
-        value in used
-        for operator in evidence.record.operators
-        if _runs_inside(function, operator)
-        for value in operator.outputs
-    )
-
-
-def _runs_inside(function: OwnFunction, operator: Operator) -> bool:
-    return any(map(function.contains, operator.places))
-
-
-def _is_about(evidence: Evidence, value: Value, operator: Operator) -> bool:
-    """Return whether a term depends on all outputs of networks that an operator depends on."""
-    outputs = evidence.flow.network_outputs
-    wanted = evidence.flow.ancestors(operator.inputs) & outputs
-    return bool(wanted) and wanted <= evidence.flow.ancestors([value])
-
-
-def compares_with_data(evidence: Evidence, function: OwnFunction, operator: Operator) -> bool:
-    """Return whether the function compares scores, not distances, with what comes from no network.
-
-    A loss of distances has a label for near or for far, by the choice of its author.
-    """
-    flow, record = evidence.flow, evidence.record
-    makers = map(record.producer, flow.ancestors(operator.outputs))
-    inside = [one for one in makers if one is not None and _runs_inside(function, one)]
-    computed = {value for one in inside for value in one.outputs}
-    entering = {value for one in inside for value in one.inputs} - computed
-    return not any(
-        _is_distance(evidence, value) if value.requires_grad else flow.depends_on_network(value)
-        for value in entering
-    ) and not any(_is_hinge(evidence, one) for one in inside)
-
-
-def _is_distance(evidence: Evidence, value: Value) -> bool:
-    found = producer(evidence, value)
-    if found is not None and plain_name(found) in {"rsub", "sub"}:  # 1 - similarity
-        found = producer(evidence, found.inputs[-1])
-        return found is not None and found.name == "cosine_similarity"
-    return found is not None and (found.name in DISTANCES or plain_name(found) in ROOTS)
-
-
-def _is_hinge(evidence: Evidence, operator: Operator) -> bool:
-    """Return whether an operator returns max(0, margin - x)."""
-    made = producer(evidence, operator.inputs[0]) if operator.name in HINGES else None
-    return made is not None and plain_name(made) in {"rsub", "sub"}
 
 
 def _reads_signs(call: MetricCall) -> bool:

@@ -32,7 +32,7 @@ GROWING = frozenset({"append", "extend", "update", "add"})
 @rule(
     "reset() sets back all counts that one method adds to",
     stays_quiet="unless the class sets them all up in its constructor, and another method returns "
-    "results of the count that is left and of one that is reset",
+    "a ratio of the count that is left and one that is reset; a count of all time may stay",
 )
 def count_not_reset(evidence: Evidence) -> Iterator[Finding]:
     """Find an accumulator that `reset()` forgets beside others that it sets back."""
@@ -54,7 +54,7 @@ def _finding(source: Source, owner: ast.ClassDef, name: str, start: ast.expr) ->
         message=f"{owner.name}.reset() leaves self.{name} as it is: results mix what was counted "
         "before and after it",
         evidence=f"{owner.name} adds to self.{name} beside counts that reset() sets back, and "
-        "computes its results from both",
+        "divides one by the other",
         cause=location_in(source, reset.body[-1]),
         symptom=location_in(source, start),
         subject=f"{owner.name}.{name}",
@@ -80,7 +80,7 @@ def _forgotten(owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
         if method in {first, reset} or not grown & cleared:
             continue
         for name in sorted((grown & set(starts)) - cleared):
-            if _are_reported_together(methods, name, grown & cleared):
+            if _are_divided(methods, name, grown & cleared):
                 yield name, starts[name]
 
 
@@ -113,7 +113,7 @@ def _assigned(function: ast.FunctionDef) -> dict[str, ast.expr]:
     return found
 
 
-def _mentioned(function: ast.FunctionDef) -> set[str]:
+def _mentioned(function: ast.FunctionDef | ast.expr) -> set[str]:
     return {name for node in ast.walk(function) if (name := _own(node))}
 
 
@@ -138,13 +138,14 @@ def _grown(function: ast.FunctionDef) -> set[str]:
     return found
 
 
-def _are_reported_together(methods: Methods, name: str, cleared: set[str]) -> bool:
-    """Return whether a method that adds nothing returns results of both."""
+def _are_divided(methods: Methods, name: str, cleared: set[str]) -> bool:
+    """Return whether a method that adds nothing divides one count by the other."""
     return any(
-        name in _mentioned(method)
-        and _mentioned(method) & cleared
-        and not _grown(method) & ({name} | cleared)
-        and any(isinstance(node, ast.Return) and node.value for node in ast.walk(method))
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div)
+        and name in (sides := _mentioned(node.left) | _mentioned(node.right))
+        and sides & cleared
         for method in methods.values()
-        if method.name not in {"__init__", RESET}
+        if method.name not in {"__init__", RESET} and not _grown(method) & ({name} | cleared)
+        for node in ast.walk(method)
     )

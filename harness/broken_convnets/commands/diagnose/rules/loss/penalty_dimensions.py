@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
@@ -27,8 +28,9 @@ STEPS = 6  # operators between the norm and the 1 that is subtracted
 
 @rule(
     "a gradient penalty compares the norm of each sample's gradient with 1",
-    stays_quiet="unless the norm of what torch.autograd.grad returned, less 1, is in the loss, and "
-    "the gradient has more dimensions than samples and features",
+    stays_quiet="unless the norm of what torch.autograd.grad returned, less 1, is in the loss, the "
+    "gradient has more dimensions than samples and features, and the network returns one number "
+    "for each sample; one that judges each position may have a penalty for each",
 )
 def penalty_of_parts(evidence: Evidence) -> Iterator[Finding]:
     """Find `gradients.norm(2, dim=1)` of gradients of shape [N, C, H, W]."""
@@ -39,6 +41,8 @@ def penalty_of_parts(evidence: Evidence) -> Iterator[Finding]:
             continue
         before, after = gradient.shape, operator.outputs[0].shape
         if not _is_wrong(before, after) or not _less_one(evidence, operator):
+            continue
+        if not _has_one_score_each(evidence, gradient):
             continue
         seen.add(operator.places[0])
         over = "all samples together" if after == () else "one position of one sample at a time"
@@ -67,6 +71,15 @@ def _gradient(evidence: Evidence, operator: Operator) -> Value | None:
         given = maker.inputs[0] if square and maker is not None else None
         maker = evidence.record.producer(given) if given is not None else None
     return given if maker is not None and maker.name == "grad" else None
+
+
+def _has_one_score_each(evidence: Evidence, gradient: Value) -> bool:
+    """Return whether the gradient is of a network that returns one number for each sample."""
+    flow, maker = evidence.flow, evidence.record.producer(gradient)
+    scores = flow.ancestors(maker.inputs) & flow.network_outputs if maker is not None else set()
+    judged = {value for one in scores for value in flow.ancestors([one]) - {one}}
+    last = [one for one in scores - judged if one.shape[:1] == gradient.shape[:1]]
+    return bool(last) and all(prod(one.shape[1:]) == 1 for one in last)
 
 
 def _is_wrong(before: tuple[int, ...], after: tuple[int, ...]) -> bool:

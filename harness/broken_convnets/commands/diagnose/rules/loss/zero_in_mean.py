@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
+REMOVING = frozenset({"pop", "popleft", "remove", "clear"})
 MEANS = frozenset({"mean", "fmean", "average", "nanmean"})
 
 
 @rule(
     "a mean of values that a loop appends has no other values in it",
     stays_quiet="unless a list begins with a single 0, a loop appends to it, and the mean of the "
-    "whole list is computed",
+    "whole list is computed; about lists of indices and of sums so far, whose first is 0, and "
+    "lists that the program removes elements of",
 )
 def zero_in_mean(evidence: Evidence) -> Iterator[Finding]:
     """Find `losses = [0]`, to which the losses are appended before `np.mean(losses)`."""
@@ -70,14 +72,28 @@ def _began_with_zero(source: Source, node: ast.List) -> str:
 
 
 def _is_appended(source: Source, name: str) -> bool:
-    calls = (node for node in source.expressions if isinstance(node, ast.Call))
-    return any(
-        called_name(call) == "append"
-        and isinstance(call.func, ast.Attribute)
-        and _root(source, call.func.value) == name
-        and source.loops_around(call)
-        for call in calls
-    )
+    """Return whether a loop appends to a list, and nothing removes elements of it."""
+    calls = [
+        node
+        for node in source.expressions
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and _root(source, node.func.value) == name
+    ]
+    if any(called_name(call) in REMOVING for call in calls):
+        return False
+    appending = [call for call in calls if called_name(call) == "append"]
+    in_loops = [call for call in appending if source.loops_around(call)]
+    return bool(in_loops) and not any(_belongs_to_zero(source, call, name) for call in in_loops)
+
+
+def _belongs_to_zero(source: Source, call: ast.Call, name: str) -> bool:
+    """Return whether what is appended goes on from 0: the loop's variable, or a sum so far."""
+    loops = [loop for loop in source.loops_around(call) if isinstance(loop, ast.For)]
+    counted = {source.text_of(loop.target) for loop in loops}
+    nodes = [node for given in call.args for node in ast.walk(given)]
+    from_itself = any(isinstance(n, ast.expr) and source.text_of(n) == name for n in nodes)
+    return from_itself or any(source.text_of(given) in counted for given in call.args)
 
 
 def _is_averaged(source: Source, name: str) -> bool:

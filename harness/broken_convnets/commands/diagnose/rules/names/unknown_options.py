@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from broken_convnets.commands.diagnose.sites import (
     require_success,
     user_sources,
 )
+from broken_convnets.observe.near_names import distance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
 
-OPTION = 5  # letters of an option, at least
+OPTION = 5  # letters of an option, and of the word in it that is misspelled, at least
+ENDINGS = frozenset("dersy")  # last letters of forms of one word
+WORDS = re.compile(r"[^\W_]+")
 
 
 @rule(
     "a string that is compared with options is one of them",
-    stays_quiet="unless a default or an argument differs by a letter or two from the only option "
-    "like it that its name is compared with, and is spelled so nowhere else",
+    stays_quiet="unless a default or an argument differs by one letter from the only option like "
+    "it that its name is compared with, and is spelled so nowhere else; about another first "
+    "letter or ending, and names that differ in a short part",
 )
 def option_misspelled(evidence: Evidence) -> Iterator[Finding]:
     """Find `mode="seminard"` where the code asks for `mode == "semihard"`."""
@@ -41,7 +46,7 @@ def option_misspelled(evidence: Evidence) -> Iterator[Finding]:
         for name, text, node in _given(source):
             known = options.get(name, set())
             near = misspelled(text, known) if text not in known else []
-            if len(near) != 1 or used.count(text) > 1 or len(text) < OPTION:
+            if len(near) != 1 or used.count(text) > 1 or not _is_slip(text, near[0]):
                 continue
             change = partial(edits.replace, source, [(node, repr(near[0]))])
             yield Finding(
@@ -55,6 +60,21 @@ def option_misspelled(evidence: Evidence) -> Iterator[Finding]:
                 candidates=candidates((0, change)),
                 confidence=6,
             )
+
+
+def _is_slip(text: str, option: str) -> bool:
+    """Return whether a string is an option with one wrong letter, and hardly a word of its own.
+
+    Pairs such as minimum and maximum, batch and patch, trained and trainer, or part_a and part_b
+    are different options.
+    """
+    if min(len(text), len(option)) < OPTION or distance(text, option) != 1:
+        return False
+    first, ending = text[0] != option[0], text[:-1] == option[:-1] and text[-1] in ENDINGS
+    longer = text.startswith(option) or option.startswith(text)
+    words = zip(WORDS.findall(text), WORDS.findall(option), strict=False)
+    short = any(one != other and len(one) < OPTION for one, other in words)
+    return not (first or ending or longer or short)
 
 
 def _options(sources: list[Source]) -> dict[str, set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.probing import Probe
     from broken_convnets.observe.traced_forward import TracedOperator
 
+DIMENSIONS = 3  # the batch, positions and features
 RANDOM = ("rand", "normal", "bernoulli", "multinomial", "uniform", "exponential")
 
 
 @rule(
     "in eval mode, the output for a sample does not depend on its place in the batch",
-    stays_quiet="if the first dimension may be another one than the batch, if a network draws "
-    "random numbers, or if it mixes the samples of a batch",
+    stays_quiet="unless it is added to samples that have another dimension, of positions, and is "
+    "equal along it; if a tensor of the network is as long as the batches, if the first dimension "
+    "may be another one than the batch, and if a network draws random numbers or mixes samples",
 )
 def position_in_batch(evidence: Evidence) -> Iterator[Finding]:
     """Find positional encodings that are added along the batch instead of the sequence."""
@@ -45,7 +48,9 @@ def position_in_batch(evidence: Evidence) -> Iterator[Finding]:
         if evidence.probing.run(partial(first_mixing, probe)) is not None:
             continue
         operator = evidence.probing.run(partial(_first_dependent, probe))
-        if operator is None or not operator.places:
+        if operator is None or not operator.places or not _is_over_positions(operator):
+            continue
+        if _has_entry_for_each_sample(evidence, probe):
             continue
         place, shapes = operator.places[0], [list(one.shape) for one in operator.inputs]
         yield Finding(
@@ -60,6 +65,31 @@ def position_in_batch(evidence: Evidence) -> Iterator[Finding]:
             subject=place.text,
             confidence=8,
         )
+
+
+def _is_over_positions(operator: TracedOperator) -> bool:
+    """Return whether one operand has a single entry where the other has positions.
+
+    Without positions, the samples may be those of a sequence, or each have a code of its own.
+    """
+    shapes = [one.shape for one in operator.inputs]
+    return any(
+        len(one) == len(other) >= DIMENSIONS and one[1] == 1 < other[1]
+        for one, other in permutations(shapes, 2)
+    )
+
+
+def _has_entry_for_each_sample(evidence: Evidence, probe: Probe) -> bool:
+    """Return whether a tensor of a module of the user's is as long as the batches of the program.
+
+    Its entries may be meant for the samples, such as the frames of one video.
+    """
+    sizes = {one.received[0].shape[:1] for one in evidence.record.passes if one.received}
+    modules = (m for m in probe.network.modules() if not type(m).__module__.startswith("torch."))
+    tensors = [
+        t for m in modules for t in (*m.parameters(recurse=False), *m.buffers(recurse=False))
+    ]
+    return any(tensor.shape[:1] in sizes for tensor in tensors if tensor.ndim > 1)
 
 
 def _first_dependent(probe: Probe) -> TracedOperator | None:

@@ -29,7 +29,7 @@ MOVING = frozenset({"detach_", "requires_grad_", "squeeze_", "unsqueeze_", "tran
 @rule(
     "what forward() keeps for later is not changed in place meanwhile",
     stays_quiet="unless one variable is assigned to another, an operator then changes one of them "
-    "in place, and the other is read afterwards",
+    "in place, its result is assigned to a variable, and the other is read afterwards",
 )
 def shortcut_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     """Find `identity = x`, `x = self.relu(x)` with inplace=True, and `x + identity`."""
@@ -66,8 +66,8 @@ def _kept(source: Source, call: ast.Call) -> tuple[ast.Assign, str] | None:
     """Return the assignment of one variable to another, and which of them keeps the value."""
     changed, function = _argument(call), source.function_of(call)
     statement = source.statement_of(call)
-    if changed is None or function is None or statement is None:
-        return None
+    if changed is None or function is None or not isinstance(statement, ast.Assign):
+        return None  # whoever ignores the result knows that the tensor changes
     block = source.block_of(statement)
     before = [s for s in block if s.lineno < statement.lineno]
     for alias in reversed(before):

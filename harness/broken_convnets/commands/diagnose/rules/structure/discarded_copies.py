@@ -38,13 +38,16 @@ COPYING = {
 # Methods of data frames that return a changed copy without inplace=True; no other type has them.
 OF_FRAMES = frozenset({"reset_index", "dropna", "fillna", "sort_values", "drop_duplicates"})
 WRITING = frozenset({"out", "dst", "inplace"})  # arguments that take the result
+# Functions of OpenCV whose next positional argument takes the result, and how many come before.
+BEFORE_RESULT = {"transpose": 1, "flip": 2, "rotate": 2, "cvtColor": 2, "copyMakeBorder": 6}
 MODULES = {"np": "numpy", "cv2": "cv2", "cv": "cv2", "ImageOps": "PIL.ImageOps"}
 
 
 @rule(
     "a copy that a function of NumPy, OpenCV, PIL or pandas returns is used",
     stays_quiet="unless the statement is nothing but the call, and what it was to change is read "
-    "afterwards",
+    "afterwards; in a try, where it checks its argument, and in a loop of nothing else, where its "
+    "time is measured",
 )
 def copy_discarded(evidence: Evidence) -> Iterator[Finding]:
     """Find statements such as `np.fliplr(image)` and `sorted(files)`."""
@@ -54,7 +57,7 @@ def copy_discarded(evidence: Evidence) -> Iterator[Finding]:
             call = statement.value if isinstance(statement, ast.Expr) else None
             if not isinstance(call, ast.Call) or any(argument(call, name) for name in WRITING):
                 continue
-            target = _target(source, call)
+            target = None if _is_a_check(source, statement) else _target(source, call)
             if target is None or not _is_read_later(source, statement, source.text_of(target)):
                 continue
             name, text = source.text_of(target), source.text_of(call)
@@ -73,13 +76,23 @@ def copy_discarded(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
+def _is_a_check(source: Source, statement: ast.stmt) -> bool:
+    """Return whether a statement shows if a call raises, or how long it takes."""
+    around = source.parent(statement)
+    alone = isinstance(around, ast.For | ast.While) and around.body == [statement]
+    return alone or source.enclosing(statement, ast.Try) is not None
+
+
 def _target(source: Source, call: ast.Call) -> ast.expr | None:
     """Return the variable that a call of a copying function was to change."""
     function = call.func
-    if isinstance(function, ast.Attribute) and function.attr in OF_FRAMES:
-        return _variable(function.value)
-    known = COPYING.get(_module(source, function), frozenset())
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if isinstance(function, ast.Attribute) and name in OF_FRAMES:
+        return None if _defines(source, name) else _variable(function.value)
+    module = _module(source, function)
+    if module == "cv2" and len(call.args) > BEFORE_RESULT.get(name, len(call.args)):
+        return None
+    known = COPYING.get(module, frozenset())
     return _variable(call.args[0]) if name in known and call.args else None
 
 
@@ -106,8 +119,11 @@ def _is_bound(source: Source, name: str) -> bool:
         isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)
         for n in source.expressions
     )
-    defined = any(getattr(s, "name", "") == name for s in source.statements)
-    return stored or defined or name in _imported(source)
+    return stored or _defines(source, name) or name in _imported(source)
+
+
+def _defines(source: Source, name: str) -> bool:
+    return any(getattr(statement, "name", "") == name for statement in source.statements)
 
 
 def _variable(node: ast.expr) -> ast.expr | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.counters import scope_of
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT, producer
@@ -34,7 +34,8 @@ STEPS = 8
 @rule(
     "the target of Q-learning has no future after the end of an episode",
     stays_quiet="unless a loss compares gathered outputs with a reward plus a discounted maximum, "
-    "and the ends of episodes are read from the memory in the same function and never used",
+    "and the ends of episodes are read from the memory in the same function and never used; a "
+    "warning, as a task may have no ends but those of its time limit",
 )
 def future_after_the_end(evidence: Evidence) -> Iterator[Finding]:
     """Find `reward + gamma * q(next).max(1).values` where `done` is not used."""
@@ -57,6 +58,7 @@ def future_after_the_end(evidence: Evidence) -> Iterator[Finding]:
                 f"{name} is not used",
                 evidence=f"`{best.places[0].text}` is discounted and added to the reward for "
                 f"every transition; multiply it by 1 - {name}",
+                severity=Severity.WARNING,
                 cause=location(best.places),
                 symptom=location(operator.places),
                 subject=best.places[0].text,

@@ -299,6 +299,32 @@ def test_a_long_record_keeps_its_beginning_and_its_end() -> None:
     assert Bounded[int](4).latest is None
 
 
+def test_a_record_that_begins_again_keeps_the_beginning_and_the_end_of_both_parts() -> None:
+    kept = Bounded[int](4)
+    for number in range(20):
+        if number == 10:
+            kept.begin_again()
+        kept.append(number)
+    assert list(kept) == [0, 1, 8, 9, 10, 11, 18, 19]
+    assert [kept.find(number) for number in (1, 5, 9, 10, 15, 19)] == [1, None, 9, 10, None, 19]
+    assert kept.gaps == [(2, 8), (12, 18)]
+    assert (kept.count, len(kept), kept.omitted, kept.omitted_after) == (20, 8, 12, 2)
+    assert kept.latest == 19
+
+
+def test_operators_before_the_first_backward_pass_do_not_push_out_those_after_it() -> None:
+    def train() -> None:
+        for _ in range(100):
+            torch.ones(1)
+        net = nn.Linear(1, 1)
+        for _ in range(3):
+            nn.functional.l1_loss(net(torch.ones(1, 1)), torch.ones(1, 1)).backward()
+
+    found = record(train, Options(operators=True, gradients=True, operator_limit=20))
+    assert [one.name for one in found.operators].count("l1_loss") == 3
+    assert found.operators.omitted > 0
+
+
 class Transformed:
     """Samples that a module without parameters transforms."""
 

@@ -145,6 +145,8 @@ class Gradients:
                     moment=self._record.moment,
                     roots=tuple(map(self._values.of, roots)),
                 )
+                if not self._record.backward_passes.count:
+                    self._record.operators.begin_again()  # what came before may be all data
                 self._record.backward_passes.append(backward_pass)
                 before = {}
                 for known, parameter in self._alive():

@@ -100,7 +100,8 @@ class WeightLoads:
     def _could_load(self, module: nn.Module, state: Any, result: Any) -> list[str]:
         """Return the missing parameters for which there was an entry of the same shape."""
         others = [shapes for owner, shapes in self._states if not owner or owner() is not module]
-        spare = {tuple(state[name].shape) for name in result.unexpected_keys}
+        unexpected = [state[name] for name in result.unexpected_keys]
+        spare = {tuple(one.shape) for one in unexpected if isinstance(one, torch.Tensor)}
         parameters = dict(module.named_parameters())
         missing = [name for name in result.missing_keys if name in parameters][:SUMS]
         return [

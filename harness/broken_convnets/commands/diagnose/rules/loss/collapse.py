@@ -64,9 +64,10 @@ def views_collapse(evidence: Evidence) -> Iterator[Finding]:
 
 def _known_passes(evidence: Evidence) -> Iterator[BackwardPass]:
     """Yield the backward passes of which all operators were recorded."""
-    operators = evidence.record.operators
-    last = operators.omitted_after if operators.omitted else operators.count
-    yield from (b for b in evidence.record.backward_passes if b.moment.operators <= last)
+    passes = list(evidence.record.backward_passes)
+    begin = passes[0].moment.operators if passes else 0
+    ends = [first for first, _ in evidence.record.operators.gaps if first >= begin]
+    yield from (one for one in passes if not ends or one.moment.operators <= ends[0])
 
 
 def _finding(evidence: Evidence, pairs: list[Pair]) -> Finding:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.producers import NAMESPACES, producer
+from broken_convnets.commands.diagnose.rules.loss.producers import NAMESPACES, origin_of, producer
 from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name
 from broken_convnets.commands.diagnose.sites import (
     candidates,
@@ -99,7 +99,7 @@ def softmax_over_queries(evidence: Evidence) -> Iterator[Finding]:
             evidence=f"`{softmax.places[0].text}` normalizes dimension {dim} of scores of shape "
             f"{list(shape)}, and `{operator.places[0].text if operator.places else '@'}` adds up "
             "the values along the last one, the keys",
-            cause=location(softmax.places),
+            cause=location(origin_of(evidence, softmax)),
             symptom=location(operator.places),
             subject=softmax.places[0].text,
             candidates=_along_keys(evidence, softmax),

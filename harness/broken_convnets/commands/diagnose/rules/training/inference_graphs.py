@@ -72,14 +72,13 @@ def inference_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
 def followed(evidence: Evidence, passes: list[ForwardPass]) -> list[ForwardPass]:
     """Return the passes up to whose next one, of the same network, no operator is left out."""
     operators = evidence.record.operators
-    if not operators.omitted:
-        return passes
-    first, last = operators.omitted_after, operators.omitted_after + operators.omitted
     every = evidence.record.passes
     begins = {(id(p.network), p.number): p.moment.operators for p in every}
     ends = [begins.get((id(p.network), p.number + 1), operators.count) for p in passes]
     return [
-        p for p, end in zip(passes, ends, strict=True) if end <= first or p.moment.operators >= last
+        one
+        for one, end in zip(passes, ends, strict=True)
+        if all(end <= first or one.moment.operators >= last for first, last in operators.gaps)
     ]
 
 

@@ -69,10 +69,12 @@ def _lost(evidence: Evidence, step: OptimizerStep) -> list[BackwardPass]:
     earlier = [s for s in record.optimizer_steps if s.number < step.number]
     mine = [s for s in earlier if own & set(s.parameters)]
     begin = mine[-1].moment.backward_passes if mine else 0
+    others = {s.moment.backward_passes - 1 for s in earlier if not own & set(s.parameters)}
     passes = [
         b
         for b in record.backward_passes
         if begin <= b.number < step.moment.backward_passes and own & set(b.received)
+        if b.number not in others  # of a GAN, whose losses may be computed in one line
     ]
     if len(passes) < STEPS or {n for k in own for n in step.holds.get(k, ())} != {
         passes[-1].number

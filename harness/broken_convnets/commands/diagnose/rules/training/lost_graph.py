@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LEAVES_GRAPH = ("item", "detach", "numpy", "tolist", "cpu")
 NO_GRAD = ("no_grad", "inference_mode")
+MOVES = frozenset({"to", "cpu", "cuda", "float", "double", "half", "bfloat16"})
 
 
 @rule(
@@ -115,13 +116,13 @@ def _direct_loss(site: Site, strips: list[tuple[ast.expr, str]]) -> tuple[Candid
     "networks that train nothing and are in no optimizer that steps; and parameters whose way to "
     "the loss is not known",
 )
-def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
+def termwithout_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Find where the graph is cut between a parameter and the loss."""
     require_success(evidence)
     seen: set[object] = set()
-    for parameter in _without_gradient(evidence):
-        cut = _first_cut(evidence, parameter)
-        if cut is None or not cut.places or cut.places[0] in seen:
+    for parameter in without_gradient(evidence):
+        cut = first_cut(evidence, parameter)
+        if cut is None or not cut.places or cut.places[0] in seen or begins(evidence, cut):
             continue
         seen.add(cut.places[0])
         off = not cut.grad_enabled
@@ -142,7 +143,7 @@ def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _without_gradient(evidence: Evidence) -> Iterator[Parameter]:
+def without_gradient(evidence: Evidence) -> Iterator[Parameter]:
     """Yield parameters that should learn and get no gradient.
 
     Their network learns in part, or an optimizer that steps has its parameters.
@@ -158,7 +159,7 @@ def _without_gradient(evidence: Evidence) -> Iterator[Parameter]:
                 yield parameter
 
 
-def _first_cut(evidence: Evidence, parameter: Parameter) -> Operator | None:
+def first_cut(evidence: Evidence, parameter: Parameter) -> Operator | None:
     """Return the cut on all ways from a parameter to the loss; None if a way is open or unknown."""
     flow, cuts = evidence.flow, []
     waiting, found = list(parameter.values), set(parameter.values)
@@ -166,6 +167,8 @@ def _first_cut(evidence: Evidence, parameter: Parameter) -> Operator | None:
         value = waiting.pop()
         for operator in flow.consumers(value):
             results = [v for v in (*operator.outputs, *operator.changed) if v.requires_grad]
+            if operator.name in MOVES and value.parameter:
+                continue  # of a module to another device or dtype
             if is_cut(operator):
                 if operator.name in CUTS and operator.name not in {"detach", "__get__ data"}:
                     continue  # a number that is printed
@@ -176,10 +179,13 @@ def _first_cut(evidence: Evidence, parameter: Parameter) -> Operator | None:
             found.update(results)
     if not cuts or any(root in found for b in evidence.record.backward_passes for root in b.roots):
         return None
-    first = min(_before_step(evidence, parameter, cuts), key=lambda operator: operator.number)
-    begins = not any(v.requires_grad and not v.parameter for v in first.inputs)
-    frozen = not first.grad_enabled and first.layer in _torch_layers(evidence)
-    return None if frozen and begins else first
+    return min(_before_step(evidence, parameter, cuts), key=lambda operator: operator.number)
+
+
+def begins(evidence: Evidence, cut: Operator) -> bool:
+    """Return whether a cut is a layer at the beginning, run without autograd."""
+    inside = any(v.requires_grad and not v.parameter for v in cut.inputs)
+    return not cut.grad_enabled and cut.layer in _torch_layers(evidence) and not inside
 
 
 def _before_step(evidence: Evidence, parameter: Parameter, cuts: list[Operator]) -> list[Operator]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from broken_convnets.commands.diagnose.analysis.no_grad_blocks import no_grad_block
@@ -120,12 +121,19 @@ def _finding(evidence: Evidence, wasted: Wasted, useful: set[Operator]) -> Findi
 
 
 def _by_line(evidence: Evidence) -> list[list[BackwardPass]]:
-    """Return the calls of backward() by where they are called from, those of closures left out."""
+    """Return the calls of backward() by where they are called from, those of closures left out.
+
+    One line may be called for several optimizers in turn.
+    """
     closures = {step.places[0] for step in evidence.record.optimizer_steps if step.places}
-    found: dict[Sequence[Place], list[BackwardPass]] = {}
+    steps = list(evidence.record.optimizer_steps)
+    begins = [step.moment.backward_passes for step in steps]
+    found: dict[object, list[BackwardPass]] = {}
     for backward in evidence.record.backward_passes:
         if backward.kind == "backward" and closures.isdisjoint(backward.places):
-            found.setdefault(backward.places, []).append(backward)
+            after = steps[bisect_right(begins, backward.number) :][:1]
+            key = (backward.places, after[0].parameters if after else None)
+            found.setdefault(key, []).append(backward)
     return [passes for passes in found.values() if len(passes) >= REPEATED]
 
 

@@ -87,14 +87,18 @@ def clips_after_step(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     clippings = [clipping for clipping in evidence.record.clippings if not clipping.empty]
     steps = list(evidence.record.optimizer_steps)
-    if not clippings or not all(_is_late(clipping, steps) for clipping in clippings):
+    late = [clipping for clipping in clippings if _is_late(clipping, steps)]
+    early = [clipping for clipping in clippings if not clipping.moment.backward_passes]
+    if not late or len(late) + len(early) < len(clippings):
         return
+    where = "before the backward pass" if early else "after the optimizer step"
     site, step = site_of(evidence, clippings[0].places), site_of(evidence, steps[0].places)
     yield Finding(
         rule="clips_after_step",
         kind="training/not_learning",
-        message="gradients are clipped after the optimizer step that uses them",
-        evidence=f"all {len(clippings)} calls come after a step and before the next backward pass",
+        message=f"gradients are clipped {where}, when no step is going to use them",
+        evidence=f"all {len(clippings)} calls come before the backward pass whose gradients the "
+        "next step uses, and after the step before",
         cause=location(clippings[0].places),
         subject=clippings[0].places[0].text if clippings[0].places else "",
         candidates=candidates(

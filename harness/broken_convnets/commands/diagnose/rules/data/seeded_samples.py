@@ -1,0 +1,111 @@
+"""Each sample draws random numbers of its own."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.samples import below_subsets
+from broken_convnets.commands.diagnose.sites import location_in, require_success
+from broken_convnets.commands.diagnose.source import called_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
+
+SEEDS = {
+    "random.seed": "random",
+    "np.random.seed": "np.random",
+    "numpy.random.seed": "numpy.random",
+}
+TORCH = frozenset({"torch.manual_seed", "torch.random.manual_seed"})
+OF_TORCH = frozenset(
+    {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli"}
+)
+RESTORING = ("setstate", "set_state", "set_rng_state", "fork_rng")
+
+
+@rule(
+    "reading a sample does not seed the random generator with a constant",
+    stays_quiet="unless __getitem__ seeds a generator with a number that no other statement of it "
+    "computes, draws from that generator afterwards, and trains a network",
+)
+def seeded_in_every_sample(evidence: Evidence) -> Iterator[Finding]:
+    """Find `random.seed(42)` in __getitem__."""
+    require_success(evidence)
+    seen: set[type] = set()
+    for loader in evidence.record.loaders:
+        data: Any = below_subsets(loader.data)
+        if type(data) in seen or not any(trains(evidence, one) for one in loader.epochs):
+            continue
+        seen.add(type(data))
+        for source, method in _methods(evidence, data):
+            seed, draw = _seeded_draw(source, method)
+            if seed is None or draw is None:
+                continue
+            yield Finding(
+                rule="seeded_in_every_sample",
+                kind="data",
+                message=f"{type(data).__name__} seeds the random generator for each sample: all "
+                "samples draw the same random numbers",
+                evidence=f"`{source.text_of(seed)}` runs before `{source.text_of(draw)}` in each "
+                "call of __getitem__; seed once, before the training",
+                cause=location_in(source, seed),
+                symptom=location_in(source, draw),
+                subject=type(data).__name__,
+                confidence=7,
+            )
+
+
+def _methods(evidence: Evidence, data: Any) -> Iterator[tuple[Source, ast.FunctionDef]]:
+    """Yield the `__getitem__` of a dataset that is a class of the program."""
+    for source in class_sources(evidence, data):
+        owner = source.class_named(type(data).__name__)
+        for node in owner.body if owner is not None else ():
+            restores = any(word in source.text_of(node) for word in RESTORING)
+            if isinstance(node, ast.FunctionDef) and node.name == "__getitem__" and not restores:
+                yield source, node
+
+
+def _seeded_draw(
+    source: Source, method: ast.FunctionDef
+) -> tuple[ast.Call | None, ast.Call | None]:
+    """Return the call that seeds, and the first one after it that draws from the same generator."""
+    local = {n.id for n in ast.walk(method) if isinstance(n, ast.Name) and _is_stored(n)}
+    local |= {one.arg for one in method.args.args[1:]}
+    calls = [n for n in ast.walk(method) if isinstance(n, ast.Call)]
+    for seed in sorted(calls, key=lambda n: n.lineno):
+        name = source.text_of(seed.func)
+        if (name not in SEEDS and name not in TORCH) or not _is_constant(seed, local):
+            continue
+        for draw in sorted(calls, key=lambda n: n.lineno):
+            if draw.lineno > seed.lineno and _draws(source, draw, name):
+                return seed, draw
+    return None, None
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
+
+
+def _is_constant(seed: ast.Call, local: set[str]) -> bool:
+    """Return whether a seed is the same number for every sample."""
+    if len(seed.args) != 1:
+        return False
+    nodes = list(ast.walk(seed.args[0]))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return not names & local and not any(isinstance(node, ast.Call) for node in nodes)
+
+
+def _draws(source: Source, call: ast.Call, seed: str) -> bool:
+    """Return whether a call draws random numbers from the generator that was seeded."""
+    owner = source.text_of(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    if seed in TORCH:
+        return owner == "torch" and called_name(call) in OF_TORCH
+    return owner == SEEDS[seed] and called_name(call) != "seed"

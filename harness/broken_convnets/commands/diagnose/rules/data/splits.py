@@ -11,6 +11,7 @@ import torch
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.read_samples import is_trained_before
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.loaders import Loader
 
+LOADERS = 64  # whose datasets are compared
 READ = 4  # samples that two equal datasets are compared by
 ITEMS = 100_000  # of a list that is compared
 PLAIN = (int, float, str, bool, bytes)
@@ -28,8 +30,9 @@ PLAIN = (int, float, str, bool, bytes)
 
 @rule(
     "samples of the validation are not among those of the training",
-    stays_quiet="about loaders that read the same samples, all samples or a part of the other's; "
-    "only two parts that overlap are reported",
+    stays_quiet="about loaders that read the same samples, all samples or a part of the other's, "
+    "that are read for different networks or after a new initialization, or whose samples are "
+    "trained on only later; only two parts that overlap are reported",
 )
 def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
     """Find a training part and a validation part of one dataset that share samples."""
@@ -41,7 +44,11 @@ def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
             shared = mine & others
             if other in training or not shared or mine <= others or others <= mine:
                 continue
-            if not _have_equal_data(evidence, one, other, sorted(shared)):
+            if any(others == _positions(trained) for trained in training):
+                continue  # it measures the accuracy of the training
+            if not have_equal_data(evidence, one, other, sorted(shared)):
+                continue
+            if not is_trained_before(evidence, one, other):
                 continue
             yield _overlap(one, other, len(shared), len(others))
             return
@@ -57,7 +64,21 @@ def _positions(loader: Loader) -> set[int] | None:
     return set(loader.epochs[0].indices) or None
 
 
-def _have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: list[int]) -> bool:
+def parts_by_position(evidence: Evidence) -> list[Loader]:
+    """Return the loaders that read parts of one dataset; none if they read different ones.
+
+    Two datasets are the same one if they hold the same data, as with and without augmentation.
+    """
+    loaders = evidence.record.loaders[:LOADERS]
+    parts = [one for one in loaders if _positions(one) is not None]
+    first = next(iter(parts), None)
+    others = {one.dataset.base: one for one in parts}.values()
+    samples = list(range(READ))
+    same = all(first and have_equal_data(evidence, first, one, samples) for one in others)
+    return parts if same else []
+
+
+def have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: list[int]) -> bool:
     """Return whether two loaders read one dataset, or two that hold and return the same."""
     if one.dataset.base == other.dataset.base:
         return True

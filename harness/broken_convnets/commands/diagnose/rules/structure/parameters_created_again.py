@@ -41,8 +41,8 @@ def parameter_created_again(evidence: Evidence) -> Iterator[Finding]:
             rule="parameter_created_again",
             kind="training/layer_created_in_forward",
             message=f"{first.type}.{first.name} is replaced by a new parameter again and again",
-            evidence=f"{holder}; {len(chain)} others took its place, and none of the {len(steps)} steps "
-            "since then updated them",
+            evidence=f"{holder}; {len(chain)} others took its place, and none of the "
+            f"{len(steps)} steps since then updated them",
             violates=(Law.EVERY_PARAMETER_MOVES, Law.GRADIENTS_ARE_FRESH),
             cause=location(last.places),
             subject=last.places[0].text if last.places else f"{first.type}.{first.name}",

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.data.read_samples import positions_of_passes
+from broken_convnets.commands.diagnose.rules.data.read_samples import (
+    passes_trained_on,
+    positions_of_passes,
+)
 from broken_convnets.commands.diagnose.rules.data.splits import parts_by_position
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
@@ -127,11 +130,11 @@ def _turns(
     """Return what a network trained on and was called with afterwards, in turns."""
     turns: list[Fold] = []
     training = False
-    trainings = {b.moment.forward_passes for b in evidence.record.backward_passes if b.received}
+    trained_on = passes_trained_on(evidence)
     for forward in passes:
         if forward.network is not network or forward not in samples:
             continue
-        trains = forward.grad_enabled and _is_trained_on(evidence, forward, trainings)
+        trains = forward in trained_on
         if trains and not training:
             turns.append(Fold(weights=forward.weights))
         training = trains
@@ -141,22 +144,6 @@ def _turns(
             turns[-1].seen |= samples[forward]
             turns[-1].passes.append(forward)
     return turns
-
-
-def _is_trained_on(evidence: Evidence, forward: ForwardPass, trainings: set[int]) -> bool:
-    """Return whether a backward pass depends on a pass, or at least follows it directly.
-
-    Of a long program, the operators between are not kept. A loss may be a module, whose pass
-    comes between.
-    """
-    if evidence.flow.is_in_loss(forward):
-        return True
-    if not evidence.record.operators.omitted:
-        return False
-    number = forward.moment.forward_passes + 1
-    after = evidence.record.passes.find(number)
-    is_loss = after is not None and not after.parameters
-    return number in trainings or (is_loss and number + 1 in trainings)
 
 
 def _merged(turns: list[Fold]) -> list[Fold]:

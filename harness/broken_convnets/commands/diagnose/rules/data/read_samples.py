@@ -26,11 +26,34 @@ def epochs_of_passes(evidence: Evidence) -> dict[ForwardPass, Epoch]:
     return found
 
 
+def passes_trained_on(evidence: Evidence) -> set[ForwardPass]:
+    """Return the passes that a backward pass depends on, or, if it is not known, follows directly.
+
+    Of a long program, the operators between are not kept. A loss may be a module, whose pass
+    comes between.
+    """
+    record = evidence.record
+    begins = {b.moment.forward_passes for b in record.backward_passes if b.received}
+
+    def is_followed(forward: ForwardPass) -> bool:
+        number = forward.moment.forward_passes + 1
+        after = record.passes.find(number)
+        is_loss = after is not None and not after.parameters
+        return number in begins or (is_loss and number + 1 in begins)
+
+    return {
+        forward
+        for forward in record.passes
+        if forward.grad_enabled and forward.parameters
+        if evidence.flow.is_in_loss(forward) or (record.operators.omitted and is_followed(forward))
+    }
+
+
 def is_trained_before(evidence: Evidence, one: Loader, other: Loader) -> bool:
     """Return whether a network trains on `one` before it is called with the data of `other`.
 
     A network with new weights is another one. If it is not known, as for two loaders that are read
-    at once, the answer is yes.
+    at once, the answer is yes, unless the passes were pushed out.
     """
     read, states = epochs_of_passes(evidence), _states(evidence)
     trained = [forward for forward, epoch in read.items() if epoch in one.epochs]
@@ -38,7 +61,9 @@ def is_trained_before(evidence: Evidence, one: Loader, other: Loader) -> bool:
     first: dict[object, int] = {}
     for forward in trained:
         first.setdefault(states[forward], forward.moment.forward_passes)
-    return not (trained and called) or any(
+    if not (trained and called):
+        return not evidence.record.passes.omitted
+    return any(
         states[forward] in first and first[states[forward]] < forward.moment.forward_passes
         for forward in called
     )

@@ -11,7 +11,11 @@ import torch
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
-from broken_convnets.commands.diagnose.rules.data.read_samples import is_trained_before
+from broken_convnets.commands.diagnose.rules.data.read_samples import (
+    epochs_of_passes,
+    is_trained_before,
+    passes_trained_on,
+)
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
@@ -37,7 +41,7 @@ PLAIN = (int, float, str, bool, bytes)
 def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
     """Find a training part and a validation part of one dataset that share samples."""
     parts = [one for one in evidence.record.loaders if _positions(one) is not None]
-    training = [one for one in parts if any(trains(evidence, e) for e in one.epochs)]
+    training = _training(evidence, parts)
     for one in training:
         for other in parts:
             mine, others = _positions(one) or set(), _positions(other) or set()
@@ -52,6 +56,13 @@ def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
                 continue
             yield _overlap(one, other, len(shared), len(others))
             return
+
+
+def _training(evidence: Evidence, parts: list[Loader]) -> list[Loader]:
+    """Return the loaders whose samples are trained on, also where operators were pushed out."""
+    trained_on = passes_trained_on(evidence) if evidence.record.operators.omitted else set()
+    epochs = {e for forward, e in epochs_of_passes(evidence).items() if forward in trained_on}
+    return [one for one in parts if any(e in epochs or trains(evidence, e) for e in one.epochs)]
 
 
 def _positions(loader: Loader) -> set[int] | None:

@@ -56,6 +56,50 @@ class Validation:
 
 Validation(4).run(2)
 """
+AUGMENTED = """
+import copy
+from torch.utils.data import DataLoader, Dataset, Subset, SubsetRandomSampler
+
+class Pictures(Dataset):
+    def __init__(self, transform=None):
+        self.transform = transform
+        self.x, self.y = images, labels
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        x = self.x[i]
+        return (self.transform(x) if self.transform else x), self.y[i]
+
+def epoch(net, optimizer, loader):
+    net.train()
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = criterion(net(x), y)
+        loss.backward()
+        optimizer.step()
+
+def accuracy(net, loader):
+    net.eval()
+    with torch.no_grad():
+        return sum((net(x).argmax(1) == y).sum().item() for x, y in loader) / len(images)
+
+train_set, valid_set = Pictures(lambda x: x + 0.1 * torch.rand(1)), Pictures()
+criterion = nn.CrossEntropyLoss()
+order = torch.randperm(16).tolist()
+{before}
+for k in range(4):
+    held = order[k::4]
+    kept = [i for i in order if i not in held]
+    {inside}
+    train = {train}
+    valid = {valid}
+    for _ in range(2):
+        epoch(net, optimizer, train)
+        print(k, accuracy(net, valid){also})
+{after}
+"""
 ARRAYS = """
 import random
 import numpy as np
@@ -77,6 +121,24 @@ for a, b in DataLoader(data, 4, shuffle=True):
     optimizer.step()
 """
 NEW = "optimizer = torch.optim.SGD(net.parameters(), lr=0.05)"
+NET, STARTED = "net = Net()", f"net = Net()\n    {NEW}"
+SUBSETS = {
+    "train": "DataLoader(Subset(train_set, kept), batch_size=4, shuffle=True)",
+    "valid": "DataLoader(Subset(valid_set, held), batch_size=8)",
+    "also": "",
+    "after": "",
+}
+SAMPLERS = {
+    "train": "DataLoader(train_set, batch_size=4, sampler=SubsetRandomSampler(kept))",
+    "valid": "DataLoader(train_set, batch_size=4, sampler=SubsetRandomSampler(held))",
+}
+TRAINING_TOO = ", accuracy(net, DataLoader(Subset(valid_set, kept), 8))"
+
+
+def augmented(before: str, inside: str = "pass", **parts: str) -> str:
+    return AUGMENTED.format(before=before, inside=inside, **(SUBSETS | parts))
+
+
 # Each program has one mistake, in the line that is marked. The name before the dot is the rule.
 BROKEN = {
     "network_shared_by_folds.subsets": f"""{LOADED}
@@ -110,6 +172,16 @@ for train, held in folds(16, 4):
     "network_shared_by_folds.slices": SLICED.format(
         before=f"net = Net()  # cause\n        {NEW}", inside="pass"
     ),
+    "network_shared_by_folds.augmented": augmented(f"net = Net()  # cause\n{NEW}"),
+    "network_shared_by_folds.samplers": augmented("net = Net()  # cause", NEW, **SAMPLERS),
+    "network_shared_by_folds.training_accuracy": augmented(
+        "net = Net()  # cause", NEW, also=TRAINING_TOO
+    ),
+    "network_shared_by_folds.test_as_well": augmented(
+        "net = Net()  # cause",
+        f"net.train(); {NEW}",
+        also=", accuracy(net, [(images.flip(3), labels)])",
+    ).replace("+ 0.1 * torch.rand(1)", "+ 0.0"),
     "arrays_permuted_apart.selected": ARRAYS.format(
         shuffle="x = x[rng.permutation(len(x))]\n    y = y[rng.permutation(len(y))]  # cause",
         loaded="x, y",
@@ -208,6 +280,49 @@ for train, held in folds(16, 4):
         inside=f"""for p, old in zip(net.parameters(), first):
                 p.data = old.clone()
             {NEW}""",
+    ),
+    "augmented.network_of_each_fold": augmented("", STARTED, **SAMPLERS),
+    "augmented.weights_of_a_file": augmented(
+        f"{NET}\nimport io\nfile = io.BytesIO()\ntorch.save(net.state_dict(), file)",
+        f"file.seek(0); net.load_state_dict(torch.load(file))\n    {NEW}",
+        also=TRAINING_TOO,
+    ),
+    "augmented.function_that_initializes": augmented(
+        f"{NET}\ndef init(m):\n    if isinstance(m, nn.Linear):\n"
+        "        nn.init.xavier_uniform_(m.weight)",
+        f"net.apply(init)\n    {NEW}",
+    ),
+    "augmented.random_splits": augmented(
+        "", f"order = torch.randperm(16).tolist(); held, kept = order[:5], order[5:]; {STARTED}"
+    ),
+    "augmented.final_training": augmented(
+        "final = Net()",
+        STARTED,
+        after=f"{NET}\n{NEW}\nfor _ in range(2):\n"
+        "    epoch(net, optimizer, DataLoader(train_set, batch_size=4, shuffle=True))\n"
+        "print(accuracy(net, DataLoader(valid_set, 8)))",
+    ),
+    "augmented.one_fold_alone": augmented(f"{NET}\n{NEW}", "held, kept = order[:4], order[4:]"),
+    "last_batches_are_dropped": augmented(
+        f"{NET}\n{NEW}",
+        "pass",
+        train="DataLoader(train_set, batch_size=6, shuffle=True, drop_last=True)",
+        valid="DataLoader(valid_set, batch_size=8)",
+    ).replace("+ 0.1 * torch.rand(1)", "+ 0.0"),
+    "last_batches_of_a_part_are_dropped": augmented(
+        f"{NET}\n{NEW}",
+        "held, kept = order[:3], order[3:]",
+        train="DataLoader(Subset(train_set, kept), 4, shuffle=True, drop_last=True)",
+        also=TRAINING_TOO,
+    ),
+    "parts_that_grow": augmented(
+        f"{NET}\n{NEW}", "kept, held = order[: 4 + 3 * k], order[4 + 3 * k : 7 + 3 * k]"
+    ),
+    "pool_of_an_active_learner": augmented(
+        f"{NET}\n{NEW}", "kept, held = order[: 8 + 2 * k], order[8 + 2 * k :]"
+    ),
+    "one_task_after_the_other": augmented(
+        f"{NET}\n{NEW}", "held = order[4 * k : 4 * k + 1]\n    kept = order[4 * k + 1 : 4 * k + 4]"
     ),
     "training_accuracy": f"""{LOADED}
 net = Net()

@@ -154,13 +154,14 @@ class Gradients:
                     before[known.facts.number] = state_of(gradient_of(parameter))
                 if kind == "grad":
                     inputs = args[1] if len(args) > 1 else kwargs.get("inputs")
-                    backward_pass.received = tuple(self._numbers(tensors_in(inputs)))
+                    backward_pass.received = tuple(self.known(tensors_in(inputs)))
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             return None
         return _Begun(backward_pass, before)
 
-    def _numbers(self, tensors: Iterable[torch.Tensor]) -> list[int]:
+    def known(self, tensors: Iterable[torch.Tensor]) -> list[int]:
+        """Return the numbers of those tensors that are followed already."""
         known = [(self._known.get(id(tensor)), tensor) for tensor in tensors]
         return [k.facts.number for k, t in known if k is not None and k.parameter() is t]
 

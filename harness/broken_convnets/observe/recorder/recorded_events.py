@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from broken_convnets.observe.recorder.places import Place
+    from broken_convnets.observe.recorder.replaced_parameters import ReplacedParameter
     from broken_convnets.observe.recorder.scopes import Scope
     from broken_convnets.observe.recorder.values import Value
 
@@ -86,6 +87,7 @@ class Parameter:
     frozen_since: int = 0  # number of the first operator after it last required a gradient
     unfrozen: bool = False  # whether it requires a gradient, and did not at an earlier pass
     values: list[Value] = field(default_factory=list)  # that it had at forward passes
+    replaces: ReplacedParameter | None = None  # how it last took the place of another one
 
 
 @dataclass(slots=True, eq=False)

@@ -25,6 +25,7 @@ from broken_convnets.observe.recorder.patches import (
 )
 from broken_convnets.observe.recorder.record import Record
 from broken_convnets.observe.recorder.removed_folders import RemovedFolders
+from broken_convnets.observe.recorder.replaced_parameters import ReplacedParameters
 from broken_convnets.observe.recorder.resumes import Resumes
 from broken_convnets.observe.recorder.scalers import Scalers
 from broken_convnets.observe.recorder.schedulers import Schedulers
@@ -109,6 +110,7 @@ class Recorder(AbstractContextManager["Recorder"]):
             parts += [Hooks(self.record)]
             parts += [Schedulers(self.record), Scalers(self.record), UnreadSettings(self.record)]
             parts += [LoadedRates(self.record, self._gradients)]
+            parts += [ReplacedParameters(self.record, self._gradients, self._calls)]
         parts += [Constructions(self.record, self._calls)] if options.constructions else []
         applies = options.constructions and options.operators
         parts += [Applications(self.record)] if applies else []

@@ -11,6 +11,11 @@ import torch
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
+from broken_convnets.commands.diagnose.rules.data.read_samples import (
+    epochs_of_passes,
+    is_trained_before,
+    passes_trained_on,
+)
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.vocabulary import Law
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.loaders import Loader
 
+LOADERS = 64  # whose datasets are compared
 READ = 4  # samples that two equal datasets are compared by
 ITEMS = 100_000  # of a list that is compared
 PLAIN = (int, float, str, bool, bytes)
@@ -28,23 +34,35 @@ PLAIN = (int, float, str, bool, bytes)
 
 @rule(
     "samples of the validation are not among those of the training",
-    stays_quiet="about loaders that read the same samples, all samples or a part of the other's; "
-    "only two parts that overlap are reported",
+    stays_quiet="about loaders that read the same samples, all samples or a part of the other's, "
+    "that are read for different networks or after a new initialization, or whose samples are "
+    "trained on only later; only two parts that overlap are reported",
 )
 def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
     """Find a training part and a validation part of one dataset that share samples."""
     parts = [one for one in evidence.record.loaders if _positions(one) is not None]
-    training = [one for one in parts if any(trains(evidence, e) for e in one.epochs)]
+    training = _training(evidence, parts)
     for one in training:
         for other in parts:
             mine, others = _positions(one) or set(), _positions(other) or set()
             shared = mine & others
             if other in training or not shared or mine <= others or others <= mine:
                 continue
-            if not _have_equal_data(evidence, one, other, sorted(shared)):
+            if any(others == _positions(trained) for trained in training):
+                continue  # it measures the accuracy of the training
+            if not have_equal_data(evidence, one, other, sorted(shared)):
+                continue
+            if not is_trained_before(evidence, one, other):
                 continue
             yield _overlap(one, other, len(shared), len(others))
             return
+
+
+def _training(evidence: Evidence, parts: list[Loader]) -> list[Loader]:
+    """Return the loaders whose samples are trained on, also where operators were pushed out."""
+    trained_on = passes_trained_on(evidence) if evidence.record.operators.omitted else set()
+    epochs = {e for forward, e in epochs_of_passes(evidence).items() if forward in trained_on}
+    return [one for one in parts if any(e in epochs or trains(evidence, e) for e in one.epochs)]
 
 
 def _positions(loader: Loader) -> set[int] | None:
@@ -57,7 +75,21 @@ def _positions(loader: Loader) -> set[int] | None:
     return set(loader.epochs[0].indices) or None
 
 
-def _have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: list[int]) -> bool:
+def parts_by_position(evidence: Evidence) -> list[Loader]:
+    """Return the loaders that read parts of one dataset; none if they read different ones.
+
+    Two datasets are the same one if they hold the same data, as with and without augmentation.
+    """
+    loaders = evidence.record.loaders[:LOADERS]
+    parts = [one for one in loaders if _positions(one) is not None]
+    first = next(iter(parts), None)
+    others = {one.dataset.base: one for one in parts}.values()
+    samples = list(range(READ))
+    same = all(first and have_equal_data(evidence, first, one, samples) for one in others)
+    return parts if same else []
+
+
+def have_equal_data(evidence: Evidence, one: Loader, other: Loader, shared: list[int]) -> bool:
     """Return whether two loaders read one dataset, or two that hold and return the same."""
     if one.dataset.base == other.dataset.base:
         return True

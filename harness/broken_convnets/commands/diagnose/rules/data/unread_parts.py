@@ -51,7 +51,7 @@ def validation_reads_training(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     loaders = evidence.record.loaders
     training = [one for one in loaders if any(trains(evidence, epoch) for epoch in one.epochs)]
-    if len({(one.dataset.base, one.dataset.positions) for one in loaders}) != 1:
+    if len(set(map(_samples, loaders))) != 1:
         return
     for loader in loaders:
         if not training or loader in training or not _evaluates(evidence, loader):
@@ -77,6 +77,13 @@ def validation_reads_training(evidence: Evidence) -> Iterator[Finding]:
             confidence=8,
         )
         return
+
+
+def _samples(loader: Loader) -> tuple[object, ...]:
+    """Return what tells two loaders apart that read different samples."""
+    chosen = loader.sampler == "SubsetRandomSampler" and loader.epochs
+    drawn = frozenset(loader.epochs[0].indices) if chosen else None
+    return loader.dataset.base, loader.dataset.positions, drawn
 
 
 def _evaluates(evidence: Evidence, loader: Loader) -> bool:

@@ -38,19 +38,13 @@ HOPS = 12
 )
 def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
     """Find `logits > 0.5` beside BCEWithLogitsLoss."""
-    losses = {
-        origin: operator
-        for operator in evidence.record.operators
-        if operator.name in WITH_LOGITS and operator.inputs and operator.places
-        for origin in _origin(evidence, operator.inputs[0])
-        if origin[0] not in PROBABILITIES  # then the loss is wrong, and 0.5 is right
-    }
+    losses = losses_of_logits(evidence)
     seen: set[object] = set()
     for operator in evidence.record.operators:
         place = operator.place
         if operator.name not in COMPARISONS or number_in(operator) != HALF or place in seen:
             continue
-        origins = _origin(evidence, operator.inputs[0]) if operator.inputs else []
+        origins = origins_of(evidence, operator.inputs[0]) if operator.inputs else []
         loss = next((losses[one] for one in origins if one in losses), None)
         if loss is None or place is None:
             continue
@@ -71,7 +65,18 @@ def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _origin(evidence: Evidence, value: Value) -> list[tuple[object, ...]]:
+def losses_of_logits(evidence: Evidence) -> dict[tuple[object, ...], Operator]:
+    """Return the losses that receive logits, by what computed these."""
+    return {
+        origin: operator
+        for operator in evidence.record.operators
+        if operator.name in WITH_LOGITS and operator.inputs and operator.places
+        for origin in origins_of(evidence, operator.inputs[0])
+        if origin[0] not in PROBABILITIES  # then the loss is wrong, and 0.5 is right
+    }
+
+
+def origins_of(evidence: Evidence, value: Value) -> list[tuple[object, ...]]:
     """Return what computed a value, as keys that are equal for all calls of one layer."""
     waiting: list[tuple[Value, tuple[object, ...]]] = [(value, ())]
     found: list[tuple[object, ...]] = []

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.structure.parameters_created_again import (
+    created_again,
+)
 from broken_convnets.commands.diagnose.sites import (
     Site,
     assignments,
@@ -91,6 +94,7 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
     built = [o for o in record.built_optimizers if set(o.parameters) & stepped]
     held = stepped | {number for o in record.built_optimizers for number in o.parameters}
     received = {number for b in record.backward_passes for number in b.received}
+    received -= {one.current for chain in created_again(evidence) for one in chain}
     last = {id(one.network): one for one in record.passes if one.whole}
     living = {number for one in last.values() for number in one.parameters}
     for forward in last.values():

@@ -98,6 +98,12 @@ HEALTHY = {
         forward="x = F.relu(self.first(x)).unsqueeze(-1)\n"
         "        return self.head(F.relu(self.conv(x)).flatten(1))",
     ),
+    "step_by_step": forecast(
+        net="net = Forecast(6, 1)",
+        data="X = torch.randn(68, 12, 6)",
+        forward="x = sum(self.conv(x[:, t].unsqueeze(-1)) for t in range(12))\n"
+        "        return self.head(F.relu(x).flatten(1))",
+    ),
     "also_longer_sequences": forecast(
         data="X = torch.randn(68, 12, 1)",
         net="net = Forecast(12, 1)\nnet(torch.randn(4, 12, 9)[:, :, :1])",

@@ -32,6 +32,7 @@ SEQUENCES = 3  # dimensions: samples, channels, steps
 ROWS = 256  # of a batch that are compared
 HOPS = 16
 MOVING = frozenset({"permute", "transpose", "movedim", "swapaxes", "__get__ T", "__get__ mT"})
+PICKING = frozenset({"__getitem__", "select", "unbind", "__iter__"})
 ADDING = frozenset({"unsqueeze", "view", "reshape", "__getitem__", "unflatten"})
 # Operators that keep what the two last dimensions of a batch mean.
 KEEPING = TRANSPARENT | {
@@ -94,10 +95,19 @@ def _origin(evidence: Evidence, value: Value) -> Origin | None:
             return Origin(found, added=False)
         elif found.name in ADDING and len(former.shape) < len(shape) and found.places:
             kept = not former.requires_grad and former.shape[-1:] == shape[-2:-1]
-            return Origin(found, added=True) if kept else None
+            single = _is_single_step(evidence, former)
+            return Origin(found, added=True) if kept and not single else None
         else:
             return None
     return None
+
+
+def _is_single_step(evidence: Evidence, value: Value) -> bool:
+    """Return whether a batch has one step of longer sequences, as in a loop over the steps."""
+    producer = evidence.record.producer(value)
+    if producer is None or producer.name not in PICKING or not producer.inputs:
+        return False
+    return len(producer.inputs[0].shape) == SEQUENCES > len(value.shape) > 1
 
 
 def _are_windows(evidence: Evidence, shape: tuple[int, ...]) -> bool:
@@ -133,7 +143,7 @@ def _finding(evidence: Evidence, call: Operator, origin: Origin, *, windows: boo
         rule="slides_along_one_step",
         kind="module",
         message=f"a Conv1d with a kernel of {kernel} slides along a dimension of length 1: it "
-        f"takes {channels} steps for channels",
+        f"takes the {channels} numbers of a sample for channels",
         evidence=f"its input has the shape {list(call.inputs[0].shape)} at each call, and {what} "
         f"it the length 1: at each position, {kernel - 1} of {kernel} elements of the kernel meet "
         f"only padding{overlap}. [N, 1, {channels}] has {channels} steps",

@@ -67,6 +67,7 @@ class Loader:
     drop_last: bool
     places: tuple[Place, ...]
     dataset: DatasetFacts
+    persistent: bool = False  # whether its workers stay for all epochs
     data: Any = None
     worker_init: Callable[[int], None] | None = None
     weights: int | None = None
@@ -167,6 +168,7 @@ class Loaders:
             drop_last=bool(loader.drop_last),
             places=built.places if built else (),
             dataset=facts,
+            persistent=bool(loader.persistent_workers),
             data=self._kept_alive(loader.dataset),
             worker_init=loader.worker_init_fn,
             weights=_number_of_weights(loader.sampler),

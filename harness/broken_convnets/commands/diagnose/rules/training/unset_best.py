@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.commands.diagnose.source import Source
 
 KEEPING = frozenset({"save", "state_dict", "deepcopy", "save_checkpoint"})
@@ -31,10 +32,14 @@ NUMBERS = frozenset({"inf", "-inf"})
 
 @dataclass(frozen=True)
 class Kept:
-    """An `if` that keeps a network if a value exceeds the best one, which nothing sets."""
+    """A statement that keeps a network if a value exceeds the best one, which nothing sets.
+
+    It is an `if`, or a call that receives the result of the comparison.
+    """
 
     source: Source
-    branch: ast.If
+    statement: ast.If | ast.Expr
+    test: ast.expr
     best: str
     value: ast.expr
     start: ast.expr
@@ -42,7 +47,7 @@ class Kept:
 
 @rule(
     "the best value so far changes when it is exceeded",
-    stays_quiet="unless an `if` in a loop keeps the network when a value is better than a "
+    stays_quiet="unless a statement in a loop keeps the network when a value is better than a "
     "variable that is set once, to a number, before the loop",
 )
 def best_is_never_set(evidence: Evidence) -> Iterator[Finding]:
@@ -50,32 +55,63 @@ def best_is_never_set(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     for source in user_sources(evidence):
         for kept in _kept(source):
-            test, start = source.text_of(kept.branch.test), source.text_of(kept.start)
-            first = kept.branch.body[0]
-            change = f"{kept.best} = {source.text_of(kept.value)}"
+            test, start = source.text_of(kept.test), source.text_of(kept.start)
             yield Finding(
                 rule="best_is_never_set",
                 kind="state/best_state_not_copied",
-                message=f"`{kept.best}` stays at {start}, so `if {test}` does not keep the best "
+                message=f"`{kept.best}` stays at {start}, so `{test}` does not keep the best "
                 "network, but the last one that is better than that",
                 evidence=f"no other statement sets {kept.best}",
-                cause=location_in(source, kept.branch),
+                cause=location_in(source, kept.test),
                 subject=test,
-                candidates=candidates((0, partial(edits.insert_before, source, first, change))),
+                candidates=_set(source, kept),
                 confidence=8,
             )
 
 
+def _set(source: Source, kept: Kept) -> tuple[Candidate, ...]:
+    """Return the change that sets the best value where the network is kept."""
+    if not isinstance(kept.statement, ast.If):
+        return ()
+    change = f"{kept.best} = {source.text_of(kept.value)}"
+    first = kept.statement.body[0]
+    return candidates((0, partial(edits.insert_before, source, first, change)))
+
+
 def _kept(source: Source) -> Iterator[Kept]:
-    for branch in source.statements:
-        if not isinstance(branch, ast.If) or not source.loops_around(branch):
+    for statement in source.statements:
+        test = _test(source, statement) if source.loops_around(statement) else None
+        if test is None or not isinstance(statement, ast.If | ast.Expr):
             continue
-        if not any(_keeps(node) for statement in branch.body for node in ast.walk(statement)):
-            continue
-        for best, value in _compared(source, branch.test):
-            start = _only_value(source, branch, best)
+        for best, value in _compared(source, test):
+            start = _only_value(source, statement, best)
             if start is not None:
-                yield Kept(source, branch, best, value, start)
+                yield Kept(source, statement, test, best, value, start)
+
+
+def _test(source: Source, statement: ast.stmt) -> ast.expr | None:
+    """Return the comparison by which a statement keeps a network; None if it keeps none."""
+    if isinstance(statement, ast.If):
+        keeps = any(_keeps(node) for one in statement.body for node in ast.walk(one))
+        return _meant(source, statement, statement.test) if keeps else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not _keeps(call):
+        return None
+    given = [*call.args, *(one.value for one in call.keywords)]
+    names = [_meant(source, statement, one) for one in given if isinstance(one, ast.Name)]
+    return next((one for one in names if isinstance(one, ast.Compare)), None)
+
+
+def _meant(source: Source, statement: ast.stmt, test: ast.expr) -> ast.expr:
+    """Return what a variable was assigned in the same turn of the loop; else the test itself."""
+    loop = source.loops_around(statement)[0]
+    found = [
+        one
+        for one in ast.walk(loop)
+        if isinstance(one, ast.Assign) and source.text_of(one.targets[0]) == source.text_of(test)
+    ]
+    before = [one for one in found if one.lineno < statement.lineno]
+    return before[-1].value if before and len(found) == 1 else test
 
 
 def _keeps(node: ast.AST) -> bool:
@@ -94,7 +130,7 @@ def _compared(source: Source, test: ast.expr) -> Iterator[tuple[str, ast.expr]]:
             yield source.text_of(one), other
 
 
-def _only_value(source: Source, branch: ast.If, name: str) -> ast.expr | None:
+def _only_value(source: Source, branch: ast.stmt, name: str) -> ast.expr | None:
     """Return the number that a variable is set to before the loop, if nothing else sets it."""
     attribute = "." in name
     nodes = source.nodes if attribute else list(ast.walk(scope_of(source, branch)))

@@ -29,7 +29,8 @@ STEPS = 2
 @rule(
     "gradients that are accumulated over several batches last until the step",
     stays_quiet="about single steps, closures, gradients that the program reads or changes in "
-    "between, and backward passes of different lines",
+    "between, backward passes of different lines, and programs that skip less than half of the "
+    "steps, as for gradients that are too large",
 )
 def accumulated_gradients_lost(evidence: Evidence) -> Iterator[Finding]:
     """Find zero_grad() at every batch where the optimizer steps after several."""
@@ -40,8 +41,13 @@ def accumulated_gradients_lost(evidence: Evidence) -> Iterator[Finding]:
     counts = uneven_steps(evidence, step)
     if counts:
         yield early_step(evidence, step, passes, counts)
-    else:
+    elif len(lost) > len(_steps_of_same(evidence, step)) / 2:  # others skip some batches
         yield _cleared_each_time(evidence, step, passes, len(lost))
+
+
+def _steps_of_same(evidence: Evidence, step: OptimizerStep) -> list[OptimizerStep]:
+    own = set(step.parameters)
+    return [one for one in evidence.record.optimizer_steps if own & set(one.parameters)]
 
 
 def _cleared_each_time(

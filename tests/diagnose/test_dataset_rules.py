@@ -44,6 +44,34 @@ def fit(net, loader):
         F.cross_entropy(net(x), y).backward()
         optimizer.step()
 """
+RELOADED = """
+from torch.utils.data import DataLoader, TensorDataset, random_split
+
+data = TensorDataset(images, labels)
+
+def loaders():
+    first, second = {split}
+    return DataLoader(first, 4, shuffle=True), DataLoader(second, 4)
+
+def validate(net, loader):
+    net.eval()
+    with torch.no_grad():
+        return sum((net(x).argmax(1) == y).sum().item() for x, y in loader)
+
+train, val = loaders()
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for x, y in train:
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+print(validate(net, val))
+
+_, val = loaders()
+other = Net()
+other.load_state_dict({used})
+print(validate(other, val))
+"""
 FILES = """
 import glob, os, tempfile
 from pathlib import Path
@@ -240,8 +268,18 @@ net.eval()
 with torch.no_grad():
     print(sum((net(x).argmax(1) == y).sum() for x, y in test))
 """,
+    "overlapping_parts.after_a_load": RELOADED.format(
+        split="random_split(data, [12, 4])  # cause", used="net.state_dict()"
+    ),
 }
 HEALTHY = {
+    "split_alike_after_a_load": RELOADED.format(
+        split="random_split(data, [12, 4], torch.Generator().manual_seed(0))",
+        used="net.state_dict()",
+    ),
+    "another_network_of_another_split": RELOADED.format(
+        split="random_split(data, [12, 4])", used="Net().state_dict()"
+    ),
     "classes_of_pixels_are_permuted": """
 def overlap(scores, wanted):
     truth = F.one_hot(wanted, 5).permute(0, 3, 1, 2).reshape(16, 5, 36)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.loaders import Epoch, Loader
     from broken_convnets.observe.recorder.passes import ForwardPass
 
+_NEVER = 1 << 62  # forward passes
+
 
 def epochs_of_passes(evidence: Evidence) -> dict[ForwardPass, Epoch]:
     """Return, for each pass of a network with parameters, the epoch that began last before it."""
@@ -52,8 +54,9 @@ def passes_trained_on(evidence: Evidence) -> set[ForwardPass]:
 def is_trained_before(evidence: Evidence, one: Loader, other: Loader) -> bool:
     """Return whether a network trains on `one` before it is called with the data of `other`.
 
-    A network with new weights is another one. If it is not known, as for two loaders that are read
-    at once, the answer is yes, unless the passes were pushed out.
+    A network with new weights is another one, unless they are those of the one that trained, as
+    after a load. If it is not known, as for two loaders that are read at once, the answer is yes,
+    unless the passes were pushed out.
     """
     read, states = epochs_of_passes(evidence), _states(evidence)
     trained = [forward for forward, epoch in read.items() if epoch in one.epochs]
@@ -63,10 +66,9 @@ def is_trained_before(evidence: Evidence, one: Loader, other: Loader) -> bool:
         first.setdefault(states[forward], forward.moment.forward_passes)
     if not (trained and called):
         return not evidence.record.passes.omitted
-    return any(
-        states[forward] in first and first[states[forward]] < forward.moment.forward_passes
-        for forward in called
-    )
+    learned = [f for f, s in states.items() if first.get(s, _NEVER) < f.moment.forward_passes]
+    weights = {forward.weights for forward in learned} - {0}
+    return any(forward in learned or forward.weights in weights for forward in called)
 
 
 def _states(evidence: Evidence) -> dict[ForwardPass, tuple[int, int]]:

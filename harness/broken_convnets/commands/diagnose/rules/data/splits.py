@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
 from broken_convnets.commands.diagnose.rules.data.read_samples import (
@@ -17,7 +17,7 @@ from broken_convnets.commands.diagnose.rules.data.read_samples import (
     passes_trained_on,
 )
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
-from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.commands.diagnose.sites import calls_named, location
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
                 continue
             if not is_trained_before(evidence, one, other):
                 continue
-            yield _overlap(one, other, len(shared), len(others))
+            split = _only_split(evidence) or location(other.places)
+            yield _overlap(one, other, (len(shared), len(others)), split)
             return
 
 
@@ -134,7 +135,16 @@ def _share_label(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ..
     return all(same) or (len(same) > 1 and all(same[1:]))
 
 
-def _overlap(one: Loader, other: Loader, shared: int, size: int) -> Finding:
+def _only_split(evidence: Evidence) -> Location | None:
+    """Return where the program splits its data, if it does that at one line, more than once."""
+    found = {Location(s.path, call.lineno) for s, call in calls_named(evidence, "random_split")}
+    return found.pop() if len(found) == 1 else None
+
+
+def _overlap(
+    one: Loader, other: Loader, counts: tuple[int, int], split: Location | None
+) -> Finding:
+    shared, size = counts
     return Finding(
         rule="overlapping_parts",
         kind="data/random_split_twice",
@@ -142,7 +152,7 @@ def _overlap(one: Loader, other: Loader, shared: int, size: int) -> Finding:
         evidence=f"{shared} of the {size} validation samples are trained on as well, so the "
         "validation is better than it would be on new data",
         violates=(Law.SPLITS_DISJOINT,),
-        cause=location(other.places),
+        cause=split,
         symptom=location(one.places),
         subject=other.places[0].text if other.places else "",
         cases=("data/random_split_twice",),

@@ -103,6 +103,11 @@ BROKEN = {
         f"    predicted = net(x).argmax(1){MARK}",
         "return (predicted == y).float().mean().item()",
     ),
+    "only_last_batch_is_used.divided": loops(
+        "for x, y in val:",
+        f"    right = (net(x).argmax(1) == y).sum().item(){MARK}",
+        "return right / len(y)",
+    ),
     "only_last_batch_is_used.score": loops(
         "for x, y in val:",
         "    x, y = x.to('cpu'), y.to('cpu')",

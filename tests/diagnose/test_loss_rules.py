@@ -142,7 +142,7 @@ net, teacher = Net(), Net().eval()
 for _ in range(3):
     net.zero_grad()
     with torch.no_grad():
-        wanted = teacher(images).softmax(1)
+        wanted = (teacher(images) / 2).softmax(1)
     own = F.softmax(net(images) / 2, dim=1)  # cause
     F.kl_div(own, wanted, reduction="batchmean").backward()
 """,
@@ -421,7 +421,7 @@ for _ in range(3):
     net.zero_grad()
     scores = net(images)
     with torch.no_grad():
-        soft = teacher(images).softmax(1)
+        soft = (teacher(images) / 2).softmax(1)
     distance(scores / 2, soft).backward()  # cause
 """,
     ),

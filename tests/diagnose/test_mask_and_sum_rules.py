@@ -198,7 +198,6 @@ HEALTHY = {
         mask=CUT.format(how="BILINEAR", cast=".gt(0.5).long()"), dataset="Scenes((0, 255)), 2"
     ),
     "added": scored(count=COUNT.format(sign="+=", mark="")),
-    "last_batch": scored(count=COUNT.format(sign="=", mark=""), share="right / len(y)"),
     "mean_of_all_but_the_first": scored(
         count="if x is not None:\n            loss += F.cross_entropy(out, y).item()",
         share="loss / (len(loader) - 1)",

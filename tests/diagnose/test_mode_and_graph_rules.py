@@ -399,6 +399,7 @@ class Tuned(nn.Module):
         return self.head(features.flatten(1))
 
 net = Tuned()
+net.body.load_state_dict(Tuned().body.state_dict())
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 for _ in range(2):
     optimizer.zero_grad()

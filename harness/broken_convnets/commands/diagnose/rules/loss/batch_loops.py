@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, scope_of
+from broken_convnets.commands.diagnose.rules.loss.overwritten_sums import overwritten
 from broken_convnets.commands.diagnose.sites import candidates, location_in, require_success
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -166,7 +167,7 @@ def _is_of(epoch: Epoch, loop: BatchLoop) -> bool:
 @rule(
     "what a network returns for each batch is used",
     stays_quiet="unless a loop over several batches calls a network and only assigns variables "
-    "that it does not read, and one that holds an output is read after it",
+    "that it does not read, and one that holds an output is read after it; a warning",
 )
 def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
     """Find a score that is computed after the loop, from the variables of its last turn."""
@@ -179,6 +180,8 @@ def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
         read = [name for name in sorted(names) if loop.is_read_after(name)]
         if assigned is None or not read or any(map(_reads_itself, assigned)):
             continue
+        if any(overwritten(loop.source, loop.node)):
+            continue  # the rule sum_overwritten knows more about it
         after = next(one for one in assigned if read[0] in _targets(one))
         yield Finding(
             rule="only_last_batch_is_used",
@@ -187,6 +190,7 @@ def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
             "one is used",
             evidence=f"`{loop.source.text_of(after)}` replaces the result of the batch before, "
             "nothing in the loop reads it, and the code after the loop reads what is left",
+            severity=Severity.WARNING,
             cause=location_in(loop.source, after),
             subject=read[0],
             confidence=7,

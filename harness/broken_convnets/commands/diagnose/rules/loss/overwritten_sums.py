@@ -58,7 +58,7 @@ def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
         for loop in source.statements:
             if not isinstance(loop, ast.For) or (source.path, loop.lineno) not in several:
                 continue
-            for found in _overwritten(source, loop):
+            for found in overwritten(source, loop):
                 text, divided = (source.text_of(n) for n in (found.assigned, found.division.node))
                 yield Finding(
                     rule="sum_overwritten",
@@ -77,7 +77,8 @@ def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
                 )
 
 
-def _overwritten(source: Source, loop: ast.For) -> Iterator[Overwritten]:
+def overwritten(source: Source, loop: ast.For) -> Iterator[Overwritten]:
+    """Yield the variables that a loop over batches assigns anew and that are divided after it."""
     scope = scope_of(source, loop)
     for node in loop.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None

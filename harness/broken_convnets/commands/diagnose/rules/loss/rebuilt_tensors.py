@@ -114,5 +114,5 @@ def _finding(term: Term, rebuilt: Rebuilt, count: int) -> Finding:
         cause=location_in(rebuilt.source, rebuilt.statement),
         symptom=location(use.places),
         subject=text,
-        confidence=8,
+        confidence=6,
     )

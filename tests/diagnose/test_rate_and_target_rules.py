@@ -92,6 +92,8 @@ for step in range(20):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    if step % 10 == 9:
+        fixed.load_state_dict(online.state_dict())
 """
 MIXED = """
 import numpy as np

@@ -195,7 +195,7 @@ HEALTHY = {
     "learned_scale": pairs(
         "logits = self.scale.exp() * one @ other.T",
         scale="self.scale = nn.Parameter(torch.tensor(0.0))",
-    ),
+    ).replace("fit(encoder,", "fit(nn.ModuleList([encoder, criterion]),"),
     "temperature_of_one": pairs("logits = one @ other.T / 1.0"),
     "products": PAIRS.format(scale="pass", logits="logits = one @ other.T * 0.1"),
     "cosines_of_four_classes": f"""{SETUP}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import (
     Optimizer,
     register_optimizer_step_post_hook,
@@ -18,19 +16,20 @@ from torch.optim.optimizer import (
 
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
-from broken_convnets.observe.recorder.followed_parameter import FollowedParameter
+from broken_convnets.observe.recorder.followed_parameters import FollowedParameters
 from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
-from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep, Parameter
+from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
 from broken_convnets.observe.recorder.snapshots import Snapshots
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import gradient_of, is_zero, state_of, tensors_in
 from broken_convnets.observe.trees import without_iterators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
+    from broken_convnets.observe.recorder.followed_parameter import FollowedParameter
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.values import State, Values
@@ -49,7 +48,7 @@ class Gradients:
         self._values = values
         self._follows = record.options.gradients
         self._looks = record.options.values
-        self._known: dict[int, FollowedParameter] = {}
+        self.followed = FollowedParameters(record, values)
         self._running: list[OptimizerStep] = []
         self._kept = KeptGraphs(record)
         self.snapshots = Snapshots(record)
@@ -65,47 +64,6 @@ class Gradients:
     def close(self) -> None:
         """Remove the hooks."""
         self._hooks.close()
-
-    def meet(self, named: Iterable[tuple[str, torch.Tensor]]) -> tuple[int, ...]:
-        """Follow the parameters of a network that is about to run; return their numbers.
-
-        A parameter of a lazy layer has no shape before its first pass, and is met at the next one.
-        """
-        numbers = []
-        for name, parameter in named if self._follows else ():
-            if is_lazy(parameter):
-                continue
-            known = self._of(parameter)
-            known.meet(
-                name,
-                self._values.of(parameter),
-                requires_grad=parameter.requires_grad,
-                now=self._record.operators.count,
-            )
-            numbers.append(known.facts.number)
-        return tuple(numbers)
-
-    def numbers_of(self, parameters: Iterable[torch.Tensor]) -> tuple[int, ...]:
-        """Follow the parameters of an optimizer; return their numbers."""
-        known = (p for p in parameters if not is_lazy(p)) if self._follows else ()
-        return tuple(self._of(parameter).facts.number for parameter in known)
-
-    def _of(self, parameter: torch.Tensor) -> FollowedParameter:
-        known = self._known.get(id(parameter))
-        if known is None or known.parameter() is not parameter:
-            number, shape = len(self._record.parameters), tuple(parameter.shape)
-            facts = Parameter(number, "", shape, parameter.requires_grad)
-            self._record.parameters.append(facts)
-            known = FollowedParameter(weakref.ref(parameter), facts)
-            self._known[id(parameter)] = known
-        return known
-
-    def _alive(self) -> list[tuple[FollowedParameter, torch.Tensor]]:
-        pairs = [(known, known.parameter()) for known in self._known.values()]
-        alive = [(known, parameter) for known, parameter in pairs if parameter is not None]
-        if len(alive) < len(pairs) // 2:
-            self._known = {id(parameter): known for known, parameter in alive}
-        return alive
 
     def _standing_in(self, original: Callable[..., Any]) -> Callable[..., Any]:
         kind = original.__name__
@@ -145,31 +103,24 @@ class Gradients:
                     moment=self._record.moment,
                     roots=tuple(map(self._values.of, roots)),
                 )
-                if not self._record.backward_passes.count:
-                    self._record.operators.begin_again()  # what came before may be all data
-                self._record.backward_passes.append(backward_pass)
+                self._record.add_backward_pass(backward_pass)
                 before = {}
-                for known, parameter in self._alive():
+                for known, parameter in self.followed.alive():
                     self._check_contents(known, gradient_of(parameter))
                     before[known.facts.number] = state_of(gradient_of(parameter))
                 if kind == "grad":
                     inputs = args[1] if len(args) > 1 else kwargs.get("inputs")
-                    backward_pass.received = tuple(self.known(tensors_in(inputs)))
+                    backward_pass.received = tuple(self.followed.known(tensors_in(inputs)))
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             return None
         return _Begun(backward_pass, before)
 
-    def known(self, tensors: Iterable[torch.Tensor]) -> list[int]:
-        """Return the numbers of those tensors that are followed already."""
-        known = [(self._known.get(id(tensor)), tensor) for tensor in tensors]
-        return [k.facts.number for k, t in known if k is not None and k.parameter() is t]
-
     def _end(self, begun: _Begun) -> None:
         received, bad = list(begun.backward_pass.received), []
         try:
             with NoDispatch(), NoFunction():
-                for known, parameter in self._alive():
+                for known, parameter in self.followed.alive():
                     number = known.facts.number
                     state = state_of(gradient_of(parameter))
                     if state is not None and state != begun.before.get(number):
@@ -196,17 +147,14 @@ class Gradients:
 
     def _record_step(self, optimizer: Optimizer) -> None:
         own = [p for group in optimizer.param_groups for p in group["params"]]
-        known = [self._of(parameter).facts.number for parameter in own] if self._follows else []
         step = OptimizerStep(
             number=self._record.optimizer_steps.count,
             type=type(optimizer).__name__,
             places=user_places(sys._getframe(3)),  # noqa: SLF001  (no public equivalent)
             moment=self._record.moment,
             learning_rates=tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups),
-            parameters=tuple(known),
-            without_gradient=tuple(
-                number for number, p in zip(known, own, strict=False) if gradient_of(p) is None
-            ),
+            parameters=self.followed.numbers_of(own),
+            without_gradient=tuple(self.followed.known(p for p in own if gradient_of(p) is None)),
             holds=self._holds(),
             is_first=not optimizer.state,
         )
@@ -219,7 +167,7 @@ class Gradients:
         holds: dict[int, tuple[int, ...]] = {}
         latest = self._record.optimizer_steps.latest
         fresh = latest.moment.backward_passes if latest else 0
-        for known, parameter in self._alive():
+        for known, parameter in self.followed.alive():
             if known.holds and (gradient_of(parameter) is None or known.holds[0] < fresh):
                 self._check_contents(known, gradient_of(parameter))
             known.version = parameter._version  # noqa: SLF001  (no public equivalent)
@@ -231,13 +179,13 @@ class Gradients:
         if not self._running:
             return
         step = self._running.pop()
-        own = {id(p): p for group in optimizer.param_groups for p in group["params"]}
+        own = [p for group in optimizer.param_groups for p in group["params"]]
         step.finished = True
         with NoDispatch(), NoFunction():
             step.changed = tuple(
                 known.facts.number
-                for key, parameter in own.items()
-                if (known := self._known.get(key)) and parameter._version != known.version  # noqa: SLF001  (as above)
+                for parameter in own
+                if (known := self.followed.find(parameter)) and parameter._version != known.version  # noqa: SLF001  (as above)
             )
 
 

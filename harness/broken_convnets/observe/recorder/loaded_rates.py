@@ -116,7 +116,7 @@ class LoadedRates:
                 latest.places,
                 load.places,
                 self._record.moment,
-                self._gradients.numbers_of(parameters),
+                self._gradients.followed.numbers_of(parameters),
                 load.rates,
                 rates,
             )

@@ -83,7 +83,7 @@ class Optimization:
                 type(built).__name__,
                 user_places(caller),
                 self._record.moment,
-                self._gradients.numbers_of(parameters),
+                self._gradients.followed.numbers_of(parameters),
                 tuple(float(group.get("lr", 0.0)) for group in built.param_groups),
                 _numbers(built.defaults),
             )

@@ -127,6 +127,12 @@ class Record:
         of_sample = self.reads_sample or any(p.function == "__getitem__" for p in begun.places)
         (self.sample_passes if of_sample and not has_state else self.passes).append(begun)
 
+    def add_backward_pass(self, begun: BackwardPass) -> None:
+        """Add a backward pass. What precedes the first one, as the data, pushes nothing out."""
+        if not self.backward_passes.count:
+            self.operators.begin_again()
+        self.backward_passes.append(begun)
+
     def all_passes(self) -> Iterator[ForwardPass]:
         """Yield the passes of transforms in datasets, and then all others."""
         yield from self.sample_passes

@@ -41,7 +41,7 @@ class ReplacedParameter:
 
 
 class ReplacedParameters:
-    """Stands in for `register_parameter`, which every assignment of a parameter calls."""
+    """Stands in for `register_parameter`, which runs at every assignment of a parameter."""
 
     def __init__(self, record: Record, gradients: Gradients, calls: ModuleCalls | None) -> None:
         """Start with none. `calls` are those that the same recorder follows."""
@@ -68,10 +68,10 @@ class ReplacedParameters:
     def _note(self, module: nn.Module, name: str, former: Any, current: Any) -> None:
         try:
             with NoDispatch(), NoFunction():
-                known = self._gradients.known([former])
+                known = self._gradients.followed.known([former])
                 if not known:
                     return
-                number = self._gradients.numbers_of([current])[0]
+                number = self._gradients.followed.numbers_of([current])[0]
                 self._record.parameters[number].replaces = ReplacedParameter(
                     name,
                     type(module).__name__,

@@ -80,7 +80,7 @@ class Resumes:
             places=user_places(caller),
             moment=self._record.moment,
             scheduler_steps=self._record.scheduler_steps.count,
-            parameters=self._gradients.numbers_of(module.parameters()),
+            parameters=self._gradients.followed.numbers_of(module.parameters()),
             counters={str(k): v for k, v in checkpoint.items() if type(v) is int and v > 0},
             has_optimizer=any("param_groups" in value for value in values),
             has_scheduler=any("last_epoch" in value for value in values),

@@ -57,7 +57,7 @@ class Surroundings:
         if self._gradients is not None:
             self._outputs.begin()
             with NoDispatch(), NoFunction():
-                begun.parameters = self._gradients.meet(root.named_parameters())
+                begun.parameters = self._gradients.followed.meet(root.named_parameters())
             if begun.number == 1 and self._options.gradients:
                 self._record.structures.append(structure_of(root))
         if begun.whole:

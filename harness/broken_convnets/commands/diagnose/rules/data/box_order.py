@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INDICES = 12  # samples that are read
 SEEDS = 8  # reads of each
 ENOUGH = 3  # samples that are read if none of them has inverted boxes
-FEWEST = 6  # boxes that are different, so that their order is no chance
+FEWEST = 6  # different boxes, so that their order is not by chance
 MIRRORED = 2  # samples, at least, with boxes that are inverted in some reads
 NAMES = ("x1", "x2"), ("y1", "y2")
 

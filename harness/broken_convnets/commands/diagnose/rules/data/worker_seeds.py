@@ -135,7 +135,7 @@ def _finding(loader: Loader, initializer: Initializer, epochs: int) -> Finding:
 
 
 def _reseeded(initializer: Initializer) -> tuple[Candidate, ...]:
-    """Return the change that seeds NumPy and `random` with the seed that torch gives a worker."""
+    """Return the change that seeds NumPy and `random` with the seed of a worker by torch."""
     source = initializer.source
     seeds = [call for call in initializer.seeds if source.text_of(call.func) in NARROW]
     if seeds != initializer.seeds or any(len(call.args) != 1 for call in seeds):

@@ -137,7 +137,7 @@ def _finding(evidence: Evidence, call: Operator, origin: Origin, *, windows: boo
     kernel = call.inputs[1].shape[2]
     built = evidence.record.construction_of(call)
     places = origin.operator.places if origin.operator else built.places if built else call.places
-    what = f"`{origin.operator.places[0].text}` gives" if origin.operator else "the data have"
+    what = f"`{origin.operator.places[0].text}` returns" if origin.operator else "the data have"
     overlap = "; samples are windows over one series, moved by some steps" if windows else ""
     return Finding(
         rule="slides_along_one_step",

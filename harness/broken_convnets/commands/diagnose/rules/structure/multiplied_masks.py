@@ -23,7 +23,7 @@ STEPS = 8
 
 
 @rule(
-    "a mask gives the scores that a softmax ignores the value minus infinity",
+    "scores that a softmax is to ignore are minus infinity",
     stays_quiet="unless a softmax receives scores with a gradient, multiplied by the result of a "
     "comparison or a triangle, and nothing masks the result again",
 )

@@ -42,7 +42,7 @@ def block_without_shortcut(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             rule="block_without_shortcut",
             kind="training/layer_output_discarded",
-            message=f"{name} does not add its input to its output: there is no shortcut",
+            message=f"{name} has no shortcut: it does not add its input to its output",
             evidence=f"in {len(calls)} calls, one layer alone reads the input of {name}, and the "
             "output has the shape of the input",
             severity=Severity.WARNING,

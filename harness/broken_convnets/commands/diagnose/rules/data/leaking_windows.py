@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.returns import callee
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
@@ -106,14 +106,12 @@ def _common_position(samples: list[Sample]) -> int | None:
 
 def _place(evidence: Evidence, loader: Loader) -> Location | None:
     """Return the line that makes the target, if the dataset is a class of the program."""
-    base: Any = below_subsets(loader.data)
-    for source in class_sources(evidence, base):
-        owner = source.class_named(type(base).__name__)
-        methods = [n for n in owner.body if isinstance(n, ast.FunctionDef)] if owner else []
-        for method in (one for one in methods if one.name == "__getitem__"):
-            returns = [n for n in ast.walk(method) if isinstance(n, ast.Return)]
-            value = returns[-1].value if returns else None
-            if isinstance(value, ast.Tuple) and len(value.elts) == PARTS:
-                made = assignments(source, source.text_of(value.elts[1]), method)
-                return location_in(source, made[-1] if made else value)
-    return location(loader.places)
+    method = callee(evidence, getattr(below_subsets(loader.data), "__getitem__", None))
+    nodes = ast.walk(method.function) if method is not None else ()
+    returns = [node for node in nodes if isinstance(node, ast.Return)]
+    value = returns[-1].value if returns else None
+    if method is None or not isinstance(value, ast.Tuple) or len(value.elts) != PARTS:
+        return location(loader.places)
+    source = method.source
+    made = assignments(source, source.text_of(value.elts[1]), method.function)
+    return location_in(source, made[-1] if made else value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from broken_convnets.commands.diagnose.analysis.callables import class_sources
+from broken_convnets.commands.diagnose.analysis.returns import callee
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
@@ -45,38 +45,34 @@ def seeded_in_every_sample(evidence: Evidence) -> Iterator[Finding]:
         if type(data) in seen or not any(trains(evidence, one) for one in loader.epochs):
             continue
         seen.add(type(data))
-        for source, method in _methods(evidence, data):
-            seed, draw = _seeded_draw(source, method)
-            if seed is None or draw is None:
-                continue
-            yield Finding(
-                rule="seeded_in_every_sample",
-                kind="data",
-                message=f"{type(data).__name__} seeds the random generator for each sample: all "
-                "samples draw the same random numbers",
-                evidence=f"`{source.text_of(seed)}` runs before `{source.text_of(draw)}` in each "
-                "call of __getitem__; seed once, before the training",
-                cause=location_in(source, seed),
-                symptom=location_in(source, draw),
-                subject=type(data).__name__,
-                confidence=7,
-            )
-
-
-def _methods(evidence: Evidence, data: Any) -> Iterator[tuple[Source, ast.FunctionDef]]:
-    """Yield the `__getitem__` of a dataset that is a class of the program."""
-    for source in class_sources(evidence, data):
-        owner = source.class_named(type(data).__name__)
-        for node in owner.body if owner is not None else ():
-            restores = any(word in source.text_of(node) for word in RESTORING)
-            if isinstance(node, ast.FunctionDef) and node.name == "__getitem__" and not restores:
-                yield source, node
+        method = callee(evidence, getattr(data, "__getitem__", None))
+        source = method.source if method is not None else None
+        seed, draw = _seeded_draw(source, method.function) if source and method else (None, None)
+        if source is None or seed is None or draw is None:
+            continue
+        yield Finding(
+            rule="seeded_in_every_sample",
+            kind="data",
+            message=f"{type(data).__name__} seeds the random generator for each sample: all "
+            "samples draw the same random numbers",
+            evidence=f"`{source.text_of(seed)}` runs before `{source.text_of(draw)}` in each "
+            "call of __getitem__; seed once, before the training",
+            cause=location_in(source, seed),
+            symptom=location_in(source, draw),
+            subject=type(data).__name__,
+            confidence=7,
+        )
 
 
 def _seeded_draw(
     source: Source, method: ast.FunctionDef
 ) -> tuple[ast.Call | None, ast.Call | None]:
-    """Return the call that seeds, and the first one after it that draws from the same generator."""
+    """Return the call that seeds, and the first one after it that draws from the same generator.
+
+    Nothing is returned if the state of a generator is restored.
+    """
+    if any(word in source.text_of(method) for word in RESTORING):
+        return None, None
     local = {n.id for n in ast.walk(method) if isinstance(n, ast.Name) and _is_stored(n)}
     local |= {one.arg for one in method.args.args[1:]}
     calls = [n for n in ast.walk(method) if isinstance(n, ast.Call)]

@@ -16,6 +16,7 @@ from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
@@ -38,15 +39,10 @@ HOPS = 12
 )
 def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
     """Find `logits > 0.5` beside BCEWithLogitsLoss."""
-    losses = losses_of_logits(evidence)
     seen: set[object] = set()
-    for operator in evidence.record.operators:
-        place = operator.place
-        if operator.name not in COMPARISONS or number_in(operator) != HALF or place in seen:
-            continue
-        origins = origins_of(evidence, operator.inputs[0]) if operator.inputs else []
-        loss = next((losses[one] for one in origins if one in losses), None)
-        if loss is None or place is None:
+    for operator, loss in uses_of_logits(evidence, COMPARISONS):
+        place = operator.places[0]
+        if number_in(operator) != HALF or place in seen:
             continue
         seen.add(place)
         yield Finding(
@@ -65,18 +61,35 @@ def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def losses_of_logits(evidence: Evidence) -> dict[tuple[object, ...], Operator]:
+def uses_of_logits(
+    evidence: Evidence, names: AbstractSet[str]
+) -> Iterator[tuple[Operator, Operator]]:
+    """Yield the operators of some names that receive what a loss receives as logits, and the loss.
+
+    Only what the program calls itself is looked at.
+    """
+    losses = _losses_of_logits(evidence)
+    for operator in evidence.record.operators if losses else ():
+        if operator.name not in names or not operator.inputs or not operator.places:
+            continue
+        origins = _origins_of(evidence, operator.inputs[0])
+        loss = next((losses[one] for one in origins if one in losses), None)
+        if loss is not None:
+            yield operator, loss
+
+
+def _losses_of_logits(evidence: Evidence) -> dict[tuple[object, ...], Operator]:
     """Return the losses that receive logits, by what computed these."""
     return {
         origin: operator
         for operator in evidence.record.operators
         if operator.name in WITH_LOGITS and operator.inputs and operator.places
-        for origin in origins_of(evidence, operator.inputs[0])
+        for origin in _origins_of(evidence, operator.inputs[0])
         if origin[0] not in PROBABILITIES  # then the loss is wrong, and 0.5 is right
     }
 
 
-def origins_of(evidence: Evidence, value: Value) -> list[tuple[object, ...]]:
+def _origins_of(evidence: Evidence, value: Value) -> list[tuple[object, ...]]:
     """Return what computed a value, as keys that are equal for all calls of one layer."""
     waiting: list[tuple[Value, tuple[object, ...]]] = [(value, ())]
     found: list[tuple[object, ...]] = []

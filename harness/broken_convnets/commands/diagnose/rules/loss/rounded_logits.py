@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.logit_thresholds import (
-    COPIES,
-    losses_of_logits,
-    origins_of,
-)
+from broken_convnets.commands.diagnose.rules.loss.logit_thresholds import COPIES, uses_of_logits
 from broken_convnets.commands.diagnose.rules.loss.producers import applied_to, shown
 from broken_convnets.commands.diagnose.sites import candidates, location
 from broken_convnets.vocabulary import Law
@@ -42,15 +38,10 @@ HOPS = 40
 )
 def logits_are_rounded(evidence: Evidence) -> Iterator[Finding]:
     """Find `torch.round(logits) == labels` beside BCEWithLogitsLoss."""
-    losses = losses_of_logits(evidence)
     seen: set[object] = set()
-    for operator in evidence.record.operators:
-        place = operator.place
-        if operator.name not in ROUNDING or not losses or place is None or place in seen:
-            continue
-        origins = origins_of(evidence, operator.inputs[0]) if operator.inputs else []
-        loss = next((losses[one] for one in origins if one in losses), None)
-        if loss is None or any(operator.literals.values()):
+    for operator, loss in uses_of_logits(evidence, ROUNDING):
+        place = operator.places[0]
+        if place in seen or any(operator.literals.values()):
             continue
         limited = _is_limited(evidence, operator)
         if limited is None:

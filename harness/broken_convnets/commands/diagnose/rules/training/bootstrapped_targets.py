@@ -30,15 +30,12 @@ LEAST = 0.5  # discount
 )
 def target_has_a_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Find `reward + gamma * q(next_state).max(1)[0]` without torch.no_grad()."""
-    for operator in evidence.record.operators:
-        if operator.name not in DIFFERENCES or len(operator.inputs) < 2:  # noqa: PLR2004  (prediction, target)
-            continue
+    for operator, chosen in gathered_predictions(evidence):
         predicted, target = operator.inputs[:2]
         if not predicted.requires_grad or not target.requires_grad or not operator.places:
             continue
-        chosen = _chosen(evidence, predicted)
         best = _bootstrapped(evidence, target)
-        if chosen is None or best is None or not _of_one_network(evidence, chosen, best):
+        if best is None or not _of_one_network(evidence, chosen, best):
             continue
         yield _finding(operator, best)
         return
@@ -58,10 +55,13 @@ def _finding(loss: Operator, best: Operator) -> Finding:
     )
 
 
-def _chosen(evidence: Evidence, value: Value) -> Value | None:
-    """Return the outputs of which a prediction is the gathered part."""
-    operator = producer(evidence, value)
-    return operator.inputs[0] if operator is not None and operator.name == "gather" else None
+def gathered_predictions(evidence: Evidence) -> Iterator[tuple[Operator, Value]]:
+    """Yield the losses between a gathered part of outputs and a target, and these outputs."""
+    for operator in evidence.record.operators:
+        if operator.name in DIFFERENCES and len(operator.inputs) > 1:
+            chosen = producer(evidence, operator.inputs[0])
+            if chosen is not None and chosen.name == "gather":
+                yield operator, chosen.inputs[0]
 
 
 def _bootstrapped(evidence: Evidence, target: Value) -> Operator | None:

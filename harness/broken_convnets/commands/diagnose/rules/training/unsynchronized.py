@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.producers import producer
 from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name
 from broken_convnets.commands.diagnose.rules.training.bootstrapped_targets import (
     BEST,
-    DIFFERENCES,
     LEAST,
+    gathered_predictions,
 )
 from broken_convnets.commands.diagnose.sites import location, require_success, user_sources
 from broken_convnets.commands.diagnose.source import called_name
@@ -40,14 +39,11 @@ LOOKS = 64  # values that a target is computed from
 def target_network_stays(evidence: Evidence) -> Iterator[Finding]:
     """Find a target network that is copied once, and never again."""
     require_success(evidence)
-    for operator in evidence.record.operators:
-        if operator.name not in DIFFERENCES or len(operator.inputs) < 2:  # noqa: PLR2004  (prediction, target)
-            continue
-        chosen = producer(evidence, operator.inputs[0])
+    for operator, chosen in gathered_predictions(evidence):
         fixed = _target_pass(evidence, operator.inputs[1])
-        if chosen is None or chosen.name != "gather" or fixed is None or not fixed.places:
+        if fixed is None or not fixed.places:
             continue
-        learning = evidence.flow.pass_of(chosen.inputs[0])
+        learning = evidence.flow.pass_of(chosen)
         if learning is None or not _is_copy(evidence, learning, fixed):
             return
         if len(evidence.record.optimizer_steps) < UPDATES:

@@ -12,8 +12,8 @@ from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT, 
 from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name
 from broken_convnets.commands.diagnose.rules.training.bootstrapped_targets import (
     BEST,
-    DIFFERENCES,
     LEAST,
+    gathered_predictions,
 )
 from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.commands.diagnose.source import called_name
@@ -40,12 +40,9 @@ STEPS = 8
 def future_after_the_end(evidence: Evidence) -> Iterator[Finding]:
     """Find `reward + gamma * q(next).max(1).values` where `done` is not used."""
     require_success(evidence)
-    for operator in evidence.record.operators:
-        if operator.name not in DIFFERENCES or len(operator.inputs) < 2:  # noqa: PLR2004  (prediction, target)
-            continue
-        chosen = producer(evidence, operator.inputs[0])
+    for operator, _ in gathered_predictions(evidence):
         best = _discounted(evidence, operator.inputs[1])
-        if chosen is None or chosen.name != "gather" or best is None:
+        if best is None:
             continue
         source = evidence.source(best.places[0].file)
         node = source.expression_at(best.places[0]) if source else None

@@ -83,11 +83,11 @@ def _follows(one: torch.Tensor, other: torch.Tensor) -> bool:
     if one.shape != other.shape or max(one.shape, default=0) < LENGTH:
         return False
     dim = one.shape.index(max(one.shape))
-    moved, size = other.narrow(dim, 0, 1), one.shape[dim]
+    size = one.shape[dim]
     return any(
         bool((one.narrow(dim, step, size - step) == other.narrow(dim, 0, size - step)).all())
         for step in range(1, size // 2 + 1)
-    ) and bool((moved != one.narrow(dim, 0, 1)).any())
+    ) and bool((other.narrow(dim, 0, 1) != one.narrow(dim, 0, 1)).any())
 
 
 def _common_position(samples: list[Sample]) -> int | None:

@@ -6,6 +6,7 @@ sqrt(a) * image + sqrt(1 - a) * noise, where a is the cumulative product of 1 - 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -184,11 +185,7 @@ def _scaled(evidence: Evidence, value: Value) -> tuple[Value, ...]:
 
 def _schedule_of(factors: tuple[Value, ...]) -> Value:
     """Return the factor that has fewer numbers: one for each image."""
-    return min(factors, key=lambda one: _count(one.shape))
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    return 1 if not shape else shape[0] * _count(shape[1:])
+    return min(factors, key=lambda one: math.prod(one.shape))
 
 
 def _factor(evidence: Evidence, value: Value) -> Factor:

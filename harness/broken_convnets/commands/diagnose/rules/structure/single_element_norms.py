@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
@@ -53,10 +54,7 @@ def _length(operator: Operator) -> int:
     shape = operator.inputs[0].shape
     if operator.name == "layer_norm":
         given = operator.literals.get(1, operator.literals.get("normalized_shape"))
-        size = 1
-        for one in given if isinstance(given, tuple | list) else [0]:
-            size *= one
-        return size
+        return math.prod(given) if isinstance(given, tuple | list) else 0
     dim = operator.literals.get("dim", operator.literals.get(2, 1))
     known = isinstance(dim, int) and -len(shape) <= dim < len(shape)
     return shape[dim] if known else 0

@@ -38,7 +38,7 @@ class FollowedParameters:
         for name, parameter in named if self._follows else ():
             if is_lazy(parameter):
                 continue
-            known = self._of(parameter)
+            known = self.of(parameter)
             known.meet(
                 name,
                 self._values.of(parameter),
@@ -51,7 +51,18 @@ class FollowedParameters:
     def numbers_of(self, parameters: Iterable[torch.Tensor]) -> tuple[int, ...]:
         """Follow the parameters of an optimizer; return their numbers."""
         known = (p for p in parameters if not is_lazy(p)) if self._follows else ()
-        return tuple(self._of(parameter).facts.number for parameter in known)
+        return tuple(self.of(parameter).facts.number for parameter in known)
+
+    def of(self, parameter: torch.Tensor) -> FollowedParameter:
+        """Follow a parameter that has a shape; return what is known of it."""
+        known = self._known.get(id(parameter))
+        if known is None or known.parameter() is not parameter:
+            number, shape = len(self._record.parameters), tuple(parameter.shape)
+            facts = Parameter(number, "", shape, parameter.requires_grad)
+            self._record.parameters.append(facts)
+            known = FollowedParameter(weakref.ref(parameter), facts)
+            self._known[id(parameter)] = known
+        return known
 
     def known(self, tensors: Iterable[torch.Tensor]) -> list[int]:
         """Return the numbers of those tensors that are followed already."""
@@ -70,13 +81,3 @@ class FollowedParameters:
         if len(alive) < len(pairs) // 2:
             self._known = {id(parameter): known for known, parameter in alive}
         return alive
-
-    def _of(self, parameter: torch.Tensor) -> FollowedParameter:
-        known = self.find(parameter)
-        if known is None:
-            number, shape = len(self._record.parameters), tuple(parameter.shape)
-            facts = Parameter(number, "", shape, parameter.requires_grad)
-            self._record.parameters.append(facts)
-            known = FollowedParameter(weakref.ref(parameter), facts)
-            self._known[id(parameter)] = known
-        return known

@@ -147,14 +147,17 @@ class Gradients:
 
     def _record_step(self, optimizer: Optimizer) -> None:
         own = [p for group in optimizer.param_groups for p in group["params"]]
+        known = [self.followed.of(p).facts.number for p in own] if self._follows else []
         step = OptimizerStep(
             number=self._record.optimizer_steps.count,
             type=type(optimizer).__name__,
             places=user_places(sys._getframe(3)),  # noqa: SLF001  (no public equivalent)
             moment=self._record.moment,
             learning_rates=tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups),
-            parameters=self.followed.numbers_of(own),
-            without_gradient=tuple(self.followed.known(p for p in own if gradient_of(p) is None)),
+            parameters=tuple(known),
+            without_gradient=tuple(
+                number for number, p in zip(known, own, strict=False) if gradient_of(p) is None
+            ),
             holds=self._holds(),
             is_first=not optimizer.state,
         )

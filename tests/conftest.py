@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             raise pytest.UsageError(message)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked `slow`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest modules first, and leave the order as it is otherwise."""
+    """Mark the tests of further programs as slow, and put the longest modules first."""
+    for item in items:
+        if _programs(item) & _further(getattr(item, "module", None)):
+            item.add_marker(pytest.mark.slow)
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+@cache
+def _further(module: Any) -> set[str]:
+    return further_programs(module)
+
+
+def _programs(item: pytest.Item) -> set[str]:
+    """Return the texts among the parameters of a test: names of programs, for some."""
+    spec = getattr(item, "callspec", None)
+    return {value for value in spec.params.values() if type(value) is str} if spec else set()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -105,10 +121,7 @@ def judged(
     """
     from judging import judge  # noqa: PLC0415  (imports torch)
 
-    specs = (getattr(item, "callspec", None) for item in request.session.items)
-    asked = {
-        value for spec in specs if spec for value in spec.params.values() if type(value) is str
-    }
+    asked = set[str]().union(*map(_programs, request.session.items))
     later = further_programs(request.module) - asked
     programs = {n: text for n, text in programs_of(request.module).items() if n not in later}
     tried = getattr(request.module, "FIXED", None)

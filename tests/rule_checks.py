@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pytest
     from judging import Judged
 
 SOME = 3  # healthy programs of a module that the fast tests judge
@@ -21,24 +20,28 @@ def programs_of(module: Any) -> dict[str, str]:
 
 
 def further_programs(module: Any) -> set[str]:
-    """Return the programs of a module of ProgramChecks whose tests are slow.
+    """Return the programs of a module whose tests are slow.
 
     These are all broken programs but the first of each rule, and all healthy ones but some.
     """
-    kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
-    if not any(issubclass(kind, ProgramChecks) for kind in kinds):
+    broken = getattr(module, "BROKEN", None)
+    if not isinstance(broken, dict):
         return set()
-    first = {name.partition(".")[0]: name for name in sorted(module.BROKEN, reverse=True)}
+    first = {_rule(name, broken[name]): name for name in sorted(broken, reverse=True)}
     later = sorted(getattr(module, "HEALTHY", ()))[SOME:]
-    return {*module.BROKEN, *later} - set(first.values())
+    return {*broken, *later} - set(first.values())
+
+
+def _rule(name: str, broken: str | tuple[str, ...]) -> str:
+    """Return the rule of a broken program: the first of several values, or how its name begins."""
+    return name.partition(".")[0] if isinstance(broken, str) else broken[0]
 
 
 class ProgramChecks:
     """A subclass tests the programs that its module has in BROKEN and HEALTHY.
 
     The name of a broken program begins with that of its rule and a dot. KINDS has the kind of
-    each rule, or of one program. The tests of all but the first program of a rule are slow, and
-    those of all but SOME healthy ones.
+    each rule, or of one program.
     """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -47,10 +50,7 @@ class ProgramChecks:
             if argument in metafunc.fixturenames:
                 names = sorted(getattr(metafunc.module, argument.upper()))
                 assert names, argument
-                later = further_programs(metafunc.module)
-                marks = [pytest.mark.slow if name in later else () for name in names]
-                each = zip(names, marks, strict=True)
-                metafunc.parametrize(argument, [pytest.param(n, marks=m) for n, m in each])
+                metafunc.parametrize(argument, names)
 
     def test_the_mistake_is_found_at_its_line(
         self, broken: str, judged: Mapping[str, Judged], request: pytest.FixtureRequest

@@ -55,6 +55,15 @@ class Evidence:
         """Calls of copies of the networks, after the program ended."""
         return Probing(self.record)
 
+    @cached_property
+    def user_sources(self) -> tuple[Source, ...]:
+        """The sources of all user files that the record has a place in, or that failed."""
+        record = self.record
+        events = (*record.constructions, *record.all_passes(), *record.backward_passes)
+        places = [place.file for event in events for place in event.places]
+        paths = dict.fromkeys([*places, *(frame.source.path for frame in self.frames)])
+        return tuple(source for path in paths if (source := self.source(path)) is not None)
+
     def source(self, path: str) -> Source | None:
         """Return the syntax of a file; None if it cannot be read or is not Python."""
         if path not in self._sources:

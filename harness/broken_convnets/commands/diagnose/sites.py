@@ -102,22 +102,9 @@ def assigned_name(source: Source, statement: ast.stmt) -> str:
     return source.text_of(target) if isinstance(target, ast.Name | ast.Attribute) else ""
 
 
-def user_sources(evidence: Evidence) -> Iterator[Source]:
-    """Yield the sources of all user files that the record has a place in, or that failed."""
-    record = evidence.record
-    files: dict[str, None] = {}
-    for event in (*record.constructions, *record.all_passes(), *record.backward_passes):
-        files.update(dict.fromkeys(place.file for place in event.places))
-    files.update(dict.fromkeys(frame.source.path for frame in evidence.frames))
-    for path in files:
-        source = evidence.source(path)
-        if source is not None:
-            yield source
-
-
 def calls_named(evidence: Evidence, *names: str) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls in the user's files of functions and methods with one of these names."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if isinstance(node, ast.Call) and called_name(node) in names:
                 yield source, node

@@ -6,7 +6,6 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Assigned:
 
 def assigned(evidence: Evidence, name: str) -> Iterator[Assigned]:
     """Yield the assignments to an attribute or key of a name, with a single target."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.statements:
             target = _target(node)
             if target is None or _name(target) != name:
@@ -64,7 +63,7 @@ def is_read(evidence: Evidence, name: str, owners: frozenset[str] | None = None)
 
     With `owners`, those whose last part is none of them are left aside.
     """
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if isinstance(node, ast.Call) and _asks_for(node, name):
                 return True
@@ -80,7 +79,7 @@ def optimizer_names(evidence: Evidence) -> frozenset[str]:
     """Return the last parts of the names whose `param_groups`, `step` or `zero_grad` is used."""
     return frozenset(
         _owner(source, node)
-        for source in user_sources(evidence)
+        for source in evidence.user_sources
         for node in source.expressions
         if isinstance(node, ast.Attribute) and node.attr in {"param_groups", "step", "zero_grad"}
     )

@@ -74,7 +74,7 @@ def attribute_assignments(
     With `items`, yield those of `self.<name>[...]` instead.
     """
     classes = {one.__name__ for one in type(owner).__mro__}
-    for definition in ast.walk(source.tree):
+    for definition in source.nodes:
         if not isinstance(definition, ast.ClassDef) or definition.name not in classes:
             continue
         for function in definition.body:

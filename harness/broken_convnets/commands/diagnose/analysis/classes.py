@@ -87,7 +87,7 @@ def reads_of(source: Source, attribute: str) -> list[ast.Attribute]:
 
 def nn_name(source: Source) -> str:
     """Return how a file names `torch.nn`."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and node.module == "torch":
             for alias in node.names:
                 if alias.name == "nn":

@@ -12,7 +12,7 @@ from broken_convnets.commands.diagnose.analysis.sizes.images import converted
 from broken_convnets.commands.diagnose.analysis.sizes.mismatch import LATER, ranked
 from broken_convnets.commands.diagnose.edits import insert_before, replace, set_argument
 from broken_convnets.commands.diagnose.findings import Location
-from broken_convnets.commands.diagnose.sites import site_of, user_sources
+from broken_convnets.commands.diagnose.sites import site_of
 from broken_convnets.commands.diagnose.source import argument, called_name
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _of_channels(
 
 
 def _openings(evidence: Evidence) -> Iterator[Location]:
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if isinstance(node, ast.Call) and called_name(node) == "open" and "PIL" in source.text:
                 yield Location(source.path, node.lineno)
@@ -91,7 +91,7 @@ def _openings(evidence: Evidence) -> Iterator[Location]:
 
 def _resizes(evidence: Evidence) -> Iterator[tuple[Source, ast.expr, str]]:
     """Yield the sizes of Resize(n), and the text that resizes both sides."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if not isinstance(node, ast.Call) or called_name(node) not in {"Resize", "resize"}:
                 continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -74,10 +73,10 @@ def _of_field(evidence: Evidence, name: str) -> Iterator[tuple[Source, ast.expr]
     """Yield the values of a class attribute, keyword or command-line option of this name."""
     passed: list[tuple[Source, ast.expr]] = []
     defaults: list[tuple[Source, ast.expr]] = []
-    for source in user_sources(evidence):
-        owners = {n.name: n for n in ast.walk(source.tree) if isinstance(n, ast.ClassDef)}
+    for source in evidence.user_sources:
+        owners = {n.name: n for n in source.nodes if isinstance(n, ast.ClassDef)}
         fields = {key for key, owner in owners.items() if _field(owner, name) is not None}
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 value = _field(node, name)
                 defaults += [(source, value)] if value is not None else []
@@ -110,8 +109,8 @@ def _of_key(
     if not isinstance(key, ast.Constant):
         return
     if isinstance(key.value, str):
-        for one in user_sources(evidence):
-            for literal in ast.walk(one.tree):
+        for one in evidence.user_sources:
+            for literal in one.nodes:
                 if isinstance(literal, ast.Dict):
                     for name, value in zip(literal.keys, literal.values, strict=True):
                         if isinstance(name, ast.Constant) and name.value == key.value:

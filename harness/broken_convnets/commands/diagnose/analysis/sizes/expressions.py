@@ -11,7 +11,6 @@ import torch
 from broken_convnets.commands.diagnose.analysis.sizes.lineage import chain
 from broken_convnets.commands.diagnose.edits import replace
 from broken_convnets.commands.diagnose.findings import Location
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -183,7 +182,7 @@ def wrap_origin(evidence: Evidence, value: Value, templates: Mapping[int, str]) 
 
 def array_calls(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls outside of networks that turn NumPy arrays into tensors."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if isinstance(node, ast.Call) and called_name(node) == "from_numpy":
                 yield source, node

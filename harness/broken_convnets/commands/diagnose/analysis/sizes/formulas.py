@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.edits import replace
-from broken_convnets.commands.diagnose.sites import user_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def formula_changes(evidence: Evidence) -> Iterator[Change]:
     """Yield the changes that add the padding on both sides, where a formula adds it once."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for division in source.expressions:
             if isinstance(division, ast.BinOp) and isinstance(division.op, ast.FloorDiv | ast.Div):
                 for name in _added_paddings(source, division):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.sizes.expressions import wrap_network
 from broken_convnets.commands.diagnose.edits import replace
-from broken_convnets.commands.diagnose.sites import location_in, site_of, user_sources
+from broken_convnets.commands.diagnose.sites import location_in, site_of
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _stand_in(found: Mismatch) -> tuple[Source, ast.Constant] | None:
 
 def converted(evidence: Evidence) -> Iterator[Change]:
     """Yield the changes that convert PIL images to RGB, where they are opened or converted."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         if "PIL" not in source.text:
             continue
         for node in source.expressions:

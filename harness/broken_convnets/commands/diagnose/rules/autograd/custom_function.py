@@ -11,7 +11,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.failures import frame_location, require_failure
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def gradients_of_arguments(evidence: Evidence) -> Iterator[Finding]:
     if match is None:
         return
     name, expected, got = match[1], int(match[2]), int(match[3])
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for returned in _returns(source, name):
             yield Finding(
                 rule="gradients_of_arguments",

@@ -223,7 +223,7 @@ def _atom(call: ast.Call, text: str) -> str:
 def _reductions(evidence: Evidence) -> Iterator[Attempt]:
     """Yield the changes of `reduction="none"`."""
     for source in {frame.source.path: frame.source for frame in evidence.frames}.values():
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             value = node.value if isinstance(node, ast.keyword) else None
             if isinstance(node, ast.keyword) and node.arg == "reduction" and _is_none_text(value):
                 yield 1, partial(edits.replace, source, [(node.value, '"mean"')])

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ Attempt = tuple[int, "Callable[[], Patch]"]
 
 def freezing_statements(evidence: Evidence) -> Iterator[tuple[Source, ast.stmt]]:
     """Yield the statements that set requires_grad to False, in the order of their lines."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in sorted(source.statements, key=lambda one: one.lineno):
             if _freezes(node):
                 yield source, node

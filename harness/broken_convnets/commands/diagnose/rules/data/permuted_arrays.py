@@ -10,7 +10,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
-from broken_convnets.commands.diagnose.sites import candidates, location_in, site_of, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in, site_of
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def arrays_permuted_apart(evidence: Evidence) -> Iterator[Finding]:
     losses = [call for call in evidence.record.losses if call.name in LOSSES]
     if not any(not call.target.dtype.is_floating_point for call in losses):
         return
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for first, second in _pairs(evidence, source):
             yield Finding(
                 rule="arrays_permuted_apart",

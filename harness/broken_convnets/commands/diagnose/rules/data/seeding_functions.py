@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def may_know_the_epoch(evidence: Evidence, initializer: Initializer) -> bool:
     read = _names_read(initializer)
     if any(CHANGING.search(name) for name in read):
         return True
-    return any(_changed(source) & read for source in user_sources(evidence))
+    return any(_changed(source) & read for source in evidence.user_sources)
 
 
 def _lambda(source: Source, code: CodeType) -> ast.Lambda | None:

@@ -13,7 +13,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -44,7 +43,7 @@ STEPS = 6
 def classes_in_order_of_a_set(evidence: Evidence) -> Iterator[Finding]:
     """Find `enumerate(set(names))`: the order of strings in a set is another one in each run."""
     require_success(evidence)
-    sources = list(user_sources(evidence))
+    sources = list(evidence.user_sources)
     calls = [n for source in sources for n in source.expressions if isinstance(n, ast.Call)]
     if not any(called_name(call) in KEEPING for call in calls):
         return

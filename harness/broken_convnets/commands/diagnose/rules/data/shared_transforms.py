@@ -9,7 +9,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
-from broken_convnets.commands.diagnose.sites import location_in, user_sources
+from broken_convnets.commands.diagnose.sites import location_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def subsets_share_a_transform(evidence: Evidence) -> Iterator[Finding]:
     """Find `validation.dataset.transform = ...`, which changes the training set too."""
     if not _loads_two_subsets(evidence):
         return
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         changes = list(_changes(source)) or list(_switches(evidence, source))
         if not changes:
             continue

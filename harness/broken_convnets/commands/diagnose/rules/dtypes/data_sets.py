@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.bindings import bindings
 from broken_convnets.commands.diagnose.findings import Location
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ def returned_columns(evidence: Evidence, which: int) -> Iterator[tuple[Source, a
     They are arguments of TensorDataset, and items of the tuple that `__getitem__` returns. A name
     that it only returns is followed to its last assignment.
     """
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             if isinstance(node, ast.Call) and called_name(node) == "TensorDataset":
                 if len(node.args) > 1:
                     yield source, node.args[which]
@@ -75,8 +74,8 @@ def is_loaded(origin: Origin) -> bool:
 
 def doubles(evidence: Evidence) -> Iterator[tuple[Source, ast.expr, str]]:
     """Yield each request for float64 in the program, and the text that asks for float32."""
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             if isinstance(node, ast.keyword) and node.arg == "dtype":
                 text = source.text_of(node.value)
                 if text.endswith(DOUBLE):

@@ -20,7 +20,6 @@ from broken_convnets.commands.diagnose.sites import (
     assignments,
     candidates,
     location_in,
-    user_sources,
 )
 from broken_convnets.observe.recorder.passes import running_modules
 
@@ -179,7 +178,7 @@ def _converted(source: Source, call: ast.Call) -> Patch:
 
 def _made_boxes(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls whose results become the boxes of targets: values of the key "boxes"."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.nodes:
             for value in _values_of_boxes(node):
                 scope = source.function_of(node) or source.tree

@@ -21,7 +21,7 @@ from broken_convnets.commands.diagnose.rules.loaders.batches import (
 from broken_convnets.commands.diagnose.rules.loaders.converters import to_tensor_calls
 from broken_convnets.commands.diagnose.rules.loaders.object_counts import objects_per_image
 from broken_convnets.commands.diagnose.rules.loaders.windows import windows_past_the_end
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
+from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _differ_in_channels(shapes: list[tuple[int, ...]]) -> bool:
 
 def _producers(evidence: Evidence, *, channels: bool) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls that open images, or that resize one side of them."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if not isinstance(node, ast.Call):
                 continue

@@ -128,7 +128,7 @@ def _not_global(evidence: Evidence) -> tuple[Source, ast.expr | ast.stmt] | None
     named = re.search(r"<locals>\.([\w<>]+)", evidence.message)
     name = named[1] if named else "<lambda>"
     for source in {frame.source.path: frame.source for frame in evidence.frames}.values():
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if name == "<lambda>" and isinstance(node, ast.Lambda):
                 return source, node
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:

@@ -14,7 +14,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 )
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def array_with_negative_stride(evidence: Evidence) -> Iterator[Finding]:
     if "negative" not in evidence.message or "stride" not in evidence.message:
         return
     files = {one.source.path: one.source for one in evidence.frames}
-    files |= {source.path: source for source in user_sources(evidence)}
+    files |= {source.path: source for source in evidence.user_sources}
     flips = [(source, node) for source in files.values() for node in _flips(source)]
     copies = [(source, node) for source, node in flips if not _is_copied(source, node)]
     first = copies[0] if copies else None

@@ -19,7 +19,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 from broken_convnets.commands.diagnose.analysis.origins import origin_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
+from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _described(value: object) -> str:
 
 def listed_transforms(evidence: Evidence, chain: Chain) -> tuple[Source, ast.List] | None:
     """Return the list in the call of Compose that has as many transforms."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if not isinstance(node, ast.Call) or called_name(node) != "Compose" or not node.args:
                 continue

@@ -11,7 +11,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.accuracy import answers_in_a_batch
 from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, right_answers
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def _epochs_of(evidence: Evidence, count: RightAnswers, loop: Loop) -> int:
 def _is_set_outside_constructor(evidence: Evidence, count: RightAnswers) -> bool:
     """Return whether anything but a constructor assigns the attribute that counts."""
     attribute = count.name.removeprefix("self")  # with the dot
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             if isinstance(node, ast.Assign) and any(
                 name.endswith(attribute) for name in _names(source, node)
             ):
@@ -120,7 +120,7 @@ def start_of(count: RightAnswers) -> ast.Assign | None:
     attribute = count.name.startswith("self.")
     found = [
         node
-        for node in (ast.walk(count.source.tree) if attribute else own_nodes(count.scope))
+        for node in (count.source.nodes if attribute else own_nodes(count.scope))
         if isinstance(node, ast.Assign) and count.name in _names(count.source, node)
     ]
     return found[-1] if found else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SIZES = frozenset({"abs", "absolute", "square"})
 )
 def difference_of_bytes(evidence: Evidence) -> Iterator[Finding]:
     """Find errors and PSNRs of uint8 arrays, whose differences wrap around."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         functions = [node for node in source.tree.body if isinstance(node, ast.FunctionDef)]
         makers = {one.name for one in functions if _returns_bytes(one)}
         for function in functions if makers else ():

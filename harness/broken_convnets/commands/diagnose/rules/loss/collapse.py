@@ -12,7 +12,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
 from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
-from broken_convnets.commands.diagnose.sites import candidates, location, site_of, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Pair:
 )
 def views_collapse(evidence: Evidence) -> Iterator[Finding]:
     """Find -cosine_similarity(p, z).mean() without z.detach(), negatives or any other term."""
-    if any("register_hook(" in source.text for source in user_sources(evidence)):
+    if any("register_hook(" in source.text for source in evidence.user_sources):
         return  # which may stop a gradient
     reaching = Reaching(evidence)
     passes = [(one, _pairs(evidence, reaching, one)) for one in _known_passes(evidence)]

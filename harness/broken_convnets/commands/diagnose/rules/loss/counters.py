@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import FUNCTIONS, called_name
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class RightAnswers:
 
 def right_answers(evidence: Evidence) -> Iterator[RightAnswers]:
     """Yield the counts of right answers in the user's files."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         yield from _counts(source)
 
 

@@ -19,7 +19,6 @@ from broken_convnets.commands.diagnose.sites import (
     location,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import argument, called_name
 
@@ -66,7 +65,7 @@ def blank_among_labels(evidence: Evidence) -> Iterator[Finding]:
 
 def _numberings(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
     """Yield each `enumerate(...)` in `{label: number for number, label in enumerate(...)}`."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             if not isinstance(node, ast.DictComp) or not _keeps_numbers(node):
                 continue

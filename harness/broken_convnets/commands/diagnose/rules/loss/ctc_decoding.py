@@ -12,7 +12,7 @@ from broken_convnets.commands.diagnose.rules.loss.counters import (
     own_nodes,
     scope_of,
 )
-from broken_convnets.commands.diagnose.sites import location_in, user_sources
+from broken_convnets.commands.diagnose.sites import location_in
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def blanks_removed_before_repeats(evidence: Evidence) -> Iterator[Finding]:
     if not calls:
         return
     blanks = {call.literals.get("blank", call.literals.get(BLANK, 0)) for call in calls}
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.nodes:
             removal = _removal(source, node, blanks)
             if removal is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.sites import user_sources
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
@@ -23,7 +21,7 @@ def turns_gradients(evidence: Evidence) -> bool:
     """Return whether a program maximizes: by an optimizer's option, or by negative gradients."""
     if any(one.settings.get("maximize") for one in evidence.record.built_optimizers):
         return True
-    return any(_negates_gradients(source) for source in user_sources(evidence))
+    return any(_negates_gradients(source) for source in evidence.user_sources)
 
 
 def _negates_gradients(source: Source) -> bool:

@@ -17,7 +17,7 @@ from broken_convnets.commands.diagnose.rules.loss.counters import (
     scope_of,
     unwrapped,
 )
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _divided_by_samples(
 
 def _sums_of_means(evidence: Evidence) -> Iterator[tuple[Source, ast.AugAssign, LossCall]]:
     """Yield the statements in loops that add the mean loss of a batch to a total."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         additions = (n for n in source.statements if isinstance(n, ast.AugAssign))
         for growth in additions:
             if isinstance(growth.op, ast.Add) and source.loops_around(growth):

@@ -22,7 +22,7 @@ from broken_convnets.commands.diagnose.rules.loss.counters import (
     scope_of,
     unwrapped,
 )
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def loss_sum_not_reset(evidence: Evidence) -> Iterator[Finding]:
 
 def totals_of_losses(evidence: Evidence) -> Iterator[RightAnswers]:
     """Yield the variables that loops add losses to, with the divisions by the loops' length."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for growth in source.statements:
             if not isinstance(growth, ast.AugAssign) or not isinstance(growth.op, ast.Add):
                 continue

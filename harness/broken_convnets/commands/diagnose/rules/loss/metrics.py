@@ -19,7 +19,7 @@ from broken_convnets.commands.diagnose.rules.loss import (
     predictions,
 )
 from broken_convnets.commands.diagnose.rules.loss.asked_again import asked_again, has_every_class
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
+from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def _not_repeated(evidence: Evidence, source: Source, function: ast.FunctionDef)
     """Return the problem of a count that is never reset; nothing if the program does reset it."""
     counts = [source.text_of(node.target) for node in _growths(function)]
     roots = {count.partition("[")[0].partition(".")[0] for count in counts}
-    for other in user_sources(evidence):
-        for node in ast.walk(other.tree):
+    for other in evidence.user_sources:
+        for node in other.nodes:
             inside = other.enclosing(node, (ast.FunctionDef, ast.For, ast.While))
             if inside and _resets_one(other, node, {*counts, *roots}):
                 return ""

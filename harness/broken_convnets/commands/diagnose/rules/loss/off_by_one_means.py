@@ -19,7 +19,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 def mean_off_by_one(evidence: Evidence) -> Iterator[Finding]:
     """Find `total / (len(loader) + 1)`."""
     require_success(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for growth in source.statements:
             if not isinstance(growth, ast.AugAssign) or not isinstance(growth.op, ast.Add):
                 continue

@@ -18,7 +18,7 @@ from broken_convnets.commands.diagnose.rules.loss.counters import (
     own_nodes,
     scope_of,
 )
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
 
@@ -54,7 +54,7 @@ def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
         for epoch in loader.epochs
         if epoch.places and (loader.dataset.length or 0) > (loader.batch_size or 0) > 0
     }
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for loop in source.statements:
             if not isinstance(loop, ast.For) or (source.path, loop.lineno) not in several:
                 continue

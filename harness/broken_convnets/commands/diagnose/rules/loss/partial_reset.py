@@ -13,7 +13,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -37,7 +36,7 @@ GROWING = frozenset({"append", "extend", "update", "add"})
 def count_not_reset(evidence: Evidence) -> Iterator[Finding]:
     """Find an accumulator that `reset()` forgets beside others that it sets back."""
     require_success(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         called = {called_name(n) for n in source.expressions if isinstance(n, ast.Call)}
         for node in source.statements:
             if isinstance(node, ast.ClassDef) and RESET in called:

@@ -14,7 +14,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -49,7 +48,7 @@ def printed_mean_of_other_batches(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     passes = evidence.record.passes
     sizes = {value.shape[0] for one in passes for value in one.received if value.shape}
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for branch in source.statements:
             loops = source.loops_around(branch)
             if not isinstance(branch, ast.If) or not loops or branch not in loops[0].body:

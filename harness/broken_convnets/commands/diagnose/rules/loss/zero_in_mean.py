@@ -13,7 +13,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -36,7 +35,7 @@ MEANS = frozenset({"mean", "fmean", "average", "nanmean"})
 def zero_in_mean(evidence: Evidence) -> Iterator[Finding]:
     """Find `losses = [0]`, to which the losses are appended before `np.mean(losses)`."""
     require_success(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             name = _began_with_zero(source, node) if isinstance(node, ast.List) else ""
             if not name or not _is_appended(source, name) or not _is_averaged(source, name):

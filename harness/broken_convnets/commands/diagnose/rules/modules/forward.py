@@ -146,7 +146,7 @@ def _methods_named(evidence: Evidence, name: str) -> Iterator[tuple[Source, ast.
     for module in running_modules(evidence.error) if evidence.error else []:
         sources |= {source.path: source for source in class_sources(evidence, module)}
     for source in sources.values():
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             named = isinstance(node, ast.FunctionDef) and node.name == name
             if named and isinstance(node, ast.FunctionDef) and _is_method(source, node):
                 yield source, node

@@ -41,7 +41,7 @@ def variable_hides_import(evidence: Evidence) -> Iterator[Finding]:
     name, value = node.value.id, frame.value(node.value)
     imported = {
         alias.asname or alias.name.partition(".")[0]
-        for statement in ast.walk(frame.source.tree)
+        for statement in frame.source.nodes
         if isinstance(statement, ast.Import | ast.ImportFrom)
         for alias in statement.names
     }

@@ -110,7 +110,7 @@ def misspelled_init(evidence: Evidence) -> Iterator[Finding]:
     """Find `_init_`, `__int__` and the like, which Python never calls."""
     frame = require_failure(evidence, AttributeError, TypeError, ValueError)
     for source in _sources(evidence):
-        for definition in ast.walk(source.tree):
+        for definition in source.nodes:
             function = _misspelled(definition) if isinstance(definition, ast.ClassDef) else None
             if function is None or not isinstance(definition, ast.ClassDef):
                 continue

@@ -176,7 +176,7 @@ def _renamed_function(
     for statement in statements:
         calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call)]
         changes += [(call.func, new) for call in calls if source.text_of(call.func) == text]
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assign) and node not in statements:
             made = [t for t in node.targets if source.text_of(t) == text]
             same = source.function_of(node) is frame.function or "." in text

@@ -16,7 +16,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Landed:
 def lands_in_another_parameter(evidence: Evidence) -> Iterator[Finding]:
     """Find `get_target(index, flip)` of `def get_target(index, area=False, flip=False)`."""
     require_success(evidence)
-    sources = list(user_sources(evidence))
+    sources = list(evidence.user_sources)
     functions = OwnFunctions(sources)
     for source in sources:
         for node in source.expressions:

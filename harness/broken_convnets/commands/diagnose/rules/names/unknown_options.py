@@ -15,7 +15,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.observe.near_names import distance
 
@@ -39,7 +38,7 @@ WORDS = re.compile(r"[^\W_]+")
 def option_misspelled(evidence: Evidence) -> Iterator[Finding]:
     """Find `mode="seminard"` where the code asks for `mode == "semihard"`."""
     require_success(evidence)
-    sources = list(user_sources(evidence))
+    sources = list(evidence.user_sources)
     options = _options(sources)
     used = [text for source in sources for text in _strings(source)]
     for source in sources:
@@ -111,7 +110,7 @@ def _strings(source: Source) -> Iterator[str]:
 
 def _given(source: Source) -> Iterator[tuple[str, str, ast.expr]]:
     """Yield the names and texts of defaults, keyword arguments and assigned strings."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         pairs: list[tuple[str, ast.expr | None]] = []
         if isinstance(node, ast.FunctionDef):
             arguments = [*node.args.posonlyargs, *node.args.args]

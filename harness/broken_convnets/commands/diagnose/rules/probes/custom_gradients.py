@@ -13,7 +13,7 @@ import torch
 from broken_convnets.commands.diagnose.analysis.derivatives import wrong_gradient
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location_in, require_success, user_sources
+from broken_convnets.commands.diagnose.sites import location_in, require_success
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def wrong_custom_gradient(evidence: Evidence) -> Iterator[Finding]:
 
 def _functions(evidence: Evidence) -> Iterator[tuple[Function, Location]]:
     """Yield the functions of the user's files, each with the last `return` of its backward."""
-    sources = {source.path: source for source in user_sources(evidence)}
+    sources = {source.path: source for source in evidence.user_sources}
     for function in torch.autograd.Function.__subclasses__():
         code = getattr(inspect.unwrap(function.backward), "__code__", None)
         source = sources.get(code.co_filename) if code else None

@@ -16,7 +16,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.observe.traced_forward import trace_call
@@ -76,7 +75,7 @@ def created_on_cpu(evidence: Evidence) -> Iterator[Finding]:
 
 def _is_for_cpu(evidence: Evidence) -> bool:
     """Return whether a program trains and mentions no device: the CPU is its choice."""
-    mentioned = any(DEVICE.search(source.text) for source in user_sources(evidence))
+    mentioned = any(DEVICE.search(source.text) for source in evidence.user_sources)
     return evidence.record.backward_passes.count > 0 and not mentioned
 
 

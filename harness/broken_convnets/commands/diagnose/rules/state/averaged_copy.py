@@ -17,7 +17,6 @@ from broken_convnets.commands.diagnose.sites import (
     location,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -100,7 +99,7 @@ def _as_constructed(net: nn.Module) -> bool:
 
 def _copying(evidence: Evidence) -> Iterator[Copying]:
     """Yield the loops that copy the parameters of one network to another one."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.statements:
             call = node.iter if isinstance(node, ast.For) else None
             if not isinstance(node, ast.For) or not isinstance(call, ast.Call):

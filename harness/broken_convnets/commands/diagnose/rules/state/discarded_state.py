@@ -13,7 +13,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 def state_dict_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     """Find `net.state_dict().update(weights)` and `net.state_dict()[name] = weight`."""
     require_success(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for statement in source.statements:
             asked = _changed(statement)
             if asked is None:

@@ -12,7 +12,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.classes import nn_name, targets_of
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
+from broken_convnets.commands.diagnose.sites import candidates
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def _sizes(layer: nn.Module) -> dict[str, int | tuple[int, ...]]:
 
 
 def _assignment(evidence: Evidence, name: str) -> tuple[Source, ast.Assign] | None:
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             if isinstance(node, ast.Assign):
                 target = targets_of(node)[0]
                 named = isinstance(target, ast.Attribute) and target.attr == name

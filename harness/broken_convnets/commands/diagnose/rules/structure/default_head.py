@@ -13,7 +13,6 @@ from broken_convnets.commands.diagnose.sites import (
     location,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.vocabulary import Law
 
@@ -45,7 +44,7 @@ def head_of_imagenet(evidence: Evidence) -> Iterator[Finding]:
     if not losses or any(one.input.classes != IMAGENET for one in losses):
         return
     classes = 1 + int(max(one.target.maximum for one in losses))
-    declared = any(str(IMAGENET) in source.text for source in user_sources(evidence))
+    declared = any(str(IMAGENET) in source.text for source in evidence.user_sources)
     if declared or not _are_few(losses, classes):
         return
     built = next(_classifiers(evidence), None)

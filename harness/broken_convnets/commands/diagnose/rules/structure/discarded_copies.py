@@ -13,7 +13,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import argument
 
@@ -52,7 +51,7 @@ MODULES = {"np": "numpy", "cv2": "cv2", "cv": "cv2", "ImageOps": "PIL.ImageOps"}
 def copy_discarded(evidence: Evidence) -> Iterator[Finding]:
     """Find statements such as `np.fliplr(image)` and `sorted(files)`."""
     require_success(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for statement in source.statements:
             call = statement.value if isinstance(statement, ast.Expr) else None
             if not isinstance(call, ast.Call) or any(argument(call, name) for name in WRITING):
@@ -107,9 +106,7 @@ def _module(source: Source, function: ast.expr) -> str:
 
 
 def _imported(source: Source) -> set[str]:
-    imports = (
-        node for node in ast.walk(source.tree) if isinstance(node, ast.Import | ast.ImportFrom)
-    )
+    imports = (node for node in source.nodes if isinstance(node, ast.Import | ast.ImportFrom))
     return {alias.asname or alias.name for node in imports for alias in node.names}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, location_in, user_sources
+from broken_convnets.commands.diagnose.sites import candidates, location_in
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def result_lost_in_loop(evidence: Evidence) -> Iterator[Finding]:
         if operator.layer
         for place in operator.places
     }
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for found in _lost(source):
             if (source.path, found.assigned.lineno) not in layers:
                 continue

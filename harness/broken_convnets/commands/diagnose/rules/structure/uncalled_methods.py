@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
+from broken_convnets.commands.diagnose.sites import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ KINDS = {
 )
 def method_only_named(evidence: Evidence) -> Iterator[Finding]:
     """Find statements like `net.eval` that only name a method."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.statements:
             named = node.value if isinstance(node, ast.Expr) else None
             if not isinstance(named, ast.Attribute) or named.attr not in KINDS:

@@ -18,7 +18,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location,
     require_success,
-    user_sources,
 )
 from broken_convnets.vocabulary import Law
 
@@ -85,7 +84,7 @@ def _is_mentioned(evidence: Evidence, parent: nn.Module, name: str) -> bool:
     """Return whether some code that did not run may call the layer."""
     if isinstance(parent, CONTAINERS):
         return sum(1 for _ in parent.children()) > 1
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in reads_of(source, name):
             function = source.function_of(node)
             built = function is not None and function.name == "__init__"

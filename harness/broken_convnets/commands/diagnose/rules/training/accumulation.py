@@ -14,7 +14,6 @@ from broken_convnets.commands.diagnose.sites import (
     location,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.vocabulary import Law
 
@@ -71,7 +70,7 @@ def _accumulated(evidence: Evidence) -> Iterator[list[BackwardPass]]:
     for step in record.optimizer_steps:
         numbers = {n for key in step.parameters for n in step.holds.get(key, ())}
         yield from _one_line([b for b in record.backward_passes if b.number in numbers])
-    cleared = any("zero_grad" in s.text or ".grad = None" in s.text for s in user_sources(evidence))
+    cleared = any("zero_grad" in s.text or ".grad = None" in s.text for s in evidence.user_sources)
     if not record.optimizer_steps.count and not cleared:
         yield from _one_line(list(record.backward_passes))
 

@@ -19,7 +19,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -105,7 +104,7 @@ def _kept(evidence: Evidence) -> Iterator[Kept]:
     if not evidence.record.backward_passes.count:
         return
     scores = Scores(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for best in best_values(source):
             if _ran(evidence, best):
                 yield best, scores.of(Bound(source, best.value))
@@ -119,7 +118,7 @@ def _ran(evidence: Evidence, best: BestValue) -> bool:
         events = (*evidence.record.passes, *evidence.record.backward_passes)
         return any(p.file == source.path and p.line in lines for e in events for p in e.places)
     owner = source.class_of(best.test)
-    nodes = (node for one in user_sources(evidence) for node in one.expressions)
+    nodes = (node for one in evidence.user_sources for node in one.expressions)
     calls = (node for node in nodes if isinstance(node, ast.Call))
     return owner is not None and any(called_name(call) == owner.name for call in calls)
 

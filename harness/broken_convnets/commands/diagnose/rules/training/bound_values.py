@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, scope_of
-from broken_convnets.commands.diagnose.sites import user_sources
 from broken_convnets.commands.diagnose.source import FUNCTIONS, argument, called_name
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _defaults(parameters: ast.arguments, name: str) -> list[ast.expr]:
 def _calls_of(evidence: Evidence, name: str, owner: str) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls of a function, or of the objects of its class if it is `__call__`."""
     name = owner if name == "__init__" else name
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         made = _objects(source, owner) if name == "__call__" else set()
         for node in source.expressions:
             if isinstance(node, ast.Call) and (
@@ -134,7 +133,7 @@ def returned_by(evidence: Evidence, call: ast.Call, item: int | None) -> list[Bo
     name = called_name(call)
     functions = [
         (source, node)
-        for source in user_sources(evidence)
+        for source in evidence.user_sources
         for node in source.nodes
         if isinstance(node, FUNCTIONS[:2]) and node.name == name
     ]

@@ -16,7 +16,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -62,7 +61,7 @@ def patience_is_not_reset(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     if not evidence.record.backward_passes.count:
         return
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for found in _counts(source):
             if not _ran(evidence, found):
                 continue
@@ -193,7 +192,7 @@ def _ran(evidence: Evidence, found: BadEpochs) -> bool:
     owner = source.class_of(found.growth)
     calls = (
         node
-        for one in user_sources(evidence)
+        for one in evidence.user_sources
         for node in one.expressions
         if isinstance(node, ast.Call)
     )

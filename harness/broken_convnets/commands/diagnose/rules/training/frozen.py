@@ -14,7 +14,6 @@ from broken_convnets.commands.diagnose.sites import (
     location_in,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.vocabulary import Law
 
@@ -82,8 +81,8 @@ def _assignment(evidence: Evidence, path: str) -> tuple[Source, ast.Assign] | No
     """Return the assignment to the module's attribute: by its name, or the only one there is."""
     every = [
         (source, node)
-        for source in user_sources(evidence)
-        for node in ast.walk(source.tree)
+        for source in evidence.user_sources
+        for node in source.nodes
         if isinstance(node, ast.Assign) and _target(node) is not None
     ]
     last = path.rpartition(".")[2]

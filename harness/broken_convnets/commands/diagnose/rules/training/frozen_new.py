@@ -11,7 +11,7 @@ from torch import nn
 
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location, require_success, user_sources
+from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _freezing(evidence: Evidence) -> Location | None:
     """Return the only line that sets requires_grad; None if there are several."""
     found = [
         Location(source.path, node.lineno)
-        for source in user_sources(evidence)
-        for node in ast.walk(source.tree)
+        for source in evidence.user_sources
+        for node in source.nodes
         if _sets_requires_grad(node) and isinstance(node, ast.Assign | ast.Call)
     ]
     return found[0] if len(found) == 1 else None

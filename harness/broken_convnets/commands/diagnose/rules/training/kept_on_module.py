@@ -17,7 +17,7 @@ from broken_convnets.commands.diagnose.analysis.failures import (
 )
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import candidates, user_sources
+from broken_convnets.commands.diagnose.sites import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +79,8 @@ def _assignments(evidence: Evidence, attribute: str) -> Iterator[tuple[Source, a
 
     Of any object: hooks and training loops assign them too.
     """
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Constant):
                 targets = [t.attr for t in node.targets if isinstance(t, ast.Attribute)]
                 if attribute in targets:

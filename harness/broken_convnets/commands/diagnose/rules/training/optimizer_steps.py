@@ -16,7 +16,6 @@ from broken_convnets.commands.diagnose.sites import (
     location_in,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
@@ -84,7 +83,7 @@ def _steps_of_scheduler(evidence: Evidence) -> list[SchedulerStep]:
     """Return the steps of the schedulers of a program whose only optimizer never steps."""
     record = evidence.record
     only = len(record.built_optimizers) == 1 and not record.optimizer_steps.count
-    scaled = any("GradScaler" in source.text for source in user_sources(evidence))
+    scaled = any("GradScaler" in source.text for source in evidence.user_sources)
     steps = list(record.scheduler_steps) if only and not scaled else []
     return steps if len(steps) > 1 else []
 
@@ -101,8 +100,8 @@ def _step_after(site: Site, name: str) -> tuple[Candidate, ...]:
 def _may_step(evidence: Evidence, name: str) -> bool:
     """Return whether the program steps the optimizer somewhere, or passes it to unknown code."""
     last = name.rpartition(".")[2]
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             if not isinstance(node, ast.Call):
                 continue
             function = node.func

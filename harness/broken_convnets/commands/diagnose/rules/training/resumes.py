@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location, require_success, user_sources
+from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -90,14 +90,14 @@ def _resumes(evidence: Evidence) -> Iterator[tuple[Resume, str]]:
     """Yield the loads of checkpoints with a counter that the program uses, and its key."""
     for resume in evidence.record.resumed.loads:
         for counter in resume.counters:
-            if any(_reads(source, counter) for source in user_sources(evidence)):
+            if any(_reads(source, counter) for source in evidence.user_sources):
                 yield resume, counter
                 break
 
 
 def _reads(source: Source, key: str) -> bool:
     """Return whether a program looks up a key for something else than to show it."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             found: Iterable[ast.expr] = (node.slice,)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

@@ -15,7 +15,6 @@ from broken_convnets.commands.diagnose.sites import (
     location,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.vocabulary import Law
 
@@ -75,8 +74,8 @@ def _may_step(evidence: Evidence, name: str) -> bool:
     optimizers = {site.receiver.rpartition(".")[2] for site in sites if site}
     return any(
         source.text_of(node.func.value).rpartition(".")[2] not in optimizers
-        for source in user_sources(evidence)
-        for node in ast.walk(source.tree)
+        for source in evidence.user_sources
+        for node in source.nodes
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"step", "prepare", "step_update"}
@@ -86,8 +85,8 @@ def _may_step(evidence: Evidence, name: str) -> bool:
 def _is_named(evidence: Evidence, name: str) -> bool:
     """Return whether the program reads the name or attribute that holds the scheduler."""
     last = name.rpartition(".")[2]
-    for source in user_sources(evidence):
-        for node in ast.walk(source.tree):
+    for source in evidence.user_sources:
+        for node in source.nodes:
             read = isinstance(getattr(node, "ctx", None), ast.Load)
             if read and last in {getattr(node, "id", ""), getattr(node, "attr", "")}:
                 return True

@@ -14,7 +14,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def group_key_is_not_read(evidence: Evidence) -> Iterator[Finding]:
 
 def _keys(evidence: Evidence, name: str) -> Iterator[tuple[Source, ast.Constant]]:
     """Yield the keys of this name in dictionaries that are written as parameter groups."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for node in source.expressions:
             keys = [one for one in getattr(node, "keys", ()) if isinstance(one, ast.Constant)]
             if isinstance(node, ast.Dict) and any(one.value == "params" for one in keys):
@@ -70,7 +69,7 @@ def _keys(evidence: Evidence, name: str) -> Iterator[tuple[Source, ast.Constant]
 def defaults_are_not_read(evidence: Evidence) -> Iterator[Finding]:
     """Find `optimizer.defaults["lr"] *= 0.1`."""
     require_success(evidence)
-    sources = list(user_sources(evidence))
+    sources = list(evidence.user_sources)
     known = optimizer_names(evidence)
     if any("add_param_group" in source.text for source in sources):
         return

@@ -15,7 +15,6 @@ from broken_convnets.commands.diagnose.sites import (
     candidates,
     location_in,
     require_success,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -53,7 +52,7 @@ class Kept:
 def best_is_never_set(evidence: Evidence) -> Iterator[Finding]:
     """Find `if accuracy > best: torch.save(...)` without `best = accuracy`."""
     require_success(evidence)
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for kept in _kept(source):
             test, start = source.text_of(kept.test), source.text_of(kept.start)
             yield Finding(

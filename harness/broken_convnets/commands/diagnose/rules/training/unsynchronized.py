@@ -13,7 +13,7 @@ from broken_convnets.commands.diagnose.rules.training.bootstrapped_targets impor
     LEAST,
     gathered_predictions,
 )
-from broken_convnets.commands.diagnose.sites import location, require_success, user_sources
+from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def target_network_stays(evidence: Evidence) -> Iterator[Finding]:
             return
         if len(evidence.record.optimizer_steps) < UPDATES:
             return
-        if _stays(evidence, fixed) and not any(map(_copies_later, user_sources(evidence))):
+        if _stays(evidence, fixed) and not any(map(_copies_later, evidence.user_sources)):
             yield _finding(evidence, learning, fixed)
         return
 

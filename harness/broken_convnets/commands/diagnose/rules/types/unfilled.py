@@ -86,7 +86,7 @@ def _setter(source: Source, node: ast.expr) -> ast.FunctionDef | None:
     """Return the function, other than __init__, that sets or fills what `node` names."""
     text = source.text_of(node)
     own = source.function_of(node)
-    for change in ast.walk(source.tree):
+    for change in source.nodes:
         function = source.function_of(change) if _changes(source, change, text) else None
         other = isinstance(function, ast.FunctionDef) and function is not own
         if other and isinstance(function, ast.FunctionDef) and function.name != "__init__":
@@ -117,7 +117,7 @@ def _is_registered(source: Source, name: str) -> bool:
         isinstance(outer, ast.FunctionDef)
         and outer.name != name
         and _is_registered(source, outer.name)
-        for function in ast.walk(source.tree)
+        for function in source.nodes
         if isinstance(function, ast.FunctionDef) and function.name == name
         for outer in source.ancestors(function)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from broken_convnets.corpus.entries import find, load
 from broken_convnets.errors import CorpusError
+from broken_convnets.verdicts.collect import plan
 from broken_convnets.vocabulary import Verdict
 from kit import BROKEN, HEALTHY, Pair, Remembering, Solo, corpus_of, our_corpus, outcome, put
 
@@ -130,11 +131,24 @@ def test_an_orphan_fix_is_invalid_and_named(tmp_path: Path, runner: Remembering)
     assert outcome(runner, corpus, "shape/pair").verdict is Verdict.REPRODUCED
 
 
-def test_an_invalid_pair_is_not_run(tmp_path: Path, runner: Remembering) -> None:
-    corpus = corpus_of(tmp_path, {"shape/pair": Pair(BROKEN + "# see above\n")})
+@pytest.mark.parametrize(
+    ("pair", "why"),
+    [
+        (Pair(BROKEN + "# see above\n"), "has a comment: remove it"),
+        (
+            Pair(fixed=HEALTHY.replace("import torch\n", "import ctypes\nimport torch\n", 1)),
+            "imports ctypes",
+        ),
+    ],
+)
+def test_an_invalid_pair_is_not_run(
+    pair: Pair, why: str, tmp_path: Path, runner: Remembering
+) -> None:
+    corpus = corpus_of(tmp_path, {"shape/pair": pair})
+    assert not plan(corpus, corpus.ids, ["cpu"]).jobs
     found = outcome(runner, corpus, "shape/pair")
     assert (found.verdict, found.kind) == (Verdict.INVALID, "pair")
-    assert "has a comment: remove it" in found.judgement.mismatches[0].happened
+    assert why in found.judgement.mismatches[0].happened
 
 
 def test_a_control_without_a_spec_is_invalid_and_still_a_control(

@@ -1,8 +1,9 @@
 """The contract for a program's code: what it may import, use and assign to.
 
-`lint` holds the corpus to it; `learn` and `score` hold learners' programs and patches to it, and
-run no program that violates it. It is the first of several defenses (docs/verification.md): it
-refuses the short ways to change what is observed, and says in which line.
+`lint` and `reproduce` hold the corpus to it, `learn` and `score` hold learners' programs and
+patches to it. None of them runs a program that violates it. It is the first of several defenses
+(docs/verification.md): it refuses the short ways to change what is observed, and says in which
+line.
 """
 
 from __future__ import annotations

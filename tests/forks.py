@@ -136,8 +136,10 @@ def _preload() -> None:
         command,  # noqa: F401  (likewise)
         trace,  # noqa: F401  (likewise)
     )
+    from broken_convnets.sandbox.heap import freeze_heap  # noqa: PLC0415  (likewise)
 
     registry.load_rules()
+    freeze_heap()
 
 
 def _run_in_child(request: Call) -> NoReturn:

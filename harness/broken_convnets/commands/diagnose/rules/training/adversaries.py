@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.terms import terms
+from broken_convnets.commands.diagnose.rules.loss.descent import maximizes
+from broken_convnets.commands.diagnose.rules.loss.producers import producer
+from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
 from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
@@ -68,7 +70,12 @@ def _finding(wrong: Judged, learned: list[Judged], real: float) -> Finding:
 
 
 def opponents(evidence: Evidence) -> Iterator[tuple[list[OptimizerStep], list[OptimizerStep]]]:
-    """Yield the steps of two optimizers that share no parameter, each one as the generator's."""
+    """Yield the steps of two optimizers that share no parameter, each one as the generator's.
+
+    None if the program maximizes, so that signs and labels have the opposite meaning.
+    """
+    if maximizes(evidence):
+        return
     steps: dict[tuple[int, ...], list[OptimizerStep]] = {}
     for step in evidence.record.optimizer_steps:
         steps.setdefault(step.parameters, []).append(step)
@@ -101,10 +108,29 @@ def judgments(evidence: Evidence, step: OptimizerStep, made: set[Value]) -> list
         call = calls.get(term.value.operator) if term.value.operator is not None else None
         if call is None or call.name not in JUDGMENTS or term.factor <= 0:
             continue
+        if not _is_score_itself(evidence, call.operator.inputs[0]):
+            continue
         if call.target.minimum == call.target.maximum:
             fake = not made.isdisjoint(evidence.flow.ancestors(call.operator.inputs[:1]))
             found.append(Judged(call, call.target.minimum, fake))
     return found
+
+
+def _is_score_itself(evidence: Evidence, value: Value) -> bool:
+    """Return whether a loss receives what a network returned, and not its negative or 1 minus it.
+
+    For these, the same label has the opposite meaning.
+    """
+    if evidence.flow.pass_of(value) is not None:
+        return True
+    operator = producer(evidence, value)
+    return operator is None or plain_name(operator) not in {"neg", "rsub", "sub", "mul"}
+
+
+def backward_numbers(steps: list[OptimizerStep]) -> set[int]:
+    """Return the numbers of the backward passes whose gradients are in any of some steps."""
+    held = (step.holds.get(key, ()) for step in steps for key in step.parameters)
+    return {number for numbers in held for number in numbers[-1:]}
 
 
 def terms_of(evidence: Evidence, step: OptimizerStep) -> list[Term]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ SEEDS = 8  # reads of each
 ENOUGH = 3  # samples that are read if none of them has inverted boxes
 FEWEST = 6  # different boxes, so that their order is not by chance
 MIRRORED = 2  # samples, at least, with boxes that are inverted in some reads
+BOXES = re.compile(r"box|iou|xyxy|coco|voc|yolo|detect|anchor|x_?min|rect", re.IGNORECASE)
 NAMES = ("x1", "x2"), ("y1", "y2")
 
 
@@ -87,11 +89,14 @@ class _Reads:
     stays_quiet="unless all boxes of a read have x1 > x2, the sizes that they have in another read "
     "of the sample, and both corners moved; unless equal random numbers invert the boxes of all "
     "samples or of none; about centers and sizes, distances to the sides, "
-    "samples without an image, and datasets that cannot be copied",
+    "samples without an image, programs without a word for boxes, as for arrows and lines, and "
+    "datasets that cannot be copied",
 )
 def corners_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
     """Find flips that turn boxes inside out."""
     require_success(evidence)
+    if not any(BOXES.search(source.text) for source in evidence.user_sources):
+        return
     for loader in {one.dataset.base: one for one in evidence.record.loaders}.values():
         samples = Samples.of(evidence, loader)
         found = _inverted(samples, min(INDICES, loader.dataset.length or 0)) if samples else []

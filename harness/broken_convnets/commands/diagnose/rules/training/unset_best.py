@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KEEPING = frozenset({"save", "state_dict", "deepcopy", "save_checkpoint"})
 NUMBERS = frozenset({"inf", "-inf"})
-LARGE = 10
+LARGE = 1000
 BEST = re.compile(r"best|highest|lowest|record|(^|_)so_far")
 THRESHOLD = re.compile(r"thr|target|goal|limit|bound|tol|from|after|start|begin|warm|every|level")
 
@@ -89,8 +89,9 @@ def _kept(source: Source) -> Iterator[Kept]:
             continue
         for best, value in _compared(source, test):
             start = _only_value(source, statement, best)
-            is_best = start is not None and _is_beginning(source, best, start)
-            if start is not None and is_best and not _is_counter(source, statement, value):
+            if start is None or not _is_beginning(source, best, start):
+                continue
+            if not _is_guard(source, test, best) and not _is_counter(source, statement, value):
                 yield Kept(source, statement, test, best, value, start)
 
 
@@ -162,6 +163,16 @@ def _is_beginning(source: Source, name: str, start: ast.expr) -> bool:
     text = source.text_of(start).replace(" ", "")
     usual = "inf" in text or text.lstrip("-") in {"0", "0.0", "0.", "1", "1.0"} or _is_large(start)
     return usual and not THRESHOLD.search(short)
+
+
+def _is_guard(source: Source, test: ast.expr, name: str) -> bool:
+    """Return whether a test is `value < max_value` or `value > min_value`: a limit."""
+    limit = re.match(r"(max|min)_", name.rpartition(".")[2].lower())
+    if limit is None or not isinstance(test, ast.Compare):
+        return False
+    is_left = source.text_of(test.left) == name
+    below = isinstance(test.ops[0], ast.Lt | ast.LtE) != is_left  # the value is below the name
+    return below == (limit[1] == "max")
 
 
 def _is_large(start: ast.expr) -> bool:

@@ -100,7 +100,8 @@ def _is_for_all(source: Source, method: ast.FunctionDef, draw: ast.Call) -> bool
     """Return whether a draw is one that all samples may share: an order, or a projection."""
     if called_name(draw) in ORDERS:
         return True
-    name = assigned_name(source, source.statement_of(draw))
+    statement = source.statement_of(draw)
+    name = assigned_name(source, statement) if statement is not None else ""
     factors = [
         source.text_of(side)
         for node in ast.walk(method)

@@ -39,6 +39,15 @@ class BatchLoop:
         nodes = [n for one in self.node.body for n in ast.walk(one) if isinstance(n, ast.Name)]
         return [one for one in nodes if isinstance(one.ctx, kind)]
 
+    def is_about_last(self, name: str) -> bool:
+        """Return whether a statement below the loop reads a variable beside the last batch."""
+        scope, end = scope_of(self.source, self.node), self.node.end_lineno or 0
+        batch = {n.id for n in ast.walk(self.node.target) if isinstance(n, ast.Name)}
+        nodes = [n for n in own_nodes(scope) if isinstance(n, ast.Name) and n.lineno > end]
+        first = next((self.source.statement_of(n) for n in nodes if n.id == name), None)
+        read = [n.id for n in nodes if first and self.source.statement_of(n) is first]
+        return not batch.isdisjoint(read)
+
     def calls(self, name: str) -> bool:
         """Return whether the body calls a function or method of this name."""
         nodes = (n for one in self.node.body for n in ast.walk(one))
@@ -69,7 +78,8 @@ def batch_loops(evidence: Evidence) -> Iterator[BatchLoop]:
 @rule(
     "what a loop adds up over batches begins before the loop",
     stays_quiet="unless a number or a list begins anew for each of several batches, grows in the "
-    "same turn, is read nowhere else in the loop, and is read after it; a warning for sums over "
+    "same turn, is read nowhere else in the loop, and is read after it, apart from what the last "
+    "batch is; a warning for sums over "
     "parts of one batch, and quiet about those while a network trains",
 )
 def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
@@ -84,7 +94,9 @@ def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
             if grown is None or len(reads) > isinstance(grown, ast.Call):
                 continue
             inner = len(loop.source.loops_around(grown)) > len(loop.source.loops_around(statement))
-            if not loop.is_read_after(name) or (inner and loop.calls("backward")):
+            if not loop.is_read_after(name) or loop.is_about_last(name):
+                continue
+            if inner and loop.calls("backward"):
                 continue
             yield Finding(
                 rule="begins_in_each_batch",

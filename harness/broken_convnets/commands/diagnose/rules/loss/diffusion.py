@@ -175,7 +175,7 @@ def _is_drawn_for(evidence: Evidence, loss: Operator, target: Operator, given: V
 
 
 def _draws(evidence: Evidence, given: Value) -> set[int]:
-    """Return the operators that drew random numbers of the shape of an input that is made of them."""
+    """Return the operators that drew random numbers of an input, of its whole shape."""
     makers = (evidence.record.producer(v) for v in evidence.flow.ancestors([given]))
     alike = (o for o in makers if o is not None and o.name in DRAWS and o.outputs)
     return {o.number for o in alike if o.outputs[0].shape == given.shape}

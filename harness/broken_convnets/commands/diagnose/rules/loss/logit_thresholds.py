@@ -34,8 +34,8 @@ HOPS = 12
 
 @rule(
     "a decision about logits is made at 0, and one about probabilities at 0.5",
-    stays_quiet="about other thresholds, places that try several, and networks whose outputs no loss with logits receives "
-    "as they are",
+    stays_quiet="about other thresholds, places that try several, and networks whose outputs no "
+    "loss with logits receives as they are",
 )
 def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
     """Find `logits > 0.5` beside BCEWithLogitsLoss."""

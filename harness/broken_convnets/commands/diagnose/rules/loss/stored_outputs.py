@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.output_rows import OutputRows, Source
 from broken_convnets.commands.diagnose.rules.loss.loss_signs import sign_in_loss
+from broken_convnets.commands.diagnose.rules.loss.output_rows import OutputRows, Source
 from broken_convnets.commands.diagnose.rules.loss.terms import plain_name
 from broken_convnets.commands.diagnose.sites import location
 

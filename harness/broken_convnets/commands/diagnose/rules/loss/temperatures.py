@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @rule(
     "both networks of a distillation have the same temperature",
     stays_quiet="unless kl_div compares the softmax of two networks' outputs, where one is divided "
-    "by a number above 1 and the other one is used as it is; about targets that are sharpened. A warning for "
-    "a teacher that is softened alone",
+    "by a number above 1 and the other one is used as it is; about targets that are sharpened. A "
+    "warning for a teacher that is softened alone",
 )
 def temperature_on_one_side(evidence: Evidence) -> Iterator[Finding]:
     """Find `kl_div(log_softmax(student / T), softmax(teacher))`."""

@@ -134,7 +134,8 @@ def _finding(landed: Landed) -> Finding:
     defaults, name = landed.callee.defaults, landed.callee.name
     own, into = (ast.unparse(defaults[one]) for one in (landed.own, landed.into))
     flags = _type(defaults[landed.own]) is _type(defaults[landed.into]) is bool
-    sure = (flags and not MODES.fullmatch(landed.own)) or _differ(defaults[landed.own], defaults[landed.into])
+    flags = flags and not MODES.fullmatch(landed.own)
+    sure = flags or _differ(defaults[landed.own], defaults[landed.into])
     text = landed.source.text_of(landed.argument)
     return Finding(
         rule="lands_in_another_parameter",

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "tril", "triu", "logical_not"})
 ARRANGEMENTS = TRANSPARENT | {"expand", "repeat", "expand_as", "bool", "__and__", "logical_and"}
-RANDOM = frozenset({"rand", "rand_like", "randn", "randn_like", "bernoulli", "bernoulli_", "dropout"})
+RANDOM = frozenset(
+    {"rand", "rand_like", "randn", "randn_like", "bernoulli", "bernoulli_", "dropout"}
+)
 STEPS = 8
 
 
@@ -72,9 +74,10 @@ def _mask(evidence: Evidence, product: Operator, softmax: Operator) -> Operator 
 def _varies(mask: Value, scores: Value, softmax: Operator) -> bool:
     """Return whether a mask has a number for each of the scores that compete in a softmax."""
     dim = softmax.literals.get("dim", softmax.literals.get(1))
-    back = dim - len(scores.shape) if isinstance(dim, int) and dim >= 0 else dim
-    known = isinstance(back, int) and len(mask.shape) >= -back
-    return len(mask.shape) > 0 and (mask.shape[back] > 1 if known else not isinstance(back, int))
+    if not isinstance(dim, int):
+        return bool(mask.shape)
+    back = dim - len(scores.shape) if dim >= 0 else dim
+    return len(mask.shape) >= -back and mask.shape[back] > 1
 
 
 def _is_given(evidence: Evidence, comparison: Operator) -> bool:

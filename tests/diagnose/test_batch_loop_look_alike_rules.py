@@ -5,10 +5,11 @@ from __future__ import annotations
 from rule_checks import ProgramChecks
 
 IMPORTS = """
+import random
 import time
 
 from torch import optim
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset, random_split
 """
 HEALTHY = {
     "per head losses of last batch": """
@@ -125,6 +126,22 @@ for epoch in range(2):
         opt.step()
         correct += (out.argmax(1) == y).sum().item()
     print(f"{epoch}: {correct}/{len(y)} right in the last batch, loss {loss.item():.3f}")
+""",
+    "a probe of all samples": """
+base = TensorDataset(torch.randn(100, 8), torch.randint(0, 2, (100,)))
+train, val = random_split(base, [80, 20])
+net = nn.Linear(8, 2)
+opt = optim.SGD(net.parameters(), 0.1)
+probe = Subset(base, random.sample(range(100), 30))
+for epoch in range(3):
+    for x, y in DataLoader(train, 10, shuffle=True):
+        loss = F.cross_entropy(net(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+    with torch.no_grad():
+        typical = sum(F.cross_entropy(net(x), y).item() for x, y in DataLoader(probe, 10))
+        acc = sum((net(x).argmax(1) == y).sum().item() for x, y in DataLoader(val, 10))
 """,
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}

@@ -171,6 +171,45 @@ for real in images.split(16):
     bce(D(fake, True), torch.ones(16, 1)).backward()
     og.step()
 """,
+    "gan flipped labels at times": """
+G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+D = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+og, od = optim.Adam(G.parameters(), 1e-3), optim.Adam(D.parameters(), 1e-3)
+bce = nn.BCEWithLogitsLoss()
+ones, zeros = torch.ones(32, 1), torch.zeros(32, 1)
+for step in range(10):
+    fake = G(torch.randn(32, 4))
+    real = torch.randn(32, 2) + 2
+    labels = (zeros, ones) if step % 5 == 0 else (ones, zeros)
+    od.zero_grad()
+    (bce(D(real), labels[0]) + bce(D(fake.detach()), labels[1])).backward()
+    od.step()
+    og.zero_grad()
+    bce(D(fake), ones).backward()
+    og.step()
+""",
+    "gradient penalty mse two labels": """
+G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+C = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
+og, oc = optim.Adam(G.parameters(), 1e-4), optim.Adam(C.parameters(), 1e-4)
+for i in range(6):
+    real = (torch.randn(32, 2) + 2).requires_grad_(True)
+    fake = G(torch.randn(32, 4))
+    fd = fake.detach().requires_grad_(True)
+    r, f = C(real), C(fd)
+    (gr,) = torch.autograd.grad(r.sum(), real, create_graph=True)
+    (gf,) = torch.autograd.grad(f.sum(), fd, create_graph=True)
+    pen = F.mse_loss(gr.norm(dim=1), torch.ones(32)) + F.mse_loss(
+        gf.norm(dim=1), torch.ones(32)
+    )
+    oc.zero_grad()
+    (f.mean() - r.mean() + 5 * pen).backward()
+    oc.step()
+    g = C(fake)
+    og.zero_grad()
+    (-g.mean() + 0.01 * F.mse_loss(g, torch.zeros_like(g))).backward()
+    og.step()
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.descent import maximizes
-from broken_convnets.commands.diagnose.rules.loss.producers import producer
-from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
+from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
+from broken_convnets.commands.diagnose.rules.loss.terms import terms
 from broken_convnets.commands.diagnose.sites import location
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 JUDGMENTS = frozenset({"binary_cross_entropy_with_logits", "binary_cross_entropy", "mse_loss"})
 STEPS = 2  # of the generator, at least
+KEEPING = TRANSPARENT | {"sigmoid", "mean", "clamp"}  # operators on scores
+STEPS_TO_SCORE = 8
 LOOKS = 8  # steps that are looked at
 
 
@@ -42,7 +44,8 @@ def generator_with_label_of_fakes(evidence: Evidence) -> Iterator[Finding]:
     """Find GANs whose generator learns to be recognized as a fake."""
     for own, others in opponents(evidence):
         made = outputs_of(evidence, own)
-        learned = judgments(evidence, others[0], made) if made else []
+        steps = others[:LOOKS] if made else []
+        learned = [one for step in steps for one in judgments(evidence, step, made)]
         fakes = {judged.label for judged in learned if judged.fake}
         reals = {judged.label for judged in learned if not judged.fake}
         wrong = _of_generator(evidence, own[:LOOKS], made) if learned else []
@@ -117,14 +120,18 @@ def judgments(evidence: Evidence, step: OptimizerStep, made: set[Value]) -> list
 
 
 def _is_score_itself(evidence: Evidence, value: Value) -> bool:
-    """Return whether a loss receives what a network returned, and not its negative or 1 minus it.
+    """Return whether a loss receives what a network returned, or the probability of it.
 
-    For these, the same label has the opposite meaning.
+    For its negative or 1 minus it, a label has the opposite meaning, and gradients have none.
     """
-    if evidence.flow.pass_of(value) is not None:
-        return True
-    operator = producer(evidence, value)
-    return operator is None or plain_name(operator) not in {"neg", "rsub", "sub", "mul"}
+    for _ in range(STEPS_TO_SCORE):
+        if evidence.flow.pass_of(value) is not None:
+            return True
+        operator = evidence.record.producer(value)
+        if operator is None or not operator.inputs or operator.name not in KEEPING:
+            return False
+        value = operator.inputs[0]
+    return False
 
 
 def backward_numbers(steps: list[OptimizerStep]) -> set[int]:

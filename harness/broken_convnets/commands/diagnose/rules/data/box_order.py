@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
+from broken_convnets.commands.diagnose.analysis.returns import callee
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.box_lines import Change, changes
@@ -17,7 +19,7 @@ from broken_convnets.commands.diagnose.rules.data.inverted_boxes import (
     is_mirrored,
     windows,
 )
-from broken_convnets.commands.diagnose.rules.data.samples import Samples
+from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import candidates, require_success
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ SEEDS = 8  # reads of each
 ENOUGH = 3  # samples that are read if none of them has inverted boxes
 FEWEST = 6  # different boxes, so that their order is not by chance
 MIRRORED = 2  # samples, at least, with boxes that are inverted in some reads
+BOXES = re.compile(
+    r"box|iou|xyxy|coco|voc|yolo|detect|anchor|x_?min|\bleft\b|object|\brect", re.IGNORECASE
+)
 NAMES = ("x1", "x2"), ("y1", "y2")
 
 
@@ -87,13 +92,14 @@ class _Reads:
     stays_quiet="unless all boxes of a read have x1 > x2, the sizes that they have in another read "
     "of the sample, and both corners moved; unless equal random numbers invert the boxes of all "
     "samples or of none; about centers and sizes, distances to the sides, "
-    "samples without an image, and datasets that cannot be copied",
+    "samples without an image, programs without a word for boxes, as for arrows and lines, and "
+    "datasets that cannot be copied",
 )
 def corners_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
     """Find flips that turn boxes inside out."""
     require_success(evidence)
     for loader in {one.dataset.base: one for one in evidence.record.loaders}.values():
-        samples = Samples.of(evidence, loader)
+        samples = Samples.of(evidence, loader) if _may_have_boxes(evidence, loader) else None
         found = _inverted(samples, min(INDICES, loader.dataset.length or 0)) if samples else []
         if samples is None or not found:
             continue
@@ -113,6 +119,12 @@ def corners_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
             confidence=8,
         )
         return
+
+
+def _may_have_boxes(evidence: Evidence, loader: Loader) -> bool:
+    """Return whether the file of a dataset has a word for boxes, if the program defines it."""
+    method = callee(evidence, getattr(below_subsets(loader.data), "__getitem__", None))
+    return method is None or bool(BOXES.search(method.source.text))
 
 
 def _inverted(samples: Samples, count: int) -> list[_Inverted]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import torch
 
 from broken_convnets.commands.diagnose.analysis.returns import callee
 from broken_convnets.commands.diagnose.findings import Finding
@@ -16,15 +19,20 @@ from broken_convnets.commands.diagnose.sites import assignments, location, locat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
-
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Location
     from broken_convnets.observe.recorder.loaders import Loader
+    from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.recorder.values import Value
 
     Sample = tuple[torch.Tensor, torch.Tensor]
 
 LOOKS = 12  # samples
+HIDING = frozenset({"mul", "__mul__", "where", "masked_fill", "masked_fill_", "__setitem__"})
+HIDING |= {"fill_", "zero_", "dropout"}
+CUTTING = frozenset({"__getitem__", "narrow", "select", "split", "chunk", "unbind", "index_select"})
+RANDOM = frozenset({"rand", "rand_like", "randn", "randn_like", "normal", "bernoulli"})
+HOPS = 64
 PARTS = 2  # of a sample: window and target
 LENGTH = 4  # steps of a window, at least
 
@@ -32,7 +40,8 @@ LENGTH = 4  # steps of a window, at least
 @rule(
     "the target of a window is not a part of the window",
     stays_quiet="unless consecutive samples overlap, as windows of one series do, and all numbers "
-    "of each target are at the same last steps of its own window",
+    "of each target are at the same last steps of its own window; about series that repeat, and "
+    "programs that cut or hide a part of the window before the network receives it",
 )
 def target_inside_window(evidence: Evidence) -> Iterator[Finding]:
     """Find `series[i : i + n], series[i + n - 1]`."""
@@ -41,7 +50,7 @@ def target_inside_window(evidence: Evidence) -> Iterator[Finding]:
             continue
         samples = _windows(evidence, loader)
         position = _common_position(samples) if samples else None
-        if position is None:
+        if position is None or _repeats(samples) or _is_hidden(evidence, loader):
             continue
         name = type(below_subsets(loader.data)).__name__
         steps = max(samples[0][0].shape)
@@ -78,16 +87,64 @@ def _is_float(tensor: torch.Tensor) -> bool:
     return bool(tensor.is_floating_point() and tensor.numel())
 
 
-def _follows(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Return whether a window begins with what another one ends with, and is not constant."""
+def _follows(one: torch.Tensor, other: torch.Tensor) -> int:
+    """Return by how many steps a window begins later than another one; 0 if it does not.
+
+    It begins with what the other one ends with, and is not constant.
+    """
     if one.shape != other.shape or max(one.shape, default=0) < LENGTH:
-        return False
+        return 0
     dim = one.shape.index(max(one.shape))
     size = one.shape[dim]
-    return any(
-        bool((one.narrow(dim, step, size - step) == other.narrow(dim, 0, size - step)).all())
+    if bool((other.narrow(dim, 0, 1) == one.narrow(dim, 0, 1)).all()):
+        return 0
+    moved = (
+        step
         for step in range(1, size // 2 + 1)
-    ) and bool((other.narrow(dim, 0, 1) != one.narrow(dim, 0, 1)).any())
+        if bool((one.narrow(dim, step, size - step) == other.narrow(dim, 0, size - step)).all())
+    )
+    return next(moved, 0)
+
+
+def _repeats(samples: list[Sample]) -> bool:
+    """Return whether the series is periodic, so that a value ahead is also in the window."""
+    windows = [window for window, _ in samples]
+    dim = windows[0].shape.index(max(windows[0].shape))
+    later = [
+        other.narrow(dim, other.shape[dim] - step, step)
+        for one, other in pairwise(windows)
+        if (step := _follows(one, other))
+    ]
+    series = torch.cat([windows[0], *later], dim).movedim(dim, 0)
+    return any(
+        bool((series[period:] == series[:-period]).all())
+        for period in range(1, len(series) - LENGTH)
+    )
+
+
+def _is_hidden(evidence: Evidence, loader: Loader) -> bool:
+    """Return whether a part of the window is cut off, overwritten or made noisy before a layer."""
+    waiting = [values[0] for epoch in loader.epochs for values in epoch.values if values]
+    for value in waiting[:HOPS]:  # it grows
+        for user in evidence.flow.consumers(value):
+            if any(one.parameter for one in user.inputs):
+                continue
+            if user.name in HIDING or _is_cut(user) or _adds_noise(evidence, user, value):
+                return True
+            if len(waiting) < HOPS:
+                waiting += [*user.outputs, *user.changed]
+    return False
+
+
+def _is_cut(user: Operator) -> bool:
+    size = math.prod(user.inputs[0].shape)
+    return user.name in CUTTING and any(math.prod(one.shape) < size for one in user.outputs)
+
+
+def _adds_noise(evidence: Evidence, user: Operator, value: Value) -> bool:
+    others = evidence.flow.ancestors(one for one in user.inputs if one is not value)
+    makers = (evidence.record.producer(one) for one in others)
+    return any(maker is not None and maker.name in RANDOM for maker in makers)
 
 
 def _common_position(samples: list[Sample]) -> int | None:

@@ -10,7 +10,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.order import trains
 from broken_convnets.commands.diagnose.rules.data.samples import below_subsets
-from broken_convnets.commands.diagnose.sites import location_in, require_success
+from broken_convnets.commands.diagnose.sites import assigned_name, location_in, require_success
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -28,13 +28,16 @@ TORCH = frozenset({"torch.manual_seed", "torch.random.manual_seed"})
 OF_TORCH = frozenset(
     {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli"}
 )
+ORDERS = frozenset({"randperm", "permutation", "shuffle"})
+CONDITIONS = (ast.If, ast.IfExp, ast.Try)
 RESTORING = ("setstate", "set_state", "set_rng_state", "fork_rng")
 
 
 @rule(
     "reading a sample does not seed the random generator with a constant",
-    stays_quiet="unless __getitem__ seeds a generator with a number that no other statement of it "
-    "computes, draws from that generator afterwards, and trains a network",
+    stays_quiet="unless __getitem__ seeds a generator, without a condition, with a number, a "
+    "global, or an attribute that is called a seed and that only the constructor sets, and draws "
+    "from that generator afterwards; about one order or one matrix for all samples",
 )
 def seeded_in_every_sample(evidence: Evidence) -> Iterator[Finding]:
     """Find `random.seed(42)` in __getitem__."""
@@ -78,10 +81,13 @@ def _seeded_draw(
     calls = [n for n in ast.walk(method) if isinstance(n, ast.Call)]
     for seed in sorted(calls, key=lambda n: n.lineno):
         name = source.text_of(seed.func)
-        if (name not in SEEDS and name not in TORCH) or not _is_constant(seed, local):
+        if (name not in SEEDS and name not in TORCH) or not _is_constant(source, seed, local):
+            continue
+        if any(isinstance(one, CONDITIONS) for one in source.ancestors(seed)):
             continue
         for draw in sorted(calls, key=lambda n: n.lineno):
-            if draw.lineno > seed.lineno and _draws(source, draw, name):
+            draws = draw.lineno > seed.lineno and _draws(source, draw, name)
+            if draws and not _is_for_all(source, method, draw):
                 return seed, draw
     return None, None
 
@@ -90,12 +96,36 @@ def _is_stored(name: ast.Name) -> bool:
     return isinstance(name.ctx, ast.Store)
 
 
-def _is_constant(seed: ast.Call, local: set[str]) -> bool:
+def _is_for_all(source: Source, method: ast.FunctionDef, draw: ast.Call) -> bool:
+    """Return whether a draw is one that all samples may share: an order, or a projection."""
+    if called_name(draw) in ORDERS:
+        return True
+    statement = source.statement_of(draw)
+    name = assigned_name(source, statement) if statement is not None else ""
+    factors = [
+        source.text_of(side)
+        for node in ast.walk(method)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+        for side in (node.left, node.right)
+    ]
+    return bool(name) and name in factors
+
+
+def _is_constant(source: Source, seed: ast.Call, local: set[str]) -> bool:
     """Return whether a seed is the same number for every sample."""
     if len(seed.args) != 1:
         return False
     nodes = list(ast.walk(seed.args[0]))
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    changed = {
+        node.attr
+        for node in source.expressions
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if (function := source.function_of(node)) is None or function.name != "__init__"
+    }
+    if attributes & changed or not all("seed" in name.lower() for name in attributes):
+        return False
     return not names & local and not any(isinstance(node, ast.Call) for node in nodes)
 
 

@@ -36,7 +36,8 @@ PLAIN = (int, float, str, bool, bytes)
     "samples of the validation are not among those of the training",
     stays_quiet="about loaders that read the same samples, all samples or a part of the other's, "
     "that are read for different networks or after a new initialization, or whose samples are "
-    "trained on only later; only two parts that overlap are reported",
+    "trained on only later, and about parts of an own size with samples of the training and of a "
+    "part that has none of it; only two parts that overlap are reported",
 )
 def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
     """Find a training part and a validation part of one dataset that share samples."""
@@ -50,6 +51,8 @@ def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
                 continue
             if any(others == _positions(trained) for trained in training):
                 continue  # it measures the accuracy of the training
+            if any(_covers(other, one, third) for third in parts if third not in training):
+                continue  # some of all samples, beside a proper validation
             if not have_equal_data(evidence, one, other, sorted(shared)):
                 continue
             if not is_trained_before(evidence, one, other):
@@ -57,6 +60,16 @@ def overlapping_parts(evidence: Evidence) -> Iterator[Finding]:
             split = _only_split(evidence) or location(other.places)
             yield _overlap(one, other, (len(shared), len(others)), split)
             return
+
+
+def _covers(other: Loader, training: Loader, third: Loader) -> bool:
+    """Return whether a part has samples of two that have none in common, and another size.
+
+    The parts of a second random split have the sizes of the first one.
+    """
+    all_of = [_positions(one) or set() for one in (other, training, third)]
+    apart = not all_of[1] & all_of[2]
+    return apart and bool(all_of[0] & all_of[2]) and len(all_of[0]) not in map(len, all_of[1:])
 
 
 def _training(evidence: Evidence, parts: list[Loader]) -> list[Loader]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, scope_of
 from broken_convnets.commands.diagnose.sites import candidates, location_in, require_success
@@ -39,6 +39,20 @@ class BatchLoop:
         nodes = [n for one in self.node.body for n in ast.walk(one) if isinstance(n, ast.Name)]
         return [one for one in nodes if isinstance(one.ctx, kind)]
 
+    def is_about_last(self, name: str) -> bool:
+        """Return whether a statement below the loop reads a variable beside the last batch."""
+        scope, end = scope_of(self.source, self.node), self.node.end_lineno or 0
+        batch = {n.id for n in ast.walk(self.node.target) if isinstance(n, ast.Name)}
+        nodes = [n for n in own_nodes(scope) if isinstance(n, ast.Name) and n.lineno > end]
+        first = next((self.source.statement_of(n) for n in nodes if n.id == name), None)
+        read = [n.id for n in nodes if first and self.source.statement_of(n) is first]
+        return not batch.isdisjoint(read)
+
+    def calls(self, name: str) -> bool:
+        """Return whether the body calls a function or method of this name."""
+        nodes = (n for one in self.node.body for n in ast.walk(one))
+        return any(isinstance(n, ast.Call) and called_name(n) == name for n in nodes)
+
     def is_read_after(self, name: str) -> bool:
         """Return whether the code below the loop, in the same function, reads a variable."""
         scope, end = scope_of(self.source, self.node), self.node.end_lineno or 0
@@ -64,7 +78,9 @@ def batch_loops(evidence: Evidence) -> Iterator[BatchLoop]:
 @rule(
     "what a loop adds up over batches begins before the loop",
     stays_quiet="unless a number or a list begins anew for each of several batches, grows in the "
-    "same turn, is read nowhere else in the loop, and is read after it",
+    "same turn, is read nowhere else in the loop, and is read after it, apart from what the last "
+    "batch is; a warning for sums over "
+    "parts of one batch, and quiet about those while a network trains",
 )
 def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
     """Find `correct = 0` inside of the loop that adds to it."""
@@ -77,7 +93,10 @@ def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
             reads = [n for n in loop.names(stored=False) if n.id == name]
             if grown is None or len(reads) > isinstance(grown, ast.Call):
                 continue
-            if not loop.is_read_after(name):
+            inner = len(loop.source.loops_around(grown)) > len(loop.source.loops_around(statement))
+            if not loop.is_read_after(name) or loop.is_about_last(name):
+                continue
+            if inner and loop.calls("backward"):
                 continue
             yield Finding(
                 rule="begins_in_each_batch",
@@ -87,6 +106,7 @@ def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
                 f"{loop.epoch.batches} batches that `{loop.source.text_of(grown)}` adds up",
                 cause=location_in(loop.source, statement),
                 symptom=location_in(loop.source, grown),
+                severity=Severity.WARNING if inner else Severity.ERROR,
                 subject=name,
                 candidates=candidates(
                     (0, partial(edits.move, loop.source, statement, loop.node, after=False))
@@ -131,7 +151,8 @@ def _growth(loop: BatchLoop, name: str) -> ast.AugAssign | ast.Call | None:
 @rule(
     "a function returns its sum over batches after the loop",
     stays_quiet="unless the last statement of a loop over a loader returns without a condition, "
-    "the loop adds something up, and the loader has more batches",
+    "the loop adds something up that begins before it and is returned, and the loader has more "
+    "batches",
 )
 def returns_after_one_batch(evidence: Evidence) -> Iterator[Finding]:
     """Find `return correct / total` that is indented into the loop."""
@@ -139,8 +160,9 @@ def returns_after_one_batch(evidence: Evidence) -> Iterator[Finding]:
     for loop in batch_loops(evidence):
         last, length = loop.node.body[-1], loop.loader.dataset.length or 0
         size = loop.loader.batch_size or 0
-        grows = any(isinstance(n, ast.AugAssign) for s in loop.node.body for n in ast.walk(s))
-        if not isinstance(last, ast.Return) or not grows or not 0 < size < length:
+        if not isinstance(last, ast.Return) or not 0 < size < length:
+            continue
+        if not _returns_a_sum(loop, last):
             continue
         if any(epoch.batches > 1 for epoch in loop.loader.epochs if _is_of(epoch, loop)):
             continue
@@ -156,6 +178,25 @@ def returns_after_one_batch(evidence: Evidence) -> Iterator[Finding]:
             candidates=candidates((0, out)),
             confidence=8,
         )
+
+
+def _returns_a_sum(loop: BatchLoop, last: ast.Return) -> bool:
+    """Return whether the loop adds to a variable from before it, and returns what it has."""
+    grown = {
+        node.target.id
+        for one in loop.node.body
+        for node in ast.walk(one)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
+    }
+    before = {
+        node.id
+        for node in own_nodes(scope_of(loop.source, loop.node))
+        if isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Store)
+        and node.lineno < loop.node.lineno
+    }
+    read = {node.id for node in ast.walk(last) if isinstance(node, ast.Name)}
+    return bool(grown & before & read)
 
 
 def _is_of(epoch: Epoch, loop: BatchLoop) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.comparisons import (
     Comparison,
@@ -16,10 +18,16 @@ from broken_convnets.commands.diagnose.rules.loss.comparisons import (
     unread_target,
 )
 from broken_convnets.commands.diagnose.rules.loss.target_names import name_of_target
-from broken_convnets.commands.diagnose.sites import candidates, location, require_success, site_of
+from broken_convnets.commands.diagnose.sites import (
+    assigned_name,
+    candidates,
+    location,
+    require_success,
+    site_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.findings import Candidate
@@ -27,6 +35,10 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.values import Value
 
+SCORE = re.compile(
+    r"psnr|ssim|acc|eval|valid|test|score|metric|err|mae|mse|rmse|loss|quality|perf", re.IGNORECASE
+)
+TORCH = ("F.", "torch.", "nn.")
 TRAINED = 8  # passes of training that are looked at
 JUDGED = 64  # and passes of an evaluation
 
@@ -35,7 +47,8 @@ JUDGED = 64  # and passes of an evaluation
     "an evaluation compares the output of a network with the target, not with its own input",
     stays_quiet="unless training compares the outputs with other tensors than the inputs, and the "
     "evaluation compares them with nothing but the inputs and reads no other tensor of this shape, "
-    "though it has one; about outputs that leave torch",
+    "though it has one; about outputs that leave torch. A warning unless a name says that the "
+    "result is a score, as it may be how much the network changes its input",
 )
 def compared_with_its_input(evidence: Evidence) -> Iterator[Finding]:
     """Find `psnr(lowres, net(lowres))`, where `highres` is not read."""
@@ -118,6 +131,7 @@ def _finding(evidence: Evidence, forward: ForwardPass, wrong: Comparison, target
         kind="loss",
         message=f"`{places[0].text}` compares the output of the network with its own input, not "
         "with the target",
+        severity=Severity.ERROR if _is_score(evidence, places) else Severity.WARNING,
         evidence=f"{wrong.operator.name} reads the input {list(forward.received[0].shape)} of "
         f"`{forward.places[0].text}` and its output; {shown} has a tensor of this shape that "
         "nothing reads, while training compares the outputs with a target of their own",
@@ -127,6 +141,23 @@ def _finding(evidence: Evidence, forward: ForwardPass, wrong: Comparison, target
         candidates=_with_target(evidence, forward, places, name),
         confidence=8,
     )
+
+
+def _is_score(evidence: Evidence, places: Sequence[Place]) -> bool:
+    """Return whether the function, what it calls, or what it assigns has the name of a score."""
+    site = site_of(evidence, places)
+    if site is None:
+        return False
+    source, statement = site.source, site.statement
+    function = source.function_of(site.call)
+    names = [getattr(function, "name", ""), assigned_name(source, statement)]
+    called = source.text_of(site.call.func)
+    names += [] if called.startswith(TORCH) else [called]
+    if isinstance(statement, ast.AugAssign):
+        names.append(source.text_of(statement.target))
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        names.append(source.text_of(statement.value.func))
+    return any(SCORE.search(name) for name in names)
 
 
 def _caller(forward: ForwardPass, wrong: Comparison) -> tuple[Place, ...]:

@@ -24,14 +24,27 @@ def turns_gradients(evidence: Evidence) -> bool:
     return any(_negates_gradients(source) for source in evidence.user_sources)
 
 
-def _negates_gradients(source: Source) -> bool:
+def maximizes(evidence: Evidence) -> bool:
+    """Return whether a program maximizes what `backward()` is called for.
+
+    A minus before `backward()` is part of the loss.
+    """
+    if any(one.settings.get("maximize") for one in evidence.record.built_optimizers):
+        return True
+    words = frozenset({"grad"})
+    return any(_negates_gradients(source, words) for source in evidence.user_sources)
+
+
+def _negates_gradients(
+    source: Source, words: AbstractSet[str] = frozenset({"grad", "backward"})
+) -> bool:
     """Return whether a statement has both a `.grad` and a minus, or backward() gets a minus."""
     for statement in source.statements:
         nodes = list(ast.walk(statement))
         names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         simple = isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr)
         minus = names & NEGATING or any(isinstance(node, ast.USub) for node in nodes)
-        if simple and minus and names & {"grad", "backward"}:
+        if simple and minus and names & words:
             return True
     return False
 

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 LOSSES = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 NOISE = frozenset({"randn", "randn_like", "normal", "normal_"})
 CHOICES = TRANSPARENT | {"gather", "index_select", "take", "expand", "detach"}
+LOOKED_UP = frozenset({"gather", "index_select", "take", "__getitem__"})
 STEPS = 10  # operators between a factor and the schedule that it is taken from
-LITTLE = 0.5  # the share of noise in one step of a schedule, at most
+DRAWS = NOISE | {"rand", "rand_like", "uniform_"}
+LITTLE = 0.1  # the share of noise in one step of a schedule, at most
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,14 @@ class Factor(NamedTuple):
     base: Value
     complement: bool
     root: bool
+    from_table: bool
 
 
 @rule(
     "a network that predicts noise learns the noise that is in its input",
     stays_quiet="unless the input of the network has noise added to it, and a loss compares its "
-    "output with other noise of the same shape, drawn apart",
+    "output with other noise of the same shape, which is drawn anew in each step and used for "
+    "nothing else; about inputs that are random themselves",
 )
 def other_noise(evidence: Evidence) -> Iterator[Finding]:
     """Find a loss against `torch.randn_like(x)` where the input has another draw."""
@@ -60,6 +64,8 @@ def other_noise(evidence: Evidence) -> Iterator[Finding]:
         known = evidence.flow.ancestors([given])
         drawn = [o for v in known if (o := _noise_at(evidence, v)) and v.shape == given.shape]
         if any(v in known for v in target.outputs) or not drawn or not _is_sum(evidence, given):
+            continue
+        if not _is_drawn_for(evidence, loss, target, given):
             continue
         later = max(target, *drawn, key=lambda one: one.number)
         yield Finding(
@@ -80,7 +86,7 @@ def other_noise(evidence: Evidence) -> Iterator[Finding]:
 @rule(
     "a noisy image keeps the variance of the image",
     stays_quiet="unless a network predicts the noise in its input, and the two factors are a "
-    "number of one schedule and its complement, only one of them as a square root",
+    "number of one table and its complement, only one of them as a square root",
 )
 def one_root(evidence: Evidence) -> Iterator[Finding]:
     """Find `a.sqrt() * image + (1 - a) * noise`."""
@@ -88,6 +94,7 @@ def one_root(evidence: Evidence) -> Iterator[Finding]:
     for mixed in _mixtures(evidence):
         image, noise = (_factor(evidence, v) for v in (mixed.of_image, mixed.of_noise))
         same = image.base is noise.base and image.complement != noise.complement
+        same = same and image.from_table and noise.from_table
         if not same or image.root == noise.root:
             continue
         without = "noise" if image.root else "image"
@@ -150,6 +157,30 @@ def _denoisers(evidence: Evidence) -> Iterator[tuple[Operator, Operator, Value]]
                 yield loss, noise, found.received[0]
 
 
+def _is_drawn_for(evidence: Evidence, loss: Operator, target: Operator, given: Value) -> bool:
+    """Return whether each step draws the target for a loss alone, and one other noise.
+
+    Random targets of a smoke test are drawn once, or beside random inputs.
+    """
+    users = {one.name for value in target.outputs for one in evidence.flow.consumers(value)}
+    if not users <= LOSSES or given.shape != target.outputs[0].shape:
+        return False
+    alike = [
+        (other, value) for one, other, value in _denoisers(evidence) if one.places == loss.places
+    ]
+    if len({other.number for other, _ in alike}) < max(2, len(alike)):
+        return False
+    first, second = (_draws(evidence, value) for _, value in alike[:2])
+    return len(first - second) == len(second - first) == 1
+
+
+def _draws(evidence: Evidence, given: Value) -> set[int]:
+    """Return the operators that drew random numbers of an input, of its whole shape."""
+    makers = (evidence.record.producer(v) for v in evidence.flow.ancestors([given]))
+    alike = (o for o in makers if o is not None and o.name in DRAWS and o.outputs)
+    return {o.number for o in alike if o.outputs[0].shape == given.shape}
+
+
 def _noise_at(evidence: Evidence, value: Value) -> Operator | None:
     operator = evidence.record.producer(value)
     return operator if operator and operator.name in NOISE and operator.places else None
@@ -190,7 +221,7 @@ def _schedule_of(factors: tuple[Value, ...]) -> Value:
 
 def _factor(evidence: Evidence, value: Value) -> Factor:
     """Return how a factor was computed from a number of a schedule."""
-    complement = root = False
+    complement = root = from_table = False
     for _ in range(STEPS):
         operator = evidence.record.producer(value)
         name = plain_name(operator) if operator is not None else ""
@@ -201,7 +232,9 @@ def _factor(evidence: Evidence, value: Value) -> Factor:
             root = True
         elif name in {"rsub", "sub"} and len(operator.inputs) == 1 and number_in(operator) == 1:
             complement = not complement
+        elif operator.name in LOOKED_UP:
+            from_table = True
         elif operator.name not in CHOICES:
             break
         value = operator.inputs[0]
-    return Factor(value, complement, root)
+    return Factor(value, complement, root, from_table)

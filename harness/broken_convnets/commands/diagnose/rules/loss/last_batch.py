@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.batch_loops import KIND, BatchLoop, batch_loops
+from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, scope_of
 from broken_convnets.commands.diagnose.rules.loss.overwritten_sums import overwritten
 from broken_convnets.commands.diagnose.sites import location_in, require_success
 from broken_convnets.commands.diagnose.source import called_name
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
 
+SHOWN = frozenset({"shape", "size", "dtype", "device", "ndim", "dim"})
 MOVES = frozenset({"to", "cuda", "cpu", "float", "long", "double", "half", "squeeze", "view"})
 
 
 @rule(
     "what a network returns for each batch is used",
     stays_quiet="unless a loop over several batches calls a network and only assigns variables "
-    "that it does not read, and one that holds an output is read after it; a warning",
+    "that it does not read, and one that holds an output is read after it, other than its shape "
+    "or an example of it; a warning",
 )
 def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
     """Find a score that is computed after the loop, from the variables of its last turn."""
@@ -34,6 +37,8 @@ def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
         assigned = _assigned(loop.node.body)
         names = {n.id for n in loop.names(stored=True)}
         read = [name for name in sorted(names) if loop.is_read_after(name)]
+        if all(_is_only_shown(loop, name) for name in read):
+            continue
         if assigned is None or not read or any(map(_reads_itself, assigned)):
             continue
         if any(overwritten(loop.source, loop.node)):
@@ -51,6 +56,24 @@ def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
             subject=read[0],
             confidence=7,
         )
+
+
+def _is_only_shown(loop: BatchLoop, name: str) -> bool:
+    """Return whether the code below reads the shape of a variable, or one item of it."""
+    end = loop.node.end_lineno or 0
+    reads = [
+        node
+        for node in own_nodes(scope_of(loop.source, loop.node))
+        if isinstance(node, ast.Name) and node.id == name and node.lineno > end
+    ]
+    return all(_is_example(node, loop.source.parent(node)) for node in reads)
+
+
+def _is_example(node: ast.Name, outer: ast.AST | None) -> bool:
+    if isinstance(outer, ast.Attribute):
+        return outer.attr in SHOWN
+    item = isinstance(outer, ast.Subscript) and outer.value is node
+    return item and isinstance(outer, ast.Subscript) and isinstance(outer.slice, ast.Constant)
 
 
 def _calls_network(evidence: Evidence, loop: BatchLoop) -> bool:

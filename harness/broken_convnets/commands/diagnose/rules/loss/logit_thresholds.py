@@ -34,15 +34,15 @@ HOPS = 12
 
 @rule(
     "a decision about logits is made at 0, and one about probabilities at 0.5",
-    stays_quiet="about other thresholds, and networks whose outputs no loss with logits receives "
-    "as they are",
+    stays_quiet="about other thresholds, places that try several, and networks whose outputs no "
+    "loss with logits receives as they are",
 )
 def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
     """Find `logits > 0.5` beside BCEWithLogitsLoss."""
     seen: set[object] = set()
     for operator, loss in uses_of_logits(evidence, COMPARISONS):
         place = operator.places[0]
-        if number_in(operator) != HALF or place in seen:
+        if number_in(operator) != HALF or place in seen or _varies(evidence, operator):
             continue
         seen.add(place)
         yield Finding(
@@ -59,6 +59,15 @@ def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
             candidates=_fixes(evidence, operator),
             confidence=7,
         )
+
+
+def _varies(evidence: Evidence, operator: Operator) -> bool:
+    """Return whether a comparison has another threshold at other times, as for a curve."""
+    return any(
+        number_in(one) != HALF
+        for one in evidence.record.operators
+        if one.name == operator.name and one.places[:1] == operator.places[:1]
+    )
 
 
 def uses_of_logits(

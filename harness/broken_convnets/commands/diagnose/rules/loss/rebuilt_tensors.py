@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.rules.loss.terms import Term
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.recorder.values import Value
 
 MAKERS = frozenset({"from_numpy", "tensor", "as_tensor", "Tensor", "FloatTensor"})
 STEPS = 3  # backward passes with such a term, at least
@@ -41,7 +42,8 @@ class Rebuilt(NamedTuple):
 @rule(
     "a term of the loss is computed from outputs that have a graph",
     stays_quiet="unless a term without a graph is computed from a variable to which a statement "
-    "assigns a new tensor with the numbers of an output, in each of several steps",
+    "assigns a new tensor with the numbers of an output, in each of several steps; about outputs "
+    "of networks that no optimizer trains, such as teachers",
 )
 def term_of_rebuilt_tensors(evidence: Evidence) -> Iterator[Finding]:
     """Find a triplet loss of `torch.from_numpy(out.data.numpy()[hard])`."""
@@ -68,7 +70,7 @@ def _rebuilt(evidence: Evidence) -> list[Rebuilt]:
             continue
         value, source = operator.inputs[0], evidence.source(operator.places[0].file)
         node = source.expression_at(operator.places[0]) if source else None
-        if source is None or node is None or not evidence.flow.depends_on_network(value):
+        if source is None or node is None or not _is_trained(evidence, value):
             continue
         outer = [one for one in source.ancestors(node) if isinstance(one, ast.Call)]
         statement = source.statement_of(node)
@@ -76,6 +78,18 @@ def _rebuilt(evidence: Evidence) -> list[Rebuilt]:
         if made and isinstance(statement, ast.Assign) and assigned_name(source, statement):
             found[statement] = Rebuilt(source, statement, assigned_name(source, statement))
     return list(found.values())
+
+
+def _is_trained(evidence: Evidence, value: Value) -> bool:
+    """Return whether a value has a graph with parameters that an optimizer has."""
+    if not value.requires_grad or not evidence.flow.depends_on_network(value):
+        return False
+    known = evidence.flow.ancestors([value])
+    held = {n for one in evidence.record.built_optimizers for n in one.parameters}
+    return any(
+        not held.isdisjoint(one.parameters) and not known.isdisjoint(one.returned)
+        for one in evidence.record.passes
+    )
 
 
 def _maker(evidence: Evidence, term: Term, rebuilt: list[Rebuilt]) -> Rebuilt | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.loss_signs import sign_in_loss
 from broken_convnets.commands.diagnose.rules.loss.output_rows import OutputRows, Source
 from broken_convnets.commands.diagnose.rules.loss.terms import plain_name
 from broken_convnets.commands.diagnose.sites import location
@@ -70,8 +71,8 @@ class Compared:
 @rule(
     "a loss compares stored outputs with the outputs of the same samples",
     stays_quiet="about outputs that are computed in the same step, samples that were never given "
-    "to the other network as they are, and samples that are compared with the same other one in "
-    "each epoch, as the next frame",
+    "to the other network as they are, samples that are compared with the same other one in "
+    "each epoch, as the next frame, and terms that push both apart",
 )
 def stored_outputs_of_other_samples(evidence: Evidence) -> Iterator[Finding]:
     """Find outputs that are stored by the number of the batch of a loader that shuffles."""
@@ -102,11 +103,19 @@ def _compared(evidence: Evidence) -> list[Compared]:
         if pair is None:
             continue
         own, other = pair
+        if _pushes_apart(evidence, operator):
+            continue
         if plain_name(operator) in OF_TWO_NETWORKS and own.forward.network is other.forward.network:
             continue
         key = operator.places[:1], own.forward.network, other.forward.network
         found.setdefault(key, Compared(operator, other.forward)).add(own, other)
     return list(found.values())
+
+
+def _pushes_apart(evidence: Evidence, operator: Operator) -> bool:
+    """Return whether a loss is smaller where two outputs differ more, as for negative pairs."""
+    alike = plain_name(operator) in {"mul", "cosine_similarity"}  # larger where they are alike
+    return sign_in_loss(evidence, operator) == (1 if alike else -1)
 
 
 def _pair(outputs: OutputRows, operator: Operator) -> tuple[Source, Source] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.log_probabilities import by_place
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 @rule(
     "both networks of a distillation have the same temperature",
     stays_quiet="unless kl_div compares the softmax of two networks' outputs, where one is divided "
-    "by a number and the other one is used as it is",
+    "by a number above 1 and the other one is used as it is; about targets that are sharpened. A "
+    "warning for a teacher that is softened alone",
 )
 def temperature_on_one_side(evidence: Evidence) -> Iterator[Finding]:
     """Find `kl_div(log_softmax(student / T), softmax(teacher))`."""
@@ -33,13 +35,16 @@ def temperature_on_one_side(evidence: Evidence) -> Iterator[Finding]:
         if student is None or teacher is None or not student.places or not teacher.places:
             continue
         own, other = (_temperature(evidence, one) for one in (student, teacher))
-        if (own == 1) == (other == 1) or not _are_outputs(evidence, student, teacher):
+        if (own == 1) == (other == 1) or not own * other > 1:
+            continue
+        if not _are_outputs(evidence, student, teacher):
             continue
         plain, scaled = (student, teacher) if own == 1 else (teacher, student)
         yield Finding(
             rule="temperature_on_one_side",
             kind="loss/wrong_loss",
             message="only one side of a distillation has a temperature",
+            severity=Severity.ERROR if plain is teacher else Severity.WARNING,
             evidence=f"`{scaled.places[0].text}` divides its logits by {max(own, other):.3g}, and "
             f"`{plain.places[0].text}` uses them as they are: both distributions are equal for no "
             "equal logits",
@@ -67,12 +72,12 @@ def _temperature(evidence: Evidence, softmax: Operator) -> float:
 
 
 def _are_outputs(evidence: Evidence, *operators: Operator) -> bool:
-    """Return whether each softmax is of another pass of a network, scaled at most."""
-    passes = [_pass_of(evidence, one) for one in operators]
-    return None not in passes and passes[0] is not passes[1]
+    """Return whether each softmax is of another network, scaled at most."""
+    one, other = (_pass_of(evidence, softmax) for softmax in operators)
+    return one is not None and other is not None and one.network is not other.network
 
 
-def _pass_of(evidence: Evidence, softmax: Operator) -> object:
+def _pass_of(evidence: Evidence, softmax: Operator) -> ForwardPass | None:
     value = softmax.inputs[0]
     operator = producer(evidence, value)
     scaled = operator is not None and plain_name(operator) in {"div", "mul"}

@@ -30,6 +30,8 @@ SETTINGS = re.compile(r"self|args?|opts?|options|cfg|conf|config|hparams|hp|para
 GENERIC = frozenset(
     {"data", "out", "output", "input", "inputs", "name", "value", "values", "other"}
 )
+# Flags that switch something else too: `augment(x, train)` flips in training alone.
+MODES = re.compile(r"(is_)?(train|training|eval|evaluate|test|testing|debug|verbose|deterministic)")
 # What one function is often called with in several roles: `block(width, hidden)`, `log(x, epoch)`.
 ROLES = (
     re.compile(r"chan|ch$|(^|_)ch?(_|$)|dim|feat|hidden|size|width|height|unit|plane|in$|out|mid"),
@@ -132,6 +134,7 @@ def _finding(landed: Landed) -> Finding:
     defaults, name = landed.callee.defaults, landed.callee.name
     own, into = (ast.unparse(defaults[one]) for one in (landed.own, landed.into))
     flags = _type(defaults[landed.own]) is _type(defaults[landed.into]) is bool
+    flags = flags and not MODES.fullmatch(landed.own)
     sure = flags or _differ(defaults[landed.own], defaults[landed.into])
     text = landed.source.text_of(landed.argument)
     return Finding(

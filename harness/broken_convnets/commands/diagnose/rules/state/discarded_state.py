@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 @rule(
     "weights are loaded by load_state_dict(), not by a change of what state_dict() returns",
     stays_quiet="unless a statement updates the dictionary, or one of its items, in the expression "
-    "that asks a module or optimizer for it",
+    "that asks a module or optimizer for it; about classes with a state_dict() of their own",
 )
 def state_dict_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     """Find `net.state_dict().update(weights)` and `net.state_dict()[name] = weight`."""
     require_success(evidence)
+    if any(_defines_state(source) for source in evidence.user_sources):
+        return
     for source in evidence.user_sources:
         for statement in source.statements:
             asked = _changed(statement)
@@ -49,6 +51,10 @@ def state_dict_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
                 candidates=_loaded(source, statement, asked),
                 confidence=8,
             )
+
+
+def _defines_state(source: Source) -> bool:
+    return any(isinstance(n, ast.FunctionDef) and n.name == "state_dict" for n in source.nodes)
 
 
 def _changed(statement: ast.stmt) -> ast.Call | None:

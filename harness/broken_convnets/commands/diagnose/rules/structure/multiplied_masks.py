@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "tril", "triu", "logical_not"})
 ARRANGEMENTS = TRANSPARENT | {"expand", "repeat", "expand_as", "bool", "__and__", "logical_and"}
+RANDOM = frozenset(
+    {"rand", "rand_like", "randn", "randn_like", "bernoulli", "bernoulli_", "dropout"}
+)
 STEPS = 8
 
 
 @rule(
     "scores that a softmax is to ignore are minus infinity",
     stays_quiet="unless a softmax receives scores with a gradient, multiplied by the result of a "
-    "comparison or a triangle, and nothing masks the result again",
+    "comparison or a triangle, and nothing masks the result again; about masks that are random, "
+    "that are computed from scores, or that are equal for all scores of one softmax",
 )
 def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
     """Find `(scores * mask).softmax(-1)`."""
@@ -35,7 +39,7 @@ def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
         if operator.name not in {"softmax", "log_softmax"} or not operator.inputs:
             continue
         product = evidence.record.producer(operator.inputs[0])
-        mask = _mask(evidence, product) if product is not None else None
+        mask = _mask(evidence, product, operator) if product is not None else None
         if product is None or mask is None or not product.places or product.places[0] in seen:
             continue
         if any(_is_masked(evidence, one, mask) for one in operator.outputs):
@@ -56,14 +60,33 @@ def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _mask(evidence: Evidence, product: Operator) -> Operator | None:
+def _mask(evidence: Evidence, product: Operator, softmax: Operator) -> Operator | None:
     """Return the comparison that scores are multiplied by."""
     if plain_name(product) != "mul" or len(product.inputs) != 2:  # noqa: PLR2004  (scores, mask)
         return None
     for scores, mask in (product.inputs, product.inputs[::-1]):
         if scores.requires_grad and not mask.requires_grad:
-            return _comparison(evidence, mask)
+            found = _comparison(evidence, mask) if _varies(mask, scores, softmax) else None
+            return found if found is not None and _is_given(evidence, found) else None
     return None
+
+
+def _varies(mask: Value, scores: Value, softmax: Operator) -> bool:
+    """Return whether a mask has a number for each of the scores that compete in a softmax."""
+    dim = softmax.literals.get("dim", softmax.literals.get(1))
+    if not isinstance(dim, int):
+        return bool(mask.shape)
+    back = dim - len(scores.shape) if dim >= 0 else dim
+    return len(mask.shape) >= -back and mask.shape[back] > 1
+
+
+def _is_given(evidence: Evidence, comparison: Operator) -> bool:
+    """Return whether a mask comes from no network, and from no random numbers as for dropout."""
+    known = evidence.flow.ancestors(comparison.inputs)
+    makers = (evidence.record.producer(value) for value in known)
+    return not any(value.requires_grad for value in known) and not any(
+        maker is not None and maker.name in RANDOM for maker in makers
+    )
 
 
 def _comparison(evidence: Evidence, value: Value) -> Operator | None:

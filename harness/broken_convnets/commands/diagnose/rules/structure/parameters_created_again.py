@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.structure.own_updates import computes_with_gradients
 from broken_convnets.commands.diagnose.sites import candidates, location
 from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
@@ -27,11 +28,14 @@ OFTEN = 2  # new parameters with a gradient, and steps after the first one, at l
 @rule(
     "a parameter is created once, and the optimizer that updates it holds that one",
     stays_quiet="about parameters that are replaced only once, that receive no gradient, of which "
-    "an optimizer gets a new one, and which are put back",
+    "an optimizer gets a new one, and which are put back; if the program computes with gradients, "
+    "as to adapt a new head in an inner loop",
 )
 def parameter_created_again(evidence: Evidence) -> Iterator[Finding]:
     """Find `self.weight = nn.Parameter(...)` in a forward pass or a training step."""
     held = _held(evidence)
+    if any(map(computes_with_gradients, evidence.user_sources)):
+        return
     for chain in created_again(evidence):
         first, last = chain[0], chain[-1]
         steps = _steps_without(evidence, chain, held)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @rule(
     "a normalization is over more than one number",
     stays_quiet="unless layer_norm works on one number each, or normalize along a dimension of "
-    "length 1, at all calls at one place, and a loss depends on the result",
+    "length 1, at all calls at one place, and a loss depends on the result; about the vectors of "
+    "a spectral norm, which have one number if a layer has one output",
 )
 def one_number_is_normalized(evidence: Evidence) -> Iterator[Finding]:
     """Find LayerNorm(1), and F.normalize of one output for each sample."""
@@ -31,7 +32,7 @@ def one_number_is_normalized(evidence: Evidence) -> Iterator[Finding]:
     for operators in groups.values():
         first = operators[0]
         used = any(v in evidence.flow.reaching_backward for o in operators for v in o.outputs)
-        if not used or any(_length(one) != 1 for one in operators):
+        if not used or any(_length(one) != 1 or _is_one_number(one) for one in operators):
             continue
         built = evidence.record.construction_of(first) if first.name == "layer_norm" else None
         places = built.places if built is not None and built.places else first.places
@@ -47,6 +48,10 @@ def one_number_is_normalized(evidence: Evidence) -> Iterator[Finding]:
             subject=first.places[0].text,
             confidence=8,
         )
+
+
+def _is_one_number(operator: Operator) -> bool:
+    return operator.name == "normalize" and math.prod(operator.inputs[0].shape) == 1
 
 
 def _length(operator: Operator) -> int:

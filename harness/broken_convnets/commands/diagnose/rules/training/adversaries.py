@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.descent import maximizes
+from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
 from broken_convnets.commands.diagnose.rules.loss.terms import terms
 from broken_convnets.commands.diagnose.sites import location
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 JUDGMENTS = frozenset({"binary_cross_entropy_with_logits", "binary_cross_entropy", "mse_loss"})
 STEPS = 2  # of the generator, at least
+KEEPING = TRANSPARENT | {"sigmoid", "mean", "clamp"}  # operators on scores
+STEPS_TO_SCORE = 8
 LOOKS = 8  # steps that are looked at
 
 
@@ -40,7 +44,8 @@ def generator_with_label_of_fakes(evidence: Evidence) -> Iterator[Finding]:
     """Find GANs whose generator learns to be recognized as a fake."""
     for own, others in opponents(evidence):
         made = outputs_of(evidence, own)
-        learned = judgments(evidence, others[0], made) if made else []
+        steps = others[:LOOKS] if made else []
+        learned = [one for step in steps for one in judgments(evidence, step, made)]
         fakes = {judged.label for judged in learned if judged.fake}
         reals = {judged.label for judged in learned if not judged.fake}
         wrong = _of_generator(evidence, own[:LOOKS], made) if learned else []
@@ -68,7 +73,12 @@ def _finding(wrong: Judged, learned: list[Judged], real: float) -> Finding:
 
 
 def opponents(evidence: Evidence) -> Iterator[tuple[list[OptimizerStep], list[OptimizerStep]]]:
-    """Yield the steps of two optimizers that share no parameter, each one as the generator's."""
+    """Yield the steps of two optimizers that share no parameter, each one as the generator's.
+
+    None if the program maximizes, so that signs and labels have the opposite meaning.
+    """
+    if maximizes(evidence):
+        return
     steps: dict[tuple[int, ...], list[OptimizerStep]] = {}
     for step in evidence.record.optimizer_steps:
         steps.setdefault(step.parameters, []).append(step)
@@ -101,10 +111,33 @@ def judgments(evidence: Evidence, step: OptimizerStep, made: set[Value]) -> list
         call = calls.get(term.value.operator) if term.value.operator is not None else None
         if call is None or call.name not in JUDGMENTS or term.factor <= 0:
             continue
+        if not _is_score_itself(evidence, call.operator.inputs[0]):
+            continue
         if call.target.minimum == call.target.maximum:
             fake = not made.isdisjoint(evidence.flow.ancestors(call.operator.inputs[:1]))
             found.append(Judged(call, call.target.minimum, fake))
     return found
+
+
+def _is_score_itself(evidence: Evidence, value: Value) -> bool:
+    """Return whether a loss receives what a network returned, or the probability of it.
+
+    For its negative or 1 minus it, a label has the opposite meaning, and gradients have none.
+    """
+    for _ in range(STEPS_TO_SCORE):
+        if evidence.flow.pass_of(value) is not None:
+            return True
+        operator = evidence.record.producer(value)
+        if operator is None or not operator.inputs or operator.name not in KEEPING:
+            return False
+        value = operator.inputs[0]
+    return False
+
+
+def backward_numbers(steps: list[OptimizerStep]) -> set[int]:
+    """Return the numbers of the backward passes whose gradients are in any of some steps."""
+    held = (step.holds.get(key, ()) for step in steps for key in step.parameters)
+    return {number for numbers in held for number in numbers[-1:]}
 
 
 def terms_of(evidence: Evidence, step: OptimizerStep) -> list[Term]:

@@ -8,6 +8,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.training.adversaries import (
     LOOKS,
+    backward_numbers,
     judgments,
     opponents,
     outputs_of,
@@ -70,7 +71,8 @@ def _finding(learned: list[Judged]) -> Finding:
 @rule(
     "a generator raises the score of its samples that the critic lowers",
     stays_quiet="unless the mean score of fakes is a term of both losses, with factors of the same "
-    "sign in all steps",
+    "sign in all steps of minimizing optimizers, from two backward passes, and the critic has the "
+    "score of other samples with the opposite sign",
 )
 def generator_helps_critic(evidence: Evidence) -> Iterator[Finding]:
     """Find a WGAN whose generator minimizes `critic(fake).mean()`, as the critic does."""
@@ -81,6 +83,10 @@ def generator_helps_critic(evidence: Evidence) -> Iterator[Finding]:
         ours = _scores(evidence, own, made)
         if min(len(theirs), len(ours)) < STEPS:
             continue
+        if not _opposes_others(evidence, others, made, theirs[0]):
+            continue
+        if backward_numbers(own) & backward_numbers(others):
+            continue  # one loss for both, as with a layer that reverses gradients
         signs = {term.factor > 0 for term in (*theirs, *ours)}
         places = [one.places for one in reversed(ours[0].path) if one.places]
         opposite = [one.places for one in reversed(theirs[0].path) if one.places]
@@ -110,6 +116,21 @@ def _scores(evidence: Evidence, steps: list[OptimizerStep], made: set[Value]) ->
             return []
         found += fakes
     return found
+
+
+def _opposes_others(
+    evidence: Evidence, steps: list[OptimizerStep], made: set[Value], fake: Term
+) -> bool:
+    """Return whether a critic has the score of other samples with the opposite sign."""
+    return all(
+        any(
+            term.factor * fake.factor < 0
+            and evidence.flow.pass_of(term.value) is not None
+            and not _is_score(evidence, term, made)
+            for term in terms_of(evidence, step)
+        )
+        for step in steps[:LOOKS]
+    )
 
 
 def _is_score(evidence: Evidence, term: Term, made: set[Value]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
+from broken_convnets.commands.diagnose.rules.loss.terms import plain_name
 from broken_convnets.commands.diagnose.rules.training.adversaries import opponents, outputs_of
 from broken_convnets.commands.diagnose.sites import calls_named, location, require_success
 from broken_convnets.observe.recorder.scales import Scale
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.passes import ForwardPass
 
+ARITHMETIC = frozenset({"mul", "div", "sub", "rsub", "add"})
 TO_TENSOR = ("ToTensor", "to_tensor", "ToImage", "PILToTensor", "pil_to_tensor")
 
 
 @rule(
     "the images that a generator makes have the range of the real ones",
     stays_quiet="unless a discriminator receives the tanh of a generator as it is, and real images "
-    "that are pixels divided by 255",
+    "that are pixels divided by 255; about discriminators that scale them first",
 )
 def tanh_against_shares(evidence: Evidence) -> Iterator[Finding]:
     """Find a GAN with nn.Tanh() whose real images are not normalized to -1 .. 1."""
@@ -36,6 +38,8 @@ def tanh_against_shares(evidence: Evidence) -> Iterator[Finding]:
         reals = [p for p in judged if p not in fakes and p.scale is not None]
         tanh = any(_is_tanh(evidence, p) for p in fakes)
         if not tanh or not reals or any(p.scale is not Scale.SHARES for p in reals):
+            continue
+        if any(_is_scaled(evidence, p) for p in reals):
             continue
         yield Finding(
             rule="tanh_against_shares",
@@ -51,6 +55,12 @@ def tanh_against_shares(evidence: Evidence) -> Iterator[Finding]:
             confidence=6,
         )
         return
+
+
+def _is_scaled(evidence: Evidence, forward: ForwardPass) -> bool:
+    """Return whether a network computes with an input before a layer receives it."""
+    users = evidence.flow.consumers(forward.received[0])
+    return any(plain_name(one) in ARITHMETIC for one in users)
 
 
 def _is_tanh(evidence: Evidence, forward: ForwardPass) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.structure.own_updates import computes_with_gradients
 from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.vocabulary import Law
 
@@ -23,7 +24,8 @@ PASSES = 3  # of the loss, at least
     "an optimizer has the parameters that a loss module defines itself",
     stays_quiet="unless a module with parameters of its own returns the loss, they receive "
     "gradients, no optimizer has any parameter of the module, and other networks are trained; "
-    "about modules whose layers all come from elsewhere, as a perceptual loss has",
+    "about modules whose layers all come from elsewhere, as a perceptual loss has, that are in "
+    "eval mode, that load weights, or whose weights the program changes itself",
 )
 def loss_is_not_trained(evidence: Evidence) -> Iterator[Finding]:
     """Find learned weights of tasks that are not passed to the optimizer."""
@@ -39,8 +41,23 @@ def loss_is_not_trained(evidence: Evidence) -> Iterator[Finding]:
     for passes in groups.values():
         learning = [record.parameters[n] for n in passes[0].parameters if n in received]
         own = [one for one in learning if "." not in one.name and one.requires_grad]
-        if own and len(passes) >= PASSES and record.optimizer_steps.count >= PASSES:
+        enough = min(len(passes), record.optimizer_steps.count) >= PASSES
+        if own and enough and not _is_fixed(evidence, passes) and _trains(evidence, held):
             yield _finding(evidence, passes, learning, own)
+
+
+def _is_fixed(evidence: Evidence, passes: list[ForwardPass]) -> bool:
+    """Return whether a module is not to be trained, or is trained without an optimizer."""
+    module = passes[0].network()
+    parts = set() if module is None else set(module.modules())
+    loaded = any(one.module() in parts for one in evidence.record.weight_loads)
+    is_changed = any(map(computes_with_gradients, evidence.user_sources))
+    return loaded or is_changed or not all(one.training for one in passes)
+
+
+def _trains(evidence: Evidence, held: set[int]) -> bool:
+    """Return whether an optimizer has parameters of a network, and not only of an input."""
+    return any(not held.isdisjoint(one.parameters) for one in evidence.record.passes)
 
 
 def _is_loss(evidence: Evidence, forward: ForwardPass) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,6 @@ from broken_convnets.commands.diagnose.sites import candidates, location, locati
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 STEPS = 2
+REGULAR = 0.6  # of the steps, at least
 
 
 @rule(
     "gradients that are accumulated over several batches last until the step",
     stays_quiet="about single steps, closures, gradients that the program reads or changes in "
     "between, backward passes of different lines, and programs that skip less than half of the "
-    "steps, as for gradients that are too large",
+    "steps, or a different number of steps each time, as for gradients that are too large",
 )
 def accumulated_gradients_lost(evidence: Evidence) -> Iterator[Finding]:
     """Find zero_grad() at every batch where the optimizer steps after several."""
@@ -41,8 +43,26 @@ def accumulated_gradients_lost(evidence: Evidence) -> Iterator[Finding]:
     counts = uneven_steps(evidence, step)
     if counts:
         yield early_step(evidence, step, passes, counts)
-    elif len(lost) > len(_steps_of_same(evidence, step)) / 2:  # others skip some batches
+    elif len(lost) > len(_steps_of_same(evidence, step)) / 2 and _are_meant(evidence, lost):
         yield _cleared_each_time(evidence, step, passes, len(lost))
+
+
+def _are_meant(evidence: Evidence, lost: list[tuple[OptimizerStep, list[BackwardPass]]]) -> bool:
+    """Return whether steps are to come after several passes, and are not skipped at times."""
+    counts = Counter(len(found) for _, found in lost)
+    regular = counts.most_common(1)[0][1] >= REGULAR * len(lost)
+    return regular and not _skips(evidence, lost[0][0])
+
+
+def _skips(evidence: Evidence, step: OptimizerStep) -> bool:
+    """Return whether a loop skips the step, and what is around it, unless it counts batches."""
+    site = site_of(evidence, step.places)
+    for loop in site.source.loops_around(site.call)[:1] if site else ():
+        for branch in (node for node in ast.walk(loop) if isinstance(node, ast.If)):
+            skips = any(isinstance(node, ast.Continue) for node in branch.body)
+            if skips and not any(isinstance(node, ast.Mod) for node in ast.walk(branch.test)):
+                return True
+    return False
 
 
 def _steps_of_same(evidence: Evidence, step: OptimizerStep) -> list[OptimizerStep]:

@@ -94,6 +94,7 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
     built = [o for o in record.built_optimizers if set(o.parameters) & stepped]
     held = stepped | {number for o in record.built_optimizers for number in o.parameters}
     received = {number for b in record.backward_passes for number in b.received}
+    received -= _put_back(evidence)
     received -= {one.current for chain in created_again(evidence) for one in chain}
     last = {id(one.network): one for one in record.passes if one.whole}
     living = {number for one in last.values() for number in one.parameters}
@@ -116,6 +117,13 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
             yield Missed(forward, mine[-1], missing, stray=False)
         elif not mine and _have_the_same(built):
             yield Missed(forward, built[-1], missing, stray=False)
+
+
+def _put_back(evidence: Evidence) -> set[int]:
+    """Return the parameters that took the place of others for some time, as noisy weights do."""
+    replaced = [one.replaces for one in evidence.record.parameters if one.replaces is not None]
+    pairs = {(one.former, one.current) for one in replaced}
+    return {current for former, current in pairs if (current, former) in pairs}
 
 
 def _have_the_same(built: list[BuiltOptimizer]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.rules.loss.terms import terms
+from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
+from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
 from broken_convnets.commands.diagnose.sites import site_of
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 PASSES = 4  # backward passes that are looked at
+HOPS = 6
+MULTIPLES = TRANSPARENT | {"neg", "sub", "exp", "sum", "stack", "cat"}  # before the weight
 
 
 def results_of(evidence: Evidence, method: str) -> set[Value]:
@@ -44,6 +47,19 @@ def terms_of_losses(evidence: Evidence, leaves: set[Value]) -> Iterator[list[Ter
     """Yield the terms of the first losses that are minimized."""
     for backward in list(evidence.record.backward_passes)[:PASSES]:
         yield [term for root in backward.roots for term in terms(evidence, root, leaves)]
+
+
+def are_weighted(evidence: Evidence, actions: set[Value]) -> bool:
+    """Return whether log-probabilities are multiplied by another tensor, as by an advantage."""
+    waiting = [(value, HOPS) for value in actions]
+    while waiting:
+        value, hops = waiting.pop()
+        for user in evidence.flow.consumers(value):
+            if plain_name(user) == "mul" and len(user.inputs) > 1:
+                return True
+            if hops and plain_name(user) in MULTIPLES:
+                waiting += [(one, hops - 1) for one in user.outputs if one.requires_grad]
+    return False
 
 
 def _is(evidence: Evidence, place: Place, method: str) -> bool:

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.descent import maximizes, trained_by
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
 from broken_convnets.commands.diagnose.rules.loss.terms import SIGNS, plain_name
-from broken_convnets.commands.diagnose.rules.training.policies import results_of, terms_of_losses
-from broken_convnets.commands.diagnose.sites import location, require_success
+from broken_convnets.commands.diagnose.rules.training.policies import (
+    are_weighted,
+    results_of,
+    terms_of_losses,
+)
+from broken_convnets.commands.diagnose.sites import calls_named, location, require_success
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +31,17 @@ STEPS = 6  # operators between a log-probability or a ratio and what it is a fac
 
 @rule(
     "a policy gradient maximizes the entropy of the policy",
-    stays_quiet="unless the loss is the log-probability of actions, weighted, plus the entropy of "
-    "a distribution with a positive factor",
+    stays_quiet="unless the loss is the log-probability of sampled actions, weighted, plus the "
+    "entropy of a distribution with a positive factor; about losses that classify as well, as "
+    "those of a router, and about gradient ascent",
 )
 def entropy_minimized(evidence: Evidence) -> Iterator[Finding]:
     """Find `policy_loss + 0.01 * entropy` among losses."""
     require_success(evidence)
     entropies, actions = results_of(evidence, "entropy"), results_of(evidence, "log_prob")
-    if not entropies or not actions:
+    if not entropies or not are_weighted(evidence, actions) or maximizes(evidence):
+        return
+    if not any(calls_named(evidence, "sample", "rsample")):
         return
     for found in terms_of_losses(evidence, entropies):
         known = evidence.flow.ancestors([one.value for one in found if one.value not in entropies])
@@ -41,6 +49,7 @@ def entropy_minimized(evidence: Evidence) -> Iterator[Finding]:
         if (
             known.isdisjoint(actions)
             or not wrong
+            or any(_classifies(evidence, value) for value in known)
             or any(one.scalar is None for one in wrong[0].weights)
         ):
             continue
@@ -61,10 +70,15 @@ def entropy_minimized(evidence: Evidence) -> Iterator[Finding]:
         return
 
 
+def _classifies(evidence: Evidence, value: Value) -> bool:
+    operator = evidence.record.producer(value)
+    return operator is not None and operator.name in {"cross_entropy", "nll_loss"}
+
+
 @rule(
     "the clipped objective of a policy is the smaller one of two",
     stays_quiet="unless a loss has the maximum of two products with a ratio and the same ratio, "
-    "clamped, and falls where it grows",
+    "clamped, and falls where it grows; about gradient ascent",
 )
 def larger_objective(evidence: Evidence) -> Iterator[Finding]:
     """Find `-torch.max(ratio * advantage, ratio.clamp(...) * advantage)` (PPO)."""
@@ -75,7 +89,9 @@ def larger_objective(evidence: Evidence) -> Iterator[Finding]:
         if operator.name in LARGER | SMALLER and operator.places and _is_clipped(evidence, operator)
         for value in operator.outputs
     }
-    for found in terms_of_losses(evidence, set(clipped)) if clipped else ():
+    if not clipped or maximizes(evidence):
+        return
+    for found in terms_of_losses(evidence, set(clipped)):
         for term in found:
             operator = clipped.get(term.value)
             wrong = operator is not None and (term.factor < 0) == (operator.name in LARGER)
@@ -137,7 +153,7 @@ def _without_sign(evidence: Evidence, value: Value) -> Value:
 @rule(
     "the advantage of a policy gradient is a constant",
     stays_quiet="unless a log-probability of actions is multiplied by a difference that has the "
-    "gradient of a network's output, and the product is part of the loss",
+    "gradient of a network's output, and a step trains that network with the loss",
 )
 def advantage_has_a_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Find `log_prob * (returns - value)` where `value` is not detached."""
@@ -150,9 +166,25 @@ def advantage_has_a_gradient(evidence: Evidence) -> Iterator[Finding]:
             made = _difference(evidence, weight)
             if made is None or not _comes_from(evidence, value, actions):
                 continue
-            if evidence.flow.backward_passes_from(operator.outputs):
+            if _is_trained_by(evidence, made, operator):
                 yield _advantage(operator, made)
                 return
+
+
+def _is_trained_by(evidence: Evidence, difference: Operator, product: Operator) -> bool:
+    """Return whether a step changes the network of the predicted value by a product's gradient.
+
+    Gradients that are cleared before the next step of its optimizer do no harm.
+    """
+    before = evidence.flow.ancestors(v for v in difference.inputs if v.requires_grad)
+    critics = {
+        number
+        for one in evidence.record.passes
+        if not before.isdisjoint(one.returned)
+        for number in one.parameters
+    }
+    passes = evidence.flow.backward_passes_from(product.outputs)
+    return any(not critics.isdisjoint(trained_by(evidence, one)) for one in passes)
 
 
 def _advantage(operator: Operator, made: Operator) -> Finding:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
 
-RATE = 0.5  # a learning rate of SGD, at least
+RATE = 0.8  # a learning rate of SGD, at least
 MOMENTUM = 0.1  # a momentum, at most
 
 
 @rule(
     "SGD receives the learning rate before the momentum",
-    stays_quiet="unless both are passed by position, the rate is 0.5 to 1 and the momentum is at "
+    stays_quiet="unless both are passed by position, the rate is 0.8 to 1 and the momentum is at "
     "most 0.1",
 )
 def momentum_as_rate(evidence: Evidence) -> Iterator[Finding]:

@@ -64,14 +64,14 @@ def _keys(evidence: Evidence, name: str) -> Iterator[tuple[Source, ast.Constant]
 @rule(
     "settings of an optimizer are changed in its param_groups, not in its defaults",
     stays_quiet="unless a statement changes an item of `optimizer.defaults`, which only new "
-    "groups read, and no group is added",
+    "groups read, and no group is added; about programs that read `defaults` themselves",
 )
 def defaults_are_not_read(evidence: Evidence) -> Iterator[Finding]:
     """Find `optimizer.defaults["lr"] *= 0.1`."""
     require_success(evidence)
     sources = list(evidence.user_sources)
     known = optimizer_names(evidence)
-    if any("add_param_group" in source.text for source in sources):
+    if any("add_param_group" in s.text or _reads_defaults(s) for s in sources):
         return
     for source in sources:
         for statement in source.statements:
@@ -91,6 +91,15 @@ def defaults_are_not_read(evidence: Evidence) -> Iterator[Finding]:
                 candidates=_in_groups(source, statement, target),
                 confidence=7,
             )
+
+
+def _reads_defaults(source: Source) -> bool:
+    """Return whether an expression reads `.defaults`, other than to change an item of it."""
+    changed = {target.value for one in source.statements if (target := _target(one)) is not None}
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "defaults" and node not in changed
+        for node in source.expressions
+    )
 
 
 def _target(statement: ast.stmt) -> ast.Subscript | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 KEEPING = frozenset({"save", "state_dict", "deepcopy", "save_checkpoint"})
 NUMBERS = frozenset({"inf", "-inf"})
+LARGE = 1000
+BEST = re.compile(r"best|highest|lowest|record|(^|_)so_far")
+THRESHOLD = re.compile(r"thr|target|goal|limit|bound|tol|from|after|start|begin|warm|every|level")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Kept:
 @rule(
     "the best value so far changes when it is exceeded",
     stays_quiet="unless a statement in a loop keeps the network when a value is better than a "
-    "variable that is set once, to a number, before the loop",
+    "variable that is set once, to a number, before the loop; about counters of loops, and "
+    "thresholds: variables with the name of one, or with a number that is no usual beginning",
 )
 def best_is_never_set(evidence: Evidence) -> Iterator[Finding]:
     """Find `if accuracy > best: torch.save(...)` without `best = accuracy`."""
@@ -84,7 +89,9 @@ def _kept(source: Source) -> Iterator[Kept]:
             continue
         for best, value in _compared(source, test):
             start = _only_value(source, statement, best)
-            if start is not None:
+            if start is None or not _is_beginning(source, best, start):
+                continue
+            if not _is_guard(source, test, best) and not _is_counter(source, statement, value):
                 yield Kept(source, statement, test, best, value, start)
 
 
@@ -146,6 +153,44 @@ def _only_value(source: Source, branch: ast.stmt, name: str) -> ast.expr | None:
     outer = source.loops_around(branch)[-1]
     inside = outer.lineno <= assigned.lineno <= (outer.end_lineno or outer.lineno)
     return assigned.value if _is_number(assigned.value) and not inside else None
+
+
+def _is_beginning(source: Source, name: str, start: ast.expr) -> bool:
+    """Return whether a variable begins as the best value so far, and is no threshold."""
+    short = name.rpartition(".")[2].lower()
+    if BEST.search(short):
+        return True
+    text = source.text_of(start).replace(" ", "")
+    usual = "inf" in text or text.lstrip("-") in {"0", "0.0", "0.", "1", "1.0"} or _is_large(start)
+    return usual and not THRESHOLD.search(short)
+
+
+def _is_guard(source: Source, test: ast.expr, name: str) -> bool:
+    """Return whether a test is `value < max_value` or `value > min_value`: a limit."""
+    limit = re.match(r"(max|min)_", name.rpartition(".")[2].lower())
+    if limit is None or not isinstance(test, ast.Compare):
+        return False
+    is_left = source.text_of(test.left) == name
+    below = isinstance(test.ops[0], ast.Lt | ast.LtE) != is_left  # the value is below the name
+    return below == (limit[1] == "max")
+
+
+def _is_large(start: ast.expr) -> bool:
+    node = start.operand if isinstance(start, ast.UnaryOp) else start
+    number = node.value if isinstance(node, ast.Constant) else 0
+    return isinstance(number, int | float) and number >= LARGE
+
+
+def _is_counter(source: Source, statement: ast.stmt, value: ast.expr) -> bool:
+    """Return whether a value is what a loop counts, such as the epoch."""
+    counted = {
+        node.id
+        for loop in source.loops_around(statement)
+        if isinstance(loop, ast.For)
+        for node in ast.walk(loop.target)
+        if isinstance(node, ast.Name)
+    }
+    return isinstance(value, ast.Name) and value.id in counted
 
 
 def _is_number(node: ast.expr) -> bool:

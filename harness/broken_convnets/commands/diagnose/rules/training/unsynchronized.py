@@ -13,7 +13,11 @@ from broken_convnets.commands.diagnose.rules.training.bootstrapped_targets impor
     LEAST,
     gathered_predictions,
 )
-from broken_convnets.commands.diagnose.sites import location, require_success
+from broken_convnets.commands.diagnose.sites import (
+    location,
+    require_success,
+    site_of,
+)
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -25,7 +29,10 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
-COPIES = frozenset({"load_state_dict", "deepcopy", "copy_", "lerp_", "add_", "set_"})
+COPIES = frozenset(
+    {"load_state_dict", "deepcopy", "copy_", "lerp_", "add_", "set_", "vector_to_parameters"}
+    | {"update_parameters", "_foreach_lerp_", "_foreach_copy_", "soft_update", "swap_tensors"}
+)
 UPDATES = 8  # of the network that learns, at least
 LOOKS = 64  # values that a target is computed from
 
@@ -33,8 +40,8 @@ LOOKS = 64  # values that a target is computed from
 @rule(
     "the target network of Q-learning gets the weights of the network that learns",
     stays_quiet="unless a loss compares gathered outputs with the discounted maximum of another "
-    "network of the same shapes, whose weights stay, and no code that is called copies weights "
-    "after the beginning",
+    "network of the same shapes, which begins with the same weights or is called a target, whose "
+    "weights stay, and no code that is mentioned copies weights or networks after the beginning",
 )
 def target_network_stays(evidence: Evidence) -> Iterator[Finding]:
     """Find a target network that is copied once, and never again."""
@@ -48,7 +55,10 @@ def target_network_stays(evidence: Evidence) -> Iterator[Finding]:
             return
         if len(evidence.record.optimizer_steps) < UPDATES:
             return
-        if _stays(evidence, fixed) and not any(map(_copies_later, evidence.user_sources)):
+        name = _name_of(evidence, fixed)
+        follows = any(_copies_later(one, name) for one in evidence.user_sources)
+        is_meant = "target" in name.lower() or _begins_alike(evidence, learning, fixed)
+        if is_meant and not follows and _stays(evidence, fixed):
             yield _finding(evidence, learning, fixed)
         return
 
@@ -105,16 +115,43 @@ def _stays(evidence: Evidence, fixed: ForwardPass) -> bool:
     return len({one.weights for one in passes}) == 1 and fixed.weights != 0
 
 
-def _copies_later(source: Source) -> bool:
-    """Return whether code that may run in a loop copies weights from one network to another."""
-    calls = [node for node in source.expressions if isinstance(node, ast.Call)]
-    called = {called_name(call) for call in calls}
-    return any(called_name(call) in COPIES and _is_repeated(source, call, called) for call in calls)
+def _begins_alike(evidence: Evidence, learning: ForwardPass, fixed: ForwardPass) -> bool:
+    """Return whether both networks have the same weights at their first passes."""
+    first = next(p for p in evidence.record.passes if p.network is learning.network)
+    return first.weights == fixed.weights
 
 
-def _is_repeated(source: Source, call: ast.Call, called: set[str]) -> bool:
-    """Return whether a call is in a loop, or in a function that is called, constructors aside."""
-    if source.loops_around(call):
+def _name_of(evidence: Evidence, fixed: ForwardPass) -> str:
+    """Return the last part of the name by which a network is called."""
+    site = site_of(evidence, fixed.places)
+    return called_name(site.call) if site else ""
+
+
+def _copies_later(source: Source, name: str) -> bool:
+    """Return whether code that may run in a loop copies weights, or assigns another network."""
+    mentioned = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in source.expressions
+        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    return any(
+        _changes_weights(node, name) and _is_repeated(source, node, mentioned)
+        for node in source.expressions
+    )
+
+
+def _changes_weights(node: ast.expr, name: str) -> bool:
+    """Return whether a call copies weights, or `.data` or the network itself is assigned."""
+    if isinstance(node, ast.Call):
+        return called_name(node) in COPIES
+    if not isinstance(node, ast.Attribute | ast.Name) or not isinstance(node.ctx, ast.Store):
+        return False
+    return (node.attr if isinstance(node, ast.Attribute) else node.id) in {"data", name}
+
+
+def _is_repeated(source: Source, node: ast.expr, mentioned: set[str]) -> bool:
+    """Return whether a node is in a loop, or in a function that is used, constructors aside."""
+    if source.loops_around(node):
         return True
-    function = source.function_of(call)
-    return function is not None and function.name != "__init__" and function.name in called
+    function = source.function_of(node)
+    return function is not None and function.name != "__init__" and function.name in mentioned

@@ -64,8 +64,8 @@ class Difference:
 @rule(
     "a triplet loss compares the farthest positive sample with the nearest negative one",
     stays_quiet="unless a hinge in the loss has the difference of two maxima or of two minima over "
-    "one matrix of distances of a batch to itself; a warning for the nearest positive sample, which "
-    "some losses choose",
+    "one matrix of distances of a batch to itself; a warning for the nearest positive sample, "
+    "which some losses choose",
 )
 def easiest_sample_is_mined(evidence: Evidence) -> Iterator[Finding]:
     """Find `relu(d_pos.max(1)[0] - d_neg.max(1)[0] + margin)`."""

@@ -45,7 +45,9 @@ def product_of_nothing(evidence: Evidence) -> Iterator[Finding]:
     """Find `F.pad(alphas_cumprod[:-1], (1, 0))`, which pads with 0."""
     require_success(evidence)
     for one in _shifted(evidence):
-        if (one.number == 1) is one.in_front or not evidence.flow.consumers(one.operator.outputs[0]):
+        if (one.number == 1) is one.in_front or not evidence.flow.consumers(
+            one.operator.outputs[0]
+        ):
             continue
         place = one.operator.places[0]
         if one.in_front:

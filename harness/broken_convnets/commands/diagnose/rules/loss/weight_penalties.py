@@ -148,7 +148,9 @@ def _finding(evidence: Evidence, term: Term, cut: Operator, names: list[str]) ->
     number = "" if term.value.scalar is None else f", {term.value.scalar:.3g} here,"
     use = term.path[-1]
     where = f" in {use.places[0].text}" if use.places else ""
-    how = "without gradients" if not cut.grad_enabled else f"without a graph ({cut.name.split()[-1]})"
+    how = (
+        "without gradients" if not cut.grad_enabled else f"without a graph ({cut.name.split()[-1]})"
+    )
     return Finding(
         rule="constant_weight_penalty",
         kind="training/graph_detached",

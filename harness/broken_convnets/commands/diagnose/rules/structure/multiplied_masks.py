@@ -34,7 +34,7 @@ ELEMENTS = 100_000  # of a mask
 @rule(
     "scores that a softmax is to ignore are minus infinity",
     stays_quiet="unless a softmax receives scores with a gradient, multiplied by the result of a "
-    "comparison or a triangle, or by a tensor of zeros and ones, and nothing masks the result again",
+    "comparison or a triangle, or by zeros and ones, and nothing masks the result again",
 )
 def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
     """Find `(scores * mask).softmax(-1)`."""
@@ -56,8 +56,8 @@ def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
     for probe in evidence.probing.probes if not seen else ():
         found = evidence.probing.run(partial(_multiplied, probe))
         if found is not None and found[0].places:
-            product, softmax, share = found
-            yield _finding(product.places, softmax.places, f"has 0 for {share:.0%} of the scores")
+            why = f"has 0 for {found[2]:.0%} of the scores"
+            yield _finding(found[0].places, found[1].places, why)
             return
 
 

@@ -82,8 +82,8 @@ def last_step_is_padding(evidence: Evidence) -> Iterator[Finding]:
 
 @rule(
     "a mean over the steps of padded sequences leaves the padding out",
-    stays_quiet="unless the mean is over what pad_packed_sequence returned for sequences of several "
-    "lengths, or over what an attention returned that ignores padded keys; if its result is "
+    stays_quiet="unless the mean is over what pad_packed_sequence returned for sequences of other "
+    "lengths, or what an attention returned that ignores padded keys; if its result is "
     "multiplied or divided, or anything but parameters is combined with the steps before",
 )
 def padding_in_the_mean(evidence: Evidence) -> Iterator[Finding]:
@@ -135,7 +135,12 @@ def _as_unpacked(evidence: Evidence, value: Value, layer: Operator) -> Unpacked 
     maker = evidence.record.producer(value)
     if maker is not None and maker.name == "index_select":  # back to the order before sorting
         maker = evidence.record.producer(maker.inputs[0])
-    if maker is not None or value.parameter or not value.requires_grad or longest * samples <= count:
+    if (
+        maker is not None
+        or value.parameter
+        or not value.requires_grad
+        or longest * samples <= count
+    ):
         return None
     shapes = [(longest, samples, features), (samples, longest, features)]
     if value.shape not in shapes or longest == samples:

@@ -68,9 +68,7 @@ def _is_over_parameters(source: Source, loop: ast.For) -> bool:
     return bool(PARAMETERS.search(source.text_of(loop.iter)))
 
 
-def _binds_nothing(
-    source: Source, loop: ast.For, statement: ast.stmt, operator: Operator
-) -> bool:
+def _binds_nothing(source: Source, loop: ast.For, statement: ast.stmt, operator: Operator) -> bool:
     """Return whether a statement only computes, or only binds a variable of the loop."""
     place = operator.places[0]
     if isinstance(statement, ast.Expr):

@@ -88,7 +88,7 @@ def _recursions(source: Source) -> Iterator[Recursion]:
 
 
 def _discounted(update: ast.stmt, loop: ast.For) -> str:
-    """Return the `R` of `R = r + gamma * R`, where the loop sets `r`; empty for other statements."""
+    """Return the `R` of `R = r + gamma * R`, where the loop sets `r`; else nothing."""
     value = update.value if isinstance(update, ast.Assign) else None
     target = update.targets[0] if isinstance(update, ast.Assign) else None
     if not isinstance(target, ast.Name) or not isinstance(value, ast.BinOp):

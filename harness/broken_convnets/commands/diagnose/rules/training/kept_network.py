@@ -176,7 +176,9 @@ def _improvements(evidence: Evidence) -> Iterator[Improvement]:
     for source in user_sources(evidence):
         for branch in source.statements:
             tests = list(ast.walk(branch.test)) if isinstance(branch, ast.If) else []
-            compared = [n for n in tests if isinstance(n, ast.Compare) and isinstance(n.ops[0], ORDER)]
+            compared = [
+                n for n in tests if isinstance(n, ast.Compare) and isinstance(n.ops[0], ORDER)
+            ]
             loops = source.loops_around(branch)
             if not isinstance(branch, ast.If) or not compared or not loops:
                 continue

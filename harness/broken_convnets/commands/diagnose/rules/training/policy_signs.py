@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
 
 JOINED = TRANSPARENT | {"stack", "cat", "concat", "sum"}
 MADE = frozenset({"tensor", "as_tensor", "FloatTensor", "from_numpy", "Tensor"})
-REWARDS = re.compile(r"reward|return|advantage|discounted|(?<![a-z])(adv|advs|gae|g|gs|r|rs|ret|rets)"
-                     r"(?![a-z])", re.IGNORECASE)
+REWARDS = re.compile(
+    r"reward|return|advantage|discounted|(?<![a-z])(adv|advs|gae|g|gs|r|rs|ret|rets)"
+    r"(?![a-z])",
+    re.IGNORECASE,
+)
 OTHERS = re.compile(r"cost|loss|regret|penal|neg|error|-", re.IGNORECASE)
 STEPS = 12  # operators from a weight to the tensor that the program makes
-PAIR = 2
 
 
 @rule(
     "a policy gradient makes actions with high returns more likely",
     stays_quiet="unless the loss has the log-probability of actions times a tensor without a "
     "gradient, which by its signs and names is made of rewards, returns or advantages, with a "
-    "positive factor; about optimizers that maximize, and numbers in place of the tensor",
+    "positive sign; about optimizers that maximize, and numbers in place of the tensor",
 )
 def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
     """Find `loss = (log_probs * returns).mean()`, which lacks its minus sign."""
@@ -52,9 +55,9 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
                 kind="loss/wrong_loss",
                 message="the loss of the policy has the wrong sign: training makes actions with "
                 "high returns less likely",
-                evidence=f"`{product.places[0].text}` has the factor {term.factor:.3g} in the loss, "
-                f"and its weight is `{made.places[0].text}`, with a positive sign; a loss that is "
-                "minimized has -log_prob * advantage",
+                evidence=f"`{product.places[0].text}` has the factor {term.factor:.3g} in the "
+                f"loss, and its weight is made of `{made.places[0].text}`: the product of both signs is "
+                "positive, and a loss that is minimized has -log_prob * advantage",
                 cause=location(product.places),
                 symptom=location(made.places),
                 subject=product.places[0].text,
@@ -77,31 +80,30 @@ def _joined(evidence: Evidence, values: set[Value]) -> set[Value]:
 
 def _made_of_rewards(evidence: Evidence, term: Term) -> Operator | None:
     """Return the operator that makes the weight of a term, if it grows with rewards."""
-    if term.factor <= 0 or len(term.weights) != 1 or term.weights[0].requires_grad:
+    if not term.factor or len(term.weights) != 1:
         return None
-    value, sign = term.weights[0], 1
+    value, sign = term.weights[0], math.copysign(1, term.factor)
     for _ in range(STEPS):
         operator = evidence.record.producer(value)
-        if operator is None:
-            return None
-        name, number = plain_name(operator), number_in(operator)
-        if operator.name in MADE and operator.places:
+        if operator is not None and operator.name in MADE and operator.places:
             return operator if sign > 0 and _names_rewards(evidence, operator) else None
-        if not operator.inputs:
+        if operator is None or not operator.inputs or not _keeps_order(operator):
             return None
-        if name in {"neg", "rsub"} or (name in {"mul", "div"} and number is not None and number < 0):
-            sign = -sign
-        elif name == "sub" and len(operator.inputs) == PAIR and _is_output(evidence, operator):
-            return None
-        elif name not in JOINED | {"detach", "sub", "div", "mul", "add"}:
-            return None
+        sign *= _sign_of(operator)
         value = operator.inputs[0]
     return None
 
 
-def _is_output(evidence: Evidence, difference: Operator) -> bool:
-    """Return whether an output of a network is what something is subtracted from."""
-    return evidence.flow.depends_on_network(difference.inputs[0])
+def _sign_of(operator: Operator) -> int:
+    """Return -1 for an operator whose result falls where its first input grows."""
+    name, number = plain_name(operator), number_in(operator)
+    scales = name in {"mul", "div"} and number is not None and number < 0
+    return -1 if name in {"neg", "rsub"} or scales else 1
+
+
+def _keeps_order(operator: Operator) -> bool:
+    """Return whether the result of an operator grows, or falls, where its first input grows."""
+    return plain_name(operator) in JOINED | {"detach", "sub", "div", "mul", "add", "neg", "rsub"}
 
 
 def _names_rewards(evidence: Evidence, operator: Operator) -> bool:

@@ -94,6 +94,6 @@ def _conversions(evidence: Evidence) -> Iterator[Operator]:
     for operator in evidence.record.operators:
         given = operator.inputs[0] if operator.inputs else None
         made = [one for one in operator.outputs if one.dtype in HALVES]
-        if given is not None and given.parameter and made and given.dtype not in HALVES:
-            if operator.places and not operator.layer:
-                yield operator
+        converted = given is not None and given.parameter and given.dtype not in HALVES and made
+        if converted and operator.places and not operator.layer:
+            yield operator

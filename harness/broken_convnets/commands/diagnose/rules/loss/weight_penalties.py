@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.analysis.dataflow import CUTS
@@ -97,10 +98,17 @@ def _cuts(evidence: Evidence, total: Value) -> list[Operator]:
 def _is_of_parameters(evidence: Evidence, values: list[Value]) -> bool:
     """Return whether values are computed from parameters alone, and not part of a loss."""
     computed = [one for one in values if not one.parameter]
-    if any(evidence.flow.backward_passes_from([one]) for one in computed):
+    in_loss = any(evidence.flow.backward_passes_from([one]) for one in computed)
+    if in_loss or any(map(evidence.flow.depends_on_network, computed)):
         return False
-    known = evidence.flow.ancestors(computed)
-    return all(one.parameter or evidence.record.producer(one) for one in known)
+    return all(map(partial(_is_known, evidence), evidence.flow.ancestors(computed)))
+
+
+def _is_known(evidence: Evidence, value: Value) -> bool:
+    """Return whether a value is a parameter, or no operator draws or reads it as data."""
+    operator = evidence.record.producer(value)
+    made = operator is not None and (operator.inputs or operator.name in NUMBERS)
+    return value.parameter or bool(made)
 
 
 def _names(evidence: Evidence, cuts: list[Operator], trained: dict[Value, int]) -> list[str]:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.observe.recorder.padding_masks import IGNORING
@@ -84,7 +84,8 @@ def last_step_is_padding(evidence: Evidence) -> Iterator[Finding]:
     "a mean over the steps of padded sequences leaves the padding out",
     stays_quiet="unless the mean is over what pad_packed_sequence returned for sequences of other "
     "lengths, or what an attention returned that ignores padded keys; if its result is "
-    "multiplied or divided, or anything but parameters is combined with the steps before",
+    "multiplied or divided, or anything but parameters is combined with the steps before; a "
+    "warning behind an attention",
 )
 def padding_in_the_mean(evidence: Evidence) -> Iterator[Finding]:
     """Find `out.mean(1)` after an encoder that is given a key_padding_mask."""
@@ -98,11 +99,13 @@ def padding_in_the_mean(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _finding(name: str, read: Read) -> Finding:
+    meant = read.symptom.name == IGNORING  # few tokens of padding change a mean only a little
     return Finding(
         rule=name,
         kind="module",
         message=read.what,
         evidence=read.why,
+        severity=Severity.WARNING if meant else Severity.ERROR,
         cause=location(read.operator.places),
         symptom=location(read.symptom.places),
         subject=read.operator.places[0].text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
@@ -27,6 +27,14 @@ PARAMETERS = re.compile(r"parameters\(|state_dict\(|\[['\"]params['\"]\]")
 SAME = TRANSPARENT | {"detach", "__get__ data", "requires_grad_", "__get__ grad"}
 
 
+class Update(NamedTuple):
+    """A statement in a loop over parameters."""
+
+    source: Source
+    loop: ast.For
+    statement: ast.stmt
+
+
 @rule(
     "an update in a loop over parameters writes to the parameters",
     stays_quiet="unless a statement of the loop computes a new tensor of the shape of a parameter "
@@ -38,18 +46,28 @@ def update_is_discarded(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     if not evidence.record.backward_passes.count:
         return
-    seen: set[ast.stmt] = set()
+    updates: dict[tuple[str, int], Update | None] = {}
     for operator in evidence.record.operators:
-        source = evidence.source(operator.places[0].file) if operator.places else None
-        if source is None or not _is_lost(evidence, operator):
+        key = (operator.places[0].file, operator.places[0].line) if operator.places else ("", 0)
+        if key not in updates:
+            updates[key] = _update(evidence, *key)
+        update = updates[key]
+        if update is None or not _is_lost(evidence, operator):
             continue
-        statement = source.statement_at(operator.places[0].line)
-        loop = source.enclosing(statement, ast.For) if statement else None
-        if statement is None or loop is None or statement in seen:
-            continue
-        seen.add(statement)
-        if _is_over_parameters(source, loop) and _binds_nothing(source, loop, statement, operator):
-            yield _finding(source, loop, statement, operator)
+        if _binds_nothing(update, operator):
+            updates[key] = None
+            yield _finding(update, operator)
+
+
+def _update(evidence: Evidence, path: str, line: int) -> Update | None:
+    """Return the statement at a line, if it is in a loop over parameters."""
+    source = evidence.source(path) if path else None
+    statement = source.statement_at(line) if source else None
+    loop = source.enclosing(statement, ast.For) if source and statement else None
+    if source is None or statement is None or loop is None:
+        return None
+    over = PARAMETERS.search(source.text_of(loop.iter))
+    return Update(source, loop, statement) if over else None
 
 
 def _is_lost(evidence: Evidence, operator: Operator) -> bool:
@@ -64,13 +82,9 @@ def _is_lost(evidence: Evidence, operator: Operator) -> bool:
     return gradient or any(one.parameter and one.shape == result.shape for one in known)
 
 
-def _is_over_parameters(source: Source, loop: ast.For) -> bool:
-    return bool(PARAMETERS.search(source.text_of(loop.iter)))
-
-
-def _binds_nothing(source: Source, loop: ast.For, statement: ast.stmt, operator: Operator) -> bool:
+def _binds_nothing(update: Update, operator: Operator) -> bool:
     """Return whether a statement only computes, or only binds a variable of the loop."""
-    place = operator.places[0]
+    place, (source, loop, statement) = operator.places[0], update
     if isinstance(statement, ast.Expr):
         node = statement.value
         whole = (node.lineno, node.col_offset) == (place.line, place.column)
@@ -88,7 +102,8 @@ def _binds_nothing(source: Source, loop: ast.For, statement: ast.stmt, operator:
     return not later and not is_read_after(source, loop, target.id)
 
 
-def _finding(source: Source, loop: ast.For, statement: ast.stmt, operator: Operator) -> Finding:
+def _finding(update: Update, operator: Operator) -> Finding:
+    source, loop, statement = update
     text = source.text_of(statement)
     bound = isinstance(statement, ast.Assign)
     why = (

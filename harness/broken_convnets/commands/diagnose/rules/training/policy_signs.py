@@ -56,8 +56,8 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
                 message="the loss of the policy has the wrong sign: training makes actions with "
                 "high returns less likely",
                 evidence=f"`{product.places[0].text}` has the factor {term.factor:.3g} in the "
-                f"loss, and its weight is made of `{made.places[0].text}`: the product of both signs is "
-                "positive, and a loss that is minimized has -log_prob * advantage",
+                f"loss, and its weight is made of `{made.places[0].text}`: the product of both "
+                "signs is positive, and a loss that is minimized has -log_prob * advantage",
                 cause=location(product.places),
                 symptom=location(made.places),
                 subject=product.places[0].text,

@@ -142,6 +142,10 @@ BROKEN = {
     "returns_are_minimized.two_signs": policy(
         loss=f"loss = -(log_probs * -returns).sum() / 6{MARK}"
     ),
+    "returns_are_minimized.list": policy(
+        loss="losses = []\n    for p, R in zip(log_probs, (returns - returns.mean()) / 2):\n"
+        f"        losses.append(p * R){MARK}\n    loss = torch.stack(losses).sum()"
+    ),
     "returns_in_wrong_order": policy(returns=FORWARDS),
     "returns_in_wrong_order.appended": policy(returns=APPENDED),
     "returns_in_wrong_order.function": policy(
@@ -167,6 +171,10 @@ HEALTHY = {
     "reinforce": policy(),
     "critic": policy(
         loss="loss = F.mse_loss(values, returns) - (log_probs * (returns - values.detach())).mean()"
+    ),
+    "list_of_losses": policy(
+        loss="losses = []\n    for p, R in zip(log_probs, (returns - returns.mean()) / 2):\n"
+        "        losses.append(-p * R)\n    loss = torch.stack(losses).sum()"
     ),
     "negative_weight": policy(loss="loss = (log_probs * -returns).mean()"),
     "costs": policy(

@@ -196,6 +196,9 @@ HEALTHY = {
     "foreach": momentum(
         "torch._foreach_lerp_(list(key.parameters()), list(query.parameters()), 0.01)"
     ),
+    "copied_once": momentum(
+        "if step == 2:\n            key.projector.load_state_dict(query.projector.state_dict())"
+    ),
     "frozen_copy": momentum("key.eval()"),
     "frozen_backbone": momentum(
         PAIRS.format(".projector", "", "a.lerp_(b, 0.01)"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.training.policies import results_of
-from broken_convnets.commands.diagnose.sites import location_in, require_success, user_sources
+from broken_convnets.commands.diagnose.sites import location_in, require_success
 from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def returns_in_wrong_order(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     if not any(evidence.flow.backward_passes_from([v]) for v in results_of(evidence, "log_prob")):
         return
-    found = [one for source in user_sources(evidence) for one in _recursions(source)]
+    found = [one for source in evidence.user_sources for one in _recursions(source)]
     if len(found) != 1:
         return
     one = found[0]

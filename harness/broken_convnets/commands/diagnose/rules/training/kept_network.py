@@ -18,7 +18,6 @@ from broken_convnets.commands.diagnose.sites import (
     location_in,
     require_success,
     site_of,
-    user_sources,
 )
 from broken_convnets.commands.diagnose.source import argument, called_name
 from broken_convnets.vocabulary import Law
@@ -160,7 +159,7 @@ def _called(evidence: Evidence) -> set[tuple[str, str]]:
 def _passed_on(evidence: Evidence, called: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the names that a file passes to functions of its own as one of the called names."""
     found: set[tuple[str, str]] = set()
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         functions = {n.name: n for n in source.nodes if isinstance(n, ast.FunctionDef)}
         for call in (n for n in source.nodes if isinstance(n, ast.Call)):
             function = functions.get(called_name(call))
@@ -173,7 +172,7 @@ def _passed_on(evidence: Evidence, called: set[tuple[str, str]]) -> set[tuple[st
 
 def _improvements(evidence: Evidence) -> Iterator[Improvement]:
     """Yield the branches in loops that keep the score that they compare."""
-    for source in user_sources(evidence):
+    for source in evidence.user_sources:
         for branch in source.statements:
             tests = list(ast.walk(branch.test)) if isinstance(branch, ast.If) else []
             compared = [

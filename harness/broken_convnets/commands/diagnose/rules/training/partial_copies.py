@@ -11,7 +11,6 @@ from broken_convnets.commands.diagnose.sites import (
     location,
     location_in,
     require_success,
-    user_sources,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 SHARING = frozenset({"__get__ data", "detach", "view", "flatten", "reshape", "__getitem__"})
 ALIASES = 3  # of aliases of a parameter
 UNRECORDED = "_foreach_"  # functions whose calls are not recorded
+UPDATES = 2  # of a copy, at least
 FEW = 3  # names of parameters in a message
 
 
@@ -45,7 +45,7 @@ class Followed(NamedTuple):
 def part_of_copy_stays(evidence: Evidence) -> Iterator[Finding]:
     """Find a momentum encoder whose update reaches the backbone, and not the projection head."""
     require_success(evidence)
-    if any(UNRECORDED in source.text for source in user_sources(evidence)):
+    if any(UNRECORDED in source.text for source in evidence.user_sources):
         return
     stepped = {number for s in evidence.record.optimizer_steps for number in s.changed}
     latest: dict[tuple[int, ...], ForwardPass] = {}
@@ -59,9 +59,18 @@ def part_of_copy_stays(evidence: Evidence) -> Iterator[Finding]:
             continue
         pairs = [(a, b) for a, b in zip(copy, other, strict=True) if b in stepped]
         found = _followed(evidence, [a for a, _ in pairs])
-        if found.written and found.left and len(pairs) == len(found.written) + len(found.left):
+        if len(pairs) > len(found.written) + len(found.left) or not found.left:
+            continue
+        if _follows(evidence, found):
             yield _finding(evidence, forward, found)
             return
+
+
+def _follows(evidence: Evidence, found: Followed) -> bool:
+    """Return whether the lines that write to a copy do so after several steps."""
+    places = {one.place for one in found.written.values()}
+    writes = (o for o in evidence.record.operators if o.place in places)
+    return len({one.moment.optimizer_steps for one in writes}) >= UPDATES
 
 
 def _are_alike(
@@ -129,7 +138,7 @@ def _finding(evidence: Evidence, forward: ForwardPass, found: Followed) -> Findi
         message=f"the copy of {type(network).__name__} follows only a part of the network: {shown} "
         f"{'stay' if names[1:] else 'stays'} as at the beginning",
         evidence=f"`{maker.places[0].text}` updates {len(found.written)} parameters of the copy, "
-        f"and nothing writes to the other {len(names)}, whose originals train",
+        f"and nothing writes to {len(names)} others, whose originals train",
         cause=_loop(evidence, maker) or location(maker.places),
         symptom=location(forward.places),
         subject=maker.places[0].text,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
-from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name
+from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name, terms
 from broken_convnets.commands.diagnose.rules.training.policies import results_of, terms_of_losses
 from broken_convnets.commands.diagnose.sites import location, require_success, site_of
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 JOINED = TRANSPARENT | {"stack", "cat", "concat", "sum"}
+LISTS = frozenset({"stack", "cat", "concat"})
 MADE = frozenset({"tensor", "as_tensor", "FloatTensor", "from_numpy", "Tensor"})
 REWARDS = re.compile(
     r"reward|return|advantage|discounted|(?<![a-z])(adv|advs|gae|g|gs|r|rs|ret|rets)"
@@ -45,7 +47,8 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
     if not actions or any(b.settings.get("maximize") for b in evidence.record.built_optimizers):
         return
     for found in terms_of_losses(evidence, actions):
-        for term in (one for one in found if one.value in actions and one.weights):
+        parts = (part for one in found for part in _parts(evidence, one, actions))
+        for term in (one for one in parts if one.value in actions and one.weights):
             made = _made_of_rewards(evidence, term)
             product = next((o for o in term.path if set(term.weights) & set(o.inputs)), None)
             if made is None or product is None or not product.places:
@@ -66,6 +69,18 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
             return
 
 
+def _parts(evidence: Evidence, term: Term, actions: set[Value]) -> Iterator[Term]:
+    """Yield the terms that a list of losses of single steps was joined of, or the term itself."""
+    operator = evidence.record.producer(term.value)
+    if operator is None or operator.name not in LISTS or term.value in actions:
+        yield term
+        return
+    for value in operator.inputs:
+        for one in terms(evidence, value, actions):
+            path = (*term.path, operator, *one.path)
+            yield replace(one, factor=term.factor * one.factor, path=path)
+
+
 def _joined(evidence: Evidence, values: set[Value]) -> set[Value]:
     """Return log-probabilities, and what several of them are joined to."""
     found, waiting = set(values), list(values)
@@ -82,7 +97,8 @@ def _made_of_rewards(evidence: Evidence, term: Term) -> Operator | None:
     """Return the operator that makes the weight of a term, if it grows with rewards."""
     if not term.factor or len(term.weights) != 1:
         return None
-    value, sign = term.weights[0], math.copysign(1, term.factor)
+    value = term.weights[0]
+    sign = math.copysign(1, term.factor * (value.scalar or 1))  # the factor has its number
     for _ in range(STEPS):
         operator = evidence.record.producer(value)
         if operator is not None and operator.name in MADE and operator.places:

@@ -25,7 +25,7 @@ class Model(nn.Module):
     def forward(self, ids):
         mask = {mask}
         x = self.encoder(self.embedding(ids), {argument}=mask){mark}
-        return self.head(x.mean(1))
+        return self.head(x.amax(1))
 
 net = Model()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)

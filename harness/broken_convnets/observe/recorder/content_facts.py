@@ -20,3 +20,4 @@ class ContentFacts:
     padded_targets: list[PaddedTargets] = field(default_factory=list)
     padding_masks: list[PaddingMask] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
+    ignored_keys: dict[int, int] = field(default_factory=dict)  # of an attention, by operator

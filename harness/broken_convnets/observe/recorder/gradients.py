@@ -21,6 +21,7 @@ from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
 from broken_convnets.observe.recorder.recorded_events import BackwardPass, OptimizerStep
+from broken_convnets.observe.recorder.rounded_steps import unchanged, weights_before
 from broken_convnets.observe.recorder.snapshots import Snapshots
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.values import gradient_of, is_zero, state_of, tensors_in
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.followed_parameter import FollowedParameter
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
+    from broken_convnets.observe.recorder.rounded_steps import Weights
     from broken_convnets.observe.recorder.values import State, Values
 
 
@@ -49,7 +51,7 @@ class Gradients:
         self._follows = record.options.gradients
         self._looks = record.options.values
         self.followed = FollowedParameters(record, values)
-        self._running: list[OptimizerStep] = []
+        self._running: list[tuple[OptimizerStep, Weights]] = []
         self._kept = KeptGraphs(record)
         self.snapshots = Snapshots(record)
         self._hooks = ExitStack()
@@ -163,7 +165,7 @@ class Gradients:
         )
         self.snapshots.step(step.number, own)
         self._record.optimizer_steps.append(step)
-        self._running.append(step)
+        self._running.append((step, weights_before(own) if self._follows else []))
 
     def _holds(self) -> dict[int, tuple[int, ...]]:
         """Return the backward passes in each gradient; only old ones are looked at for zeros."""
@@ -181,10 +183,11 @@ class Gradients:
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
         if not self._running:
             return
-        step = self._running.pop()
+        step, halves = self._running.pop()
         own = [p for group in optimizer.param_groups for p in group["params"]]
         step.finished = True
         with NoDispatch(), NoFunction():
+            step.unchanged = unchanged(halves) if halves else (0, 0)
             step.changed = tuple(
                 known.facts.number
                 for parameter in own

@@ -8,10 +8,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.nn import utils
 from torch.optim.optimizer import Optimizer
 
-from broken_convnets.observe.recorder.aside import is_compiling
+from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.places import user_places
 
 if TYPE_CHECKING:
@@ -40,11 +41,16 @@ class BuiltOptimizer:
 
 @dataclass(frozen=True, slots=True)
 class Clipping:
-    """A call that clips gradients; `empty` if it received no parameter."""
+    """A call that clips gradients; `empty` if it received no parameter.
+
+    `norm` is what clip_grad_norm_ returned, and `limit` what it was called with; else None.
+    """
 
     places: tuple[Place, ...]
     moment: Moment
     empty: bool
+    norm: float | None = None
+    limit: float | None = None
 
 
 class Optimization:
@@ -91,11 +97,15 @@ class Optimization:
 
     def _clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._record.active and not is_compiling():
-                places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
-                empty = _is_empty(parameters)
-                self._record.clippings.append(Clipping(places, self._record.moment, empty))
-            return original(parameters, *args, **kwargs)
+            if not self._record.active or is_compiling():
+                return original(parameters, *args, **kwargs)
+            places = user_places(sys._getframe(1))  # noqa: SLF001  (no public equivalent)
+            moment, empty = self._record.moment, _is_empty(parameters)
+            result = original(parameters, *args, **kwargs)
+            with NoDispatch(), NoFunction():
+                norm, limit = map(_number, (result, args[0] if args else kwargs.get("max_norm")))
+            self._record.clippings.append(Clipping(places, moment, empty, norm, limit))
+            return result
 
         return clip
 
@@ -103,6 +113,13 @@ class Optimization:
 def _numbers(settings: dict[str, Any]) -> dict[str, float]:
     plain = {bool, int, float}
     return {name: float(value) for name, value in settings.items() if type(value) in plain}
+
+
+def _number(value: object) -> float | None:
+    """Return a number, or that in a tensor of one element on the CPU; None for anything else."""
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 and value.device.type == "cpu" else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _is_empty(parameters: object) -> bool:

@@ -56,6 +56,8 @@ class PaddingMasks:
                 attended = _attended(operator, args, kwargs)
                 self._read[operator.place] += attended is not None
                 if attended is not None and self._read[operator.place] <= LOOKS:
+                    ignored = attended.numel() - int(attended.sum())
+                    self._record.content_facts.ignored_keys[operator.number] = ignored
                     self._judge(operator, attended)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)

@@ -127,6 +127,7 @@ class OptimizerStep:
     is_first: bool = False  # whether the optimizer has no state yet
     changed: tuple[int, ...] = ()  # of its parameters, those written to
     finished: bool = False
+    unchanged: tuple[int, int] = (0, 0)  # weights of half precision that stay, and of how many
 
 
 @dataclass(frozen=True, slots=True)

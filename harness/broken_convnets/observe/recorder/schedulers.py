@@ -33,7 +33,8 @@ class BuiltScheduler:
     """A learning rate scheduler as it was constructed, outside of another scheduler.
 
     `settings` are its numbers: `T_max`, `step_size`, `gamma`, `last_milestone`. `optimizer` tells
-    optimizers apart. `mode` is that of ReduceLROnPlateau, `min` or `max`; else empty.
+    optimizers apart. `mode` is that of ReduceLROnPlateau, `min` or `max`; else empty. `rates` are
+    the learning rates that the optimizer was constructed with, each with the one that it has now.
     """
 
     type: str
@@ -42,6 +43,7 @@ class BuiltScheduler:
     settings: dict[str, float]
     optimizer: int
     mode: str = ""
+    rates: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,10 @@ class Schedulers:
         self._numbers[built] = self._record.built_schedulers.count
         mode = built.mode if isinstance(built, ReduceLROnPlateau) else ""
         name = type(built).__name__
+        groups = built.optimizer.param_groups
+        rates = tuple((float(g.get("initial_lr", g["lr"])), float(g["lr"])) for g in groups)
         self._record.built_schedulers.append(
-            BuiltScheduler(name, places, self._record.moment, settings, optimizer, mode)
+            BuiltScheduler(name, places, self._record.moment, settings, optimizer, mode, rates)
         )
 
     def _note_step(self, metric: Any, scheduler: Any, places: tuple[Place, ...]) -> None:

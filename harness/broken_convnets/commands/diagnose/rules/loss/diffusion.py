@@ -92,7 +92,7 @@ def one_root(evidence: Evidence) -> Iterator[Finding]:
     """Find `a.sqrt() * image + (1 - a) * noise`."""
     require_success(evidence)
     for mixed in _mixtures(evidence):
-        image, noise = (_factor(evidence, v) for v in (mixed.of_image, mixed.of_noise))
+        image, noise = (factor_of(evidence, v) for v in (mixed.of_image, mixed.of_noise))
         same = image.base is noise.base and image.complement != noise.complement
         same = same and image.from_table and noise.from_table
         if not same or image.root == noise.root:
@@ -122,7 +122,7 @@ def single_step_noise(evidence: Evidence) -> Iterator[Finding]:
     """Find `alphas[t].sqrt()` where `alphas` is not a cumulative product."""
     require_success(evidence)
     for mixed in _mixtures(evidence):
-        image = _factor(evidence, mixed.of_image)
+        image = factor_of(evidence, mixed.of_image)
         schedule = evidence.record.producer(image.base)
         if not image.root or not image.complement or schedule is None or not schedule.places:
             continue
@@ -219,7 +219,7 @@ def _schedule_of(factors: tuple[Value, ...]) -> Value:
     return min(factors, key=lambda one: math.prod(one.shape))
 
 
-def _factor(evidence: Evidence, value: Value) -> Factor:
+def factor_of(evidence: Evidence, value: Value) -> Factor:
     """Return how a factor was computed from a number of a schedule."""
     complement = root = from_table = False
     for _ in range(STEPS):

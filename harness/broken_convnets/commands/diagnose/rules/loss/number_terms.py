@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.counters import scope_of
 from broken_convnets.commands.diagnose.rules.loss.terms import plain_name, terms
 from broken_convnets.commands.diagnose.sites import assignments, candidates, location, location_in
+from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
+    from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.recorded_events import Operator
 
 SUMS = frozenset({"add", "sub"})
@@ -37,8 +39,8 @@ def number_in_loss(evidence: Evidence) -> Iterator[Finding]:
     for operator in _sums_with_a_number(evidence) if read else ():
         place = operator.places[0]
         source = evidence.source(place.file)
-        node = source.expression_at(place) if source else None
-        if source is None or not isinstance(node, ast.BinOp) or place in seen:
+        node = _sum_at(source, place) if source else None
+        if source is None or node is None or place in seen:
             continue
         seen.add(place)
         for call in _calls(source, node):
@@ -85,14 +87,49 @@ def _sums_with_a_number(evidence: Evidence) -> Iterator[Operator]:
                         yield operator
 
 
-def _calls(source: Source, total: ast.BinOp) -> Iterator[ast.Call]:
+def _sum_at(source: Source, place: Place) -> ast.BinOp | ast.AugAssign | None:
+    """Return the sum at a place: `loss + x`, or the statement `loss += x`."""
+    node = source.expression_at(place)
+    if isinstance(node, ast.BinOp):
+        return node
+    statement = source.statement_at(place.line)
+    adds = isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add | ast.Sub)
+    return statement if isinstance(statement, ast.AugAssign) and adds else None
+
+
+def _calls(source: Source, total: ast.BinOp | ast.AugAssign) -> Iterator[ast.Call]:
     """Yield the calls that make numbers of the terms of a sum, also through a name."""
-    for part in _terms(total):
+    for part in _terms(total.value if isinstance(total, ast.AugAssign) else total):
         known = assignments(source, source.text_of(part), scope_of(source, total))
         before = [one for one in known if one.lineno < total.lineno]
         value = max(before, key=lambda one: one.lineno).value if before else part
-        if isinstance(value, ast.Call) and _inner(source, value):
-            yield value
+        for one in (value, *_added(source, total, part)):
+            for item in _summed(one):
+                if isinstance(item, ast.Call) and _inner(source, item):
+                    yield item
+
+
+def _added(source: Source, total: ast.BinOp | ast.AugAssign, part: ast.expr) -> list[ast.expr]:
+    """Return what statements before a sum add to the name of one of its terms."""
+    return [
+        node.value
+        for node in ast.walk(scope_of(source, total))
+        if isinstance(node, ast.AugAssign)
+        and isinstance(node.op, ast.Add)
+        and node.lineno < total.lineno
+        and source.text_of(node.target) == source.text_of(part)
+    ]
+
+
+def _summed(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield what a value is the sum of, also as `sum(x.item() for x in xs)`."""
+    for part in _terms(node):
+        inner = part.args[0] if isinstance(part, ast.Call) and part.args else None
+        is_sum = isinstance(part, ast.Call) and called_name(part) == "sum"
+        if is_sum and isinstance(inner, ast.GeneratorExp | ast.ListComp):
+            yield from _terms(inner.elt)
+        else:
+            yield part
 
 
 def _terms(node: ast.expr) -> Iterator[ast.expr]:

@@ -57,10 +57,9 @@ def parameter_for_each_place_in_batch(evidence: Evidence) -> Iterator[Finding]:
         matched = _matched(found, probe, size) if found else None
         if found is None or matched is None or not found.operator.places:
             continue
-        batches = _batches(evidence, probe, size)
-        if _fits_one(batches):
+        if _fits_one(_batches(evidence, probe, size)):
             continue
-        if _is_shuffled_loader(evidence, probe, size) or _are_in_other_orders(batches):
+        if is_shuffled(evidence, probe):
             yield _finding(evidence, probe, found, matched)
 
 
@@ -108,6 +107,13 @@ def _made_of_parameters(found: Dependent) -> dict[int, str]:
         if len(names) == 1 and "" not in names:
             made.update(dict.fromkeys(map(id, operator.results), *names))
     return made
+
+
+def is_shuffled(evidence: Evidence, probe: Probe) -> bool:
+    """Return whether the first dimension of a network's input is surely samples, in any order."""
+    size = probe.batch_size
+    batches = _batches(evidence, probe, size)
+    return _is_shuffled_loader(evidence, probe, size) or _are_in_other_orders(batches)
 
 
 def _is_shuffled_loader(evidence: Evidence, probe: Probe, size: int) -> bool:

@@ -125,21 +125,29 @@ def is_batch_first(probe: Probe) -> bool:
 
 def first_mixing(probe: Probe) -> Mixing | None:
     """Return the first operator whose change is confined to no sample; None if none mixes."""
-    traces = []
-    for change in (False, True):
-        net, inputs = probe.subject.build().eval(), probe.subject.inputs(SAMPLES)
-        if change:
-            inputs = map_tensors(inputs, _changed)
-        seed_all(0)
-        traces.append(trace_call(lambda: net.forward(inputs)))  # noqa: B023  (called at once)
-    (one, error), (two, other) = traces
-    if error or other or [o.name for o in one] != [o.name for o in two]:
-        return None
-    for before, after in zip(one, two, strict=True):
+    for before, after in pairs_of_operators(probe):
         pairs = zip(before.outputs, after.outputs, strict=False)
         if not all(_is_confined(a, b) for a, b in pairs):
             return Mixing(before, _sample_dim(before, after))
     return None
+
+
+def pairs_of_operators(probe: Probe) -> list[tuple[TracedOperator, TracedOperator]]:
+    """Return the operators of two passes, of which the second one has another value of a sample.
+
+    Empty if they are not the same operators.
+    """
+    traces = []
+    for change in (False, True):
+        net, inputs = probe.subject.build().eval(), probe.subject.inputs(SAMPLES)
+        if change:
+            inputs = map_tensors(inputs, changed)
+        seed_all(0)
+        traces.append(trace_call(lambda: net.forward(inputs)))  # noqa: B023  (called at once)
+    (one, error), (two, other) = traces
+    if error or other or [o.name for o in one] != [o.name for o in two]:
+        return []
+    return list(zip(one, two, strict=True))
 
 
 def _sample_dim(before: TracedOperator, after: TracedOperator) -> int:
@@ -148,11 +156,11 @@ def _sample_dim(before: TracedOperator, after: TracedOperator) -> int:
     if one.shape != two.shape:
         return 0
     different = ~torch.isclose(one, two, rtol=1e-4, atol=1e-6, equal_nan=True)
-    found = (dim for dim in range(one.ndim) if _is_confined_along(different, dim))
+    found = (dim for dim in range(one.ndim) if is_confined_along(different, dim))
     return next(found, 0)
 
 
-def _changed(tensor: torch.Tensor) -> torch.Tensor:
+def changed(tensor: torch.Tensor) -> torch.Tensor:
     """Return a batch with another value of one sample."""
     if not tensor.ndim or len(tensor) != SAMPLES:
         return tensor
@@ -171,10 +179,10 @@ def _is_confined(a: torch.Tensor, b: torch.Tensor) -> bool:
     different = ~torch.isclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
     if not a.ndim or not bool(different.any()):
         return True
-    return any(_is_confined_along(different, dim) for dim in range(a.ndim))
+    return any(is_confined_along(different, dim) for dim in range(a.ndim))
 
 
-def _is_confined_along(different: torch.Tensor, dim: int) -> bool:
+def is_confined_along(different: torch.Tensor, dim: int) -> bool:
     """Return whether all differences are of the changed sample, if `dim` is made of samples."""
     size = different.shape[dim]
     if size % SAMPLES:

@@ -72,11 +72,11 @@ def _lost(source: Source) -> Iterator[LostResult]:
         own = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
         if not isinstance(target, ast.Name) or not isinstance(last.value, ast.Call):
             continue
-        if target.id in own and not _is_read_after(source, loop, target.id):
+        if target.id in own and not is_read_after(source, loop, target.id):
             yield LostResult(source, loop, last)
 
 
-def _is_read_after(source: Source, loop: ast.For, name: str) -> bool:
+def is_read_after(source: Source, loop: ast.For, name: str) -> bool:
     """Return whether code after a loop reads a name, comprehensions with their own aside."""
     scope = source.function_of(loop) or source.tree
     return any(

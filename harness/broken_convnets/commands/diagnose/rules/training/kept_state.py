@@ -118,7 +118,7 @@ def _is_best(evidence: Evidence, places: tuple[Place, ...]) -> bool:
         condition = _condition(site)
         if condition is not None and isinstance(site.statement, ast.Assign):
             names = {site.source.text_of(target) for target in site.statement.targets}
-            return any(_is_used_outside(site, condition, name) for name in names)
+            return any(is_used_outside(site, condition, name) for name in names)
     return False
 
 
@@ -146,7 +146,7 @@ def _condition(site: Site) -> ast.If | None:
     return None
 
 
-def _is_used_outside(site: Site, condition: ast.If, name: str) -> bool:
+def is_used_outside(site: Site, condition: ast.If, name: str) -> bool:
     """Return whether a name is read later in its function, or an attribute in the file."""
     inside = set(ast.walk(condition))
     scope = site.source.function_of(site.call) or site.source.tree

@@ -10,6 +10,7 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.training.frozen import updates_statistics
+from broken_convnets.commands.diagnose.rules.training.partial_copies import written_by
 from broken_convnets.commands.diagnose.sites import (
     candidates,
     location,
@@ -88,6 +89,8 @@ def _stays(evidence: Evidence, passes: list[ForwardPass], targets: list[ForwardP
     if len(targets) < len(passes) or any(own & set(b.received) for b in later):
         return False
     if _waits(evidence, first) or _is_copy(evidence, first):
+        return False
+    if any(written_by(evidence, evidence.record.parameters[number]) for number in own):
         return False
     same = len({p.weights for p in targets}) == 1 and bool(first.weights)
     between = (

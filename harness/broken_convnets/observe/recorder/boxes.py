@@ -10,6 +10,7 @@ import torch
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.places import TORCH, is_user_file, user_places
+from broken_convnets.observe.recorder.suppressions import suppressions
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -81,6 +82,9 @@ class BoxCalls:
         self._calls[places[0]] += 1
         if self._calls[places[0]] > CALLS:
             return
+        if frame.f_code.co_name == "nms":
+            found = suppressions(frame, caller, self._values, places)
+            self._record.content_facts.suppressions.extend(found)
         for name, boxes in given:
             if isinstance(boxes, torch.Tensor) and boxes.ndim and boxes.shape[-1] == CORNERS:
                 self._record.box_calls.append(self._call(frame.f_code.co_name, name, boxes, places))

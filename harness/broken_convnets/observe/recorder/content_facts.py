@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from broken_convnets.observe.recorder.bounded import Bounded
 
 if TYPE_CHECKING:
     from broken_convnets.observe.recorder.class_balance import ClassBalance
     from broken_convnets.observe.recorder.comparisons import Comparison
+    from broken_convnets.observe.recorder.ignored_labels import IgnoredLabels
     from broken_convnets.observe.recorder.padded_targets import PaddedTargets
     from broken_convnets.observe.recorder.padding_masks import PaddingMask
+    from broken_convnets.observe.recorder.pair_calls import PairCall
+    from broken_convnets.observe.recorder.sampling_grids import SamplingGrid
+    from broken_convnets.observe.recorder.suppressions import Suppression
+
+
+PAIRS = 50  # user functions of two tensors whose arguments are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +30,9 @@ class ContentFacts:
     padding_masks: list[PaddingMask] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     ignored_keys: dict[int, int] = field(default_factory=dict)  # of an attention, by operator
+    ignored_numbers: set[int] = field(default_factory=set)  # ignore_index of losses
+    ignored_labels: list[IgnoredLabels] = field(default_factory=list)
+    sampling_grids: list[SamplingGrid] = field(default_factory=list)
+    suppressions: list[Suppression] = field(default_factory=list)
+    pair_calls: Bounded[PairCall] = field(default_factory=lambda: Bounded(PAIRS))
+    worlds: dict[str, dict[str, Any]] = field(default_factory=dict)  # global names, by file

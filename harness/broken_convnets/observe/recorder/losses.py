@@ -13,17 +13,27 @@ from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.class_balance import WEIGHTED, ClassBalances
 from broken_convnets.observe.recorder.contents import Contents, contents_of
 from broken_convnets.observe.recorder.ctc import CtcArguments, ctc_arguments
+from broken_convnets.observe.recorder.ignored_labels import (
+    CLASS_LOSSES,
+    EQUALITIES,
+    IgnoredComparisons,
+)
 from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
 from broken_convnets.observe.recorder.padded_targets import PaddedLosses
+from broken_convnets.observe.recorder.sampling_grids import GRIDS, sampling_grid
 from broken_convnets.observe.recorder.triplets import TRIPLETS, triplet_of
 from broken_convnets.observe.recorder.values import look_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
+
+    Look = Callable[[Operator, Any, Any], None]
 
 # Loss functions of torch.nn.functional whose first arguments are an input and a target.
 LOSSES = frozenset(
@@ -38,10 +48,10 @@ PAIRS = frozenset({"cosine_embedding_loss", "margin_ranking_loss"})
 POLES = {
     **dict.fromkeys(("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "pow", "__pow__"), 0),
     **dict.fromkeys(("acos", "asin", "exp", "reciprocal", "std", "var", "mean", "softmax"), 0),
-    **dict.fromkeys(("__rtruediv__", "__rdiv__", "norm", "atanh", "logit"), 0),
+    **dict.fromkeys(("__rtruediv__", "__rdiv__", "norm", "atanh", "logit", "numpy"), 0),
     **dict.fromkeys(("div", "true_divide", "__truediv__", "__div__", "__itruediv__"), 1),
 }
-CASTS = frozenset({"long", "int", "short", "to", "type"})
+CASTS = frozenset({"long", "int", "short", "to", "type", "byte"})
 INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8})
 UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
 LOOKS = 32  # calls at one place whose tensors are read
@@ -70,7 +80,18 @@ class Losses:
         self._record = record
         self._padded = PaddedLosses(ids)
         self._read: Counter[tuple[str, Place]] = Counter()
-        self._balances = ClassBalances(record)
+        facts = record.content_facts
+        ignored = IgnoredComparisons(facts.ignored_numbers, facts.ignored_labels)
+        looks: list[tuple[Look, Collection[str]]] = [
+            (ClassBalances(record).look, WEIGHTED),
+            (ignored.look, CLASS_LOSSES | EQUALITIES),
+            (self._add_triplet, TRIPLETS),
+            (self._add_grid, ("grid_sample",)),
+        ]
+        self._lookers: dict[str, list[Look]] = {}
+        for look, names in looks:
+            for name in names:
+                self._lookers.setdefault(name, []).append(look)
 
     def look(self, operator: Operator, taken: list[torch.Tensor], args: Any, kwargs: Any) -> None:
         """Read what an operator is about to receive."""
@@ -83,14 +104,12 @@ class Losses:
 
     def _look(self, operator: Operator, args: Any, kwargs: Any) -> None:
         name = operator.name
-        if name in WEIGHTED:
-            self._balances.look(operator, args, kwargs)
+        for look in self._lookers.get(name, ()):
+            look(operator, args, kwargs)
         is_loss = name in LOSSES or name in PAIRS
         is_cast = name in CASTS and _rounds(name, args, kwargs)
         position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)
         is_minimum = name in MINIMA
-        if name in TRIPLETS and operator.place is not None:
-            self._add_triplet(operator, args, kwargs)
         if operator.place is None or not (is_loss or is_cast or is_minimum or position is not None):
             return
         self._read[name, operator.place] += 1
@@ -109,10 +128,19 @@ class Losses:
 
     def _add_triplet(self, operator: Operator, args: Any, kwargs: Any) -> None:
         """Read the first call at a place, before any training."""
-        known = any(one.operator.place == operator.place for one in self._record.triplets)
-        found = None if known else triplet_of(operator, args, kwargs)
+        place = operator.place
+        known = any(one.operator.place == place for one in self._record.triplets)
+        found = None if known or place is None else triplet_of(operator, args, kwargs)
         if found is not None:
             self._record.triplets.append(found)
+
+    def _add_grid(self, operator: Operator, args: Any, kwargs: Any) -> None:
+        grids = self._record.content_facts.sampling_grids
+        if operator.place is None or len(grids) >= GRIDS:
+            return
+        found = sampling_grid(operator, args, kwargs)
+        if found is not None:
+            grids.append(found)
 
     def _look_at_new(self, taken: list[torch.Tensor], values: tuple[Value, ...]) -> None:
         """Note whether data, and what was written in place, is finite when it is first used."""

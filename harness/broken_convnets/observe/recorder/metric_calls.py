@@ -16,12 +16,14 @@ import torch
 
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.pair_calls import pair_call
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import is_user_file
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
+    from broken_convnets.observe.recorder.pair_calls import PairCall
     from broken_convnets.observe.recorder.record import Record
 
 LARGE = 1_000_000  # elements of a tensor that is not copied
@@ -69,6 +71,7 @@ class MetricCalls:
             code = frame.f_code
             self._known.add(code)
             if is_user_file(code.co_filename) and not is_recorder_code(code):
+                self._record.content_facts.worlds[code.co_filename] = frame.f_globals
                 self._consider(frame)
             frame = frame.f_back
 
@@ -79,11 +82,14 @@ class MetricCalls:
         try:
             with NoDispatch(), NoFunction():
                 found = _metric_call(frame)
+                pair = None if _is_network(frame.f_locals.get("self")) else _pair_call(frame)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not become the program's)
             self._record.problem(error)
             return
         if found is not None:
             self._record.metric_calls.append(found)
+        if pair is not None:
+            self._record.content_facts.pair_calls.append(pair)
 
 
 def _metric_call(frame: FrameType) -> MetricCall | None:
@@ -108,6 +114,10 @@ def _metric_call(frame: FrameType) -> MetricCall | None:
         return None
     function = FunctionType(code, frame.f_globals, code.co_name, None, closure)
     return MetricCall(function, copies, *pair, are_classes=classes is not None, owner=owner)
+
+
+def _pair_call(frame: FrameType) -> PairCall | None:
+    return pair_call(frame, _copy, _owner)
 
 
 def _owner(given: dict[str, Any]) -> weakref.ref[Any] | None:

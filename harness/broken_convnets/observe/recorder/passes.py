@@ -16,6 +16,7 @@ from broken_convnets.observe.recorder.bounded import Bounded
 from broken_convnets.observe.recorder.networks import Paths
 
 if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.image_signatures import ImageSignatures
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.recorded_events import Moment
     from broken_convnets.observe.recorder.scales import Scale
@@ -85,7 +86,7 @@ class ForwardPass:
     `modes` are the modes, True for training, of those layers that depend on it; `received` and
     `returned` are the tensors of its inputs and output where operators are recorded too. `rows`
     are checksums of the samples of its first input, `weights` is one of parameters, and `scale` is
-    that of its images.
+    that of its images, whose signatures are `images`.
     """
 
     def __init__(self, network: nn.Module, number: int, limit: int, moment: Moment) -> None:
@@ -106,6 +107,7 @@ class ForwardPass:
         self.rows: tuple[int, ...] = ()
         self.weights = 0
         self.scale: Scale | None = None
+        self.images: ImageSignatures | None = None
         self.captured: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # copies of the inputs
         self.operators_at_end: int | None = None
         self.non_finite = False

@@ -10,6 +10,7 @@ import torch
 from broken_convnets.observe.modes import modal_layers
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.checksums import rows_in, weights_in
+from broken_convnets.observe.recorder.image_signatures import ImageLooks
 from broken_convnets.observe.recorder.kept_networks import KeptNetworks
 from broken_convnets.observe.recorder.kept_outputs import OutputsAlive
 from broken_convnets.observe.recorder.places import user_places
@@ -43,6 +44,7 @@ class Surroundings:
         self._kept = KeptNetworks(record)
         self._outputs = OutputsAlive(record)
         self._scales = Scales()
+        self._images = ImageLooks()
 
     def at_begin(self, begun: ForwardPass, root: nn.Module, inputs: object) -> None:
         """Look at modes, place, inputs and parameters before the first layer runs."""
@@ -90,3 +92,4 @@ class Surroundings:
             begun.rows, begun.weights = rows_in(inputs), weights_in(list(root.parameters()))
             place = begun.places[0] if begun.places else None
             begun.scale = self._scales.of(id(root), inputs, place, training=root.training)
+            begun.images = self._images.of(id(root), inputs, place, training=root.training)

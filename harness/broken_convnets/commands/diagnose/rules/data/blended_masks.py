@@ -11,12 +11,13 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.resizes import blending_resizes
 from broken_convnets.commands.diagnose.rules.data.samples import Samples
+from broken_convnets.commands.diagnose.rules.loss.predictions import comparisons
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 from broken_convnets.commands.diagnose.source import argument, called_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.rules.data.resizes import Resize
@@ -50,6 +51,12 @@ def mask_classes_blended(evidence: Evidence) -> Iterator[Finding]:
             numbers = f"the numbers up to {call.target.maximum:.0f}"
             yield _blended(evidence, resize.places, f"{resize.name} computes means of {numbers}")
             return
+    compared = _compared_resize(evidence)
+    if compared is not None:
+        yield _blended(
+            evidence, compared.places, f"{compared.name} computes means of class indices"
+        )
+        return
     loaders = {one.dataset.base: one for one in evidence.record.loaders} if calls else {}
     for loader in loaders.values():
         samples = Samples.of(evidence, loader)
@@ -69,7 +76,26 @@ def _resize(evidence: Evidence, call: LossCall) -> Operator | None:
     """Return the operator that blended the integers which became the targets of a loss."""
     if call.target.dtype.is_floating_point or call.target.maximum < 2:  # noqa: PLR2004  (0, 1, 2)
         return None
-    waiting, step = list(call.operator.inputs[1:2]), 0
+    return _resize_before(evidence, call.operator.inputs[1:2])
+
+
+def _compared_resize(evidence: Evidence) -> Operator | None:
+    """Return the operator that blended the integers that predictions are compared with."""
+    for _, predicted, labels in comparisons(evidence):
+        cast = evidence.record.producer(labels)
+        numbers = evidence.record.read_inputs.get(cast.number) if cast else None
+        if labels.dtype.is_floating_point or numbers is None or numbers.maximum < 2:  # noqa: PLR2004  (as above)
+            continue
+        if len(labels.shape) >= MASK - 1 and predicted.shape == labels.shape:
+            found = _resize_before(evidence, [labels])
+            if found is not None and evidence.flow.depends_on_network(predicted):
+                return found
+    return None
+
+
+def _resize_before(evidence: Evidence, values: Iterable[Value]) -> Operator | None:
+    """Return the interpolation of integers that values were converted from."""
+    waiting, step = list(values), 0
     while waiting and step < STEPS:
         operator = evidence.record.producer(waiting.pop())
         step += 1

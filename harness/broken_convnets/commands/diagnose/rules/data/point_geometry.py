@@ -78,7 +78,7 @@ def _unmoved(evidence: Evidence, loader: Loader, samples: Samples) -> str:
     known = [one for one in first if one is not None]
     if len(known) < FEWEST or len(known) < count or _all_equal(known):
         return ""
-    if not known[0].certain and not _speaks_of_points(evidence, loader):
+    if not known[0].certain and not speaks_of_points(evidence, loader):
         return ""
     still: dict[str, int] = {}
     for index, before in enumerate(known):
@@ -102,7 +102,7 @@ def _all_equal(samples: list[_Sample]) -> bool:
     return all(torch.equal(samples[0].points, one.points) for one in samples[1:])
 
 
-def _speaks_of_points(evidence: Evidence, loader: Loader) -> bool:
+def speaks_of_points(evidence: Evidence, loader: Loader) -> bool:
     """Return whether the code that reads a sample has a name such as `boxes` or `landmarks`."""
     code = getattr(getattr(type(below_subsets(loader.data)), "__getitem__", None), "__code__", None)
     source = evidence.source(code.co_filename) if code else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import math
 from functools import partial
-from inspect import getattr_static
-from types import FunctionType
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +16,13 @@ from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.asked_again import asked_again
 from broken_convnets.commands.diagnose.sites import candidates, location_in, require_success
 from broken_convnets.commands.diagnose.source import called_name
+from broken_convnets.commands.diagnose.user_functions import user_functions
 from broken_convnets.observe.recorder.metric_calls import MetricCall
-from broken_convnets.observe.recorder.places import is_user_file
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FunctionType
 
     from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
@@ -50,7 +49,7 @@ def metric_ignores_answers(evidence: Evidence) -> Iterator[Finding]:
     """Call metrics of the user's, which do not run here, with right and with wrong answers."""
     require_success(evidence)
     shape = _scores_shape(evidence)
-    for source, syntax, function in _functions(evidence) if shape else ():
+    for source, syntax, function in user_functions(evidence) if shape else ():
         names = _scores_and_labels(syntax)
         if names is None or not _is_pure(syntax) or _ran(evidence, source, syntax):
             continue
@@ -87,23 +86,6 @@ def _scores_shape(evidence: Evidence) -> tuple[int, ...]:
         if numbers and fit and scores.shape[1:2] > (1,):
             return (EACH * scores.shape[1], *scores.shape[1:])
     return ()
-
-
-def _functions(evidence: Evidence) -> Iterator[tuple[Source, ast.FunctionDef, FunctionType]]:
-    """Yield the functions of the user's modules that define a network of the program."""
-    seen: set[FunctionType] = set()
-    for network in evidence.record.kept_networks:
-        forward = getattr_static(type(network), "forward")  # a property of traced networks
-        world = getattr(forward, "__globals__", {})
-        for function in list(world.values()):
-            if not isinstance(function, FunctionType) or function in seen:
-                continue
-            seen.add(function)
-            code = function.__code__
-            source = evidence.source(code.co_filename) if is_user_file(code.co_filename) else None
-            syntax = source.function_named(code.co_name, code.co_firstlineno) if source else None
-            if source is not None and syntax is not None:
-                yield source, syntax, function
 
 
 def _scores_and_labels(syntax: ast.FunctionDef) -> tuple[str, str] | None:

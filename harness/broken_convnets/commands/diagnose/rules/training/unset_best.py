@@ -52,7 +52,7 @@ class Kept:
     "the best value so far changes when it is exceeded",
     stays_quiet="unless a statement in a loop keeps the network when a value is better than a "
     "variable that is set once, to a number, before the loop; about counters of loops, and "
-    "thresholds: variables with the name of one, or with a number that is no usual beginning",
+    "thresholds: variables with the name of one, or with a number that is not a usual beginning",
 )
 def best_is_never_set(evidence: Evidence) -> Iterator[Finding]:
     """Find `if accuracy > best: torch.save(...)` without `best = accuracy`."""

@@ -17,43 +17,13 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.pair_calls import PairCall
 
-
 # What functions call that write, show, train or send something.
 WRITING = frozenset(
-    {"open", "save", "save_image", "imwrite", "imsave", "imshow", "savefig", "show"}
+    {"open", "save", "save_image", "imwrite", "imsave", "imshow", "savefig", "show", "savez"}
+    | {"write", "writelines", "writerow", "write_text", "write_bytes", "dump", "to_csv", "tofile"}
+    | {"add_scalar", "add_image", "add_images", "log_metric", "backward", "step", "savetxt"}
+    | {"system", "run", "exec", "post", "send", "put", "unlink", "remove", "mkdir", "makedirs"}
 )
-WRITING |= {
-    "write",
-    "writelines",
-    "writerow",
-    "write_text",
-    "write_bytes",
-    "dump",
-    "to_csv",
-    "tofile",
-}
-WRITING |= {
-    "add_scalar",
-    "add_image",
-    "add_images",
-    "log_metric",
-    "backward",
-    "step",
-    "system",
-    "run",
-}
-WRITING |= {
-    "savez",
-    "savetxt",
-    "post",
-    "send",
-    "put",
-    "unlink",
-    "remove",
-    "mkdir",
-    "makedirs",
-    "exec",
-}
 TOOLS = frozenset(
     {"plt", "wandb", "writer", "mlflow", "subprocess", "shutil", "os", "sys", "requests"}
 )

@@ -1,4 +1,4 @@
-"""The network of the best epoch is kept as a copy, and its file is not written over."""
+"""The network of the best epoch is kept as a copy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.training.kept_state import ORDER, is_used_outside
+from broken_convnets.commands.diagnose.rules.training.improvements import (
+    CASE,
+    STEPS,
+    Improvement,
+    improvements,
+    pairs_of,
+)
+from broken_convnets.commands.diagnose.rules.training.kept_state import is_used_outside
 from broken_convnets.commands.diagnose.sites import (
     Site,
-    assignments,
     candidates,
     location_in,
     require_success,
     site_of,
 )
-from broken_convnets.commands.diagnose.source import argument, called_name
+from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -27,19 +33,6 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.commands.diagnose.source import Source
-
-CASE = "state/best_state_not_copied"
-STEPS = 2  # of optimizers, at least
-BEST = "best"
-
-
-@dataclass(frozen=True)
-class Improvement:
-    """An `if` in a loop that compares a score with the best one, and keeps the score."""
-
-    source: Source
-    branch: ast.If
-    loop: ast.For | ast.While
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ def best_network_is_the_last(evidence: Evidence) -> Iterator[Finding]:
     if evidence.record.optimizer_steps.count < STEPS:
         return
     called = _called(evidence)
-    for found in _improvements(evidence):
+    for found in improvements(evidence):
         for kept in _bindings(found):
             name = found.source.text_of(kept.value)
             ends = any(isinstance(n, ast.Break | ast.Return) for n in ast.walk(found.branch))
@@ -101,49 +94,6 @@ def _copied(source: Source, value: ast.expr) -> edits.Patch:
     return edits.replace(source, [(value, f"copy.deepcopy({source.text_of(value)})")])
 
 
-@rule(
-    "the file of the best network is written only when a score improves",
-    stays_quiet="unless a loop keeps the best score, and saves the network in each turn to a file "
-    "that is called the best one, or to the one that the branch for improvements saves it to",
-)
-def best_file_is_overwritten(evidence: Evidence) -> Iterator[Finding]:
-    """Find `torch.save(net.state_dict(), "best.pt")` behind the `if` instead of inside."""
-    require_success(evidence)
-    if evidence.record.optimizer_steps.count < STEPS:
-        return
-    for found in _improvements(evidence):
-        source, inside = found.source, set(ast.walk(found.branch))
-        calls = [node for node in ast.walk(found.loop) if isinstance(node, ast.Call)]
-        saves = [one for one in calls if called_name(one) == "save" and _path(source, one)]
-        within = {_path(source, one) for one in saves if one in inside}
-        for call in saves:
-            path, owner = _path(source, call), source.enclosing(call, (ast.For, ast.While, ast.If))
-            named = not within and BEST in _resolved(source, call).lower()
-            if call in inside or owner is not found.loop or call.lineno < found.branch.lineno:
-                continue
-            if BEST in _saved(source, call).lower() or not (named or path in within):
-                continue
-            yield _overwritten(found, call, path)
-            return
-
-
-def _overwritten(found: Improvement, call: ast.Call, path: str) -> Finding:
-    test = found.source.text_of(found.branch.test)
-    return Finding(
-        rule="best_file_is_overwritten",
-        kind=CASE,
-        message="the file of the best network is written in each turn of the loop: at the end it "
-        "has the last network",
-        evidence=f"`{found.source.text_of(call)}` does not depend on `{test}`, which finds out "
-        f"whether the score is the best one so far; save to {path} in that branch only",
-        cause=location_in(found.source, call),
-        symptom=location_in(found.source, found.branch),
-        subject=found.source.text_of(call),
-        cases=(CASE,),
-        confidence=7,
-    )
-
-
 def _called(evidence: Evidence) -> set[tuple[str, str]]:
     """Return the files and the texts of the networks that run and train."""
     stepped = {number for s in evidence.record.optimizer_steps for number in s.changed}
@@ -170,39 +120,12 @@ def _passed_on(evidence: Evidence, called: set[tuple[str, str]]) -> set[tuple[st
     return found
 
 
-def _improvements(evidence: Evidence) -> Iterator[Improvement]:
-    """Yield the branches in loops that keep the score that they compare."""
-    for source in evidence.user_sources:
-        for branch in source.statements:
-            tests = list(ast.walk(branch.test)) if isinstance(branch, ast.If) else []
-            compared = [
-                n for n in tests if isinstance(n, ast.Compare) and isinstance(n.ops[0], ORDER)
-            ]
-            loops = source.loops_around(branch)
-            if not isinstance(branch, ast.If) or not compared or not loops:
-                continue
-            names = {source.text_of(s) for s in (compared[0].left, *compared[0].comparators)}
-            kept = {(t, v) for s in branch.body for t, v in _pairs(s)}
-            if any({source.text_of(t), source.text_of(v)} == names for t, v in kept):
-                yield Improvement(source, branch, loops[0])
-
-
 def _bindings(found: Improvement) -> Iterator[Kept]:
     for statement in found.branch.body:
-        for target, value in _pairs(statement):
+        for target, value in pairs_of(statement):
             plain = isinstance(value, ast.Name | ast.Attribute)
             if plain and isinstance(statement, ast.Assign):
                 yield Kept(found, statement, target, value)
-
-
-def _pairs(statement: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
-    """Return the targets and the values of an assignment, also of tuples."""
-    if not isinstance(statement, ast.Assign):
-        return []
-    target, value = statement.targets[0], statement.value
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        return list(zip(target.elts, value.elts, strict=False))
-    return [(target, value)]
 
 
 def _is_new(found: Improvement, name: str) -> bool:
@@ -214,20 +137,3 @@ def _is_new(found: Improvement, name: str) -> bool:
         for loop in found.source.loops_around(found.branch)
         for node in ast.walk(loop)
     )
-
-
-def _path(source: Source, call: ast.Call) -> str:
-    given = argument(call, "f", 1)
-    return source.text_of(given) if given is not None else ""
-
-
-def _saved(source: Source, call: ast.Call) -> str:
-    return source.text_of(call.args[0]) if call.args else ""
-
-
-def _resolved(source: Source, call: ast.Call) -> str:
-    """Return the text of the file that a call saves to, with what its name is assigned."""
-    path = _path(source, call)
-    scopes = [source.function_of(call) or source.tree, source.tree]
-    known = [one for scope in scopes for one in assignments(source, path, scope)]
-    return " ".join([path, *(source.text_of(one.value) for one in known)])

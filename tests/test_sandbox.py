@@ -348,10 +348,12 @@ def test_closing_a_runner_kills_its_jobs() -> None:
     or tuple(map(int, platform.release().split(".")[:2])) < (6, 1),
     reason="this kernel cannot move memory into huge pages on request",
 )
-def test_among_many_jobs_a_process_has_the_servers_memory_in_huge_pages() -> None:
+@pytest.mark.parametrize("batch", [1, MANY_JOBS])
+def test_after_many_jobs_a_process_has_the_servers_memory_in_huge_pages(batch: int) -> None:
+    jobs = [_job("memory_map", number=number) for number in range(MANY_JOBS)]
+    batches = [jobs[start : start + batch] for start in range(0, MANY_JOBS, batch)]
     with ForkServer(Limits(preload=["sandbox_jobs"])) as runner:
-        jobs = [_job("memory_map", number=number) for number in range(MANY_JOBS)]
-        answer = list(runner.run(jobs, Text))[-1].answer
+        answer = [one for some in batches for one in runner.run(some, Text)][-1].answer
     assert isinstance(answer, Text)
     size = re.search(r"AnonHugePages: +(\d+) kB", answer.text)
     assert size, answer.text

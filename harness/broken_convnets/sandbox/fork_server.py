@@ -46,7 +46,8 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, None)
         self._partial = b""
-        self._moved = False
+        self._started = 0  # jobs
+        self._moved = False  # memory, to huge pages
         self._next_check = time.monotonic()
 
     def serve(self) -> None:
@@ -88,7 +89,8 @@ class Server:
                 self._send(EncodedResult(job.number, JobStatus.CRASHED, detail))
 
     def _fork(self, job: QueuedJob) -> None:
-        if job.batch >= MANY_JOBS and not self._moved:
+        self._started += 1
+        if max(job.batch, self._started) >= MANY_JOBS and not self._moved:
             move_to_huge_pages()
             self._moved = True
         isolation = self._isolation if job.isolated else None

@@ -17,6 +17,7 @@ from torch.optim.optimizer import (
 from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction, is_compiling
 from broken_convnets.observe.recorder.followed_parameters import FollowedParameters
+from broken_convnets.observe.recorder.frozen_steps import frozen_before, largest_change
 from broken_convnets.observe.recorder.kept_graphs import KeptGraphs
 from broken_convnets.observe.recorder.patches import is_recorder_code
 from broken_convnets.observe.recorder.places import user_places
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broken_convnets.observe.recorder.followed_parameter import FollowedParameter
+    from broken_convnets.observe.recorder.frozen_steps import Frozen
     from broken_convnets.observe.recorder.patches import Patches
     from broken_convnets.observe.recorder.record import Record
     from broken_convnets.observe.recorder.rounded_steps import Weights
@@ -51,7 +53,7 @@ class Gradients:
         self._follows = record.options.gradients
         self._looks = record.options.values
         self.followed = FollowedParameters(record, values)
-        self._running: list[tuple[OptimizerStep, Weights]] = []
+        self._running: list[tuple[OptimizerStep, Weights, Frozen]] = []
         self._kept = KeptGraphs(record)
         self.snapshots = Snapshots(record)
         self._hooks = ExitStack()
@@ -165,7 +167,8 @@ class Gradients:
         )
         self.snapshots.step(step.number, own)
         self._record.optimizer_steps.append(step)
-        self._running.append((step, weights_before(own) if self._follows else []))
+        halves, frozen = (weights_before(own), frozen_before(own)) if self._follows else ([], [])
+        self._running.append((step, halves, frozen))
 
     def _holds(self) -> dict[int, tuple[int, ...]]:
         """Return the backward passes in each gradient; only old ones are looked at for zeros."""
@@ -183,11 +186,16 @@ class Gradients:
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
         if not self._running:
             return
-        step, halves = self._running.pop()
+        step, halves, frozen = self._running.pop()
         own = [p for group in optimizer.param_groups for p in group["params"]]
         step.finished = True
         with NoDispatch(), NoFunction():
             step.unchanged = unchanged(halves) if halves else (0, 0)
+            step.frozen_changes = {
+                known.facts.number: change
+                for one, before in frozen
+                if (known := self.followed.find(one)) and (change := largest_change(one, before))
+            }
             step.changed = tuple(
                 known.facts.number
                 for parameter in own

@@ -128,6 +128,8 @@ class OptimizerStep:
     changed: tuple[int, ...] = ()  # of its parameters, those written to
     finished: bool = False
     unchanged: tuple[int, int] = (0, 0)  # weights of half precision that stay, and of how many
+    # The largest change of each parameter without requires_grad and with a gradient of zeros.
+    frozen_changes: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ KINDS = {
     "labels_in_order": "data/no_shuffle",
     "same_order_in_each_epoch": "data/no_shuffle",
     "same_order_in_each_epoch.distributed": "data/sampler_set_epoch",
+    "same_order_in_each_epoch.ranks": "data/sampler_set_epoch",
     "first_batch_only": "data/no_shuffle",
     "no_batch_at_all": "data/last_partial_batch",
     "files_out_of_order": "data/pairs_out_of_order",
@@ -40,6 +41,31 @@ class Frames(Dataset):
 """
 PIXELS = "torch.randint(0, 256, (16, 3, 6, 6), dtype=torch.uint8)"
 # Each program has one mistake, in the line that is marked. The name before the dot is the rule.
+RANKS = f"""{LOADING}
+from torch.utils.data import DistributedSampler
+
+data = TensorDataset(images, labels)
+
+def make(rank, **options):
+    part = DistributedSampler(data, num_replicas=2, rank=rank, **options)
+    return DataLoader(data, batch_size=2, sampler=part, drop_last=True)
+
+class Trainer:
+    def __init__(self):
+        self.net = Net()
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.01)
+
+    def step(self, parts):
+        self.optimizer.zero_grad()
+        for x, y in parts:
+            F.cross_entropy(self.net(x), y).backward()
+        self.optimizer.step()
+
+    def fit(self, loaders):
+        for epoch in range(3):
+            self.epoch(loaders, epoch)
+
+    def epoch(self, loaders, epoch):"""
 BROKEN = {
     "dataset_modifies_its_data.augmented": f"""{LOADING}
 class Shifted(Frames):
@@ -115,7 +141,19 @@ from torch.utils.data import DistributedSampler
 
 data = TensorDataset(images, labels)
 part = DistributedSampler(data, num_replicas=2, rank=1)
-fit(Net(), DataLoader(data, 4, sampler=part))  # cause
+net, loader = Net(), DataLoader(data, 4, sampler=part)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for _ in range(2):
+    for x, y in loader:  # cause
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+""",
+    "same_order_in_each_epoch.ranks": f"""{RANKS}
+        for parts in zip(*loaders):  # cause
+            self.step(parts)
+
+Trainer().fit([make(rank) for rank in range(2)])
 """,
     "first_batch_only.next": f"""{LOADING}
 loader, net = DataLoader(TensorDataset(images, labels), batch_size=4), Net()
@@ -223,6 +261,48 @@ net = fit(Net(), DataLoader(training, 4, shuffle=True))
 print(score(net, DataLoader(validation, 4)))  # cause
 """
 HEALTHY = {
+    "ranks_with_set_epoch": f"""{RANKS}
+        for loader in loaders:
+            loader.sampler.set_epoch(epoch)
+        for parts in zip(*loaders):
+            self.step(parts)
+
+Trainer().fit([make(rank) for rank in range(2)])
+""",
+    "ranks_in_order": f"""{RANKS}
+        for parts in zip(*loaders):
+            self.step(parts)
+
+Trainer().fit([make(rank, shuffle=False) for rank in range(2)])
+""",
+    "ranks_of_one_epoch": f"""{RANKS}
+        if epoch:
+            return
+        for parts in zip(*loaders):
+            self.step(parts)
+
+Trainer().fit([make(rank) for rank in range(2)])
+""",
+    "ranks_with_a_new_seed": f"""{RANKS}
+        loaders = [make(rank, seed=epoch) for rank in range(2)]
+        for parts in zip(*loaders):
+            self.step(parts)
+
+Trainer().fit([])
+""",
+    "ranks_are_scored": f"""{RANKS}
+        part = DistributedSampler(data, num_replicas=2, rank=0)
+        part.set_epoch(epoch)
+        for x, y in DataLoader(data, 4, sampler=part):
+            self.step([(x, y)])
+        self.net.eval()
+        with torch.no_grad():
+            for (x, y), _ in zip(*loaders):
+                print((self.net(x).argmax(1) == y).sum().item())
+        self.net.train()
+
+Trainer().fit([make(rank) for rank in range(2)])
+""",
     "epochs_of_a_distributed_sampler": f"""{LOADING}
 from torch.utils.data import DistributedSampler
 
@@ -350,6 +430,7 @@ critic(net(images)).mean().backward()
 WITHOUT_FIX = {
     "same_order_in_each_epoch.seeded",
     "same_order_in_each_epoch.distributed",
+    "same_order_in_each_epoch.ranks",
     "files_out_of_order.listing",
     "overlapping_parts.subsets",
     "normalized_twice.compose",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.data import BatchSampler, DataLoader, WeightedRandomSampler
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, WeightedRandomSampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
@@ -57,7 +57,8 @@ class Loader:
 
     `data` is the dataset itself, where the options keep it alive, and `worker_init` is called
     in each worker. `weights` is the number of weights of a WeightedRandomSampler. `class_weights`
-    are the size of each class, and the weight that the sampler has for all of its samples.
+    are the size of each class, and the weight that the sampler has for all of its samples. `part`
+    is the rank of a DistributedSampler, and whether it shuffles.
     """
 
     type: str  # of its dataset
@@ -71,6 +72,7 @@ class Loader:
     data: Any = None
     worker_init: Callable[[int], None] | None = None
     weights: int | None = None
+    part: tuple[int, bool] | None = None
     class_weights: dict[int, tuple[int, float]] = field(default_factory=dict)
     epochs: list[Epoch] = field(default_factory=list)
 
@@ -172,6 +174,7 @@ class Loaders:
             data=self._kept_alive(loader.dataset),
             worker_init=loader.worker_init_fn,
             weights=_number_of_weights(loader.sampler),
+            part=_part(loader.sampler),
             class_weights=_class_weights(loader),
         )
 
@@ -211,3 +214,8 @@ def _class_weights(loader: Any) -> dict[int, tuple[int, float]]:
 
 def _number_of_weights(sampler: Any) -> int | None:
     return len(sampler.weights) if isinstance(sampler, WeightedRandomSampler) else None
+
+
+def _part(sampler: Any) -> tuple[int, bool] | None:
+    is_part = isinstance(sampler, DistributedSampler)
+    return (sampler.rank, bool(sampler.shuffle)) if is_part else None

@@ -87,16 +87,20 @@ def _shuffled(evidence: Evidence, loader: Loader) -> tuple[Candidate, ...]:
 def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
     """Find training loaders whose epochs are equal: no shuffling, or a seed in each epoch."""
     groups: dict[object, list[Loader]] = {}
+    found = set()
     for loader in evidence.record.loaders:
-        groups.setdefault((loader.places, loader.dataset), []).append(loader)
+        groups.setdefault((loader.places, loader.dataset, loader.part), []).append(loader)
     for group in groups.values():
         loader, every = group[0], [epoch for one in group for epoch in one.epochs]
         epochs = [e for e in every if e.batches > 1 and e.order and trains(evidence, e)]
         if len(epochs) < 2 or len({e.order for e in epochs}) > 1 or _is_one_batch(loader):  # noqa: PLR2004  (a comparison needs two)
             continue
         random = loader.sampler != "SequentialSampler"
+        if (loader.part and not loader.part[1]) or loader.places in found:
+            continue  # without shuffle, set_epoch() changes nothing
         if not random and (loader.dataset.classes or not _are_images(evidence, epochs[0])):
             continue
+        found.add(loader.places)
         kind, how = _kind_and_reason(loader)
         yield Finding(
             rule="same_order_in_each_epoch",
@@ -106,8 +110,8 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
             f"beginning with {', '.join(map(str, epochs[0].indices[:5]))}",
             severity=Severity.ERROR if random else Severity.WARNING,
             violates=(Law.EPOCHS_DIFFER,),
-            cause=location(loader.places),
-            symptom=location(epochs[0].places),
+            cause=location(epochs[0].places if loader.part else loader.places),
+            symptom=location(loader.places if loader.part else epochs[0].places),
             subject=loader.places[0].text if loader.places else "",
             cases=(CASES[kind],),
             candidates=() if random else _shuffled(evidence, loader),

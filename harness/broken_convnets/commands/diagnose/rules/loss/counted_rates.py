@@ -57,7 +57,8 @@ class Counts:
         self._source = source
         self._depth = depth
 
-    @np.errstate(all="ignore")  # a rate of nothing is NaN
+    # A rate of nothing is NaN. NumPy is not there for mypy.
+    @np.errstate(all="ignore")  # type: ignore[untyped-decorator]
     def run(self, statements: Iterable[ast.stmt]) -> None:
         """Assign what the statements assign, as far as it is known."""
         for statement in statements:
@@ -106,7 +107,7 @@ class Counts:
         if name != "zip" and isinstance(target, ast.Tuple) and len(target.elts) == 2:  # noqa: PLR2004  (inputs, labels)
             self.values.setdefault(ast.unparse(target.elts[1]), ACTUAL)
 
-    @np.errstate(all="ignore")  # likewise
+    @np.errstate(all="ignore")  # type: ignore[untyped-decorator]
     def value(self, node: ast.expr) -> Any:
         """Return the value of an expression; raises Unknown."""
         text = ast.unparse(node)

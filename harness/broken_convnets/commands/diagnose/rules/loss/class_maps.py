@@ -50,7 +50,7 @@ class MapMetric:
 
     @cached_property
     def has_others(self) -> bool:
-        """Whether the labels have a number that is no class, as of ignored pixels."""
+        """Whether the labels have a number that stands for no class, as of ignored pixels."""
         return len(torch.unique(self.labels)) > len(self.present)
 
     def score(self, predicted: torch.Tensor, labels: torch.Tensor) -> float:

@@ -28,7 +28,7 @@ def sign_in_loss(evidence: Evidence, operator: Operator) -> int:
 
 
 def _sign(user: Operator, value: Value) -> int:
-    """Return the sign that an operator gives one of its inputs."""
+    """Return the sign of one of the inputs of an operator in its result."""
     name = plain_name(user)
     number = number_in(user) if len(user.inputs) == 1 else None
     second = len(user.inputs) > 1 and user.inputs[0] is not value

@@ -156,7 +156,7 @@ def _only_value(source: Source, branch: ast.stmt, name: str) -> ast.expr | None:
 
 
 def _is_beginning(source: Source, name: str, start: ast.expr) -> bool:
-    """Return whether a variable begins as the best value so far, and is no threshold."""
+    """Return whether a variable begins as the best value so far, and is not a threshold."""
     short = name.rpartition(".")[2].lower()
     if BEST.search(short):
         return True

@@ -8,6 +8,11 @@ IMPORTS = """
 import copy
 
 from torch import optim
+
+def transitions():
+    states, actions, next_states = torch.randn(16, 4), torch.randint(0, 2, (16,)), torch.randn(16, 4)
+    return states, actions, torch.rand(16), next_states, (torch.rand(16) < 0.1).float()
+
 """
 HEALTHY = {
     "dqn callback sync": """
@@ -49,13 +54,7 @@ target_net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
 vector_to_parameters(parameters_to_vector(q.parameters()), target_net.parameters())
 opt = optim.Adam(q.parameters(), 1e-3)
 for step in range(1, 13):
-    s, a, r, s2, done = (
-        torch.randn(16, 4),
-        torch.randint(0, 2, (16,)),
-        torch.rand(16),
-        torch.randn(16, 4),
-        (torch.rand(16) < 0.1).float(),
-    )
+    s, a, r, s2, done = transitions()
     with torch.no_grad():
         target = r + 0.99 * target_net(s2).max(1).values * (1 - done)
     loss = F.mse_loss(q(s).gather(1, a[:, None]).squeeze(1), target)
@@ -71,13 +70,7 @@ target_net = copy.deepcopy(q)
 opt = optim.Adam(q.parameters(), 1e-3)
 UPDATE_EVERY = 100
 for step in range(1, 13):
-    s, a, r, s2, done = (
-        torch.randn(16, 4),
-        torch.randint(0, 2, (16,)),
-        torch.rand(16),
-        torch.randn(16, 4),
-        (torch.rand(16) < 0.1).float(),
-    )
+    s, a, r, s2, done = transitions()
     with torch.no_grad():
         target = r + 0.99 * target_net(s2).max(1).values * (1 - done)
     loss = F.mse_loss(q(s).gather(1, a[:, None]).squeeze(1), target)
@@ -95,13 +88,7 @@ opt = optim.Adam(q.parameters(), 1e-3)
 from torch.optim.swa_utils import AveragedModel
 avg = AveragedModel(q, avg_fn=lambda a, p, n: 0.995 * a + 0.005 * p)
 for step in range(1, 13):
-    s, a, r, s2, done = (
-        torch.randn(16, 4),
-        torch.randint(0, 2, (16,)),
-        torch.rand(16),
-        torch.randn(16, 4),
-        (torch.rand(16) < 0.1).float(),
-    )
+    s, a, r, s2, done = transitions()
     with torch.no_grad():
         target = r + 0.99 * avg(s2).max(1).values * (1 - done)
     loss = F.mse_loss(q(s).gather(1, a[:, None]).squeeze(1), target)
@@ -119,13 +106,7 @@ behavior.load_state_dict({k: v * 0.5 for k, v in q.state_dict().items()})
 for p in behavior.parameters():
     p.requires_grad_(False)
 for step in range(12):
-    s, a, r, s2, done = (
-        torch.randn(16, 4),
-        torch.randint(0, 2, (16,)),
-        torch.rand(16),
-        torch.randn(16, 4),
-        (torch.rand(16) < 0.1).float(),
-    )
+    s, a, r, s2, done = transitions()
     target = r + 0.9 * behavior(s2).max(1).values * (1 - done)
     loss = F.mse_loss(q(s).gather(1, a[:, None]).squeeze(1), target)
     opt.zero_grad()

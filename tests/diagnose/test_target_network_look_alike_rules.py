@@ -10,8 +10,9 @@ import copy
 from torch import optim
 
 def transitions():
-    states, actions, next_states = torch.randn(16, 4), torch.randint(0, 2, (16,)), torch.randn(16, 4)
-    return states, actions, torch.rand(16), next_states, (torch.rand(16) < 0.1).float()
+    states, after = torch.randn(2, 16, 4)
+    actions, ended = torch.randint(0, 2, (16,)), (torch.rand(16) < 0.1).float()
+    return states, actions, torch.rand(16), after, ended
 
 """
 HEALTHY = {

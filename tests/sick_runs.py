@@ -108,6 +108,12 @@ SCHEDULED = patched(
     ),
     source=TRAINED,
 )
+# The sum of the biases is 0, so close to the kink at 1e-6 that each step one way passes it.
+KINK = patched(
+    (LAYERS, f"{LAYERS}        nn.init.zeros_(self.fc.bias)\n"),
+    ("labels)\n    loss", "labels) + (net.fc.bias.sum() - 1e-6).abs()\n    loss"),
+    source=TRAINED,
+)
 HEALTHY_RUNS = {
     "epoch": EPOCH,
     "clipped": CLIPPED,
@@ -117,6 +123,7 @@ HEALTHY_RUNS = {
     "score": SCORING,
     "schedule": SCHEDULED,
     "scaled": SCALED,
+    "kink": KINK,
 }
 
 SICK_RUNS: dict[str, tuple[set[Law], str]] = {
@@ -201,6 +208,10 @@ SICK_RUNS: dict[str, tuple[set[Law], str]] = {
     "backward of half of the loss": (
         {Law.GRADIENTS_MATCH_LOSS},
         patched(("loss.backward()", "(loss / 2).backward()"), source=TRAINED),
+    ),
+    "backward of half of a loss with a kink": (
+        {Law.GRADIENTS_MATCH_LOSS},
+        patched(("loss.backward()", "(loss / 2).backward()"), source=KINK),
     ),
     "a penalty without gradient": (
         {Law.GRADIENTS_MATCH_LOSS, Law.ONE_BATCH_CAN_BE_LEARNED},

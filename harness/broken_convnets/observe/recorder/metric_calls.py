@@ -18,7 +18,7 @@ from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.pair_calls import pair_call
 from broken_convnets.observe.recorder.patches import is_recorder_code
-from broken_convnets.observe.recorder.places import is_user_file
+from broken_convnets.observe.recorder.places import OUTERMOST, is_user_file
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -69,6 +69,8 @@ class MetricCalls:
         """Look at the frames from the one that calls an operator outward."""
         while frame is not None and frame.f_code not in self._known:
             code = frame.f_code
+            if code is OUTERMOST:
+                return
             self._known.add(code)
             if is_user_file(code.co_filename) and not is_recorder_code(code):
                 self._record.content_facts.worlds[code.co_filename] = frame.f_globals

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.observe.recorder.patches import is_recorder_code
+from broken_convnets.observe.user_program import UserProgram
 from broken_convnets.util.environment import PACKAGE
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ PLACES = 6  # that are kept of one stack, the innermost first
 TORCH = str(Path(torch.__file__).parent)
 _PATHS = sysconfig.get_paths()
 STANDARD_LIBRARY = tuple(f"{_PATHS[name]}/" for name in ("stdlib", "platstdlib"))
-LIBRARIES = (f"{TORCH}/", f"{PACKAGE}/", *STANDARD_LIBRARY)
+COMMANDS = f"{_PATHS['scripts']}/"  # `broken-convnets`, `pytest`
+LIBRARIES = (f"{TORCH}/", f"{PACKAGE}/", *STANDARD_LIBRARY, COMMANDS)
+OUTERMOST = UserProgram.run.__code__  # what called it is not the program
 INSTALLED = ("/site-packages/", "/dist-packages/")
 STATEMENT = re.compile(rb"(async +)?(for|with)\b")
 INTERACTIVE = ("<stdin>", "<ipython-input")
@@ -89,6 +92,8 @@ def user_frames(frame: FrameType | None, limit: int = PLACES) -> Iterator[FrameT
     """Yield the frames of the user's own code on a stack, the innermost first."""
     while frame is not None and limit:
         code = frame.f_code
+        if code is OUTERMOST:
+            return
         if is_user_file(code.co_filename) and not is_recorder_code(code):
             yield frame
             limit -= 1

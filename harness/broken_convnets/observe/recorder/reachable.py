@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -27,7 +27,7 @@ def arrays_in(root: object) -> list[tuple[str, Array]]:
     """Return the tensors and arrays that an object holds, with names such as `mean`.
 
     Follows attributes, collections, and the functions of the user's with their closures and
-    globals. Networks are left aside.
+    globals. Networks and the modules of libraries are left aside.
     """
     found: list[tuple[str, Array]] = []
     seen: set[int] = set()
@@ -73,8 +73,15 @@ def _inside(name: str, value: object) -> Iterator[tuple[str, object]]:
         yield name, value.__func__
     elif isinstance(value, FunctionType):
         yield from _of_function(value)
+    elif isinstance(value, ModuleType) and not is_user_file(_file_of(value)):
+        return
     elif not isinstance(value, type | nn.Module) or _is_transform(value):
         yield from _of_object(name, value)
+
+
+def _file_of(module: ModuleType) -> str:
+    """Return the path of a module; those without one, such as `sys`, are no user's."""
+    return getattr(module, "__file__", None) or "<built-in>"
 
 
 def _is_transform(value: object) -> bool:

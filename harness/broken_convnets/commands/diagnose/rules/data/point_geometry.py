@@ -14,6 +14,7 @@ from broken_convnets.commands.diagnose.rules.data.flip_lines import flip_line
 from broken_convnets.commands.diagnose.rules.data.orientations import orientations_of_image
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
 from broken_convnets.commands.diagnose.sites import require_success
+from broken_convnets.observe.recorder.places import is_user_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,8 +106,10 @@ def _all_equal(samples: list[_Sample]) -> bool:
 def speaks_of_points(evidence: Evidence, loader: Loader) -> bool:
     """Return whether the code that reads a sample has a name such as `boxes` or `landmarks`."""
     code = getattr(getattr(type(below_subsets(loader.data)), "__getitem__", None), "__code__", None)
-    source = evidence.source(code.co_filename) if code else None
-    if code is None or source is None:
+    if code is None or not is_user_file(code.co_filename):
+        return False
+    source = evidence.source(code.co_filename)
+    if source is None:
         return False
     function = source.function_named("__getitem__", code.co_firstlineno)
     return function is not None and WORDS.search(source.text_of(function)) is not None

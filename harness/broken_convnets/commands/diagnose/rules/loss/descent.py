@@ -40,12 +40,12 @@ def _negates_gradients(
 ) -> bool:
     """Return whether a statement has both a `.grad` and a minus, or backward() gets a minus."""
     for statement in source.statements:
-        nodes = list(ast.walk(statement))
-        names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-        simple = isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr)
-        minus = names & NEGATING or any(isinstance(node, ast.USub) for node in nodes)
-        if simple and minus and names & words:
-            return True
+        if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr):
+            nodes = list(ast.walk(statement))
+            names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            minus = names & NEGATING or any(isinstance(node, ast.USub) for node in nodes)
+            if minus and names & words:
+                return True
     return False
 
 

@@ -71,17 +71,22 @@ def _finding(source: Source, node: ast.expr, name: str, other: str, names: list[
 
 def _exchanged(source: Source, scope: ast.AST) -> Iterator[tuple[ast.expr, str, str]]:
     """Yield the formulas of a scope whose value is that of another name."""
-    counts = Counts(source, _attributes(source, scope))
-    counts.run(_statements(scope))
-    for name, node in _named(source, scope):
+    named = [(kind, node) for name, node in _named(source, scope) if (kind := _kind(name))]
+    counts = Counts(source, _attributes(source, scope) if named else {})
+    counts.run(_statements(scope) if named else ())
+    for kind, node in named:
         try:
             value = counts.value(node)
         except (Unknown, *FAILURES):
             continue
-        kind = next((kind for kind, words in WORDS.items() if words.search(name.lower())), "")
         rate = value[-1] if np.shape(value) == (2,) else value
-        if kind and np.ndim(rate) == 0 and abs(rate - RATES[OTHER[kind]]) < NEAR:
+        if np.ndim(rate) == 0 and abs(rate - RATES[OTHER[kind]]) < NEAR:
             yield _cause(source, scope, counts) or node, kind, OTHER[kind]
+
+
+def _kind(name: str) -> str:
+    """Return the rate that a name is for; empty for others."""
+    return next((kind for kind, words in WORDS.items() if words.search(name.lower())), "")
 
 
 def _cause(source: Source, scope: ast.AST, counts: Counts) -> ast.expr | None:

@@ -50,8 +50,8 @@ class FindingReport(Struct, frozen=True):
     def finding(self) -> Finding:
         """The finding, without the texts for a reader."""
         return Finding(
-            self.rule,
             self.kind,
+            rule=self.rule,
             message="",
             evidence="",
             severity=self.severity,

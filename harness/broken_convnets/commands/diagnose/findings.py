@@ -41,17 +41,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Finding:
-    """One violated property. `rule` identifies the check that found it.
+    """One violated property. `rule` is the name of the check, which `apply_rules` adds.
 
     `message` says what is violated, `evidence` shows the program's own numbers. `cause` is the
     line to change, `symptom` the line where the failure shows, if that is another one. `subject`
     tells two findings of one rule apart: the path of a layer, or the text of an expression.
     """
 
-    rule: str
     kind: str
     message: str
     evidence: str
+    rule: str = ""
     severity: Severity = Severity.ERROR
     violates: tuple[Law, ...] = ()
     cause: Location | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ def _apply(evidence: Evidence) -> Findings:
             findings.not_checked.append(NotChecked(one.holds, PARTIAL))
             continue
         try:
-            found = list(one.check(evidence))
+            found = [replace(finding, rule=one.name) for finding in one.check(evidence)]
         except OtherRun:
             continue
         except NotApplicable as reason:

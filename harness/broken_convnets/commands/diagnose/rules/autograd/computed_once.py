@@ -48,7 +48,6 @@ def graph_from_before_loop(evidence: Evidence) -> Iterator[Finding]:
         for name, made, loop in _computed_before(frame):
             text = frame.source.text_of(made.value)
             yield Finding(
-                rule="graph_from_before_loop",
                 kind=KIND,
                 message=f"`{name}` is computed once, and each backward pass of the loop goes "
                 "through its graph",

@@ -39,7 +39,6 @@ def gradients_of_arguments(evidence: Evidence) -> Iterator[Finding]:
     for source in evidence.user_sources:
         for returned in _returns(source, name):
             yield Finding(
-                rule="gradients_of_arguments",
                 kind="training/forward_signature",
                 message=f"{name}.backward returns {got} gradients, and {name}.forward has "
                 f"{expected} arguments after ctx",

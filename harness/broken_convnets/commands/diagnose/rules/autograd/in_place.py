@@ -55,7 +55,6 @@ def changed_in_place(evidence: Evidence) -> Iterator[Finding]:
     saved = re.search(r"output \d+ of (\w+?)(?:Backward\d*)?,", evidence.message)
     by = f", the output of {saved[1].lower()}," if saved else ""
     yield Finding(
-        rule="changed_in_place",
         kind="training/inplace_modified",
         message=f"`{text}` changes in place what the backward pass needs",
         evidence=f"a tensor {list(shape)}{by} is needed as it was; {operator.name} overwrites it",
@@ -173,7 +172,6 @@ def leaf_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
         return
     text = shortened(frame.source.text_of(statement))
     yield Finding(
-        rule="leaf_changed_in_place",
         kind="training/inplace_modified",
         message=f"`{text}` changes a parameter in place while autograd records",
         evidence="autograd does not allow in-place changes of leaves that require gradients; "

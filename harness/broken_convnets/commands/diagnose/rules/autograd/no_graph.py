@@ -63,7 +63,6 @@ def loss_without_graph(evidence: Evidence) -> Iterator[Finding]:
     what, kind, attempts = _explained(evidence, cut)
     off = next(iter(_disabled_by(evidence, cut)), None) if not cut.grad_enabled else None
     yield Finding(
-        rule="loss_without_graph",
         kind=kind,
         message=f"the loss has no graph: {what}",
         evidence=f"the input of {cut.name} requires gradients, its result does not"
@@ -203,7 +202,6 @@ def _frozen(evidence: Evidence) -> Iterator[Finding]:
         loop = next(iter(source.loops_around(statement)), statement)
         cause = Location(source.path, loop.lineno)
     yield Finding(
-        rule="loss_without_graph",
         kind="training/all_frozen",
         message="every parameter of the network is frozen, so the loss has no graph",
         evidence=f"none of {count} parameters has requires_grad=True at the forward pass; a new "

@@ -53,7 +53,6 @@ def backward_on_number(evidence: Evidence) -> Iterator[Finding]:
     text = frame.source.text_of(node.value)
     where = Location(frame.source.path, found[0].lineno) if found else origin_location(origin)
     yield Finding(
-        rule="backward_on_number",
         kind="training/graph_detached",
         message=f"`{text}` is a {type(value).__name__ if value else 'float'}, not a tensor",
         evidence=f"`{shortened(origin.source.text_of(found[0]))}` returns a Python number, "
@@ -109,7 +108,6 @@ def numpy_of_graph(evidence: Evidence) -> Iterator[Finding]:
     node, text = found
     fixed = f"{text}.detach().cpu()" if device else f"{text}.detach()"
     yield Finding(
-        rule="numpy_of_graph",
         kind="device/numpy_on_cuda",
         message=f"`{text}` {'has a graph' if graph else 'is not on the CPU'}, which NumPy cannot "
         "read",
@@ -169,7 +167,6 @@ def hook_without_graph(evidence: Evidence) -> Iterator[Finding]:
     block = _no_grad_block(evidence)
     text = frame.source.text_of(call) if call else ""
     yield Finding(
-        rule="hook_without_graph",
         kind="training/hook_without_graph",
         message=f"`{shortened(text)}` needs a graph, and the tensor has none",
         evidence=f"it was computed in `{_header(*block)}` at line {block[1].lineno}"
@@ -216,7 +213,6 @@ def initialized_none(evidence: Evidence) -> Iterator[Finding]:
         statement, text = frame.statement, frame.source.text_of(node)
         header = f"if {text} is not None:"
         yield Finding(
-            rule="initialized_none",
             kind="none/parameter_that_is_none",
             message=f"`{text}` is None: this {type(owner).__name__} was built with "
             f"{node.attr}=False",

@@ -57,7 +57,6 @@ def loss_not_scaled(evidence: Evidence) -> Iterator[Finding]:
     where = plain[0] if plain else None
     reached = "no parameter of the optimizer has a gradient" if scaled else "scale() never ran"
     yield Finding(
-        rule="loss_not_scaled",
         kind="training/scaler_without_gradients" if scaled else "training/scaler_never_scaled",
         message=f"`{scaler}` has not scaled the loss of this step: {reached}",
         evidence=f"line {where.lineno} calls backward() on the loss itself; use "
@@ -103,7 +102,6 @@ def half_parameters_with_scaler(evidence: Evidence) -> Iterator[Finding]:
     found = _conversion(evidence)
     text = found[0].text_of(found[1]) if found else ""
     yield Finding(
-        rule="half_parameters_with_scaler",
         kind="dtype/half_vs_float",
         message="the parameters are in half precision; a GradScaler needs float32 parameters",
         evidence=f"`{text}` converts them; autocast chooses half precision where it is safe"
@@ -156,7 +154,6 @@ def scaler_without_update(evidence: Evidence) -> Iterator[Finding]:
     update = f"{scaler}.update()"
     missing = update not in frame.source.text
     yield Finding(
-        rule="scaler_without_update",
         kind="training/scaler_never_scaled",
         message=f"`{frame.source.text_of(call)}` runs twice without `{update}` in between",
         evidence=f"`{update}` belongs after each optimizer step"

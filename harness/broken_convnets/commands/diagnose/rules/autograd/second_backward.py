@@ -66,7 +66,6 @@ def state_keeps_graph(evidence: Evidence) -> Iterator[Finding]:
     if found is None:
         return
     yield Finding(
-        rule="state_keeps_graph",
         kind=KIND,
         message=f"`{found.text}` carries the graph of the last step into the next one",
         evidence=f"backward pass {both[1].number + 1} reaches the graph that pass "
@@ -101,7 +100,6 @@ def shared_graph_freed(evidence: Evidence) -> Iterator[Finding]:
     what, why, attempts = _explained(call, first, second, same=same)
     cause = location(undetached.places) if undetached and call else location(both[0].places)
     yield Finding(
-        rule="shared_graph_freed",
         kind=KIND,
         message=what,
         evidence=why,
@@ -186,7 +184,6 @@ def backward_from_many_numbers(evidence: Evidence) -> Iterator[Finding]:
     new = [(call.func.value, f"{_atom(call, text)}.mean()")]
     reduced = (int(unreduced is not None), partial(edits.replace, source, new))
     yield Finding(
-        rule="backward_from_many_numbers",
         kind="loss/backward_on_a_vector",
         message=f"`{text}` has shape {list(root.shape)}; backward() needs one number",
         evidence=f"it is {list(root.shape)}{where}"

@@ -55,7 +55,6 @@ def step_before_backward(evidence: Evidence) -> Iterator[Finding]:
         "",
     )
     yield Finding(
-        rule="step_before_backward",
         kind="training/step_between_forward_and_backward",
         message="an optimizer steps between a forward pass and its backward pass",
         evidence=f"the step changes {name or 'a parameter'} {list(shape)}, which the backward "

@@ -48,7 +48,6 @@ def augmented_validation(evidence: Evidence) -> Iterator[Finding]:
         split = any(_are_parts(one, loader) for one in training)
         why = "both are parts of one dataset" if split else "both use the same transform"
         yield Finding(
-            rule="augmented_validation",
             kind="training/augmented_validation",
             message="the validation images pass through the random transforms of the training",
             evidence=f"{shared[0]} changes the images of the validation at random ({why})",

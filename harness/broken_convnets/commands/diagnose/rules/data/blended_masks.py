@@ -140,7 +140,6 @@ def _cut_off(resize: Resize, index: int) -> Finding:
     """Return the finding about a mask of two classes whose edges a cast to integers removes."""
     levels = resize.after.unique()
     return Finding(
-        rule="mask_classes_blended",
         kind="data/mask_interpolation",
         message="a resize interpolates between the background and the objects of a mask, and a "
         "cast to integers makes the pixels between them background",
@@ -157,7 +156,6 @@ def _cut_off(resize: Resize, index: int) -> Finding:
 def _blended(evidence: Evidence, places: Sequence[Place], how: str) -> Finding:
     site = site_of(evidence, places)
     return Finding(
-        rule="mask_classes_blended",
         kind="data/mask_interpolation",
         message="a resize interpolates between the class indices of a mask, which creates other "
         "classes",

@@ -107,7 +107,6 @@ def corners_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
         change = _change(samples, first)
         (low, high), (before, after) = NAMES[first.axis], first.boxes
         yield Finding(
-            rule="corners_not_exchanged",
             kind="detection/invalid_boxes",
             message=f"a flip leaves the boxes of {loader.type} with {low} > {high}",
             evidence=f"in one read of sample {first.index} its first box is {before.shown}, in "

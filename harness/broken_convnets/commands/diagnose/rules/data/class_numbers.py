@@ -43,7 +43,6 @@ def class_numbers_differ(evidence: Evidence) -> Iterator[Finding]:
                 continue
             name, key, numbers = found
             yield Finding(
-                rule="class_numbers_differ",
                 kind="data/pairs_out_of_order",
                 message=f"{name} assigns one class different indices in training and validation",
                 evidence=f"{key!r} is class {numbers[0]} in training and class {numbers[1]} in "

@@ -42,7 +42,6 @@ def target_is_corrupted_too(evidence: Evidence) -> Iterator[Finding]:
         if found is None or write is None or not _has_two_names(evidence, found, loss, write):
             continue
         yield Finding(
-            rule="target_is_corrupted_too",
             kind="data/inplace_mutates_constant",
             message="the input is corrupted in place, and is the target as well: there is nothing "
             "to restore",

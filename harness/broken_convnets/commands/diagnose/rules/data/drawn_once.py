@@ -64,7 +64,6 @@ def _finding(one: Any, drawn: list[Draw], samples: int) -> Finding:
     decided = getattr(one, first.attribute)  # a number may be what the whole data set is to have
     values = [f"self.{draw.attribute} is {getattr(one, draw.attribute)}" for draw in drawn]
     return Finding(
-        rule="augmentation_is_drawn_once",
         kind="data",
         message=f"{name} draws its random numbers once, in __init__: all samples of all epochs "
         "are changed in the same way",

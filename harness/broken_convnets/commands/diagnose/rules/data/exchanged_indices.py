@@ -56,7 +56,6 @@ def grid_indices_exchanged(evidence: Evidence) -> Iterator[Finding]:
         first, second = one.pair
         change = [(first, second.id), (second, first.id)]
         yield Finding(
-            rule="grid_indices_exchanged",
             kind="data/reshape_instead_of_permute",
             message=f"a grid is indexed by {one.text} here, and by {other.text} elsewhere",
             evidence=f"`{one.source.text_of(one.node)}` counts columns first, and "

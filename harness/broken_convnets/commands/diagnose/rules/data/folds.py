@@ -73,7 +73,6 @@ def _finding(evidence: Evidence, network: ref[nn.Module], folds: list[Fold]) -> 
     built = next((c for c in evidence.record.constructions if c.object is network), None)
     places = built.places if built else last.passes[0].places
     return Finding(
-        rule="network_shared_by_folds",
         kind="data/random_split_twice",
         message="the folds of a cross-validation train one network, one after the other",
         evidence=f"{len(known)} of the {len(last.validated)} samples of the last of "

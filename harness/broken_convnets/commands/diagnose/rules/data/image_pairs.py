@@ -69,7 +69,6 @@ def image_pair_moved_apart(evidence: Evidence) -> Iterator[Finding]:
         if found is None:
             continue
         yield Finding(
-            rule="image_pair_moved_apart",
             kind="data/image_and_mask_transformed_apart",
             message=f"{loader.type} moves an image in another way than its target",
             evidence=found.evidence,

@@ -47,7 +47,6 @@ def colors_after_normalize(evidence: Evidence) -> Iterator[Finding]:
         seen.add(id(built))
         site = site_of(evidence, built.places)
         yield Finding(
-            rule="colors_after_normalize",
             kind="data/normalize_range",
             message=f"{built.type} receives images that are normalized, and clamps them to numbers "
             "from 0 to 1",

@@ -44,7 +44,6 @@ def reshape_exchanges_dimensions(evidence: Evidence) -> Iterator[Finding]:
         text = operator.places[0].text
         mixed = "samples and steps" if order == STEPS_FIRST else "pixels and channels"
         yield Finding(
-            rule="reshape_exchanges_dimensions",
             kind="data/reshape_instead_of_permute",
             message=f"{operator.name} does not exchange dimensions: it mixes {mixed}",
             evidence=f"{text} turns {before} into {after}, the same sizes in another order; it "

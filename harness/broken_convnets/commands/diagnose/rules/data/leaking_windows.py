@@ -55,7 +55,6 @@ def target_inside_window(evidence: Evidence) -> Iterator[Finding]:
         name = type(below_subsets(loader.data)).__name__
         steps = max(samples[0][0].shape)
         yield Finding(
-            rule="target_inside_window",
             kind="data",
             message="the target is a part of the input: each window contains the value that is to "
             "be predicted",

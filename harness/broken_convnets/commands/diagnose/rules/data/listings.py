@@ -45,7 +45,6 @@ def unsorted_listings(evidence: Evidence) -> Iterator[Finding]:
     """Find `zip` or equal indices over two listings, whose order the file system decides."""
     for one, other in paired_listings(evidence):
         yield Finding(
-            rule="unsorted_listings",
             kind="data/pairs_out_of_order",
             message="files are paired by their positions in two unsorted listings, whose order "
             "the file system determines",

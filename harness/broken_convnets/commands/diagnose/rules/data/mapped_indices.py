@@ -45,7 +45,6 @@ def index_not_mapped(evidence: Evidence) -> Iterator[Finding]:
         index, text = method.source.text_of(mapped.node.slice), method.source.text_of(plain.node)
         change = partial(edits.replace, method.source, [(plain.node.slice, index)])
         yield Finding(
-            rule="index_not_mapped",
             kind="data/pairs_out_of_order",
             message=f"`{text}` is not of the sample that `{method.source.text_of(mapped.node)}` "
             "is of",

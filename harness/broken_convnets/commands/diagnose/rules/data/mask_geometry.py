@@ -54,7 +54,6 @@ def mask_transformed_apart(evidence: Evidence) -> Iterator[Finding]:
         if found is None:
             continue
         yield Finding(
-            rule="mask_transformed_apart",
             kind="data/image_and_mask_transformed_apart",
             message=f"{loader.type} transforms an image and its mask differently",
             evidence=found.evidence,

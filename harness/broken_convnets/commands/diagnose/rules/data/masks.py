@@ -42,7 +42,6 @@ def mask_rounded_to_zero(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = site_of(evidence, operator.places)
         yield Finding(
-            rule="mask_rounded_to_zero",
             kind="data/to_tensor_on_a_mask",
             message="the cast to integers turns every value of the target into 0",
             evidence=f"{operator.places[0].text} receives numbers from {before.minimum:.3g} to "

@@ -53,7 +53,6 @@ def normalize_of_unscaled_pixels(evidence: Evidence) -> Iterator[Finding]:
         high = max((_highest(one) for one in tensors(forward.captured or ())), default=0.0)
         if high > WHITE / 2:
             yield Finding(
-                rule="normalize_of_unscaled_pixels",
                 kind="data/normalize_range",
                 message="Normalize receives pixels from 0 to 255 that nothing has scaled",
                 evidence=f"its mean is {built.arguments.get('mean')}, and its input goes up to "
@@ -99,7 +98,6 @@ def normalize_with_means_of_pixels(evidence: Evidence) -> Iterator[Finding]:
     for built, high in highest.values():
         if 0 < high <= 1:
             yield Finding(
-                rule="normalize_with_means_of_pixels",
                 kind="data/normalize_range",
                 message="the mean of Normalize is one of pixels from 0 to 255, and the images are "
                 "from 0 to 1",
@@ -147,7 +145,6 @@ def mean_and_deviation_exchanged(evidence: Evidence) -> Iterator[Finding]:
             if site and one is not None and other is not None
         ]
         yield Finding(
-            rule="mean_and_deviation_exchanged",
             kind="data/normalize_range",
             message="the mean and the standard deviation of Normalize are exchanged",
             evidence=f"mean={IMAGENET[0]} and std={IMAGENET[1]} are those of ImageNet",

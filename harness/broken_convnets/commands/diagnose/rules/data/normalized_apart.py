@@ -73,7 +73,6 @@ def _finding(evidence: Evidence, training: ForwardPass, later: ForwardPass) -> F
     one, other = ("training", "inference") if lacking else ("inference", "training")
     scales = [forward.scale.value for forward in (training, later) if forward.scale]
     return Finding(
-        rule="normalized_in_one_of_both",
         kind="data/normalize_range",
         message=f"the images of the {one} are normalized, and those of the {other} are not",
         evidence=f"in training the pixels are {scales[0]}, here they are {scales[1]}",

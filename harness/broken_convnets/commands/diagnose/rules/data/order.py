@@ -47,7 +47,6 @@ def labels_in_order(evidence: Evidence) -> Iterator[Finding]:
         if not any(trains(evidence, epoch) and _has_labels(epoch) for epoch in loader.epochs):
             continue
         yield Finding(
-            rule="labels_in_order",
             kind="data/no_shuffle",
             message="the training data are sorted by class, and the DataLoader does not shuffle",
             evidence=f"the {facts.length} labels of {facts.classes} classes ascend, so that a "
@@ -103,7 +102,6 @@ def same_order_in_each_epoch(evidence: Evidence) -> Iterator[Finding]:
         found.add(loader.places)
         kind, how = _kind_and_reason(loader)
         yield Finding(
-            rule="same_order_in_each_epoch",
             kind=kind,
             message=f"training reads the samples in the same order in each epoch, {how}",
             evidence=f"{len(epochs)} epochs of {epochs[0].batches} batches draw the same indices, "
@@ -155,7 +153,6 @@ def first_batch_only(evidence: Evidence) -> Iterator[Finding]:
         if _is_one_batch(loader) or not training[0].order or not _are_equal(training):
             continue
         yield Finding(
-            rule="first_batch_only",
             kind="data/no_shuffle",
             message="training reads only the first batch: each step creates a new iterator",
             evidence=f"{len(training)} iterations over the DataLoader read one batch each, always "
@@ -186,7 +183,6 @@ def no_batch_at_all(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = site_of(evidence, loader.places)
         yield Finding(
-            rule="no_batch_at_all",
             kind="data/last_partial_batch",
             message="the DataLoader yields no batch: drop_last drops the only one",
             evidence=f"the dataset has {length} samples, fewer than batch_size={size}, and "

@@ -46,7 +46,6 @@ def boxes_outside_of_image(evidence: Evidence) -> Iterator[Finding]:
         outside, total, box, size = found
         shown = ", ".join(f"{number:.4g}" for number in box)
         yield Finding(
-            rule="boxes_outside_of_image",
             kind="detection/invalid_boxes",
             message=f"{loader.type} resizes its images, and leaves its boxes as they are",
             evidence=f"{outside} of {total} boxes lie outside of their image as a whole, such as "

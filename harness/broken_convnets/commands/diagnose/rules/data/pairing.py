@@ -41,7 +41,6 @@ def files_out_of_order(evidence: Evidence) -> Iterator[Finding]:
         one, other, first, second = found
         listed = listings_with(evidence, first, second)
         yield Finding(
-            rule="files_out_of_order",
             kind="data/pairs_out_of_order",
             message=f"{one} and {other} list the same names in different orders, so that samples "
             "get the files of others",
@@ -69,7 +68,6 @@ def permuted_apart(evidence: Evidence) -> Iterator[Finding]:
         if _size(first) != _size(second) or not second.places:
             continue
         yield Finding(
-            rule="permuted_apart",
             kind="data/pairs_out_of_order",
             message="inputs and targets are shuffled by two different permutations",
             evidence=f"{call.name} compares what {first.places[0].text} has shuffled with what "

@@ -49,7 +49,6 @@ def arrays_permuted_apart(evidence: Evidence) -> Iterator[Finding]:
     for source in evidence.user_sources:
         for first, second in _pairs(evidence, source):
             yield Finding(
-                rule="arrays_permuted_apart",
                 kind="data/pairs_out_of_order",
                 message="inputs and labels are shuffled by two different permutations",
                 evidence=f"{source.text_of(first.statement)} and "

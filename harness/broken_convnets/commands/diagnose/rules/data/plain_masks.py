@@ -33,7 +33,6 @@ def mask_is_a_plain_tensor(evidence: Evidence) -> Iterator[Finding]:
     if mask is None:
         return
     yield Finding(
-        rule="mask_is_a_plain_tensor",
         kind="data/plain_tensor_in_transforms_v2",
         message=f"{mask.transform} moves the image at random, and never its mask",
         evidence=f"the mask is a plain tensor of shape {list(mask.shape)}, which transforms v2 "

@@ -60,7 +60,6 @@ def points_not_flipped(evidence: Evidence) -> Iterator[Finding]:
         if not found:
             continue
         yield Finding(
-            rule="points_not_flipped",
             kind="data/image_and_mask_transformed_apart",
             message=f"{loader.type} flips an image, and leaves its points or boxes where they are",
             evidence=found,

@@ -54,7 +54,6 @@ def channels_reversed_at_inference(evidence: Evidence) -> Iterator[Finding]:
             for pool, at in ((again.there, column), (again.here, row))
         )
         yield Finding(
-            rule="channels_reversed_at_inference",
             kind="data/bgr_rgb",
             message="the network receives the channels of images in the opposite order than in "
             "training",
@@ -84,7 +83,6 @@ def transposed_at_inference(evidence: Evidence) -> Iterator[Finding]:
         if not pairs:
             continue
         yield Finding(
-            rule="transposed_at_inference",
             kind="data/reshape_instead_of_permute",
             message="the network receives images whose rows and columns are exchanged",
             evidence=f"{len({row for row, _ in pairs})} of the images here were in the training "
@@ -127,7 +125,6 @@ def normalized_with_other_numbers(evidence: Evidence) -> Iterator[Finding]:
             ", ".join(f"{n:.3g}" for n in one.mean(0).tolist()) for one in (factors, shifts)
         )
         yield Finding(
-            rule="normalized_with_other_numbers",
             kind="data/normalize_range",
             message="images are not normalized as they are in training",
             evidence=f"{len(set(rows.tolist()))} images of the training come again, multiplied by "

@@ -53,7 +53,6 @@ def pixels_not_scaled(evidence: Evidence) -> Iterator[Finding]:
             places = conversion.places if conversion else forward.places
             site = site_of(evidence, places)
             yield Finding(
-                rule="pixels_not_scaled",
                 kind="data/normalize_range",
                 message="the network receives pixels from 0 to 255 that nothing has scaled",
                 evidence=f"its input of shape {forward.received[0].shape} has {levels} different "
@@ -180,7 +179,6 @@ def _twice(evidence: Evidence, first: ForwardPass, second: ForwardPass) -> Findi
     places = built[1].places if built[1] else second.places
     low = float(tensors(second.captured or ())[0].min())
     return Finding(
-        rule="normalized_twice",
         kind="data/normalize_range",
         message="the images are normalized twice",
         evidence=f"the second Normalize receives what the first one has returned; its input has "

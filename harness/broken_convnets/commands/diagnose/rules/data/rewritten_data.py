@@ -32,7 +32,6 @@ def dataset_modifies_its_data(evidence: Evidence) -> Iterator[Finding]:
     for found in evidence.record.rewritten:
         once, twice = found.means
         yield Finding(
-            rule="dataset_modifies_its_data",
             kind="data/inplace_mutates_constant",
             message=f"{found.place.function} modifies {found.array or 'stored data'} in place, so "
             "that the same sample differs when it is read again",

@@ -40,7 +40,6 @@ def grid_has_rows_first(evidence: Evidence) -> Iterator[Finding]:
             continue
         first = grids[0]
         yield Finding(
-            rule="grid_has_rows_first",
             kind="data",
             message="grid_sample() receives y before x: its output is transposed",
             evidence=f"from the first to the last row, the first number of the grid changes by "
@@ -70,7 +69,6 @@ def grid_is_not_normalized(evidence: Evidence) -> Iterator[Finding]:
         else:
             continue
         yield Finding(
-            rule="grid_is_not_normalized",
             kind="data",
             message="grid_sample() receives coordinates that are not from -1 to 1",
             evidence=f"x goes from {first.x[0]:.3g} to {first.x[1]:.3g}, y from "

@@ -51,7 +51,6 @@ def pixels_scaled_twice(evidence: Evidence) -> Iterator[Finding]:
             continue
         high = max(float(one.outputs[0].max()) for one in found if one is not None)
         yield Finding(
-            rule="pixels_scaled_twice",
             kind="data/normalize_range",
             message=f"pixels from 0 to 1 are divided by {WHITE} once more",
             evidence=f"in {count} samples, {found[0].places[0].text} receives numbers up to "

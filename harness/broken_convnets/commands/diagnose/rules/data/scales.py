@@ -50,7 +50,6 @@ def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
             continue
         later = inference[0]
         yield Finding(
-            rule="scale_differs_at_inference",
             kind="data/normalize_range",
             message="the network infers from images of another scale than it is trained on",
             evidence=f"in training its images of shape {list(training[0].received[0].shape[1:])} "

@@ -54,7 +54,6 @@ def seeded_in_every_sample(evidence: Evidence) -> Iterator[Finding]:
         if source is None or seed is None or draw is None:
             continue
         yield Finding(
-            rule="seeded_in_every_sample",
             kind="data",
             message=f"{type(data).__name__} seeds the random generator for each sample: all "
             "samples draw the same random numbers",

@@ -52,7 +52,6 @@ def classes_in_order_of_a_set(evidence: Evidence) -> Iterator[Finding]:
             text = source.text_of(made)
             change = partial(edits.replace, source, [(made, f"sorted({_inner(source, made)})")])
             yield Finding(
-                rule="classes_in_order_of_a_set",
                 kind="data/pairs_out_of_order",
                 severity=Severity.WARNING,
                 message=f"`{text}` has another order in the next run: classes get other numbers",

@@ -34,7 +34,6 @@ def subsets_share_a_transform(evidence: Evidence) -> Iterator[Finding]:
         statement, target = changes[-1]
         text = source.text_of(target)
         yield Finding(
-            rule="subsets_share_a_transform",
             kind="training/augmented_validation",
             message=f"`{text} = ...` changes the dataset of all subsets, not of one",
             evidence="the loaded subsets have one dataset in common: the last value that is "

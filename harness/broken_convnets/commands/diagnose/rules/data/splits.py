@@ -159,7 +159,6 @@ def _overlap(
 ) -> Finding:
     shared, size = counts
     return Finding(
-        rule="overlapping_parts",
         kind="data/random_split_twice",
         message="the validation part contains samples of the training part",
         evidence=f"{shared} of the {size} validation samples are trained on as well, so the "

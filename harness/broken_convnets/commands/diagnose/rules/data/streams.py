@@ -38,7 +38,6 @@ def every_worker_reads_all(evidence: Evidence) -> Iterator[Finding]:
         if not several or not _is_fixed(evidence, loader.data):
             continue
         yield Finding(
-            rule="every_worker_reads_all",
             kind="data/same_seed_in_every_worker",
             message=f"each of the {loader.workers} workers yields all samples of {loader.type}, so "
             f"the program reads each sample {loader.workers} times",

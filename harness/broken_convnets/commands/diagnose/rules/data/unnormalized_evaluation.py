@@ -57,7 +57,6 @@ def _finding(evidence: Evidence, loader: Loader) -> Finding:
     if source and call and len(having) == 1:
         changes = [(0, partial(_with_normalize, source, call, *having[0]))]
     return Finding(
-        rule="evaluation_not_normalized",
         kind="data/normalize_range",
         message="the images of the training are normalized, and those of the evaluation are not",
         evidence="the transform of the training has Normalize(mean, std), and that of the loader "

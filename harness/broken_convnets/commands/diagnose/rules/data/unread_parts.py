@@ -62,7 +62,6 @@ def validation_reads_training(evidence: Evidence) -> Iterator[Finding]:
         used = found.source.text_of(found.argument)
         change = [(found.argument, found.part)]
         yield Finding(
-            rule="validation_reads_training",
             kind="data/random_split_twice",
             message=f"the validation reads the samples of the training, and nothing reads "
             f"`{found.part}`",

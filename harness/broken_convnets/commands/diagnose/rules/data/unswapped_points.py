@@ -52,7 +52,6 @@ def points_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
         shown = ", ".join(f"{i} and {j}" for i, j in pairs[:3])
         which = f"; points {shown} are on both sides" if pairs else ""
         yield Finding(
-            rule="points_not_exchanged",
             kind="data/image_and_mask_transformed_apart",
             message=f"{loader.type} flips its points and keeps their order: left and right points "
             "are not exchanged",

@@ -39,7 +39,6 @@ def view_used_twice(evidence: Evidence) -> Iterator[Finding]:
             continue
         shape = list(first.received[0].shape)
         yield Finding(
-            rule="view_used_twice",
             kind="loss/triplet_mining",
             message=f"{type(second.network()).__name__} is called twice with the same tensor, and "
             "the other view in the batch is not used",

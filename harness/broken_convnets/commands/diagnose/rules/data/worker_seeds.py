@@ -120,7 +120,6 @@ def _finding(loader: Loader, initializer: Initializer, epochs: int) -> Finding:
     seeding = initializer.seeding
     text = initializer.source.text_of(seeding) if seeding else initializer.name
     return Finding(
-        rule="epochs_draw_alike",
         kind="data",
         message=f"`{text}` seeds each worker with the same number in every epoch: all epochs "
         "draw the same random numbers",

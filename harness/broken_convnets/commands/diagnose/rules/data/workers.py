@@ -40,7 +40,6 @@ def workers_draw_alike(evidence: Evidence) -> Iterator[Finding]:
         if pair is None or not _equal(*pair):
             continue
         yield Finding(
-            rule="workers_draw_alike",
             kind="data/same_seed_in_every_worker",
             message="every worker of the DataLoader draws the same random numbers",
             evidence=f"{WORKERS} workers return equal random values for sample 0 of {loader.type}, "

@@ -41,7 +41,6 @@ def pixels_wrap_around(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(place)
         yield Finding(
-            rule="pixels_wrap_around",
             kind="data/normalize_range",
             message=f"`{text}` casts numbers outside of 0 to 255 to 8-bit pixels: they wrap around",
             evidence=f"the numbers are from {low:.4g} to {high:.4g}; clamp them first",

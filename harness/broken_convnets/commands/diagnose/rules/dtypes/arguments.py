@@ -57,7 +57,6 @@ def float_argument(evidence: Evidence) -> Iterator[Finding]:
             continue
         text = frame.source.text_of(node)
         yield Finding(
-            rule="float_argument",
             kind="shape/float_conv_args",
             message=f"`{text}` is a float; {built.__name__} needs an integer",
             evidence=f"`{shortened(origin.source.text_of(origin.node))}` divides with /, which "
@@ -137,7 +136,6 @@ def kept_argument_type(evidence: Evidence) -> Iterator[Finding]:
         origin = _assigned(evidence, site, node) if site and node else None
         divided = origin is not None and _division(origin.node) is not None
         yield Finding(
-            rule="kept_argument_type",
             kind="shape/bool_conv_args" if logical else "shape/float_conv_args",
             message=f"{name} of this {type(layer).__name__} is {value!r}: "
             f"{'a boolean' if logical else 'a float'}, not an integer",
@@ -188,7 +186,6 @@ def groups_as_dilation(evidence: Evidence) -> Iterator[Finding]:
     text = site.source.text_of(node)
     new = partial(edits.replace, site.source, [(node, f"groups={text}")])
     yield Finding(
-        rule="groups_as_dilation",
         kind="shape/conv_args_order",
         message=f"`{text}` is passed as the dilation; it is probably meant as groups",
         evidence=f"the sixth argument of {type(layer).__name__} is the dilation; {dilation} equals "

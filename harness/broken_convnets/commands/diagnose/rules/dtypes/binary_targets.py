@@ -85,7 +85,6 @@ def float_targets(evidence: Evidence) -> Iterator[Finding]:
     method = METHODS.get(found.scores.dtype, "float")
     double = found.target.dtype is torch.float64
     yield Finding(
-        rule="float_targets",
         kind="dtype/input_dtype" if double else "dtype/label_not_long",
         message=f"the targets are {name_of(found.target.dtype)}, and the outputs "
         f"{name_of(found.scores.dtype)}",
@@ -144,7 +143,6 @@ def logits_in_bce(evidence: Evidence) -> Iterator[Finding]:
     operand = found.operand(evidence, 1 if target else 0)
     text = shortened(operand.text) if operand else "the input"
     yield Finding(
-        rule="logits_in_bce",
         kind="loss/mask_beyond_one_in_bce" if target else "loss/bce_range",
         message=f"`{text}` has values below 0 or above 1 in a binary cross-entropy",
         evidence="targets of a binary loss are 0 and 1"
@@ -179,7 +177,6 @@ def one_channel_cross_entropy(evidence: Evidence) -> Iterator[Finding]:
         return
     scores = found.frame.source.text_of(found.nodes[0]) if found.nodes else ""
     yield Finding(
-        rule="one_channel_cross_entropy",
         kind="loss/wrong_loss",
         message=f"cross-entropy of one score per target: both have shape {list(shape)}",
         evidence="with one output per pixel or sample, use binary_cross_entropy_with_logits and "

@@ -48,7 +48,6 @@ def index_beyond_embedding(evidence: Evidence) -> Iterator[Finding]:
     found = spots(evidence, failed.construction, layer, "num_embeddings")
     chosen = next((one for one in found if not isinstance(one.node, NAMES)), None)
     yield Finding(
-        rule="index_beyond_embedding",
         kind="device/device_side_assert",
         message=f"an embedding of {rows} rows receives the index {highest}",
         evidence=f"its rows have the numbers 0 to {rows - 1}: the index {highest} needs "

@@ -49,7 +49,6 @@ def arguments_exchanged(evidence: Evidence) -> Iterator[Finding]:
     texts = [caller.source.text_of(node) for node in (first, second)]
     swapped = [(first, texts[1]), (second, texts[0])]
     yield Finding(
-        rule="arguments_exchanged",
         kind="loss/target_shape",
         message=f"`{shortened(texts[0])}` are class indices and `{shortened(texts[1])}` are "
         "scores: the arguments of the loss are exchanged",

@@ -55,7 +55,6 @@ def statistics_of_integers(evidence: Evidence) -> Iterator[Finding]:
     text = shortened(one.text) if one else "its input"
     scale = " / 255" if given.dtype is torch.uint8 else ""
     yield Finding(
-        rule="statistics_of_integers",
         kind="dtype/uint8_input" if scale else "dtype/input_dtype",
         message=f"{operator.name}() receives {name_of(given.dtype)}, and needs floating point",
         evidence=f"`{text}` is {given}",

@@ -80,7 +80,6 @@ def class_out_of_range(evidence: Evidence) -> Iterator[Finding]:
     elif low >= 1 and high == classes:
         attempts = [*_enumerated(evidence), *((rank + 1, change) for rank, change in attempts)]
     yield Finding(
-        rule="class_out_of_range",
         kind="loss/target_out_of_range",
         message=f"`{shortened(target.text)}` has class {high if high >= classes else low}, and the "
         f"network scores classes 0 to {classes - 1}",

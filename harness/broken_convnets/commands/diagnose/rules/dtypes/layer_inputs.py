@@ -68,7 +68,6 @@ def input_dtype(evidence: Evidence) -> Iterator[Finding]:
     if len(asked) == 1:
         where = Location(asked[0][0].path, asked[0][1].lineno)
     yield Finding(
-        rule="input_dtype",
         kind=_kind(given.dtype, weight.dtype),
         message=f"{operator.name} receives {name_of(given.dtype)}, and its parameters are "
         f"{name_of(weight.dtype)}",

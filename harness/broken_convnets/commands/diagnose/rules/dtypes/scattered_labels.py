@@ -47,7 +47,6 @@ def index_lacks_a_dimension(evidence: Evidence) -> Iterator[Finding]:
     text = frame.source.text_of(node) if node else "the index"
     reads = name.startswith("gather")
     yield Finding(
-        rule="index_lacks_a_dimension",
         kind="loss/target_shape" if reads else "loss/scatter_one_hot",
         message=f"`{text}` has {len(index)} dimensions, and {name} "
         f"{'reads from' if reads else 'writes to'} a tensor of {len(target)}",

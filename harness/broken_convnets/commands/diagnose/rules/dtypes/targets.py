@@ -71,7 +71,6 @@ def class_labels_dtype(evidence: Evidence) -> Iterator[Finding]:
     text = shortened(target.text) if target else "the target"
     converted = _conversion(evidence, found.target)
     yield Finding(
-        rule="class_labels_dtype",
         kind="dtype/label_not_long",
         message=f"`{text}` is {name_of(found.target.dtype)}; class indices must be int64",
         evidence=f"the scores are {list(found.scores.shape)} and the targets "
@@ -147,7 +146,6 @@ def labels_not_class_numbers(evidence: Evidence) -> Iterator[Finding]:
         return
     how = "one number in a second dimension" if column else "one-hot rows of integers"
     yield Finding(
-        rule="labels_not_class_numbers",
         kind="loss/one_hot_target",
         message=f"`{shortened(target.text)}` has shape {list(shape)}: {how}, not class indices",
         evidence=f"for scores of shape {list(scores)}, cross-entropy expects {[shape[0]]}",
@@ -189,7 +187,6 @@ def classes_passed_as_scores(evidence: Evidence) -> Iterator[Finding]:
     new = source.text_of(node.func.value) if is_argmax else ""  # type: ignore[attr-defined]  # an Attribute, as above
     function = is_argmax and new == "torch"
     yield Finding(
-        rule="classes_passed_as_scores",
         kind="loss/target_shape_equals_input",
         message=f"`{shortened(scores.text)}` are classes ({found.scores}), not scores",
         evidence=f"`{text}` chooses a class; the loss needs a score for each class",

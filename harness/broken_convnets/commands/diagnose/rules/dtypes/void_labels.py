@@ -49,7 +49,6 @@ def void_is_not_ignored(evidence: Evidence) -> Iterator[Finding]:
         else []
     )
     yield Finding(
-        rule="void_is_not_ignored",
         kind="loss/target_out_of_range",
         message=f"`{shortened(target)}` marks pixels without a class with {VOID}, and the loss "
         "does not ignore them",

@@ -38,7 +38,6 @@ def boxes_not_two_corners(evidence: Evidence) -> Iterator[Finding]:
             continue
         box = ", ".join(f"{number:g}" for number in call.example)
         yield Finding(
-            rule="boxes_not_two_corners",
             kind="detection/invalid_boxes",
             message=f"{call.function} receives boxes that are not [x1, y1, x2, y2]",
             evidence=f"{call.inverted} of {call.count} boxes in `{call.argument}` have x2 < x1 or "

@@ -65,7 +65,6 @@ def detector_without_targets(evidence: Evidence) -> Iterator[Finding]:
         else None
     )
     yield Finding(
-        rule="detector_without_targets",
         kind="detection/targets_missing",
         message=f"`{text}` is in train mode and receives no targets",
         evidence=f"a {type(network).__name__} computes losses from targets in train mode, and "
@@ -92,7 +91,6 @@ def invalid_boxes(evidence: Evidence) -> Iterator[Finding]:
     listed = _listed_box(source, call) if source and call else None
     node = listed or call
     yield Finding(
-        rule="invalid_boxes",
         kind="detection/invalid_boxes",
         message=f"a target has the box {box[0] if box else ''}, which has no area"
         if box
@@ -124,7 +122,6 @@ def boxes_of_empty_image(evidence: Evidence) -> Iterator[Finding]:
     source, call = made[0] if len(made) == 1 else (None, None)
     text = source.text_of(call) if source and call else "the boxes of a target"
     yield Finding(
-        rule="boxes_of_empty_image",
         kind="detection/invalid_boxes",
         message=f"an image has no objects, and `{text}` has the shape [0] then"
         if source

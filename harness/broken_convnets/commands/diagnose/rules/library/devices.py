@@ -53,7 +53,6 @@ def two_devices(evidence: Evidence) -> Iterator[Finding]:
     kind, what = _kind(evidence, stray, others, one)
     text = shortened(one.text) if one else what
     yield Finding(
-        rule="two_devices",
         kind=kind,
         message=f"`{text}` is on {stray.device}, the other tensors of {operator.name} are on "
         f"{others.device}",
@@ -120,7 +119,6 @@ def missing_device(evidence: Evidence) -> Iterator[Finding]:
     call = frame.call
     name = shortened(frame.source.text_of(call)) if call else ""
     yield Finding(
-        rule="missing_device",
         kind="device/device_mismatch",
         message=f"`{name}` needs a CUDA device, and there is none",
         evidence='use device = "cuda" if torch.cuda.is_available() else "cpu" everywhere',

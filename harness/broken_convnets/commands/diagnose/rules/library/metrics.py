@@ -50,7 +50,6 @@ def topk_beyond_classes(evidence: Evidence) -> Iterator[Finding]:
     text = frame.source.text_of(node) if node else str(k)
     new = f"min({text}, {size})"
     yield Finding(
-        rule="topk_beyond_classes",
         kind="loss/topk_exceeds_classes",
         message=f"topk asks for the best {k} of {size} values",
         evidence=f"the tensor has shape {list(shape)}: k can be at most {size}",
@@ -82,7 +81,6 @@ def metric_refuses_targets(evidence: Evidence) -> Iterator[Finding]:
     origin = origin_of(evidence, 0, frame.call.args[0]) if frame.call.args else None
     made = f" ({shortened(origin.source.text_of(origin.node))})" if origin else ""
     yield Finding(
-        rule="metric_refuses_targets",
         kind="loss/target_dtype",
         message=f"{library} refuses the arguments of `{text}`",
         evidence=f"{'; '.join(arguments)}{made}",

@@ -102,7 +102,6 @@ def overlap_of_distant_boxes(evidence: Evidence) -> Iterator[Finding]:
         if found is None:
             continue
         yield Finding(
-            rule="overlap_of_distant_boxes",
             kind="detection/invalid_boxes",
             message=f"{syntax.name}() returns {best.numbers[found]:.3g} for {WHAT[found]}: their "
             f"IoU is {PAIRS[found][2]:.3g}",

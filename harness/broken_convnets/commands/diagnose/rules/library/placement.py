@@ -41,7 +41,6 @@ def device_ids_on_cpu(evidence: Evidence) -> Iterator[Finding]:
     if call is None or "DistributedDataParallel device_ids" not in text or not on_cpu:
         return
     yield Finding(
-        rule="device_ids_on_cpu",
         kind="device/dataparallel_device",
         message="DistributedDataParallel has device_ids, and the network is on the CPU",
         evidence="leave device_ids out on the CPU; on a GPU, move the network with .to(rank) "
@@ -83,7 +82,6 @@ def moved_from_meta(evidence: Evidence) -> Iterator[Finding]:
     tensors = (*network.named_parameters(), *network.named_buffers())
     on_meta = [name for name, tensor in tensors if tensor.is_meta]
     yield Finding(
-        rule="moved_from_meta",
         kind="device/meta_without_data",
         message="to() copies values, and a network on the meta device has none",
         evidence=f"{len(on_meta)} tensors are on meta, such as {', '.join(on_meta[:2])}; "

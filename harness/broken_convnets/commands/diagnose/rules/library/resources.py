@@ -39,7 +39,6 @@ def out_of_memory(evidence: Evidence) -> Iterator[Finding]:
     size = f"the last forward pass received {list(batch)}; " if batch else ""
     text = shortened(frame.source.text_of(frame.statement)) if frame.statement else ""
     yield Finding(
-        rule="out_of_memory",
         kind="memory/oom",
         message=f"the memory ran out at `{text}`",
         evidence=f"{size}use a smaller batch, torch.no_grad() in evaluation, and .item() for "
@@ -66,7 +65,6 @@ def parameters_unused_in_ddp(evidence: Evidence) -> Iterator[Finding]:
     numbers = latest.parameters if latest else ()
     names = [evidence.record.parameters[n].name for n in numbers if n not in received]
     yield Finding(
-        rule="parameters_unused_in_ddp",
         kind="training/unused_parameters",
         message="some parameters get no gradient, and DistributedDataParallel waits for them",
         evidence=f"without a gradient: {', '.join(names[:3])}" if names else "a layer is not used",

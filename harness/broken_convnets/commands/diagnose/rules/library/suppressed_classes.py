@@ -49,7 +49,6 @@ def suppressed_by_another_class(evidence: Evidence) -> Iterator[Finding]:
         alike = [one for one in found if one.name == first.name]
         lost, count = sum(one.lost for one in alike), sum(one.count for one in alike)
         yield Finding(
-            rule="suppressed_by_another_class",
             kind="detection",
             message="nms() compares boxes of all classes: a box removes boxes of other classes",
             evidence=f"{lost} of {count} boxes are removed, and no better box of their own class "

@@ -63,7 +63,6 @@ def sample_is_none(evidence: Evidence) -> Iterator[Finding]:
         cause = Location(method.source.path, method.function.lineno)
     name = type(batch.dataset).__name__
     yield Finding(
-        rule="sample_is_none",
         kind="none/dataset_returns_none",
         message=f"{name} returns None for {len({n for n, _ in empty})} of "
         f"{len(batch.samples)} samples of the batch",
@@ -119,7 +118,6 @@ def image_not_converted(evidence: Evidence) -> Iterator[Finding]:
     returned = method.returned[0] if method and method.returned else None
     name = type(batch.dataset).__name__
     yield Finding(
-        rule="image_not_converted",
         kind="data/pil_not_tensor",
         message=f"{name} returns PIL images, which a DataLoader cannot collate",
         evidence=f"the first is {type(images[0]).__name__} {getattr(images[0], 'size', '')}: "
@@ -186,7 +184,6 @@ def samples_of_unequal_size(evidence: Evidence) -> Iterator[Finding]:
         where = f" at {place}" if place else ""
         listed = ", ".join(str(list(shape or ())) for shape in shapes[:4])
         yield Finding(
-            rule="samples_of_unequal_size",
             kind="data/stack_unequal",
             message=f"the samples of {name} have different {what}, so they cannot be one batch",
             evidence=f"shapes in one batch{where}: {listed}",

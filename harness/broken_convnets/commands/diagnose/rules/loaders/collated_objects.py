@@ -46,7 +46,6 @@ def objects_in_default_collate(evidence: Evidence) -> Iterator[Finding]:
     method = item_method(evidence, batch)
     returned = method.returned[0] if method and method.returned else None
     yield Finding(
-        rule="objects_in_default_collate",
         kind="data",
         message=f"{name} returns an object of type {kind}, which the default collate function of "
         "a DataLoader cannot stack",

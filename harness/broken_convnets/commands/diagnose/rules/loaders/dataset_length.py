@@ -43,7 +43,6 @@ def dataset_longer_than_data(evidence: Evidence) -> Iterator[Finding]:
     needs = f", and sample i reads number i + {ahead}" if ahead else ""
     wanted = f"len({text})" + (f" - {ahead}" if ahead else "")
     yield Finding(
-        rule=dataset_longer_than_data.__name__,
         kind="data",
         message=f"{type(dataset).__name__} says that it has {length} samples, and `{text}` "
         f"has {held} items",

@@ -42,7 +42,6 @@ def dataset_without_method(evidence: Evidence) -> Iterator[Finding]:
         named = _misspelled(found, missing)
         name = type(dataset).__name__
         yield Finding(
-            rule="dataset_without_method",
             kind="data",
             message=f"{name} has no {missing}()"
             + (f", only {named.name}()" if named else "")

@@ -41,7 +41,6 @@ def loader_is_no_iterator(evidence: Evidence) -> Iterator[Finding]:
     text, name = frame.source.text_of(own), type(loader).__name__
     indexed = isinstance(node, ast.Subscript)
     yield Finding(
-        rule="loader_is_no_iterator",
         kind="data",
         message=f"`{text}` is a {name}, which has no index: it yields its batches in a loop"
         if indexed

@@ -59,7 +59,6 @@ def empty_dataset(evidence: Evidence) -> Iterator[Finding]:
     if listing:
         read = f"`{listing.places[0].text}` matches none of the files in {listing.folder}"
     yield Finding(
-        rule="empty_dataset",
         kind="data/empty_dataset",
         message=f"`{text}` has no samples",
         evidence=f"{read}: check the path, the file names and the split",
@@ -108,7 +107,6 @@ def not_picklable(evidence: Evidence) -> Iterator[Finding]:
     what = shortened(found[0].text_of(found[1])) if found else "an object"
     workers = argument(site.call, "num_workers", 5) if site else None
     yield Finding(
-        rule="not_picklable",
         kind="data/lambda_not_picklable",
         message=f"`{what}` cannot be pickled, so a worker process cannot receive it",
         evidence="lambdas and local functions have no name to import them by: define a function "
@@ -148,7 +146,6 @@ def worker_killed(evidence: Evidence) -> Iterator[Finding]:
     site = _loader_site(evidence)
     workers = argument(site.call, "num_workers", 5) if site else None
     yield Finding(
-        rule="worker_killed",
         kind="data",
         message="a worker of the DataLoader was killed",
         evidence="this happens when memory or shared memory runs out; run once with "

@@ -45,7 +45,6 @@ def array_with_negative_stride(evidence: Evidence) -> Iterator[Finding]:
     attempt = (0, partial(edits.replace, first[0], changes)) if first else None
     one_file = len({source.path for source, _ in copies}) == 1
     yield Finding(
-        rule="array_with_negative_stride",
         kind="data/bgr_rgb",
         message=f"`{text}` returns a view that torch cannot use: copy it",
         evidence="a flip in NumPy only changes the sign of a stride, and tensors have no negative "

@@ -44,7 +44,6 @@ def normalize_channels(evidence: Evidence) -> Iterator[Finding]:
     found = listed_transforms(evidence, chain)
     place = Location(found[0].path, found[1].elts[chain.position].lineno) if found else None
     yield Finding(
-        rule="normalize_channels",
         kind="shape/channels_mismatch",
         message=f"Normalize has {means} means, and the image has {channels} channel"
         f"{'s' if channels > 1 else ': it is grayscale'}",

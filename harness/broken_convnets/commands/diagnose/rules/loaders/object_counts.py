@@ -33,7 +33,6 @@ def objects_per_image(
     name = type(batch.dataset).__name__
     change = partial(edits.set_argument, loader.source, loader.call, "collate_fn", None, KEEPING)
     return Finding(
-        rule="samples_of_unequal_size",
         kind="detection/collate_boxes",
         message=f"the samples of {name} have different numbers of objects, and the DataLoader has "
         "no collate_fn that keeps them in lists",

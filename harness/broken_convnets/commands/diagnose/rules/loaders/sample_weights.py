@@ -27,7 +27,6 @@ def weights_of_classes(evidence: Evidence) -> Iterator[Finding]:
             continue
         drawn = {index for epoch in loader.epochs for index in epoch.indices}
         yield Finding(
-            rule="weights_of_classes",
             kind="data/sampler_and_shuffle",
             message=f"WeightedRandomSampler has {weights} weights for {samples} samples, and draws "
             f"only the first {weights} samples",

@@ -100,7 +100,6 @@ def transform_order(evidence: Evidence) -> Iterator[Finding]:
         cause = frame_location(frame)
     order = " -> ".join(chain.names)
     yield Finding(
-        rule="transform_order",
         kind="data/transform_order",
         message=f"{chain.failing} receives {received}, which it does not accept",
         evidence=f"the transforms run in this order: {order}"

@@ -40,7 +40,6 @@ def keys_unpacked(evidence: Evidence) -> Iterator[Finding]:
     listed = ", ".join(map(repr, keys[:6]))
     what = f"`{name}` is the key {name_key(found, name, keys)!r}" if name else "its keys"
     yield Finding(
-        rule="keys_unpacked",
         kind="none/non_tensor_input",
         message=f"{what}: `{', '.join(found.names)}` unpacks a mapping, which yields its keys"
         if name

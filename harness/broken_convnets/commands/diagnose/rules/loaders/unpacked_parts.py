@@ -72,7 +72,6 @@ def other_number_of_parts(evidence: Evidence) -> Iterator[Finding]:
         return
     names = ", ".join(found.names)
     yield Finding(
-        rule="other_number_of_parts",
         kind="data" if found.looped else "none/aux_output_tuple",
         message=f"{parts.what}, and `{names}` needs {len(found.names)}",
         evidence=parts.why,

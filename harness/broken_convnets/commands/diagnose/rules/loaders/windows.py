@@ -44,7 +44,6 @@ def windows_past_the_end(evidence: Evidence, batch: FailedBatch, place: str) -> 
         for rank, less in enumerate(_numbers(dataset, short))
     ]
     return Finding(
-        rule="samples_of_unequal_size",
         kind="data/stack_unequal",
         message=f"the last {short} of {len(dataset)} samples of {name} are shorter, "
         "so they cannot be in one batch with others",

@@ -49,7 +49,6 @@ def absent_classes_count(evidence: Evidence) -> Iterator[Finding]:
         text = f"the labels of its first call have {present} of {classes} classes: "
         if score < 1 - NEAR and any(abs(score - share) < NEAR for share in expected):
             yield Finding(
-                rule="absent_classes_count",
                 kind=KIND,
                 message=f"{metric.syntax.name}() counts classes that are absent as wrong",
                 evidence=f"{text}if all predictions are equal to them, it returns "
@@ -61,7 +60,6 @@ def absent_classes_count(evidence: Evidence) -> Iterator[Finding]:
             )
         elif wrong >= MUCH and any(abs(wrong - share) < NEAR for share in _absent(metric)):
             yield Finding(
-                rule="absent_classes_count",
                 kind=KIND,
                 message=f"{metric.syntax.name}() counts classes that are absent as right",
                 evidence=f"{text}if every prediction is wrong, it returns "
@@ -91,7 +89,6 @@ def empty_masks_count(evidence: Evidence) -> Iterator[Finding]:
         if abs(score - (1 - empty)) > NEAR:
             continue
         yield Finding(
-            rule="empty_masks_count",
             kind=KIND,
             message=f"{metric.syntax.name}() counts empty masks as wrong",
             evidence=f"{empty:.0%} of the masks of its first call are empty: if all predictions "
@@ -126,7 +123,6 @@ def mean_over_pixels(evidence: Evidence) -> Iterator[Finding]:
         if not what:
             continue
         yield Finding(
-            rule="mean_over_pixels",
             kind=KIND,
             message=f"{metric.syntax.name}() is the {what} of all pixels, and not a mean over the "
             "classes",

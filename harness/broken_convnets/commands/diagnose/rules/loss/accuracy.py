@@ -43,7 +43,6 @@ def accuracy_divided_by_batches(evidence: Evidence) -> Iterator[Finding]:
                 continue
             source = count.source
             yield Finding(
-                rule="accuracy_divided_by_batches",
                 kind="loss/broadcast_metric",
                 message=f"{count.name} counts right answers, and is divided by the number of "
                 "batches",
@@ -133,7 +132,6 @@ def accuracy_rounded_down(evidence: Evidence) -> Iterator[Finding]:
                 continue
             text = source.text_of(node).replace("//", "/")
             yield Finding(
-                rule="accuracy_rounded_down",
                 kind="loss/broadcast_metric",
                 message=f"{source.text_of(division.node)} is 0 unless every answer is right",
                 evidence=f"{count.name} counts right answers, and // rounds down",

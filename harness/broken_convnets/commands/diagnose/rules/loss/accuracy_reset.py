@@ -42,7 +42,6 @@ def accuracy_not_reset(evidence: Evidence) -> Iterator[Finding]:
         start = start_of(count)
         grows = [] if start is None else _names(source, start)
         yield Finding(
-            rule="accuracy_not_reset",
             kind="training/metric_not_reset",
             message=f"{count.name} is never set to 0 between epochs, so the accuracy includes "
             "all earlier epochs",

@@ -69,7 +69,6 @@ def _finding(evidence: Evidence, first: Operator, second: Operator) -> Finding:
     else:
         effect = "a softmax of numbers from 0 to 1 makes one at most e = 2.7 times another"
     return Finding(
-        rule="probabilities_activated",
         kind="training/softmax_before_ce",
         message=f"{other} is applied to the probabilities that {one} returned",
         evidence=f"the loss depends on `{second.places[0].text}`, whose input comes from {one} at "

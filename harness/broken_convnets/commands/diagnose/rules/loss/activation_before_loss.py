@@ -63,7 +63,6 @@ def activation_before_loss(evidence: Evidence) -> Iterator[Finding]:
         seen.add((found.first.name, places[0]))
         call, name = found.first, found.activation.name.rstrip("_")
         yield Finding(
-            rule="activation_before_loss",
             kind="module/relu_on_the_output" if name == "relu" else "training/softmax_before_ce",
             message=_message(call.name, name),
             evidence=f"{call.name} at {shown(call.operator.places)} receives values from "

@@ -48,7 +48,6 @@ def divergence_averaged_over_latents(evidence: Evidence) -> Iterator[Finding]:
             continue
         shape = divergence.inputs[0].shape
         yield Finding(
-            rule="divergence_averaged_over_latents",
             kind="loss/kl_div_reduction",
             message="the KL divergence is a mean over the latent dimensions, and the "
             "reconstruction loss is a sum over the pixels",

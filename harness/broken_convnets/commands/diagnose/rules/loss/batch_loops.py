@@ -99,7 +99,6 @@ def begins_in_each_batch(evidence: Evidence) -> Iterator[Finding]:
             if inner and loop.calls("backward"):
                 continue
             yield Finding(
-                rule="begins_in_each_batch",
                 kind=KIND,
                 message=f"{name} begins anew in each batch, so that only the last batch counts",
                 evidence=f"`{loop.source.text_of(statement)}` is inside of the loop over "
@@ -168,7 +167,6 @@ def returns_after_one_batch(evidence: Evidence) -> Iterator[Finding]:
             continue
         out = partial(edits.move, loop.source, last, loop.node, after=True)
         yield Finding(
-            rule="returns_after_one_batch",
             kind=KIND,
             message="a function returns after the first batch: the return is inside of the loop",
             evidence=f"`{loop.source.text_of(last)}` ends the loop in its first turn, with {size} "

@@ -50,7 +50,6 @@ def batch_sum_beside_samples(evidence: Evidence) -> Iterator[Finding]:
 def _finding(operator: Operator, total: Operator, other: Value) -> Finding:
     shape, entries = list(total.inputs[0].shape), list(other.shape)
     return Finding(
-        rule="batch_sum_beside_samples",
         kind="loss/kl_div_reduction",
         message=f"`{total.places[0].text}` is a sum over the whole batch, and is broadcast to "
         "every sample",

@@ -67,7 +67,6 @@ def _finding(evidence: Evidence, call: LossCall, scores: Bounded, least: float) 
     places = (scaled or call.operator).places
     what = f"multiplied by {scores.limit:.3g}" if scaled else "not divided by a temperature"
     return Finding(
-        rule="cosines_in_cross_entropy",
         kind="training/not_learning",
         message=f"cross_entropy receives cosine similarities that are {what}: the loss can hardly "
         "decrease",

@@ -126,7 +126,6 @@ def _is_reduced(evidence: Evidence, operator: Operator) -> bool:
 def _repeated(operator: Operator) -> Finding:
     one, other = (list(value.shape) for value in operator.inputs[:2])
     return Finding(
-        rule="loss_broadcasts",
         kind="loss/broadcast_loss",
         message=f"{operator.name} receives shapes {one} and {other}, and broadcasts the smaller",
         evidence=f"in {operator.places[0].text} several outputs of a sample are compared with the "
@@ -144,7 +143,6 @@ def _finding(
 ) -> Finding:
     result = broadcast(longer.shape, shorter.shape) or ()
     return Finding(
-        rule="comparison_broadcasts" if metric else "loss_broadcasts",
         kind="loss/broadcast_metric" if metric else "loss/broadcast_loss",
         message=f"{operator.name.strip('_')} pairs every element with every other: shapes "
         f"{list(longer.shape)} and {list(shorter.shape)} broadcast to {list(result)}",

@@ -57,7 +57,6 @@ def _finding(
     left, text = source.text_of(difference.left), source.text_of(difference)
     new = f"{left}.astype('float64')"
     return Finding(
-        rule="difference_of_bytes",
         kind="loss/broadcast_metric",
         message=f"`{text}` wraps around: both arrays are uint8, so 1 - 2 is 255",
         evidence=f"every call of {function.name}() passes on arrays that were converted to uint8, "

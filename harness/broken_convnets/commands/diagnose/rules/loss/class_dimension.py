@@ -51,7 +51,6 @@ def reshape_mixes_classes(evidence: Evidence) -> Iterator[Finding]:
         before, after = operator.inputs[0].shape, operator.outputs[0].shape
         loss = use.name in {"cross_entropy", "nll_loss"}
         yield Finding(
-            rule="reshape_mixes_classes",
             kind="loss/target_shape_segmentation" if loss else "loss/broadcast_metric",
             message=f"{operator.name} mixes pixels and classes: it does not move dimension 1, "
             f"the {before[1]} classes, to the end",

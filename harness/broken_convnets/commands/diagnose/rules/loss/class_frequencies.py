@@ -58,7 +58,6 @@ def class_weights_follow_frequency(evidence: Evidence) -> Iterator[Finding]:
         if not _are_proportional(pairs, _tolerance(origin, len(pairs))):
             continue
         yield Finding(
-            rule="class_weights_follow_frequency",
             kind="loss",
             message=f"the weights of {one.operator.name} grow with the frequency of the classes, "
             "so frequent classes count even more: use the inverse",
@@ -86,7 +85,6 @@ def sample_weights_follow_frequency(evidence: Evidence) -> Iterator[Finding]:
             continue
         origin = _sampler_weights(evidence)
         yield Finding(
-            rule="sample_weights_follow_frequency",
             kind="data",
             message="the weights of WeightedRandomSampler grow with the size of the classes, so it "
             "draws samples of frequent classes even more often: use the inverse",
@@ -121,7 +119,6 @@ def pos_weight_is_inverted(evidence: Evidence) -> Iterator[Finding]:
             continue
         weight, ratio = odds[0]
         yield Finding(
-            rule="pos_weight_is_inverted",
             kind="loss",
             message="pos_weight is the number of positives divided by that of negatives, so rare "
             "positives count even less: use negatives / positives",

@@ -73,7 +73,6 @@ def _known_passes(evidence: Evidence) -> Iterator[BackwardPass]:
 def _finding(evidence: Evidence, pairs: list[Pair]) -> Finding:
     operator = pairs[0].operator
     return Finding(
-        rule="views_collapse",
         kind="loss",
         message="the loss is least if the network returns the same vector for all images: it only "
         "makes two outputs alike, and both sides have a gradient",

@@ -127,7 +127,6 @@ def _finding(evidence: Evidence, forward: ForwardPass, wrong: Comparison, target
     name = name_of_target(evidence, forward, target)
     shown = f"`{name}`" if name else "the batch"
     return Finding(
-        rule="compared_with_its_input",
         kind="loss",
         message=f"`{places[0].text}` compares the output of the network with its own input, not "
         "with the target",

@@ -54,7 +54,6 @@ def _finding(evidence: Evidence, cut: Operator, use: Operator, value: Value) -> 
     number = "" if value.scalar is None else f", {value.scalar:.3g} here,"
     where = f" in {use.places[0].text}" if use.places else ""
     return Finding(
-        rule="term_under_no_grad",
         kind="training/graph_detached",
         message=f"a term of the loss trains nothing: `{text}` runs without gradients",
         evidence=f"the term{number} depends on an output of the network, and is added to the "

@@ -45,7 +45,6 @@ def blank_among_labels(evidence: Evidence) -> Iterator[Finding]:
         labels = sum(ctc.labels for ctc in received)
         symptom = location(calls[0].operator.places)
         yield Finding(
-            rule="blank_among_labels",
             kind="loss/target_out_of_range",
             message=f"the labels of ctc_loss contain {received[0].blank}, the blank: it can never "
             "be decoded as a label",

@@ -42,7 +42,6 @@ def blanks_removed_before_repeats(evidence: Evidence) -> Iterator[Finding]:
             if removal is None:
                 continue
             yield Finding(
-                rule="blanks_removed_before_repeats",
                 kind="loss/broadcast_metric",
                 message="the CTC decoder removes blanks before it collapses repeats, so that no "
                 "letter can come twice in a row",

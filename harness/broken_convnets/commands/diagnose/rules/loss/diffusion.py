@@ -69,7 +69,6 @@ def other_noise(evidence: Evidence) -> Iterator[Finding]:
             continue
         later = max(target, *drawn, key=lambda one: one.number)
         yield Finding(
-            rule="other_noise",
             kind="loss/wrong_loss",
             message="the network is to predict noise that is not in its input",
             evidence=f"{loss.name} compares the output with `{target.places[0].text}`, and the "
@@ -99,7 +98,6 @@ def one_root(evidence: Evidence) -> Iterator[Finding]:
             continue
         without = "noise" if image.root else "image"
         yield Finding(
-            rule="one_root",
             kind="loss/wrong_loss",
             message=f"the {without} of a noisy image is multiplied by a share of the variance "
             "instead of its square root",
@@ -131,7 +129,6 @@ def single_step_noise(evidence: Evidence) -> Iterator[Finding]:
         if schedule.name != "linspace" or not numbers or max(numbers) > LITTLE:
             continue
         yield Finding(
-            rule="single_step_noise",
             kind="loss/wrong_loss",
             message="a noisy image has the noise of one step, and not that of all steps before it",
             evidence=f"`{mixed.operator.places[0].text}` uses 1 - beta, with beta from "

@@ -43,7 +43,6 @@ def divergence_averaged_over_classes(evidence: Evidence) -> Iterator[Finding]:
         classes = call.input.classes
         places = _reduction_places(evidence, call)
         yield Finding(
-            rule="divergence_averaged_over_classes",
             kind="loss/kl_div_reduction",
             message='kl_div divides by the number of classes too: its reduction is "mean"',
             evidence=f"the input is {list(call.input.shape)}, so the loss and its gradients are "

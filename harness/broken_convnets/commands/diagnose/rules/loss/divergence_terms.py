@@ -51,7 +51,6 @@ def kl_div_arguments(evidence: Evidence) -> Iterator[Finding]:
         cause = maker if softmax and probabilities and maker else call.operator
         low, high = call.input.minimum, call.input.maximum
         yield Finding(
-            rule="kl_div_arguments",
             kind="loss/kl_div_input",
             message=f"the input of kl_div is {what}; it expects log-probabilities",
             evidence=f"the input has values from {low:.3g} to {high:.3g}"
@@ -102,7 +101,6 @@ def several_classes_in_cross_entropy(evidence: Evidence) -> Iterator[Finding]:
             continue
         new = ("binary_cross_entropy_with_logits", "BCEWithLogitsLoss")
         yield Finding(
-            rule="several_classes_in_cross_entropy",
             kind="loss/wrong_loss",
             message="a target has several classes, and cross_entropy applies a softmax over all",
             evidence=f"rows of the targets, of 0 and 1, have sums up to {sums:g}; "

@@ -44,7 +44,6 @@ def scores_are_dropped(evidence: Evidence) -> Iterator[Finding]:
         seen.add(places[0])
         share = call.input.zeros / max(1, call.input.count)
         yield Finding(
-            rule="scores_are_dropped",
             kind="training/not_learning",
             message=f"dropout sets scores of {call.name} to 0, those of the right class too",
             evidence=f"{call.name} at {shown(call.operator.places)} receives what {layer.name} at "

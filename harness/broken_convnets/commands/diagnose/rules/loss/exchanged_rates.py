@@ -57,7 +57,6 @@ def _finding(source: Source, node: ast.expr, name: str, other: str, names: list[
     both = other in names
     text = source.text_of(node)
     return Finding(
-        rule="rates_exchanged",
         kind="loss/broadcast_metric",
         message=f"`{text}` is called {name}, and is the {other}"
         + (f"; the {other} is the {name}" if both else ""),

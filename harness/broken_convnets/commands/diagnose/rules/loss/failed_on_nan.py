@@ -42,7 +42,6 @@ def failed_on_nan(evidence: Evidence) -> Iterator[Finding]:
     if origin is None or not origin.places or origin.name in WEIGHTED | DATA:
         return
     yield Finding(
-        rule="failed_on_nan",
         kind=kind_of(origin, origin.outputs[0]) if origin.outputs else "training/nan_log_zero",
         message=f"{origin.name} computes the first value, or gradient, that is not finite",
         evidence=f"{explain(evidence, origin)} in {origin.places[0].text}; the program stops "

@@ -41,7 +41,6 @@ def focal_weight_of_a_mean(evidence: Evidence) -> Iterator[Finding]:
             if not mean.places or not weight.places:
                 continue
             yield Finding(
-                rule="focal_weight_of_a_mean",
                 kind="loss/kl_div_reduction",
                 message=f"`{weight.places[0].text}` is one number for the whole batch: easy and "
                 "hard samples get the same weight",

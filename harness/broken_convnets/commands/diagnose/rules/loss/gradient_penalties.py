@@ -48,7 +48,6 @@ def penalty_without_graph(evidence: Evidence) -> Iterator[Finding]:
 def _finding(evidence: Evidence, gradient: Operator, use: Operator, value: Value) -> Finding:
     number = "" if value.scalar is None else f", {value.scalar:.3g} here,"
     return Finding(
-        rule="penalty_without_graph",
         kind="training/graph_detached",
         message="the gradient penalty has no gradient: torch.autograd.grad was called without "
         "create_graph=True",

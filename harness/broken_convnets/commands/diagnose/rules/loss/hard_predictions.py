@@ -46,7 +46,6 @@ def decisions_in_loss(evidence: Evidence) -> Iterator[Finding]:
         seen.add(step.places[0])
         how = "has the gradient 0" if step.name.rstrip("_") in STEPS else "has no gradient"
         yield Finding(
-            rule="decisions_in_loss",
             kind="training/graph_detached",
             message=f"{call.name} receives decisions, not scores: {step.name} {how}, so nothing "
             "learns from this loss",

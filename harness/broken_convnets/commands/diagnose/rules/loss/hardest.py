@@ -80,7 +80,6 @@ def easiest_sample_is_mined(evidence: Evidence) -> Iterator[Finding]:
         is_now, should = ("largest", "smallest") if largest else ("smallest", "largest")
         what = "distance" if distance else "similarity"
         yield Finding(
-            rule="easiest_sample_is_mined",
             kind="loss/triplet_mining",
             message=f"the {who} sample of each triplet is the easiest one: it has the {is_now} "
             f"{what} instead of the {should}",

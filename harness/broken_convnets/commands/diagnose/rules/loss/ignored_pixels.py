@@ -53,7 +53,6 @@ def ignored_labels_count(evidence: Evidence) -> Iterator[Finding]:
             count = int((metric.labels == number).sum())
             text = f"{metric.syntax.name}() returns {score * metric.best:.3g} if all others are "
             yield Finding(
-                rule="ignored_labels_count",
                 kind="loss/broadcast_metric",
                 message=f"{metric.syntax.name}() counts labels that the loss ignores",
                 evidence=f"{count} of {metric.labels.numel()} labels are {number}: {text}right",
@@ -67,7 +66,6 @@ def ignored_labels_count(evidence: Evidence) -> Iterator[Finding]:
 def _finding(compared: IgnoredLabels) -> Finding:
     text = compared.operator.places[0].text
     return Finding(
-        rule="ignored_labels_count",
         kind="loss/broadcast_metric",
         message=f"`{text}` counts labels that the loss ignores",
         evidence=f"{compared.count} of {compared.total} labels are {compared.number}, the "

@@ -45,7 +45,6 @@ def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
             continue  # the rule sum_overwritten knows more about it
         after = next(one for one in assigned if read[0] in _targets(one))
         yield Finding(
-            rule="only_last_batch_is_used",
             kind=KIND,
             message=f"{read[0]} is computed for {loop.epoch.batches} batches, and only the last "
             "one is used",

@@ -38,7 +38,6 @@ def divergence_subtracted(evidence: Evidence) -> Iterator[Finding]:
             continue
         cause = _sign(divergence.path)
         yield Finding(
-            rule="divergence_subtracted",
             kind="loss/wrong_loss",
             message="the KL term has the wrong sign: training increases the KL divergence",
             evidence=f"in the KL divergence from N(0, 1), "
@@ -68,7 +67,6 @@ def noise_times_variance(evidence: Evidence) -> Iterator[Finding]:
         cause = maker if maker is not None and maker.places else operator
         variance = divergence.exponential.places[0].text
         yield Finding(
-            rule="noise_times_variance",
             kind="loss/wrong_loss",
             message="noise is multiplied by the variance instead of the standard deviation",
             evidence=f"{operator.places[0].text} uses {cause.places[0].text} as the standard "

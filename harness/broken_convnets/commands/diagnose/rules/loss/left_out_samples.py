@@ -57,7 +57,6 @@ def accuracy_leaves_samples_out(evidence: Evidence) -> Iterator[Finding]:
         dropped = loader.drop_last and epoch.batches == length // (loader.batch_size or 1)
         how = _how(loader, dropped=dropped)
         yield Finding(
-            rule="accuracy_leaves_samples_out",
             kind="loss/broadcast_metric",
             message=f"{count.name} counts {read} samples, and is divided by the {length} of "
             f"`{divisor}`",
@@ -93,7 +92,6 @@ def loss_of_sampled_part(evidence: Evidence) -> Iterator[Finding]:
         divisor, drawn = divisions[0].divisor, f"len({total.batches}.sampler)"
         attempt = partial(edits.replace, total.source, [(divisor, drawn)])
         yield Finding(
-            rule="loss_of_sampled_part",
             kind="loss/broadcast_metric",
             message=f"{total.name} adds up the losses of {read} samples, and is divided by the "
             f"{length} of `{total.source.text_of(divisor)}`",

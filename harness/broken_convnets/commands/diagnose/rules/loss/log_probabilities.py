@@ -59,7 +59,6 @@ def nll_of_scores(evidence: Evidence) -> Iterator[Finding]:
         logs = call.input.row_logs or (0.0, 0.0)
         softmax = maker if probabilities and maker and maker.name == "softmax" else None
         yield Finding(
-            rule="nll_of_scores",
             kind="loss/wrong_loss",
             message=f"nll_loss receives {what}; it expects the output of log_softmax",
             evidence=f"the values are {RANGE.format(call.input.minimum, call.input.maximum)}, and "
@@ -99,7 +98,6 @@ def probabilities_in_cross_entropy(evidence: Evidence) -> Iterator[Finding]:
         if known or not distinct or not all(one.input.probabilities for one in calls):
             continue
         yield Finding(
-            rule="probabilities_in_cross_entropy",
             kind="training/softmax_before_ce",
             message="cross_entropy receives probabilities; it expects logits",
             evidence=f"each row has the sum 1 in {len(calls)} calls, with values "
@@ -141,7 +139,6 @@ def _dimension(operator: Operator) -> object:
 def _twice(evidence: Evidence, inner: Operator, outer: Operator) -> Finding:
     places = origin_of(evidence, inner)
     return Finding(
-        rule="activation_twice",
         kind="training/softmax_before_ce",
         message=f"{outer.name} is applied to the output of {inner.name}",
         evidence=f"the first at {shown(places)}, the second at {shown(outer.places)}",

@@ -46,7 +46,6 @@ def logits_compared_with_half(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(place)
         yield Finding(
-            rule="logits_compared_with_half",
             kind="loss/broadcast_metric",
             message="logits are compared with 0.5, which is a threshold for probabilities",
             evidence=f"{loss.name} at {shown(loss.places)} receives the same output as logits; a "

@@ -48,7 +48,6 @@ def mean_losses_divided_by_samples(evidence: Evidence) -> Iterator[Finding]:
         changes = [(division.divisor, f"len({batches})") for division in divisions]
         places = f" ({len(divisions)} divisions)" if len(divisions) > 1 else ""
         yield Finding(
-            rule="mean_losses_divided_by_samples",
             kind="loss/broadcast_metric",
             message=f"{name} adds up the mean losses of batches, and is divided by the number "
             "of samples",

@@ -50,7 +50,6 @@ def loss_grows_with_right_answers(evidence: Evidence) -> Iterator[Finding]:
         source, node = _changed_expression(evidence, function, operator)
         name = function.syntax.name
         yield Finding(
-            rule="loss_grows_with_right_answers",
             kind="loss/wrong_loss",
             message=f"the optimizer minimizes {_called(function)}, which is larger for right "
             "predictions than for wrong ones",
@@ -81,7 +80,6 @@ def overlap_of_equal_masks(evidence: Evidence) -> Iterator[Finding]:
         if _is_scaled_where_called(evidence, function):
             continue
         yield Finding(
-            rule="overlap_of_equal_masks",
             kind="loss/wrong_loss",
             message=f"{_called(function)} returns 0.5 for a prediction that is equal to its mask: "
             "a union counts the intersection once (IoU), or the intersection counts twice (Dice)",

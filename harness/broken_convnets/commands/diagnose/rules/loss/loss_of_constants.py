@@ -86,7 +86,6 @@ def _finding(loss: Operator, origin: Operator, value: Value, use: Operator) -> F
     cut = origin.name in CUTS
     why = f"`{origin.places[0].text}` has no graph" if origin.places else "it has no graph"
     return Finding(
-        rule="loss_of_constants",
         kind="training/graph_detached",
         message=f"a term of the loss trains nothing: {loss.name} gets an output without a graph",
         evidence=f"{loss.places[0].text}{number} is added to the loss as a constant"

@@ -50,7 +50,6 @@ def loss_sum_not_reset(evidence: Evidence) -> Iterator[Finding]:
             continue
         source = total.source
         yield Finding(
-            rule="loss_sum_not_reset",
             kind="training/metric_not_reset",
             message=f"{total.name} is never set to 0 between epochs, so the mean loss contains the "
             "losses of all epochs before",

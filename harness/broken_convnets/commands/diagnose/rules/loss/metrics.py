@@ -72,7 +72,6 @@ def metric_of_right_answers(evidence: Evidence) -> Iterator[Finding]:
         )
         if problem:
             yield Finding(
-                rule="metric_of_right_answers",
                 kind="training/metric_not_reset" if grows else "loss/broadcast_metric",
                 message=f"{function.name}() {problem}",
                 evidence=f"called again on copies, it returns {right:.4g} for right answers, "

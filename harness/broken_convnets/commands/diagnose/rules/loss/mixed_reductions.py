@@ -60,7 +60,6 @@ def sums_and_means_in_one_loss(evidence: Evidence) -> Iterator[Finding]:
         forgotten = site is not None and argument(site.call, "reduction") is None
         cause, other = (mean, total) if forgotten else (total, mean)
         yield Finding(
-            rule="sums_and_means_in_one_loss",
             kind="loss/kl_div_reduction",
             message="one term of the loss is a sum over the batch, and another one a mean",
             evidence=f"{total.places[0].text} adds up {list(total.inputs[0].shape)} numbers, and "

@@ -58,7 +58,6 @@ def labels_mixed_with_other_weights(evidence: Evidence) -> Iterator[Finding]:
 
 def _finding(inputs: Mixture, labels: Mixture, message: str, severity: Severity) -> Finding:
     return Finding(
-        rule="labels_mixed_with_other_weights",
         kind="data/pairs_out_of_order",
         message=message,
         evidence=f"{inputs.operator.places[0].text} consists of {_shown(inputs)}, and "

@@ -43,7 +43,6 @@ def nearest_is_the_anchor(evidence: Evidence) -> Iterator[Finding]:
             continue
         samples = operator.inputs[0].shape[0]
         yield Finding(
-            rule="nearest_is_the_anchor",
             kind="loss/triplet_mining",
             message="the nearest sample of each anchor is the anchor itself, at distance 0",
             evidence=f"all {samples} minima are 0, the diagonal of the distances; two samples are "

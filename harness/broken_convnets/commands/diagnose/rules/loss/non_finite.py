@@ -92,7 +92,6 @@ def gradient_not_finite(evidence: Evidence) -> Iterator[Finding]:
         return
     names = [evidence.record.parameters[number].name for number in bad.non_finite]
     yield Finding(
-        rule="gradient_not_finite",
         kind="training/nan_log_zero",
         message=f"the gradients become NaN although the loss is finite: {source.name} has no "
         "finite derivative at its input",
@@ -189,7 +188,6 @@ def _named(evidence: Evidence, origin: Value, bad: BackwardPass | None) -> Itera
     if maker.name in WEIGHTED or not maker.places:
         return
     yield Finding(
-        rule="loss_not_finite" if bad else "output_not_finite",
         kind=kind_of(maker, origin),
         message=f"{maker.name} returns the first value that is not finite, from finite ones",
         evidence=f"{explain(evidence, maker)} in {maker.places[0].text}; it reaches {reached}",
@@ -224,7 +222,6 @@ def _data(
         return
     what = "a NaN" if origin.nan else "an infinity"
     yield Finding(
-        rule="loss_not_finite" if bad else "output_not_finite",
         kind="training/nan_in_data",
         message=f"the data holds {what}, in a tensor of shape {list(origin.shape)}",
         evidence=f"its first use is {use.places[0].text} at {shown(use.places)}, and it reaches "

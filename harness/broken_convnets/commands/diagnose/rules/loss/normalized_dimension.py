@@ -34,7 +34,6 @@ def embeddings_normalized_over_samples(evidence: Evidence) -> Iterator[Finding]:
         text = operator.places[0].text
         along = partial(edits.set_argument, site.source, site.call, "dim", 2, "1") if site else None
         yield Finding(
-            rule="embeddings_normalized_over_samples",
             kind="loss/softmax_dimension",
             message=f"{text} normalizes over the {value.shape[0]} samples, not over the "
             f"{value.shape[1]} features of each one",

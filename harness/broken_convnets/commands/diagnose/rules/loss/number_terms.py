@@ -48,7 +48,6 @@ def number_in_loss(evidence: Evidence) -> Iterator[Finding]:
                 continue
             text = source.text_of(call)
             yield Finding(
-                rule="number_in_loss",
                 kind="training/graph_detached",
                 message=f"a term of the loss trains nothing: `{text}` is a number",
                 evidence=f"{place.text} adds the number, and backward() starts from the sum: no "

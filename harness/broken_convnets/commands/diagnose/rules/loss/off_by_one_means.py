@@ -55,7 +55,6 @@ def mean_off_by_one(evidence: Evidence) -> Iterator[Finding]:
                 text = source.text_of(division.node)
                 change = partial(edits.replace, source, [(division.divisor, right)])
                 yield Finding(
-                    rule="mean_off_by_one",
                     kind="loss/accuracy_divided_by_batches",
                     message=f"`{text}` is not the mean: {name} is the sum over {right} batches",
                     evidence=f"the loop over {read} adds to {name} once for each batch, and "

@@ -59,7 +59,6 @@ def overlap_of_logits(evidence: Evidence) -> Iterator[Finding]:
         many = classes > 1 and found.scores.shape == found.layer.outputs[0].shape
         activation = "softmax(1)" if many else "sigmoid()"
         yield Finding(
-            rule="overlap_of_logits",
             kind="loss",
             message=f"`{found.product.places[0].text}` multiplies logits with a mask: an overlap "
             "needs probabilities",

@@ -61,7 +61,6 @@ def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
             for found in overwritten(source, loop):
                 text, divided = (source.text_of(n) for n in (found.assigned, found.division.node))
                 yield Finding(
-                    rule="sum_overwritten",
                     kind="training/metric_not_reset",
                     message=f"`{text}` replaces the sum of the batches before: only the last "
                     "batch counts",

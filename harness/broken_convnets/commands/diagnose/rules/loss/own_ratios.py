@@ -81,7 +81,6 @@ def psnr_of_other_slope(evidence: Evidence) -> Iterator[Finding]:
         reason = next((r for s, r in reasons.items() if found and abs(found.slope - s) < CLOSE), "")
         if found and reason:
             yield Finding(
-                rule="psnr_of_other_slope",
                 kind=KIND,
                 message=f"{syntax.name}() is not 10 * log10(peak**2 / mse): {reason}",
                 evidence=f"for images that differ by a tenth of their range it returns "
@@ -113,7 +112,6 @@ def psnr_of_other_peak(evidence: Evidence) -> Iterator[Finding]:
         low = min(float(tensor.min()) for tensor in call.pair)
         high = max(float(tensor.max()) for tensor in call.pair)
         yield Finding(
-            rule="psnr_of_other_peak",
             kind=KIND,
             message=f"{syntax.name}() has the peak {wrong:g}, and the images have values from "
             f"{low:.3g} to {high:.3g}",

@@ -54,7 +54,6 @@ def similarity_of_other_range(evidence: Evidence) -> Iterator[Finding]:
             if isinstance(node, ast.Constant) and node.value in {255, 6.5025, 58.5225}
         ]
         yield Finding(
-            rule="similarity_of_other_range",
             kind=KIND,
             message=f"{syntax.name}() has the constants of images from 0 to 255, and receives "
             "images from 0 to 1",

@@ -49,7 +49,6 @@ def _finding(evidence: Evidence, found: list[PaddedTargets]) -> Finding:
         else []
     )
     return Finding(
-        rule="padding_counts_in_the_loss",
         kind="loss",
         message=f"{operator.name} counts the padding of the targets: pass ignore_index={padding}",
         evidence=f"{count / total:.0%} of the {total:,} targets are {padding}, the padding_idx of "

@@ -90,7 +90,6 @@ def _unlike_pairs(evidence: Evidence, loader: Loader, pulled: int) -> str:
 
 def _finding(evidence: Evidence, loader: Loader, loss: PairLoss, shown: str) -> Finding:
     return Finding(
-        rule="pair_label_means_the_opposite",
         kind="loss/triplet_mining",
         message="the loss pulls the pairs of unlike pictures together, and pushes those of alike "
         f"ones apart: a label of {loss.pulled} means the opposite in {loader.type}",

@@ -47,7 +47,6 @@ def pairs_the_wrong_way_round(evidence: Evidence) -> Iterator[Finding]:
         used = any(value in evidence.flow.reaching_backward for value in operator.outputs)
         if wrong and used and operator.places:
             yield Finding(
-                rule="pairs_the_wrong_way_round",
                 kind="loss/triplet_mining",
                 message="the loss pushes samples of one class apart, and pulls those of two "
                 "classes together",
@@ -102,7 +101,6 @@ def triplet_in_other_order(evidence: Evidence) -> Iterator[Finding]:
         texts = [site.source.text_of(second), site.source.text_of(third)]
         change = [(second, texts[1]), (third, texts[0])]
         yield Finding(
-            rule="triplet_in_other_order",
             kind="loss/triplet_mining",
             message="the triplet loss receives the negative sample as the positive one",
             evidence=f"it pulls {texts[0]} to the anchor, {triplet.second:.3g} away on average at "

@@ -48,7 +48,6 @@ def _finding(source: Source, owner: ast.ClassDef, name: str, start: ast.expr) ->
     reset = _methods(owner)[RESET]
     change = f"self.{name} = {source.text_of(start)}"
     return Finding(
-        rule="count_not_reset",
         kind="training/metric_not_reset",
         message=f"{owner.name}.reset() leaves self.{name} as it is: results mix what was counted "
         "before and after it",

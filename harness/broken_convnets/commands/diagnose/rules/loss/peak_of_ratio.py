@@ -54,7 +54,6 @@ def peak_of_other_images(evidence: Evidence) -> Iterator[Finding]:
 def _finding(ratio: Ratio, target: Contents) -> Finding:
     peak = 1 if ratio.peak == BYTE else BYTE
     return Finding(
-        rule="peak_of_other_images",
         kind="loss/broadcast_metric",
         message=f"the PSNR has the peak {ratio.peak:g}, and the images have values from "
         f"{target.minimum:.3g} to {target.maximum:.3g}",

@@ -47,7 +47,6 @@ def penalty_of_parts(evidence: Evidence) -> Iterator[Finding]:
         seen.add(operator.places[0])
         over = "all samples together" if after == () else "one position of one sample at a time"
         yield Finding(
-            rule="penalty_of_parts",
             kind="loss/wrong_loss",
             message=f"the gradient penalty takes the norm of {over}",
             evidence=f"`{operator.places[0].text}` reduces gradients of shape {list(before)} to "

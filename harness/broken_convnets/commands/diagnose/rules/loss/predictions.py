@@ -42,7 +42,6 @@ def scores_compared_with_labels(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(maker.places[0])
         yield Finding(
-            rule="scores_compared_with_labels",
             kind="loss/broadcast_metric",
             message=f"labels are compared with the largest score, not with its index: "
             f"{maker.name} returns values here",
@@ -111,7 +110,6 @@ def argmax_of_one_output(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(maker.places[0])
         yield Finding(
-            rule="argmax_of_one_output",
             kind="loss/argmax_of_one_output",
             message="argmax over one column is 0 for every sample",
             evidence=f"{maker.places[0].text} receives shape {list(shape)}, and "

@@ -64,7 +64,6 @@ def _finding(source: Source, branch: ast.If, found: Division) -> Finding:
     change = partial(edits.replace, source, [(found.divisor, str(found.batches))])
     text = source.text_of(found.node)
     return Finding(
-        rule="printed_mean_of_other_batches",
         kind="loss/accuracy_divided_by_batches",
         message=f"`{text}` is not the mean of a batch: "
         f"{found.name} is the sum of {found.batches} batches",

@@ -63,7 +63,6 @@ def product_of_nothing(evidence: Evidence) -> Iterator[Finding]:
                 "without the last one, with 1 in front"
             )
         yield Finding(
-            rule="product_of_nothing",
             kind="loss/wrong_loss",
             message=message,
             evidence=f"`{place.text}` {why}",
@@ -92,7 +91,6 @@ def posterior_variance_upside_down(evidence: Evidence) -> Iterator[Finding]:
         above = [factor_of(evidence, one) for one in _factors(evidence, operator.inputs[0], DEPTH)]
         if any(one.complement and one.base is shifted.product for one in above):
             yield Finding(
-                rule="posterior_variance_upside_down",
                 kind="loss/wrong_loss",
                 message="the variance of a denoising step is upside down: 1 - the previous "
                 "cumulative product is divided by, and not multiplied",

@@ -118,7 +118,6 @@ def _finding(term: Term, rebuilt: Rebuilt, count: int) -> Finding:
     number = "" if term.value.scalar is None else f", {term.value.scalar:.3g} here,"
     where = f" in `{use.places[0].text}`" if use.places else ""
     return Finding(
-        rule="term_of_rebuilt_tensors",
         kind="training/graph_detached",
         message="a term of the loss trains nothing: it is computed from a new tensor with the "
         "numbers of an output",

@@ -49,7 +49,6 @@ def logits_are_rounded(evidence: Evidence) -> Iterator[Finding]:
         seen.add(place)
         more = "" if limited else ", and one above 1.5 becomes a number that no label has"
         yield Finding(
-            rule="logits_are_rounded",
             kind="loss/broadcast_metric",
             message="logits are rounded as if they were probabilities",
             evidence=f"{loss.name} at {shown(loss.places)} receives the same output as logits; a "

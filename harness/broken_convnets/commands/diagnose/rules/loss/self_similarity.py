@@ -42,7 +42,6 @@ def sample_is_its_own_negative(evidence: Evidence) -> Iterator[Finding]:
             continue
         count = call.operator.inputs[0].shape[0]
         yield Finding(
-            rule="sample_is_its_own_negative",
             kind="loss/triplet_mining",
             message="the softmax of the contrastive loss includes the similarity of each sample "
             "with itself",

@@ -62,7 +62,6 @@ def _finding(evidence: Evidence, found: Shuffled) -> Finding:
     )
     places = operator.places if trains or not found.loader.places else found.loader.places
     return Finding(
-        rule="predictions_are_shuffled",
         kind="data/pairs_out_of_order",
         message="predictions in the shuffled order of a loader are compared with labels in the "
         "order of its dataset",

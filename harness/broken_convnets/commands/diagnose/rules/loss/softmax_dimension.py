@@ -44,7 +44,6 @@ def softmax_of_one_score(evidence: Evidence) -> Iterator[Finding]:
         places = origin_of(evidence, first)
         result = "0" if first.name == "log_softmax" else "1"
         yield Finding(
-            rule="softmax_of_one_score",
             kind="loss/softmax_dimension",
             message=f"{first.name} is computed over one score, so its result is {result} for every "
             "input",
@@ -125,7 +124,6 @@ def softmax_without_dimension(evidence: Evidence) -> Iterator[Finding]:
         chosen = 0 if len(shape) in ALONG_SAMPLES else 1
         wrong = chosen == 0 and any(size > 1 for size in shape[1:])
         yield Finding(
-            rule="softmax_without_dimension",
             kind="loss/softmax_dimension",
             message=f"{operator.name} has no `dim`, and torch chooses dimension {chosen}",
             evidence=f"{places[0].text} receives shape {list(shape)}; torch chooses 0 for 1 and 3 "

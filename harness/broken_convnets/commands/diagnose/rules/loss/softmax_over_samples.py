@@ -39,7 +39,6 @@ def softmax_over_samples(evidence: Evidence) -> Iterator[Finding]:
         seen.add(places[0])
         what = "the samples" if along == 0 else "not the classes"
         yield Finding(
-            rule="softmax_over_samples",
             kind="loss/softmax_dimension",
             message=f"{operator.name} is computed along dimension {along}, {what}: the scores of "
             "one sample do not sum to 1",

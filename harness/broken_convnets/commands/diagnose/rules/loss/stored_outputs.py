@@ -81,7 +81,6 @@ def stored_outputs_of_other_samples(evidence: Evidence) -> Iterator[Finding]:
             continue
         cause = _stored_at(one)
         yield Finding(
-            rule="stored_outputs_of_other_samples",
             kind="data/pairs_out_of_order",
             message="a loss compares outputs with stored outputs of other samples",
             evidence=f"{one.equal} of {one.samples} outputs are compared with the stored output of "

@@ -40,7 +40,6 @@ def predictions_as_targets(evidence: Evidence) -> Iterator[Finding]:
         if not all(map(is_swapped, calls)) or not any(c.input.maximum == 1 for c in calls):
             continue
         yield Finding(
-            rule="predictions_as_targets",
             kind="loss/wrong_loss",
             message=f"{operator.name} receives the targets first and the predictions second",
             evidence="the first argument is constant and has only the values of labels, "

@@ -51,7 +51,6 @@ def binary_targets_out_of_range(evidence: Evidence) -> Iterator[Finding]:
             continue
         mask = call.target.maximum == WHITE
         yield Finding(
-            rule="binary_targets_out_of_range",
             kind="loss/mask_beyond_one_in_bce" if mask else "loss/target_out_of_range",
             message=f"the targets of {call.name} are from {call.target.minimum:g} to "
             f"{call.target.maximum:g}; it expects values from 0 to 1",
@@ -98,7 +97,6 @@ def signed_targets(evidence: Evidence) -> Iterator[Finding]:
             text = f"2 * ({site.source.text_of(target)}) - 1"
             fixes = candidates((0, partial(edits.replace, site.source, [(target, text)])))
         yield Finding(
-            rule="signed_targets",
             kind="loss/target_out_of_range",
             message=f"the targets of {call.name} are 0 and 1; it expects -1 and 1",
             evidence=f"{zeros} targets are 0, which this loss does not treat as -1",
@@ -121,7 +119,6 @@ def one_class(evidence: Evidence) -> Iterator[Finding]:
         if any(len(c.input.shape) < 2 or c.input.classes != 1 for c in calls):  # noqa: PLR2004  (a vector)
             continue
         yield Finding(
-            rule="one_class",
             kind="loss/wrong_loss",
             message=f"{call.name} receives one class, shape {list(call.input.shape)}: the loss is "
             "0 and nothing learns",
@@ -183,7 +180,6 @@ def _unreachable(
     places = origin_of(evidence, maker)
     reach = f"from {low:g} to {high:g}" if math.isfinite(high) else "0 or more"
     return Finding(
-        rule="output_cannot_reach_targets",
         kind="module/relu_on_the_output",
         message=f"{name} bounds the output, so it cannot reach the targets",
         evidence=f"{call.name} at {shown(call.operator.places)}: outputs are {reach}, targets from "

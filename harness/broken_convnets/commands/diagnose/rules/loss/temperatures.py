@@ -41,7 +41,6 @@ def temperature_on_one_side(evidence: Evidence) -> Iterator[Finding]:
             continue
         plain, scaled = (student, teacher) if own == 1 else (teacher, student)
         yield Finding(
-            rule="temperature_on_one_side",
             kind="loss/wrong_loss",
             message="only one side of a distillation has a temperature",
             severity=Severity.ERROR if plain is teacher else Severity.WARNING,

@@ -40,7 +40,6 @@ def reshape_as_transpose(evidence: Evidence) -> Iterator[Finding]:
         seen.add(operator.places[0])
         loss = any(o.name == "cross_entropy" for o in evidence.flow.consumers(operator.outputs[0]))
         yield Finding(
-            rule="reshape_as_transpose",
             kind="loss/target_shape_segmentation" if loss else "shape/nhwc_input",
             message=f"{operator.name} does not exchange dimensions: it keeps the order of the "
             "numbers in memory, and cuts it into other rows",

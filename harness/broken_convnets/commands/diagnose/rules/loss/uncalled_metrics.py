@@ -62,7 +62,6 @@ def metric_ignores_answers(evidence: Evidence) -> Iterator[Finding]:
             continue
         node, attempts = _mistake(source, syntax)
         yield Finding(
-            rule="metric_ignores_answers",
             kind="loss/broadcast_metric",
             message=f"{syntax.name}() returns the same value for right and for wrong answers",
             evidence=f"called with scores of shape {list(shape)} and labels of shape "

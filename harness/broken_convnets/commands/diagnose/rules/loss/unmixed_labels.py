@@ -50,7 +50,6 @@ def labels_not_mixed(evidence: Evidence) -> Iterator[Finding]:
     mixture, call = found[0]
     if mixture.operator.places:
         yield Finding(
-            rule="labels_not_mixed",
             kind="data/pairs_out_of_order",
             message="images are mixed with other images, but the loss has the labels of one of "
             "them only",

@@ -43,7 +43,6 @@ def backward_of_one_term(evidence: Evidence) -> Iterator[Finding]:
             continue
         addition, term = found
         yield Finding(
-            rule="backward_of_one_term",
             kind="training/backward_of_another_loss",
             message="backward() starts from one term of the loss, not from the sum",
             evidence=f"{addition.places[0].text} adds a term that requires gradients"

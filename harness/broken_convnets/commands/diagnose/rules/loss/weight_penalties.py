@@ -160,7 +160,6 @@ def _finding(evidence: Evidence, term: Term, cut: Operator, names: list[str]) ->
         "without gradients" if not cut.grad_enabled else f"without a graph ({cut.name.split()[-1]})"
     )
     return Finding(
-        rule="constant_weight_penalty",
         kind="training/graph_detached",
         message=f"the penalty on the weights trains nothing: `{cut.places[0].text}` reads them "
         f"{how}",

@@ -49,7 +49,6 @@ def error_of_wrapped_bytes(evidence: Evidence) -> Iterator[Finding]:
         if abs(wrapped - right) <= SOME * max(abs(wrapped), abs(right)):
             continue
         yield Finding(
-            rule="error_of_wrapped_bytes",
             kind=KIND,
             message=f"`{source.text_of(difference)}` wraps around: both tensors are uint8, so "
             "1 - 2 is 255",

@@ -42,7 +42,6 @@ def zero_in_mean(evidence: Evidence) -> Iterator[Finding]:
                 continue
             assert isinstance(node, ast.List)  # noqa: S101  (for the type checker)
             yield Finding(
-                rule="zero_in_mean",
                 kind="training/metric_not_reset",
                 message=f"the 0 that {name} begins with is part of its mean",
                 evidence=f"{name} begins as {source.text_of(node)}, a loop appends to it, and the "

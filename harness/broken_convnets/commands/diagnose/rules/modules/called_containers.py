@@ -52,7 +52,6 @@ def called_container(evidence: Evidence) -> Iterator[Finding]:
         *_sequential(evidence, module, int(not chain)),
     ]
     yield Finding(
-        rule="called_container",
         kind="training/modulelist_called",
         message=f"`{text}` is a {type(module).__name__} and cannot be called",
         evidence=f"it holds {len(module)} layers and does not say in which order they run: call "
@@ -139,7 +138,6 @@ def keys_called(evidence: Evidence) -> Iterator[Finding]:
         text = source.text_of(node)
         values = partial(edits.replace, source, [(node, f"{text}.values()")])
         yield Finding(
-            rule="keys_called",
             kind="training/modulelist_called",
             message=f"`{one.text}` is a key of `{text}`, not a layer",
             evidence=f"a loop over a {type(value_of(node, one.origin.scope)).__name__} yields its "

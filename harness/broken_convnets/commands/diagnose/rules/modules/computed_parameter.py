@@ -51,7 +51,6 @@ def parameter_is_computed(evidence: Evidence) -> Iterator[Finding]:
                     continue
                 text = shortened(source.text_of(value))
                 yield Finding(
-                    rule="parameter_is_computed",
                     kind="training/non_leaf_optimized",
                     message=f"`{text}` is computed from a parameter, so it is not a parameter",
                     evidence="optimizers update leaf tensors; compute the initial value first, "

@@ -50,7 +50,6 @@ def not_a_layer_in_container(evidence: Evidence) -> Iterator[Finding]:
         kind, what, new, case = found
         text = shortened(frame.source.text_of(node))
         yield Finding(
-            rule="not_a_layer_in_container",
             kind=kind,
             message=f"`{text}` is {what}, not a layer",
             evidence=f"`{frame.source.text_of(call.func)}` accepts layers only",

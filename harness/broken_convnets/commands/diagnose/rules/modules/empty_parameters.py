@@ -49,7 +49,6 @@ def parameter_is_not_initialized(evidence: Evidence) -> Iterator[Finding]:
 def _finding(source: Source, call: ast.Call, one: Unwritten, owner: str) -> Finding:
     name = f"{owner}.{one.name}"
     return Finding(
-        rule="parameter_is_not_initialized",
         kind="module",
         message=f"{name} is read before anything writes to it: `{source.text_of(call.func)}` "
         "allocates memory and does not initialize it",

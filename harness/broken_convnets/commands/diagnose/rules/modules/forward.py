@@ -49,7 +49,6 @@ def missing_forward(evidence: Evidence) -> Iterator[Finding]:
         function, how, patch = _meant(source, definition)
         line = function.lineno if function else definition.lineno
         yield Finding(
-            rule="missing_forward",
             kind="training/forward_missing",
             message=f"{name} has no method named forward",
             evidence=how or "calling a module runs its forward method; define one",
@@ -123,7 +122,6 @@ def missing_self(evidence: Evidence) -> Iterator[Finding]:
         owner = source.class_of(function)
         name = f"{owner.name}.{function.name}" if owner else function.name
         yield Finding(
-            rule="missing_self",
             kind="training/forward_signature",
             message=f"{name} has no parameter self",
             evidence="Python passes the object itself as the first argument of a method",
@@ -176,7 +174,6 @@ def sequential_with_inputs(evidence: Evidence) -> Iterator[Finding]:
     )
     new = f"{text}[1:]({text}[0]({arguments}))"
     yield Finding(
-        rule="sequential_with_inputs",
         kind="training/sequential_multi_input",
         message=f"`{text}` is an nn.Sequential, which accepts one input",
         evidence=f"it is called with {len(call.args) + len(call.keywords)}; call the layer that "

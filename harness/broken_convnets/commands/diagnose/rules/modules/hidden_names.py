@@ -49,7 +49,6 @@ def variable_hides_import(evidence: Evidence) -> Iterator[Finding]:
         return
     origin = next((one.origin for one in evidence.culprits if one.node is node.value), None)
     yield Finding(
-        rule="variable_hides_import",
         kind=KIND,
         message=f"`{name}` is a {type(value).__name__} here, not the imported module",
         evidence=f"`{frame.source.text_of(node)}` needs the module: rename the variable",
@@ -81,7 +80,6 @@ def overridden_module_method(evidence: Evidence) -> Iterator[Finding]:
         if source is None or function is None or f"{name}() " not in evidence.message:
             continue
         yield Finding(
-            rule="overridden_module_method",
             kind="training/overrides_train_method",
             message=f"{type(owner).__name__}.{name}() overrides nn.Module.{name}() with other "
             "parameters",

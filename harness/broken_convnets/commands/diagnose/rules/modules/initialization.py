@@ -45,7 +45,6 @@ def missing_super_init(evidence: Evidence) -> Iterator[Finding]:
         name = type(module).__name__
         what = "is called too late" if call else "is never called"
         yield Finding(
-            rule="missing_super_init",
             kind="training/missing_super_init",
             message=f"super().__init__() {what} in {name}.__init__",
             evidence=f"{name} cannot store layers and parameters before nn.Module.__init__ has run",
@@ -117,7 +116,6 @@ def misspelled_init(evidence: Evidence) -> Iterator[Finding]:
             if not _concerns(evidence, definition):
                 continue
             yield Finding(
-                rule="misspelled_init",
                 kind="training/empty_parameter_list",
                 message=f"{definition.name}.{function.name} is not __init__, so nothing calls it",
                 evidence=f"{definition.name} has none of the layers that {function.name} assigns",

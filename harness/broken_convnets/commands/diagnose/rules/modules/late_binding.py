@@ -51,7 +51,6 @@ def _finding(
 ) -> Finding:
     values = [hook.variables[name].partition(" at ")[0] for hook in pair]
     return Finding(
-        rule="hooks_share_a_loop_variable",
         kind="module",
         message=f"all hooks of the loop use the last value of `{name}`: a function reads a "
         "variable when it is called, not when it is made",

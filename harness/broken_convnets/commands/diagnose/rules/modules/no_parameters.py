@@ -68,7 +68,6 @@ def spent_parameters(evidence: Evidence) -> Iterator[Finding]:
         f"[{text.strip('()')}]" if isinstance(origin.node, ast.GeneratorExp) else f"list({text})"
     )
     yield Finding(
-        rule="spent_parameters",
         kind="training/exhausted_generator",
         message=f"`{frame.source.text_of(node)}` is an iterator that was read to its end before",
         evidence=f"`{shortened(text)}` yields each parameter once; the optimizer finds none left",
@@ -113,7 +112,6 @@ def no_parameter_chosen(evidence: Evidence) -> Iterator[Finding]:
     text = shortened(origin.source.text_of(origin.node))
     parts = sorted({name.partition(".")[0] for name in names})
     yield Finding(
-        rule="no_parameter_chosen",
         kind="training/all_frozen" if about_grad else "training/empty_parameter_list",
         message=f"`{text}` chooses none of the {len(named)} parameters",
         evidence="every parameter has requires_grad=False"
@@ -169,7 +167,6 @@ def network_without_parameters(evidence: Evidence) -> Iterator[Finding]:
                     continue
                 _, statement, expression = found[0]
                 yield Finding(
-                    rule="network_without_parameters",
                     kind="training/empty_parameter_list",
                     message=f"{type(network).__name__}.{name} is not registered, so parameters() "
                     "does not find it",

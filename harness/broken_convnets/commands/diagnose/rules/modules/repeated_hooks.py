@@ -39,7 +39,6 @@ def hook_registered_again(evidence: Evidence) -> Iterator[Finding]:
         if times < TIMES or len(registered) != 1:
             continue
         yield Finding(
-            rule="hook_registered_again",
             kind="none/hook_never_fired",
             message=f"{name} is registered {times} times as a hook of one {type(module).__name__}",
             evidence=f"it runs {times} times in each forward pass: register it once, or call "

@@ -52,7 +52,6 @@ def output_replaces_layer(evidence: Evidence) -> Iterator[Finding]:
     text = source.text_of(target)
     what = "layer" if target.attr in owner._modules else "parameter"  # noqa: SLF001  (as above)
     yield Finding(
-        rule="output_replaces_layer",
         kind=KIND,
         message=f"`{text}` is a {what}, and this line assigns a result to the same name",
         evidence=f"`{shortened(source.text_of(statement))}`: keep the result in a variable",
@@ -98,7 +97,6 @@ def layer_named_like_method(evidence: Evidence) -> Iterator[Finding]:
     stored = [n for n in own if isinstance(n.ctx, ast.Store)]
     renamed = [(n, f"{source.text_of(n.value)}.{name}_layer") for n in own]
     yield Finding(
-        rule="layer_named_like_method",
         kind=KIND,
         message=f"the layer `{name}` is hidden by the method {type(owner).__name__}.{name}",
         evidence=f"`{source.text_of(call.func)}` is the method of nn.Module; rename the layer",
@@ -130,7 +128,6 @@ def result_replaces_function(evidence: Evidence) -> Iterator[Finding]:
     statement = own[-1] if own else hidden
     assert statement is not None  # noqa: S101  (one of the two, see above)
     yield Finding(
-        rule="result_replaces_function",
         kind=KIND,
         message=f"`{text}` is not the function any more: line {statement.lineno} assigns a "
         f"{type(frame.value(call.func)).__name__} to this name",

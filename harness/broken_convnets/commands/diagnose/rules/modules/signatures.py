@@ -54,7 +54,6 @@ def forward_arguments(evidence: Evidence) -> Iterator[Finding]:
     short = ", ".join(map(frame.source.text_of, extra))
     text = f"{frame.source.text_of(call.func)}({short})"
     yield Finding(
-        rule="forward_arguments",
         kind="training/forward_signature",
         message=f"`{shortened(frame.source.text_of(call))}` calls {found.name}() {what}",
         evidence=f"line {found.function.lineno} of its file defines forward(self, "
@@ -81,7 +80,6 @@ def network_passed_to_optimizer(evidence: Evidence) -> Iterator[Finding]:
     text = frame.source.text_of(node)
     new = f"{text}.parameters()"
     yield Finding(
-        rule="network_passed_to_optimizer",
         kind="training/empty_parameter_list",
         message=f"the optimizer receives the network `{text}` instead of its parameters",
         evidence=f"it iterates over its first argument: use `{new}`",

@@ -43,7 +43,6 @@ def attribute_of_the_wrapped_network(evidence: Evidence) -> Iterator[Finding]:
     text, kind = source.text_of(owner), type(wrapper).__name__
     through = partial(edits.replace, source, [(owner, f"{text}.module")])
     yield Finding(
-        rule="attribute_of_the_wrapped_network",
         kind="state/dataparallel_prefix",
         message=f"`{text}` is {kind}, which has no `{name}`; the network inside of it has one",
         evidence=f"`{text}.module` is the {type(wrapper.module).__name__} with `{name}`",

@@ -56,7 +56,6 @@ def argument_is_missing(evidence: Evidence) -> Iterator[Finding]:
         return
     listed = ", ".join(f"`{name}`" for name in names)
     yield Finding(
-        rule=argument_is_missing.__name__,
         kind=called.kind,
         message=f"`{called.text}` does not pass {listed}",
         evidence=f"it is {called.signature}{called.where}" if called.parameters else str(match[0]),
@@ -89,7 +88,6 @@ def too_many_arguments(evidence: Evidence) -> Iterator[Finding]:
         return
     what = f"passes `{match[1]}` twice" if twice else f"passes {len(called.call.args)} arguments"
     yield Finding(
-        rule=too_many_arguments.__name__,
         kind=called.kind,
         message=f"`{called.text}` {what}",
         evidence=f"it is {called.signature}{called.where}" if called.parameters else str(match[0]),

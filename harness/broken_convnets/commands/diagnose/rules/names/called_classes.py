@@ -55,7 +55,6 @@ def class_is_called(evidence: Evidence) -> Iterator[Finding]:
     text = called.frame.source.text_of(called.call.func)
     what = "a method of the class is called" if method else "the class is called with tensors"
     yield Finding(
-        rule=class_is_called.__name__,
         kind="training/constructor_vs_instance",
         message=f"`{text}`: {what}, not an object of it",
         evidence=f"{built.__name__} is a class: construct it first, and call the result",

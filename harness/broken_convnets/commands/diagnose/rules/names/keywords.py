@@ -65,7 +65,6 @@ def unexpected_keyword(evidence: Evidence) -> Iterator[Finding]:
     meant = _meant(called, match[1], direct=direct)
     removed = not meant and match[1] in REMOVED and not called.where
     yield Finding(
-        rule=unexpected_keyword.__name__,
         kind=_kind(called),
         message=f"{called.shown_name} has no argument `{match[1]}`"
         + (f"; it has `{meant}`" if meant else ""),

@@ -138,7 +138,6 @@ def _finding(landed: Landed) -> Finding:
     sure = flags or _differ(defaults[landed.own], defaults[landed.into])
     text = landed.source.text_of(landed.argument)
     return Finding(
-        rule="lands_in_another_parameter",
         kind="other",
         message=f"`{text}` is passed by position and lands in the parameter {landed.into} of "
         f"{name}(), not in {landed.own}",

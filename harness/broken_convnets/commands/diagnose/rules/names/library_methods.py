@@ -67,7 +67,6 @@ def method_of_another_library(evidence: Evidence) -> Iterator[Finding]:
     if found is None:
         return
     yield Finding(
-        rule=method_of_another_library.__name__,
         kind=found.kind,
         message=found.message,
         evidence=found.evidence,

@@ -66,7 +66,6 @@ def name_is_not_in_module(evidence: Evidence) -> Iterator[Finding]:
     shown = [name.lstrip("~") for name in near]
     what = "was removed from" if removed else "is not in"
     yield Finding(
-        rule=name_is_not_in_module.__name__,
         kind="other",
         message=f"`{missing.name}` {what} {owner.__name__}; "
         f"{'use' if removed else 'it has'} {' or '.join(f'`{name}`' for name in shown)}",
@@ -129,7 +128,6 @@ def module_is_called(evidence: Evidence) -> Iterator[Finding]:
     parent = frame.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
     new = f"{outer}.{own[0]}" if hasattr(parent, own[0]) else f"{text}.{own[0]}"
     yield Finding(
-        rule=module_is_called.__name__,
         kind="other",
         message=f"`{text}` is a module, and a module cannot be called",
         evidence=f"it has the {type(getattr(owner, own[0])).__name__} `{own[0]}`: use `{new}`",
@@ -161,7 +159,6 @@ def head_has_another_name(evidence: Evidence) -> Iterator[Finding]:
     ]
     changes = [(node, f"{text}.{own[0]}") for node in same]
     yield Finding(
-        rule=head_has_another_name.__name__,
         kind="module",
         message=f"{kind} has no `{missing.name}`; its last layers are `{own[0]}`",
         evidence=f"its parts are {', '.join(name for name, _ in owner.named_children())}",

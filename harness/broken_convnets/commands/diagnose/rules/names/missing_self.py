@@ -39,7 +39,6 @@ def assigned_without_self(evidence: Evidence) -> Iterator[Finding]:
     owner, method, statement = found
     where = f"{type(missing.owner).__name__}.{method.name}"
     yield Finding(
-        rule=assigned_without_self.__name__,
         kind=missing.kind,
         message=f"{where} assigns the variable `{missing.name}`, not `self.{missing.name}`",
         evidence=f"a variable is gone when {method.name}() returns, and `{missing.text}` reads an "
@@ -68,7 +67,6 @@ def argument_is_not_stored(evidence: Evidence) -> Iterator[Finding]:
     owner, method = found
     where = f"{type(missing.owner).__name__}.{method.name}"
     yield Finding(
-        rule=argument_is_not_stored.__name__,
         kind=missing.kind,
         message=f"{where} receives `{missing.name}` and does not store it in `self`",
         evidence=f"`{missing.text}` reads an attribute of the object, which nothing assigns",

@@ -52,7 +52,6 @@ def misspelled_attribute(evidence: Evidence) -> Iterator[Finding]:
         return
     wrong = _wrong_definition(missing, meant)
     yield Finding(
-        rule=misspelled_attribute.__name__,
         kind=missing.kind,
         message=f"{type(missing.owner).__name__} has no `{missing.name}`; it has `{meant}`",
         evidence=_evidence(missing, meant, wrong),

@@ -39,7 +39,6 @@ def plateau_without_metric(evidence: Evidence) -> Iterator[Finding]:
     names = _metrics(called)
     passes = [partial(with_arguments, called, [name]) for name in names]
     yield Finding(
-        rule=plateau_without_metric.__name__,
         kind="training/plateau_metric",
         message=f"`{called.text}` does not pass the metric of ReduceLROnPlateau",
         evidence="it compares the metric with its best value so far: pass the loss of the "

@@ -53,7 +53,6 @@ def sum_without_start(evidence: Evidence) -> Iterator[Finding]:
     loops = frame.source.loops_around(first)
     before = loops[-1] if loops else first
     yield Finding(
-        rule="sum_without_start",
         kind="other",
         message=f"`{name}` has no value when `{shortened(frame.source.text_of(first))}` reads it",
         evidence=f"no statement of {frame.function.name if frame.function else ''}() starts it"
@@ -84,7 +83,6 @@ def assignment_did_not_run(evidence: Evidence) -> Iterator[Finding]:
     if block is None or not why:
         return
     yield Finding(
-        rule="assignment_did_not_run",
         kind="other",
         message=f"`{name}` is only assigned {why}",
         evidence=f"line {earlier[0].lineno} did not run, and `{name}` has no other value",

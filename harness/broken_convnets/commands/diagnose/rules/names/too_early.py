@@ -38,7 +38,6 @@ def attribute_used_too_early(evidence: Evidence) -> Iterator[Finding]:
         return
     source, early, later = found
     yield Finding(
-        rule=attribute_used_too_early.__name__,
         kind=missing.kind,
         message=f"`{shortened(source.text_of(early))}` needs `self.{missing.name}`, which line "
         f"{later.lineno} assigns later",
@@ -99,7 +98,6 @@ def attribute_assigned_elsewhere(evidence: Evidence) -> Iterator[Finding]:
     inside = branch is not None and method.name == "__init__"
     cause = branch if inside and branch is not None else None
     yield Finding(
-        rule=attribute_assigned_elsewhere.__name__,
         kind=missing.kind,
         message=_message(missing, source, cause, method.name),
         evidence=f"`{shortened(source.text_of(statement))}` at line {statement.lineno} is its only "

@@ -43,7 +43,6 @@ def global_is_not_declared(evidence: Evidence) -> Iterator[Finding]:
     first = next((s for s in function.body if not _is_docstring(s)), function.body[0])
     declare = partial(edits.insert_before, frame.source, first, f"global {match[1]}")
     yield Finding(
-        rule=global_is_not_declared.__name__,
         kind="other",
         message=f"`{shortened(frame.source.text_of(statement))}` makes `{match[1]}` a variable of "
         f"{function.name}()",

@@ -42,7 +42,6 @@ def option_without_its_object(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=option_without_its_object.__name__,
         message=f"`{node.id}` is not defined; `{texts[0]}` is",
         evidence="it is an option of the program, and options are read from their object",
         candidates=candidates((0, renamed(frame, node.id, texts[0]))),
@@ -85,7 +84,6 @@ def name_is_not_in_scope(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=name_is_not_in_scope.__name__,
         message=f"`{node.id}` is a variable of {owners}, and is used outside"
         if owners
         else f"`{node.id}` is used, and nothing in the file defines it",

@@ -88,7 +88,6 @@ def import_is_missing(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=import_is_missing.__name__,
         message=f"`{node.id}` is used, and the file does not import it",
         evidence=f"programs that use this name have `{statement}`",
         candidates=candidates((0, partial(with_import, frame.source, statement))),
@@ -109,7 +108,6 @@ def self_is_missing(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=self_is_missing.__name__,
         kind="module" if issubclass(kind, nn.Module) else "other",
         message=f"`{node.id}` is an attribute of {kind.__name__}, and is read without `{own}.`",
         evidence=f"no variable has this name; `{own}.{node.id}` is of type "
@@ -142,7 +140,6 @@ def torch_name_without_module(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=torch_name_without_module.__name__,
         message=f"`{node.id}` is a name of `{prefixes[0]}`, and is read without it",
         evidence=f"the file imports `{prefixes[0]}`, not `{node.id}`",
         candidates=candidates(*attempts),
@@ -162,7 +159,6 @@ def misspelled_name(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=misspelled_name.__name__,
         message=f"`{node.id}` is not defined; `{meant}` is",
         evidence=f"`{meant}` is of type {type(frame.scope.lookup(meant)).__name__}",
         candidates=candidates((0, renamed(frame, node.id, meant))),
@@ -195,7 +191,6 @@ def name_defined_later(evidence: Evidence) -> Iterator[Finding]:
     yield undefined_finding(
         frame,
         node,
-        rule=name_defined_later.__name__,
         message=f"`{node.id}` is used at line {frame.place.line}, and line {later.lineno} defines "
         f"it {where}",
         evidence=f"`{shortened(source.text_of(later).split(chr(10))[0])}` has not run by then",

@@ -49,7 +49,6 @@ def option_misspelled(evidence: Evidence) -> Iterator[Finding]:
                 continue
             change = partial(edits.replace, source, [(node, repr(near[0]))])
             yield Finding(
-                rule="option_misspelled",
                 kind="module",
                 message=f"{name} is '{text}', which no comparison is for: '{near[0]}' is",
                 evidence=f"{name} is compared with {', '.join(map(repr, sorted(known)))}, and no "

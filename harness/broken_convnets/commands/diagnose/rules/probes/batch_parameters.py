@@ -66,7 +66,6 @@ def parameter_for_each_place_in_batch(evidence: Evidence) -> Iterator[Finding]:
 def _finding(evidence: Evidence, probe: Probe, found: Dependent, matched: _Matched) -> Finding:
     place, size = found.operator.places[0], probe.batch_size
     return Finding(
-        rule="parameter_for_each_place_in_batch",
         kind="shape/hardcoded_batch_size",
         message=f"{matched.name} has a row for each place in the batch",
         evidence=f"its shape {list(matched.shape)} begins with the batch size {size}, and "

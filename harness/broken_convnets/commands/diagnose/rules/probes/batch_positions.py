@@ -50,7 +50,6 @@ def position_in_batch(evidence: Evidence) -> Iterator[Finding]:
             continue
         place, shapes = operator.places[0], [list(one.shape) for one in operator.inputs]
         yield Finding(
-            rule="position_in_batch",
             kind="batch",
             message=f"`{place.text}` treats the samples of a batch by their place in it",
             evidence=f"with the samples in another order, the network returns other outputs for "

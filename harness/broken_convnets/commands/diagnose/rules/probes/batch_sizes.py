@@ -38,7 +38,6 @@ def batch_of_one_squeezed(evidence: Evidence) -> Iterator[Finding]:
         place = operator.places[0]
         before, after = (list(t.shape) for t in (operator.inputs[0], operator.outputs[0]))
         yield Finding(
-            rule="batch_of_one_squeezed",
             kind="shape/squeeze_batch_of_one",
             message=f"{place.text} removes the batch dimension of a single sample",
             evidence=f"for a batch of one, squeeze() turns {before} into {after}",

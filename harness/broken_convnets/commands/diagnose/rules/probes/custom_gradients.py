@@ -40,7 +40,6 @@ def wrong_custom_gradient(evidence: Evidence) -> Iterator[Finding]:
         index, (here, true) = found
         name = [*inspect.signature(function.forward).parameters][index + _skipped(function)]
         yield Finding(
-            rule="wrong_custom_gradient",
             kind="training/wrong_custom_gradient",
             message=f"{function.__name__}.backward is not the derivative of its forward with "
             f"respect to {name}",

@@ -48,7 +48,6 @@ def dead_activation(evidence: Evidence) -> Iterator[Finding]:
         places = constant.places if constant else built.places if built else ()
         value = f": its bias is set to {constant.literals.get('val')}" if constant else ""
         yield Finding(
-            rule="dead_activation",
             kind="training/dying_relu",
             message=f"the ReLU after {path} returns only zeros, so {path} never learns",
             evidence=f"all {activation.numel()} numbers that {path} returns are below 0, the "

@@ -59,7 +59,6 @@ def created_on_cpu(evidence: Evidence) -> Iterator[Finding]:
             continue
         place = operator.places[0]
         yield Finding(
-            rule="created_on_cpu",
             kind="device/new_tensor_on_cpu",
             message=f"{place.text} is on the CPU whatever the device of the network",
             evidence=f"forward() combines this {list(operator.outputs[0].shape)} tensor with those "

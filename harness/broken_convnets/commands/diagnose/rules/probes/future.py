@@ -53,7 +53,6 @@ def next_element_seen(evidence: Evidence) -> Iterator[Finding]:
             continue
         place = seen.places[0]
         yield Finding(
-            rule="next_element_seen",
             kind="training/not_learning",
             message="the network sees the elements that it is trained to predict",
             evidence=f"the target is the input, one step later; a change of the last step of the "

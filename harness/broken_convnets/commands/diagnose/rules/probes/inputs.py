@@ -44,7 +44,6 @@ def inputs_modified(evidence: Evidence) -> Iterator[Finding]:
             continue
         place = operator.places[0]
         yield Finding(
-            rule="inputs_modified",
             kind="training/inplace_modified",
             message=f"{place.text} overwrites the input of the network",
             evidence=f"{operator.name} writes to the {list(operator.inputs[0].shape)} tensor that "

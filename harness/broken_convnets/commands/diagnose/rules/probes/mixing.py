@@ -95,7 +95,6 @@ def _finding(evidence: Evidence, mixing: Mixing) -> Finding:
             "samples of the batch as time steps"
         )
     return Finding(
-        rule="samples_mixed",
         kind=KINDS[operator.name],
         message=message,
         evidence=f"in a batch of {SAMPLES}, a change of one sample reaches the others from "

@@ -77,7 +77,6 @@ def _frozen_mode(evidence: Evidence, probe: Probe, operator: TracedOperator) -> 
     built = evidence.record.construction(traced[0])
     site = site_of(evidence, built.places) if built else None
     return Finding(
-        rule="random_in_eval",
         kind="state/trace_control_flow",
         message="the traced network keeps its dropout in eval mode",
         evidence="torch.fx.symbolic_trace reads self.training once, as True; eval() does not "
@@ -108,7 +107,6 @@ def _mask(evidence: Evidence, operator: TracedOperator) -> Finding | None:
         return None
     place = operator.places[0]
     return Finding(
-        rule="random_in_eval",
         kind="training/functional_dropout",
         message=f"{place.text} drops values in eval mode too",
         evidence=f"two passes of one input in eval mode differ from this {operator.name} on, and "

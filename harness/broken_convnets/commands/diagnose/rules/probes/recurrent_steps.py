@@ -77,7 +77,6 @@ def _finding(evidence: Evidence, operator: TracedOperator) -> Finding:
     expects = "(batch, time, features)" if first else "(time, batch, features)"
     given = "(time, batch, features)" if first else "(batch, time, features)"
     return Finding(
-        rule="runs_along_the_batch",
         kind="shape/batchnorm_axis",
         message=f"{name} runs along the samples of the batch: {place.text} receives {given}, and "
         f"it expects {expects}",

@@ -47,7 +47,6 @@ def weights_stay_zero(evidence: Evidence) -> Iterator[Finding]:
         places = _set_at(evidence, stuck[0])
         built = evidence.record.construction(probe.network.get_submodule(path))
         yield Finding(
-            rule="weights_stay_zero",
             kind="module/zero_initialization",
             message=f"{stuck[0]} is all zeros, and its gradient is zero too: it never learns",
             evidence=f"after {ROUNDS} steps of gradient descent on a copy of the network, this "

@@ -40,7 +40,6 @@ def stacked_sizes_differ(evidence: Evidence) -> Iterator[Finding]:
     first, second = (tuple(map(int, re.findall(r"\d+", matched[k]))) for k in (1, 3))
     why = stack_explanation(evidence, failed, first, second)
     yield Finding(
-        rule=stacked_sizes_differ.__name__,
         kind=why.kind,
         message=f"entry {matched[2]} is {list(first)} and entry {matched[4]} is {list(second)}: "
         "torch.stack needs equal sizes",
@@ -65,7 +64,6 @@ def batch_norm_of_one_value(evidence: Evidence) -> Iterator[Finding]:
         return
     why = single_value_explanation(evidence, failed)
     yield Finding(
-        rule=batch_norm_of_one_value.__name__,
         kind=why.kind,
         message=f"a BatchNorm in train mode receives {list(failed.received[0].shape)}: "
         "one value for each channel has no variance",

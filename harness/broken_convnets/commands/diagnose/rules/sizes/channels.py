@@ -62,7 +62,6 @@ def layer_receives_other_channels(evidence: Evidence) -> Iterator[Finding]:
     outside = is_from_outside(evidence, made)
     unit = "channels" if type_name(found.layer) in CHANNELS_SECOND else "features"
     yield Finding(
-        rule=layer_receives_other_channels.__name__,
         kind=joined.kind if joined else _kind(found),
         message=(
             f"{layer_name(evidence, found.layer)} is constructed for {found.declared} "

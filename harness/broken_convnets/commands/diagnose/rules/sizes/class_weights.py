@@ -58,7 +58,6 @@ def other_number_of_class_weights(evidence: Evidence) -> Iterator[Finding]:
     length = weights.shape[0] if weights.shape else 1
     text = shortened(made[0].text_of(made[1])) if made else "the weights"
     yield Finding(
-        rule="other_number_of_class_weights",
         kind="loss",
         message=f"the loss has {length} class weights, and the network scores {classes} classes",
         evidence=f"the scores are {operator.inputs[0]}; the weights are `{text}`",

@@ -41,7 +41,6 @@ def groups_do_not_divide(evidence: Evidence) -> Iterator[Finding]:
     if division is None:
         return
     yield Finding(
-        rule=groups_do_not_divide.__name__,
         kind="shape/groups_channels",
         message=_message(division),
         evidence=f"{division.number} divides none of them evenly; these do: {division.shown}",
@@ -69,7 +68,6 @@ def same_padding_with_stride(evidence: Evidence) -> Iterator[Finding]:
     if failed is None or SAME not in failed.message:
         return
     yield Finding(
-        rule=same_padding_with_stride.__name__,
         kind="shape/padding_same_version",
         message='padding="same" keeps the height and width, and a stride above 1 does not',
         evidence="kernel_size // 2 is the padding that divides the size by the stride",

@@ -31,7 +31,6 @@ def operands_have_other_sizes(evidence: Evidence) -> Iterator[Finding]:
     why = explain(found)
     left, right = found.texts
     yield Finding(
-        rule=operands_have_other_sizes.__name__,
         kind=why.kind,
         message=(
             f"`{left}` is {shape(found.left)} and `{right}` is {shape(found.right)}: "

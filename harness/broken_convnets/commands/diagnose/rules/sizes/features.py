@@ -44,7 +44,6 @@ def linear_receives_other_features(evidence: Evidence) -> Iterator[Finding]:
     name = layer_name(evidence, found.layer)
     first = candidates(*((SURE, change) for change in formula_changes(evidence)))
     yield Finding(
-        rule=linear_receives_other_features.__name__,
         kind=why.kind,
         message=(
             f"{name} is constructed for {found.declared} features, "

@@ -44,7 +44,6 @@ def numbers_concatenated(evidence: Evidence) -> Iterator[Finding]:
     if isinstance(function, ast.Attribute):
         new = f"{frame.source.text_of(function.value)}.stack"
     yield Finding(
-        rule="numbers_concatenated",
         kind="shape",
         message=f"`{text}` are tensors of one number each, which have no dimension to "
         "concatenate along",

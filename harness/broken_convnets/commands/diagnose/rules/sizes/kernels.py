@@ -41,7 +41,6 @@ def kernel_does_not_fit(evidence: Evidence) -> Iterator[Finding]:
     kind = "shape/kernel_larger_than_input" if kernel else "shape/pool_output_zero"
     case = "shape/kernel_larger_than_input" if kernel else "shape/pool_output_size_zero"
     yield Finding(
-        rule=kernel_does_not_fit.__name__,
         kind="shape/conv_args_order" if order else kind,
         message=f"{window.described} does not fit into {sizes(value.shape[2:])}, "
         f"the height and width of {shape(value)}",
@@ -68,7 +67,6 @@ def output_padding_too_large(evidence: Evidence) -> Iterator[Finding]:
     stride = getattr(failed.layer, "stride", ("?",))[0]
     extra = getattr(failed.layer, "output_padding", ("?",))[0]
     yield Finding(
-        rule=output_padding_too_large.__name__,
         kind="shape/output_padding",
         message=f"output_padding={extra} needs a stride above {extra}, and the stride is {stride}",
         evidence="output_padding chooses between the sizes that a stride leaves open",

@@ -58,7 +58,6 @@ def channels_are_last(evidence: Evidence) -> Iterator[Finding]:
         return
     norm = type_name(layer) not in SPATIAL
     yield Finding(
-        rule=channels_are_last.__name__,
         kind="shape/batchnorm_axis" if norm else "shape/nhwc_input",
         message=(
             f"{layer_name(evidence, layer)} expects {number} channels in dimension "

@@ -45,7 +45,6 @@ def layer_receives_other_rank(evidence: Evidence) -> Iterator[Finding]:
         return
     expects = " or ".join(f"{n}-D" for n in needed)
     yield Finding(
-        rule=layer_receives_other_rank.__name__,
         kind=why.kind,
         message=(
             f"{layer_name(evidence, layer)} expects a {expects} input, "

@@ -76,7 +76,6 @@ def sequence_has_other_features(evidence: Evidence) -> Iterator[Finding]:
     candidates = ranked((0, "", moved if is_moved else []))
     candidates += ranked((0, "", extra)) if len(value.shape) > SEQUENCE else own
     yield Finding(
-        rule=sequence_has_other_features.__name__,
         kind="shape/linear_in_features",
         message=f"{layer_name(evidence, layer)} is constructed with {name}={number}, and receives "
         f"{shape(value)}, with {value.shape[-1]} features",
@@ -112,7 +111,6 @@ def hidden_state_of_other_batch(evidence: Evidence) -> Iterator[Finding]:
     first = _batch_first(evidence, failed) if swapped else []
     states = state_changes(evidence, failed, value, passed[1])
     yield Finding(
-        rule=hidden_state_of_other_batch.__name__,
         kind="shape/hardcoded_batch_size",
         message=f"the hidden state is {list(passed)}, and the batch {shape(value)} needs "
         f"{list(wanted)}",
@@ -144,7 +142,6 @@ def _state_of_other_size(
     ]
     states = sized_state_changes(evidence, failed, axis, wanted[axis])
     return Finding(
-        rule=hidden_state_of_other_batch.__name__,
         kind="shape/elementwise_size_mismatch",
         message=f"the hidden state is {list(passed)}, and the layer needs {list(wanted)}",
         evidence=f"dimension {axis} is {name}; the layer is "
@@ -170,7 +167,6 @@ def attention_mask_of_other_length(evidence: Evidence) -> Iterator[Finding]:
     if not changes:
         return
     yield Finding(
-        rule=attention_mask_of_other_length.__name__,
         kind="shape/elementwise_size_mismatch",
         message=f"{layer_name(evidence, failed.layer)} treats dimension 0 as the sequence, and the "
         "mask is for dimension 1",

@@ -61,7 +61,6 @@ def dimension_does_not_exist(evidence: Evidence) -> Iterator[Finding]:
         why += ": with a batch of one, squeeze() removes the batch too" if squeezed else ""
     attempts = _repaired(removed, site) if removed and site else _last(evidence, operator)
     yield Finding(
-        rule="dimension_does_not_exist",
         kind="shape/squeeze_batch_of_one" if squeezed else "shape/missing_batch_or_flat_input",
         message=f"{operator.name} names dimension {dim} of a tensor with {len(value.shape)} "
         f"dimension{'s' if len(value.shape) != 1 else ''}",

@@ -48,7 +48,6 @@ def resized_to_nothing(evidence: Evidence) -> Iterator[Finding]:
     origin = _computed(evidence, node) if node else None
     text = shortened(origin.source.text_of(origin.node)) if origin else "the scale factor"
     yield Finding(
-        rule="resized_to_nothing",
         kind="shape/interpolate_to_zero",
         message=f"`{text}` is 0 for images of {' x '.join(map(str, shape[2:]))}",
         evidence="the division rounds down to 0: divide by less, or use max(1, ...) as a limit",

@@ -38,7 +38,6 @@ def shuffle_of_other_channels(evidence: Evidence) -> Iterator[Finding]:
     value = failed.received[0]
     made = origin(evidence.record, value, channels)
     yield Finding(
-        rule=shuffle_of_other_channels.__name__,
         kind="shape/channels_mismatch",
         message=f"PixelShuffle receives {channels} channels, which {square} does not divide",
         evidence=f"{shape(value)} is {described(evidence, made)}",

@@ -36,7 +36,6 @@ def target_has_other_shape(evidence: Evidence) -> Iterator[Finding]:
         return
     output, target = found.texts
     yield Finding(
-        rule=target_has_other_shape.__name__,
         kind=why.kind,
         message=f"{found.name} receives `{output}` {shape(found.output)} and `{target}` "
         f"{shape(found.target)}, which do not fit",

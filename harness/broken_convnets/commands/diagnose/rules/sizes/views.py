@@ -41,7 +41,6 @@ def view_has_other_size(evidence: Evidence) -> Iterator[Finding]:
     sizes = tuple(int(number) for number in matched[1].split(","))
     why = View(evidence, failed, failed.received[0], sizes).explain()
     yield Finding(
-        rule=view_has_other_size.__name__,
         kind=why.kind,
         message=f"{list(sizes)} does not fit {shape(failed.received[0])}, "
         f"which has {matched[2]} values{why.short}",
@@ -70,7 +69,6 @@ def view_of_non_contiguous_tensor(evidence: Evidence) -> Iterator[Finding]:
     )
     since = f"{moved.name}{where(location_of_place(moved.place))}" if moved else "an earlier step"
     yield Finding(
-        rule=view_of_non_contiguous_tensor.__name__,
         kind="shape/view_noncontiguous",
         message="view needs contiguous memory, and reshape does not",
         evidence=f"{shape(value) if value else 'the tensor'} is not contiguous since {since}",

@@ -47,7 +47,6 @@ def other_architecture(evidence: Evidence) -> Iterator[Finding]:
     listed = f"missing: {', '.join(missing[:SHOWN])}" if missing else ""
     extra = f"unexpected: {', '.join(unexpected[:SHOWN])}" if unexpected else ""
     yield Finding(
-        rule="other_architecture",
         kind="state/architecture_mismatch",
         message=f"the state_dict is of a network with other layers than this "
         f"{type(load.module).__name__}",
@@ -108,7 +107,6 @@ def optimizer_state_of_another(evidence: Evidence) -> Iterator[Finding]:
     there = f"; the state has {[len(g['params']) for g in groups]}" if groups else ""
     new = f"{text}[{key!r}]".replace("'", '"')
     yield Finding(
-        rule="optimizer_state_of_another",
         kind="state/state_dict_mismatch" if key else "state/optimizer_groups_differ",
         message=f"`{text}` is a whole checkpoint"
         if key

@@ -54,7 +54,6 @@ def statistics_not_copied(evidence: Evidence) -> Iterator[Finding]:
             continue
         name = type(net).__name__
         yield Finding(
-            rule="statistics_not_copied",
             kind="state/buffers_not_copied",
             message=f"this {name} is evaluated with the BatchNorm statistics of a new network",
             evidence=f"its running means are 0 and its variances 1, while another {name} was "

@@ -46,7 +46,6 @@ def traced_control_flow(evidence: Evidence) -> Iterator[Finding]:
     what = frame.expression or frame.statement
     text = shortened(frame.source.text_of(what)) if what else ""
     yield Finding(
-        rule="traced_control_flow",
         kind="state/fx_control_flow",
         message=f"`{text}` needs a number, and torch.fx traces without one",
         evidence="symbolic tracing runs forward() once, with placeholders: conditions, loops and "
@@ -102,7 +101,6 @@ def exported_control_flow(evidence: Evidence) -> Iterator[Finding]:
     statement = source.statement_at(where.line) if source else None
     text = shortened(source.text_of(statement)) if source and statement else ""
     yield Finding(
-        rule="exported_control_flow",
         kind="state/export_data_dependent",
         message=f"`{text}` depends on the values of the inputs, which an export cannot capture",
         evidence=f"{type(error).__name__}: {shortened(evidence.message, 100)}",

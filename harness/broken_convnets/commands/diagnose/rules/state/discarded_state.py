@@ -40,7 +40,6 @@ def state_dict_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
             if asked is None:
                 continue
             yield Finding(
-                rule="state_dict_changed_in_place",
                 kind="state/state_dict_mismatch",
                 message="weights are put into a dictionary that state_dict() made, and reach no "
                 "parameter",

@@ -56,7 +56,6 @@ def weights_only_refuses(evidence: Evidence) -> Iterator[Finding]:
     other = refused[1].rpartition(".")[2] if refused else "an object"
     what = shortened(found[0].text_of(found[1])) if found else other
     yield Finding(
-        rule="weights_only_refuses",
         kind="state/weights_only",
         message=f"torch.load refuses `{what}`: since torch 2.6 it loads only tensors and plain "
         "values",
@@ -140,7 +139,6 @@ def load_without_map_location(evidence: Evidence) -> Iterator[Finding]:
         return
     change = partial(edits.set_argument, frame.source, call, "map_location", 1, '"cpu"')
     yield Finding(
-        rule="load_without_map_location",
         kind="device/load_without_map_location",
         message="the file was saved on a device that is not available here",
         evidence=f"`{shortened(frame.source.text_of(call))}` puts each tensor back on its device, "
@@ -167,7 +165,6 @@ def state_used_as_network(evidence: Evidence) -> Iterator[Finding]:
             continue
         text = shortened(one.origin.source.text_of(node))
         yield Finding(
-            rule="state_used_as_network",
             kind="state/state_dict_mismatch",
             message=f"`{one.text}` is a state_dict, not a network",
             evidence=f"`{text}` returns tensors by name: build the network first, and load them "

@@ -47,7 +47,6 @@ def loads_something_else(evidence: Evidence) -> Iterator[Finding]:
     what = "a path" if path else f"a {type(load.given).__name__}"
     known = path or isinstance(load.given, nn.Module)
     yield Finding(
-        rule="loads_something_else",
         kind="state/state_dict_mismatch",
         message=f"load_state_dict() receives {what}, not a state_dict",
         evidence=f"`{load.text}` is {what}: use `{new}`" if known else f"`{load.text}` is {what}",
@@ -75,7 +74,6 @@ def loads_whole_checkpoint(evidence: Evidence) -> Iterator[Finding]:
     others = ", ".join(map(repr, list(load.state)[:4]))
     new = f"{load.text}[{_quoted(key)}]"
     yield Finding(
-        rule="loads_whole_checkpoint",
         kind="state/state_dict_mismatch",
         message=f"`{shortened(load.text)}` is a whole checkpoint; its state_dict is under {key!r}",
         evidence=f"its keys are {others}, none of which the network has",
@@ -117,7 +115,6 @@ def keys_with_prefix(evidence: Evidence) -> Iterator[Finding]:
     saved = _save_of_wrapped(load.frame.source) if prefix == "module." and not missing else None
     how = "lack the prefix" if missing else "have the prefix"
     yield Finding(
-        rule="keys_with_prefix",
         kind="state/dataparallel_prefix" if prefix == "module." else "state/state_dict_mismatch",
         message=f"the keys of the state_dict {how} {prefix!r}, the network's own "
         f"{'have it' if missing else 'do not'}",

@@ -53,7 +53,6 @@ def loaded_weights_are_overwritten(evidence: Evidence) -> Iterator[Finding]:
         places = _together(overwriting[0].places, load.places)
         before = _together(load.places, places)
         yield Finding(
-            rule="loaded_weights_are_overwritten",
             kind="state",
             message=f"the weights that {load.type} loads are overwritten by random ones before "
             "anything uses them: initialize first, then load",

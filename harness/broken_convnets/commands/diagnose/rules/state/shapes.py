@@ -46,7 +46,6 @@ def other_shapes(evidence: Evidence) -> Iterator[Finding]:
     key = wrong[0]
     heads = sorted({name.rpartition(".")[0] for name in wrong})
     yield Finding(
-        rule="other_shapes",
         kind="state/state_dict_size_mismatch",
         message=f"{key} is {list(_shape(load.state[key]))} in the state_dict and "
         f"{list(load.own[key].shape)} in the network",

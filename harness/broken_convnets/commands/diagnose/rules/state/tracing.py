@@ -49,7 +49,6 @@ def control_flow_traced(evidence: Evidence) -> Iterator[Finding]:
         depends = DEPENDENT in judged.note
         what = "a branch depends on values" if depends else "a loop or size depends on the batch"
         yield Finding(
-            rule="control_flow_traced",
             kind="state/export_data_dependent" if depends else "state/trace_control_flow",
             message=f"the trace of {type(traced.network).__name__} is correct for its example "
             f"input only: {what}",
@@ -84,7 +83,6 @@ def traced_in_train_mode(evidence: Evidence) -> Iterator[Finding]:
             edits.insert_before, site.source, site.statement, f"{name}.eval()"
         )
         yield Finding(
-            rule="traced_in_train_mode",
             kind="state/trace_control_flow",
             message=f"{type(traced.network).__name__} is traced in train mode, and its trace stays "
             "in it",

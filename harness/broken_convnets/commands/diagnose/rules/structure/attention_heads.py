@@ -49,7 +49,6 @@ def heads_without_transpose(evidence: Evidence) -> Iterator[Finding]:
         before, after = operator.inputs[0].shape, operator.outputs[0].shape
         text = operator.places[0].text
         yield Finding(
-            rule="heads_without_transpose",
             kind="data/reshape_instead_of_permute",
             message=f"{operator.name} does not exchange heads and tokens: each token gets numbers "
             "of other tokens",

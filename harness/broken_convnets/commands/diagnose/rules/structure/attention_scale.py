@@ -55,7 +55,6 @@ def weights_scaled_after_softmax(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(operator.places[0])
         yield Finding(
-            rule="weights_scaled_after_softmax",
             kind="module",
             message="the weights of an attention are scaled after the softmax, and its scores "
             "are not scaled",
@@ -92,7 +91,6 @@ def softmax_over_queries(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(softmax.places[0])
         yield Finding(
-            rule="softmax_over_queries",
             kind="loss/softmax_dimension",
             message="the softmax of an attention works along the queries: the weights of one "
             "query do not add up to 1",

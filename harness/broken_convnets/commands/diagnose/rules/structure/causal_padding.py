@@ -51,7 +51,6 @@ def convolution_sees_the_future(evidence: Evidence) -> Iterator[Finding]:
     padded = operator.name == "pad"
     what = "pads them at the end" if padded else f"cuts the first {reach} steps off"
     yield Finding(
-        rule="convolution_sees_the_future",
         kind="training/not_learning",
         message="a convolution over a sequence sees future steps, and no past one",
         evidence=f"the kernel reaches over {reach} more steps, and {operator.places[0].text} "

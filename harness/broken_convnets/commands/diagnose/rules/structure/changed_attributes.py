@@ -78,7 +78,6 @@ def _assignment(evidence: Evidence, name: str) -> tuple[Source, ast.Assign] | No
 def _finding(path: str, layer: nn.Module, name: str, found: tuple[Source, ast.Assign]) -> Finding:
     source, node = found
     return Finding(
-        rule="size_attribute_changed",
         kind="training/unused_layer",
         message=f"assigning {name} of {path} does not change the layer",
         evidence=f"{name} is {getattr(layer, name)}, and the weight is still "

@@ -49,7 +49,6 @@ def shortcut_changed_in_place(evidence: Evidence) -> Iterator[Finding]:
         name = source.text_of(alias.targets[0])
         change = f"{name} = {source.text_of(alias.value)}.clone()"
         yield Finding(
-            rule="shortcut_changed_in_place",
             kind="module",
             message=f"`{place.text}` changes {kept} too: both names are one tensor",
             evidence=f"`{source.text_of(alias)}` makes no copy, {operator.name} writes to the "

@@ -51,7 +51,6 @@ def _finding(evidence: Evidence, built: Construction, met: CalledModule) -> Find
     )
     laws = (Law.DETERMINISTIC_IN_EVAL, Law.SAMPLES_INDEPENDENT, Law.STATE_ROUND_TRIPS)
     return Finding(
-        rule="layer_created_in_forward",
         kind="training/layer_created_in_forward",
         message=f"{built.type} is constructed in the forward pass of {built.running}",
         evidence=f"the line constructs {count} of them in "

@@ -51,7 +51,6 @@ def head_of_imagenet(evidence: Evidence) -> Iterator[Finding]:
     if built is None:
         return
     yield Finding(
-        rule="head_of_imagenet",
         kind="training/head_not_replaced",
         message=f"{built.type} has the {IMAGENET} outputs of ImageNet, but the labels use "
         f"{classes} classes",

@@ -62,7 +62,6 @@ def copy_discarded(evidence: Evidence) -> Iterator[Finding]:
             name, text = source.text_of(target), source.text_of(call)
             change = partial(edits.replace, source, [(statement, f"{name} = {text}")])
             yield Finding(
-                rule="copy_discarded",
                 kind="training/layer_output_discarded",
                 message=f"the result of `{text}` is discarded: {name} stays as it is",
                 evidence=f"`{source.text_of(call.func)}` returns a new object and changes none; "

@@ -49,7 +49,6 @@ def layer_discarded(evidence: Evidence) -> Iterator[Finding]:
 def _finding(source: Source, call: ast.Call, parameters: list[Parameter]) -> Finding:
     text = source.text_of(call)
     return Finding(
-        rule="layer_discarded",
         kind="training/layer_output_discarded",
         message=f"the output of {text} is discarded",
         evidence=f"neither the output of the network nor a loss depends on {parameters[0].name} "

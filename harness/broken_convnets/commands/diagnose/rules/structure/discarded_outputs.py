@@ -106,7 +106,6 @@ def _finding(source: Source, call: ast.Call, statement: ast.Expr, operator: Oper
     moves = called_name(call) in {"to", "cuda"} and not operator.layer
     shape = operator.outputs[-1]
     return Finding(
-        rule="output_discarded",
         kind="device/input_on_cpu" if moves else "training/layer_output_discarded",
         message=f"the output of {text} is discarded",
         evidence=f"{operator.name} returns a new tensor {shape} and changes no other: "

@@ -39,7 +39,6 @@ def dropout_drops_nearly_all(evidence: Evidence) -> Iterator[Finding]:
         new = f"{1 - layer.p:.3g}"
         fix = partial(edits.set_argument, site.source, site.call, "p", 0, new) if site else None
         yield Finding(
-            rule="dropout_drops_nearly_all",
             kind="training/not_learning",
             severity=Severity.WARNING,
             message=f"{built.type} drops {layer.p:.0%} of what it receives in train mode",

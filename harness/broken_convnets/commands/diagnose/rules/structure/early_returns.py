@@ -48,7 +48,6 @@ def loop_over_layers_returns(evidence: Evidence) -> Iterator[Finding]:
             continue
         out = partial(edits.move, found.source, found.returned, found.loop, after=True)
         yield Finding(
-            rule="loop_over_layers_returns",
             kind="training/unused_layer",
             message=f"the loop over {found.text} returns in its first turn",
             evidence=f"`{found.source.text_of(found.returned)}` is inside of the loop, so that "

@@ -66,7 +66,6 @@ def feature_maps_as_sequence(evidence: Evidence) -> Iterator[Finding]:
         if reader is None or not _are_feature_maps(evidence, operator):
             continue
         yield Finding(
-            rule="feature_maps_as_sequence",
             kind="data/reshape_instead_of_permute",
             message=f"{operator.name} does not exchange dimensions: each step of the sequence gets "
             "numbers of other positions and channels",

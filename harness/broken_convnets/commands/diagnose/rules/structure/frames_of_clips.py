@@ -38,7 +38,6 @@ def frames_mixed_with_channels(evidence: Evidence) -> Iterator[Finding]:
         before, after = list(operator.inputs[0].shape), list(operator.outputs[0].shape)
         text = operator.places[0].text
         yield Finding(
-            rule="frames_mixed_with_channels",
             kind="data/reshape_instead_of_permute",
             message=f"{operator.name} mixes the frames of a clip with its channels",
             evidence=f"{text} turns {before} into {after}, and keeps the order of the numbers in "

@@ -49,7 +49,6 @@ def dropout_ignores_mode(evidence: Evidence) -> Iterator[Finding]:
             continue
         text = site.source.text_of(site.call)
         yield Finding(
-            rule="dropout_ignores_mode",
             kind="training/functional_dropout",
             message=f"{text} is active in eval mode too",
             evidence=f"the argument `training` of F.{operator.name} is True by default; "

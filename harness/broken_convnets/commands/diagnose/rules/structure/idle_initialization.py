@@ -57,7 +57,6 @@ def initialization_matches_nothing(evidence: Evidence) -> Iterator[Finding]:
         changes = [change for test in tests for change in _changes(source, test, one.layers)]
         layers = ", ".join(one.layers[:SHOWN])
         yield Finding(
-            rule="initialization_matches_nothing",
             kind="training",
             severity=Severity.ERROR if changes else Severity.WARNING,
             message=f"{function.name} initializes no layer of {one.type}: none of its "

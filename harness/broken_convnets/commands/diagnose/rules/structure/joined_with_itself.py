@@ -41,7 +41,6 @@ def joined_with_itself(evidence: Evidence) -> Iterator[Finding]:
         if read and all(map(_repeats, calls)) and not _is_chosen(evidence, calls[0]):
             shape = list(calls[0].inputs[0].shape)
             yield Finding(
-                rule="joined_with_itself",
                 kind="module",
                 message=f"`{place.text}` concatenates a feature map with itself",
                 evidence=f"both parts are one tensor of shape {shape}: the second half of the "

@@ -45,7 +45,6 @@ def _finding(layer: Operator, chosen: Operator, first: bool) -> Finding:  # noqa
     shape = layer.outputs[0].shape
     steps = shape[1] if first else shape[0]
     return Finding(
-        rule="last_step_of_both_directions",
         kind="module",
         message=f"the backward direction of a bidirectional {layer.layer} has read only the last "
         f"of {steps} steps",

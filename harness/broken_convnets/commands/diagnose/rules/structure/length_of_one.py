@@ -140,7 +140,6 @@ def _finding(evidence: Evidence, call: Operator, origin: Origin, *, windows: boo
     what = f"`{origin.operator.places[0].text}` returns" if origin.operator else "the data have"
     overlap = "; samples are windows over one series, moved by some steps" if windows else ""
     return Finding(
-        rule="slides_along_one_step",
         kind="module",
         message=f"a Conv1d with a kernel of {kernel} slides along a dimension of length 1: it "
         f"takes the {channels} numbers of a sample for channels",

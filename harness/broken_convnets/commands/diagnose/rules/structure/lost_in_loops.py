@@ -48,7 +48,6 @@ def result_lost_in_loop(evidence: Evidence) -> Iterator[Finding]:
             text = source.text_of(found.assigned)
             listed = _listed(found)
             yield Finding(
-                rule="result_lost_in_loop",
                 kind="training/unused_layer",
                 message=f"`{text}` binds the variable of the loop, and nothing reads it",
                 evidence="the next turn replaces it, and what the loop runs over holds the values "

@@ -40,7 +40,6 @@ def shortcut_lost(evidence: Evidence) -> Iterator[Finding]:
         seen.add(found.node.name)
         for statement, name, value in _unread(forward):
             yield Finding(
-                rule="shortcut_lost",
                 kind="training/layer_output_discarded",
                 message=f"{cls.__name__}.forward() saves {value} as {name} and never reads it",
                 evidence=f"{value} is replaced afterwards, so the output does not contain the "

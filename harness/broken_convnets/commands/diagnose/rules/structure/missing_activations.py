@@ -159,7 +159,6 @@ def _finding(
         place = built[-1].places[0]
     texts = [list(operator.inputs[1].shape) for operator in (one, two)]
     return Finding(
-        rule="activation_missing",
         kind="training/missing_activation",
         message=f"no activation between two layers: {one.name} and {two.name} in a row",
         evidence=f"the output of the {one.name} with weight {texts[0]} goes into the {two.name} "

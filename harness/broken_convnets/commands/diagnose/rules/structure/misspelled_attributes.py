@@ -99,7 +99,6 @@ def _finding(found: Misspelled, place: Assigned) -> Finding:
     flag = found.meant == FLAG
     shown = place.source.text_of(place.target)
     return Finding(
-        rule="attribute_is_not_read",
         kind="training/frozen_layers" if flag else "training/unused_layer",
         message=f"PyTorch does not read `{shown}`: it changes nothing",
         evidence=f"{found.path or 'the network'} ({found.type}) has {found.name} = {found.value}, "

@@ -68,7 +68,6 @@ def scores_times_mask(evidence: Evidence) -> Iterator[Finding]:
 
 def _finding(product: Sequence[Place], softmax: Sequence[Place], why: str) -> Finding:
     return Finding(
-        rule="scores_times_mask",
         kind="module",
         message="scores are masked by a product before a softmax, which makes them 0 and "
         "not minus infinity",

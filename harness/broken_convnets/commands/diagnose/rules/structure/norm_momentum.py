@@ -42,7 +42,6 @@ def statistics_of_last_batch(evidence: Evidence) -> Iterator[Finding]:
             site = site_of(evidence, built.places)
             value = f"{1 - momentum:.3g}"
             yield Finding(
-                rule="statistics_of_last_batch",
                 kind="training/bn_train_eval_gap",
                 message=f"momentum={momentum:g} of {path} keeps the statistics of the last batch",
                 evidence=f"in PyTorch momentum is the weight of the new batch: running_mean is "

@@ -66,7 +66,6 @@ def last_step_is_padding(evidence: Evidence) -> Iterator[Finding]:
                 continue
             size = _size(unpacked)
             yield _finding(
-                "last_step_is_padding",
                 Read(
                     operator,
                     "the last step of a padded sequence is padding for all shorter ones",
@@ -94,14 +93,13 @@ def padding_in_the_mean(evidence: Evidence) -> Iterator[Finding]:
         if any(o.name in CORRECTIONS for o in evidence.flow.consumers(read.operator.outputs[0])):
             continue
         if evidence.flow.backward_passes_from(read.operator.outputs):
-            yield _finding("padding_in_the_mean", read)
+            yield _finding(read)
             return
 
 
-def _finding(name: str, read: Read) -> Finding:
+def _finding(read: Read) -> Finding:
     meant = read.symptom.name == IGNORING  # few tokens of padding change a mean only a little
     return Finding(
-        rule=name,
         kind="module",
         message=read.what,
         evidence=read.why,

@@ -51,7 +51,6 @@ def _finding(evidence: Evidence, mask: PaddingMask) -> Finding:
         else []
     )
     return Finding(
-        rule="padding_mask_is_inverted",
         kind="module",
         message=f"the padding mask is inverted: a position where {name} is True {meaning}",
         evidence=f"the {mask.attended} of {mask.total} positions that take part all have the "

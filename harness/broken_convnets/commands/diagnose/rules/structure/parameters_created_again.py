@@ -42,7 +42,6 @@ def parameter_created_again(evidence: Evidence) -> Iterator[Finding]:
         has_first = first.former in held
         holder = "the optimizer holds the first one" if has_first else "no optimizer has any"
         yield Finding(
-            rule="parameter_created_again",
             kind="training/layer_created_in_forward",
             message=f"{first.type}.{first.name} is replaced by a new parameter again and again",
             evidence=f"{holder}; {len(chain)} others took its place, and none of the "

@@ -47,7 +47,6 @@ def random_after_load(evidence: Evidence) -> Iterator[Finding]:
         site = site_of(evidence, load.places)
         left_out = _left_out(site) if site else None
         yield Finding(
-            rule="random_after_load",
             kind="state/head_not_loaded",
             message=f"{random[0]} keeps its random initial values: load_state_dict(strict=False) "
             "does not load it",

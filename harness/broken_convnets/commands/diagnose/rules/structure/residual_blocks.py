@@ -40,7 +40,6 @@ def block_without_shortcut(evidence: Evidence) -> Iterator[Finding]:
         if found is None or method is None or not all(_is_alone(evidence, one) for one in calls):
             continue
         yield Finding(
-            rule="block_without_shortcut",
             kind="training/layer_output_discarded",
             message=f"{name} has no shortcut: it does not add its input to its output",
             evidence=f"in {len(calls)} calls, one layer alone reads the input of {name}, and the "

@@ -99,7 +99,6 @@ def _finding(
     own = sum(parameter.numel() for parameter in block.parameters())
     text = source.text_of(repetition)
     return Finding(
-        rule="block_repeated",
         kind="training/empty_parameter_list",
         message=f"{path or 'the network'} contains one {type(block).__name__} {times} times",
         evidence=f"{text} repeats the same object: {own} parameters instead of {times * own}",

@@ -38,7 +38,6 @@ def one_number_is_normalized(evidence: Evidence) -> Iterator[Finding]:
         places = built.places if built is not None and built.places else first.places
         left = "0" if first.name == "layer_norm" else "1 or -1"
         yield Finding(
-            rule="one_number_is_normalized",
             kind="training/not_learning",
             message=f"{first.name} normalizes single numbers: the result is {left} for every input",
             evidence=f"its input has the shape {list(first.inputs[0].shape)} at "

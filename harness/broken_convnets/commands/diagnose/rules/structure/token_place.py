@@ -47,7 +47,6 @@ def other_token_read(evidence: Evidence) -> Iterator[Finding]:
             continue
         read = reads[0][0]
         yield Finding(
-            rule="other_token_read",
             kind="module",
             message=f"`{read.places[0].text}` reads the first token, but the learned token is the "
             "last one",

@@ -45,7 +45,6 @@ def method_only_named(evidence: Evidence) -> Iterator[Finding]:
                 continue
             text = source.text_of(named)
             yield Finding(
-                rule="method_only_named",
                 kind=KINDS[named.attr],
                 message=f"{text} is not called: the parentheses are missing",
                 evidence=f"the statement {text} reads the method and does nothing with it",

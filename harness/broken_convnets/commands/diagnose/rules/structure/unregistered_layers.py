@@ -106,7 +106,6 @@ def _finding(
     count = sum(p.numel() for layer in layers for p in layer.parameters())
     container = type(vars(owner)[attribute]).__name__
     return Finding(
-        rule="layers_not_registered",
         kind="training/empty_parameter_list",
         message=f"{len(layers)} layers in self.{attribute}, a {container}, are not registered",
         evidence=f"their {count} parameters are not in parameters() or state_dict(), so no "

@@ -88,7 +88,6 @@ def stale_alias(evidence: Evidence) -> Iterator[Finding]:
             continue
         name = f"self.{held.attribute}{held.item}"
         yield Finding(
-            rule="stale_alias",
             kind="device/buffer_alias_not_moved",
             message=f"{name} is a second name of {held.alias_of}, and to() does not move it",
             evidence=f"both are one {held.value} now; after to(), {held.alias_of} is a new tensor, "
@@ -133,7 +132,6 @@ def tensor_not_parameter(evidence: Evidence) -> Iterator[Finding]:
         if not trained or held.alias_of or _in_optimizer(evidence, held):
             continue
         yield Finding(
-            rule="tensor_not_parameter",
             kind="training/empty_parameter_list",
             message=f"self.{held.attribute} requires gradients but is not a registered parameter",
             evidence=f"forward() uses this {held.value}, and it is not in parameters() or "
@@ -190,7 +188,6 @@ def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
             continue
         name = f"self.{held.attribute}{held.item}"
         yield Finding(
-            rule="tensor_not_buffer",
             kind="state/state_dict_mismatch" if random else "device/new_tensor_on_cpu",
             message=f"{name} is {'random and not saved' if random else 'not a registered buffer'}",
             evidence=_why(held, random=random),

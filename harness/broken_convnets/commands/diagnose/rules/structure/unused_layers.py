@@ -64,7 +64,6 @@ def layer_never_called(evidence: Evidence) -> Iterator[Finding]:
             seen.update(built.places[:1])
             count = sum(parameter.numel() for parameter in layer.parameters())
             yield Finding(
-                rule="layer_never_called",
                 kind="training/unused_layer",
                 message=f"{path} ({built.type}) is never called",
                 evidence=f"no operator uses its {count} parameters in any of the "

@@ -91,7 +91,6 @@ def _assignment(evidence: Evidence, place: Place) -> tuple[Source, ast.Assign, s
 def _finding(path: str, end: Operator, source: Source, statement: ast.Assign, name: str) -> Finding:
     reader = _next_reader(source, statement, name)
     return Finding(
-        rule="result_not_used",
         kind="training/unused_layer",
         message=f"{path} is called, but the output does not depend on it",
         evidence=f"the {end.outputs[-1]} in {name} is not used by anything that follows",

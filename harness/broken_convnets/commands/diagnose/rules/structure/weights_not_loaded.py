@@ -37,7 +37,6 @@ def weights_not_loaded(evidence: Evidence) -> Iterator[Finding]:
             continue
         ignored = len(load.unexpected)
         yield Finding(
-            rule="weights_not_loaded",
             kind="state/dataparallel_prefix"
             if prefix == "module."
             else "state/state_dict_mismatch",
@@ -115,7 +114,6 @@ def weights_loaded_elsewhere(evidence: Evidence) -> Iterator[Finding]:
         if not dropped or load.module() is not None:
             continue
         yield Finding(
-            rule="weights_loaded_elsewhere",
             kind="state/state_dict_mismatch",
             message=f"the weights are loaded into a {load.type} that is dropped at once",
             evidence=f"{site.receiver} constructs another network, and no forward pass uses it; "

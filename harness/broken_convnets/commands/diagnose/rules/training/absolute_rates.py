@@ -42,7 +42,6 @@ def rate_is_multiplied_twice(evidence: Evidence) -> Iterator[Finding]:
             continue
         text = site.source.text_of(reads)
         yield Finding(
-            rule="rate_is_multiplied_twice",
             kind="training/not_learning",
             message="the learning rate is multiplied twice: LambdaLR multiplies what its function "
             "returns by the learning rate of the optimizer",

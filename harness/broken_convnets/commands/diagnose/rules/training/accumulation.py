@@ -48,7 +48,6 @@ def accumulated_without_division(evidence: Evidence) -> Iterator[Finding]:
             continue
         first, report = group[0], reports[0]
         yield Finding(
-            rule="accumulated_without_division",
             kind="training/accumulation_not_divided",
             message=f"the gradients of {len(group)} batches add up to {len(group)} times those of "
             "the loss that is reported",

@@ -58,7 +58,6 @@ def _finding(wrong: Judged, learned: list[Judged], real: float) -> Finding:
     places = wrong.call.operator.places
     other = next(one.call.operator.places for one in learned if one.fake)
     return Finding(
-        rule="generator_with_label_of_fakes",
         kind="loss/wrong_loss",
         message=f"the generator is trained with the label {wrong.label:g}, which the discriminator "
         "learns for fakes",

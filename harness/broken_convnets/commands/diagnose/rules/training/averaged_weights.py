@@ -59,7 +59,6 @@ def average_follows_at_once(evidence: Evidence) -> Iterator[Finding]:
         number = _number(evidence, update, kept) if update else None
         change = candidates((0, partial(_exchanged, update, number))) if update else ()
         yield Finding(
-            rule="average_follows_at_once",
             kind="training",
             message=f"each update keeps {kept:.3g} of the averaged copy and takes "
             f"{1 - kept:.3g} of the trained weights, so the copy averages nothing: exchange them",

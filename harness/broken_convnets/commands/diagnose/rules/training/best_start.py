@@ -54,7 +54,6 @@ def best_is_never_exceeded(evidence: Evidence) -> Iterator[Finding]:
         start, worst = source.text_of(best.start), _worst(smaller=best.smaller)
         change = partial(edits.replace, source, [(best.start, worst)])
         yield Finding(
-            rule="best_is_never_exceeded",
             kind=KIND,
             message=f"`{best.best}` begins at {start}, so `{test}` is never true and no network "
             "is kept",
@@ -84,7 +83,6 @@ def worst_network_is_kept(evidence: Evidence) -> Iterator[Finding]:
         most = "smallest" if best.smaller else "largest"
         never = _is_never_true(evidence, best, score)
         yield Finding(
-            rule="worst_network_is_kept",
             kind=KIND,
             message=f"`{test}` is never true, so no network is kept"
             if never

@@ -43,7 +43,6 @@ def target_has_a_gradient(evidence: Evidence) -> Iterator[Finding]:
 
 def _finding(loss: Operator, best: Operator) -> Finding:
     return Finding(
-        rule="target_has_a_gradient",
         kind="memory/missing_no_grad",
         message="the target of Q-learning has a gradient: backward() trains the target too",
         evidence=f"{best.places[0].text} is part of the target of {loss.name} and belongs to the "

@@ -68,7 +68,6 @@ def _batches_of(
 def _finding(evidence: Evidence, operator: Operator, state: Value, count: int) -> Finding:
     places = _call(evidence, state) or operator.places
     return Finding(
-        rule="state_of_other_samples",
         kind="training",
         message="a recurrent layer begins a batch with the hidden state of other samples",
         evidence=f"the state that {operator.places[0].text} receives is computed from the batch "

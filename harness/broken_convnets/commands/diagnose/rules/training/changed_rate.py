@@ -44,7 +44,6 @@ def rate_only_in_a_variable(evidence: Evidence) -> Iterator[Finding]:
         if change is not None:
             text = site.source.text_of(change)
             yield Finding(
-                rule="rate_only_in_a_variable",
                 kind="training/not_learning",
                 message=f"`{text}` changes a variable, and not the learning rate of the optimizer",
                 evidence=f"the optimizer got the number that {rate.id} had when it was "

@@ -41,7 +41,6 @@ def clips_before_all_gradients(evidence: Evidence) -> Iterator[Finding]:
     reached = [c for group in early for c in group if c.norm is not None and _exceeds(c)]
     text = clippings[0].places[0].text
     yield Finding(
-        rule="clips_before_all_gradients",
         kind="training",
         message=f"`{text}` clips after each backward pass, before all gradients of a step are "
         "there",

@@ -41,7 +41,6 @@ def clips_nothing(evidence: Evidence) -> Iterator[Finding]:
     origin = _origin(site) if site else None
     source = site.source if site else None
     yield Finding(
-        rule="clips_nothing",
         kind="training/exhausted_generator",
         message="gradient clipping receives no parameter: its generator is exhausted",
         evidence=f"{len(empty)} of {len(clippings)} calls clip nothing; other code, such as the "
@@ -94,7 +93,6 @@ def clips_after_step(evidence: Evidence) -> Iterator[Finding]:
     where = "before the backward pass" if early else "after the optimizer step"
     site, step = site_of(evidence, clippings[0].places), site_of(evidence, steps[0].places)
     yield Finding(
-        rule="clips_after_step",
         kind="training/not_learning",
         message=f"gradients are clipped {where}, when no step is going to use them",
         evidence=f"all {len(clippings)} calls come before the backward pass whose gradients the "

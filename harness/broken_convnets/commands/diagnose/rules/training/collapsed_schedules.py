@@ -38,7 +38,6 @@ def schedule_collapses(evidence: Evidence) -> Iterator[Finding]:
         if not rate or max(half.learning_rates) >= NOTHING * rate:
             continue
         yield Finding(
-            rule="schedule_collapses",
             kind="training/not_learning",
             message=f"{built.type} makes the learning rate too small to learn before half of the "
             "training",
@@ -62,7 +61,6 @@ def step_size_is_no_count(evidence: Evidence) -> Iterator[Finding]:
         if built.type != "StepLR" or (size >= 1 and size == int(size)):
             continue
         yield Finding(
-            rule="step_size_is_no_count",
             kind="training/not_learning",
             message=f"step_size={size:g} of StepLR is not a number of epochs",
             evidence="StepLR multiplies the learning rate by gamma whenever the number of its "

@@ -112,7 +112,6 @@ def _finding(update: Update, operator: Operator) -> Finding:
         else "returns a new tensor, which nothing uses"
     )
     return Finding(
-        rule="update_is_discarded",
         kind="training/not_learning",
         message=f"the parameters are not changed: `{text}` {why}",
         evidence=f"{operator.name} returns a new tensor {operator.outputs[0]}, and the loop over "

@@ -59,7 +59,6 @@ def returns_in_wrong_order(evidence: Evidence) -> Iterator[Finding]:
     update, kept = one.source.text_of(one.update), one.source.text_of(one.keeps)
     cause: ast.stmt | ast.expr = one.keeps if backwards else one.loop
     yield Finding(
-        rule="returns_in_wrong_order",
         kind="loss/wrong_loss",
         message="the returns are in the reverse order of the steps"
         if backwards

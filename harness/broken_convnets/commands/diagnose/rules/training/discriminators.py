@@ -55,7 +55,6 @@ def _finding(learned: list[Judged]) -> Finding:
     fake = next(one.call.operator.places for one in learned if one.fake)
     real = next(one.call.operator.places for one in learned if not one.fake)
     return Finding(
-        rule="one_label_for_both",
         kind="loss/wrong_loss",
         message=f"the discriminator learns the label {learned[0].label:g} for fakes and for real "
         "samples alike",
@@ -94,7 +93,6 @@ def generator_helps_critic(evidence: Evidence) -> Iterator[Finding]:
             continue
         verb = "lowers" if ours[0].factor > 0 else "raises"
         yield Finding(
-            rule="generator_helps_critic",
             kind="loss/wrong_loss",
             message=f"the generator {verb} the score of its samples, as the critic does",
             evidence=f"`{places[0][0].text}` has the factor {ours[0].factor:+.3g} in the loss of "

@@ -41,7 +41,6 @@ def loss_diverges(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = site_of(evidence, optimizer.places)
         yield Finding(
-            rule="loss_diverges",
             kind="training/nan_lr",
             message="the loss grows without bound: the learning rate is too high",
             evidence=f"the loss is {losses[0]:.4g} at the first backward pass and "

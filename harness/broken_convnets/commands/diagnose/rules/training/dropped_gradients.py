@@ -61,7 +61,6 @@ def accumulated_gradients_dropped(evidence: Evidence) -> Iterator[Finding]:
         return
     condition = _condition(evidence, found.last)
     yield Finding(
-        rule="accumulated_gradients_dropped",
         kind="training",
         message=f"the gradients of {found.without} of {found.in_all} batches are cleared, and no "
         "step has used them",

@@ -39,7 +39,6 @@ def early_step(
     shown = ", ".join(map(str, counts[:SHOWN])) + (", ..." if len(counts) > SHOWN else "")
     lost = len(passes)
     return Finding(
-        rule="accumulated_gradients_lost",
         kind="training/not_learning",
         message=f"some steps use the gradients of 1 batch, and others those of {max(counts)}",
         evidence=f"the steps use {shown} batches; at step {step.number + 1}, the gradients of "

@@ -68,7 +68,6 @@ def patience_is_not_reset(evidence: Evidence) -> Iterator[Finding]:
             reset = f"{found.name} = 0"
             change = partial(edits.insert_after, source, found.better, reset)
             yield Finding(
-                rule="patience_is_not_reset",
                 kind="training/metric_not_reset",
                 message=f"{found.name} counts all epochs without improvement, not those in a row",
                 evidence=f"`{source.text_of(found.better)}` does not set it to 0, and the training "

@@ -43,7 +43,6 @@ def noise_drawn_once(evidence: Evidence) -> Iterator[Finding]:
 def _finding(noise: Operator, passes: list[ForwardPass], steps: int) -> Finding:
     network = passes[0].network()
     return Finding(
-        rule="noise_drawn_once",
         kind="training/not_learning",
         message=f"{type(network).__name__} is trained with the same noise in every step",
         evidence=f"`{noise.places[0].text}` ran once, and {steps} steps train with what it "

@@ -32,7 +32,6 @@ def graph_forced_on_loss(evidence: Evidence) -> Iterator[Finding]:
         if forced is None or cut is None or not cut.inputs or not cut.places:
             continue
         yield Finding(
-            rule="graph_forced_on_loss",
             kind="training/graph_detached",
             message=f"the loss has no graph, since {cut.name} has no gradient: requires_grad_() "
             "hides the error, and nothing learns",

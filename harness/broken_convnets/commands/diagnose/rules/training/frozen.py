@@ -45,7 +45,6 @@ def requires_grad_on_module(evidence: Evidence) -> Iterator[Finding]:
     found = _assignment(evidence, path)
     cause = location_in(*found) if found else None
     yield Finding(
-        rule="requires_grad_on_module",
         kind="training/frozen_layers",
         message=f"requires_grad is set on the module {path or 'itself'}, which has no effect",
         evidence=f"{frozen[path]} has an attribute requires_grad that PyTorch does not read; "
@@ -131,7 +130,6 @@ def frozen_statistics_change(evidence: Evidence) -> Iterator[Finding]:
         path = frozen[0].name.rpartition(".")[0]
         change = _train_call(evidence, forward)
         yield Finding(
-            rule="frozen_statistics_change",
             kind="training/bn_stats_update_when_frozen",
             message=f"{path} is frozen, but its running statistics change",
             evidence=f"{path} is in train mode and none of its parameters requires gradients; "

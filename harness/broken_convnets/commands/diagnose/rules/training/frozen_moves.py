@@ -37,7 +37,6 @@ def frozen_parameter_moves(evidence: Evidence) -> Iterator[Finding]:
     step = next(s for s in record.optimizer_steps if first in s.frozen_changes)
     name = record.parameters[first].name or "a parameter"
     yield Finding(
-        rule="frozen_parameter_moves",
         kind="training/frozen_layers",
         message=f"the optimizer changes {name}, although it is frozen",
         evidence=f"{len(found)} parameters with requires_grad=False still have a .grad of zeros, "

@@ -44,7 +44,6 @@ def new_layer_frozen(evidence: Evidence) -> Iterator[Finding]:
         if not new or not any(f"{path}.weight" in loaded for path in frozen):
             continue
         yield Finding(
-            rule="new_layer_frozen",
             kind="training/frozen_layers",
             message=f"{new[0]} is frozen, but nothing loaded or trained its weights",
             evidence=f"{new[0]}.weight has requires_grad=False and the random values that "

@@ -42,7 +42,6 @@ def tanh_against_shares(evidence: Evidence) -> Iterator[Finding]:
         if any(_is_scaled(evidence, p) for p in reals):
             continue
         yield Finding(
-            rule="tanh_against_shares",
             kind="data/normalize_range",
             message="the generator makes images from -1 to 1, and the real images have values from "
             "0 to 1: the discriminator tells them apart by their range",

@@ -48,7 +48,6 @@ def half_weights_in_autocast(evidence: Evidence) -> Iterator[Finding]:
     source, call = converted[0] if len(converted) == 1 else (None, None)
     name, least = HALVES[dtype], 2.0 ** -(BITS[dtype] + 1)
     yield Finding(
-        rule="half_weights_in_autocast",
         kind="dtype/half_vs_float",
         message=f"the weights are {name} under autocast: small steps of the optimizer are lost",
         evidence=f"a {name} weight keeps {BITS[dtype]} bits, so a step below {100 * least:.2g} % "

@@ -54,7 +54,6 @@ def inference_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
         return
     site = site_of(evidence, passes[0].places)
     yield Finding(
-        rule="inference_keeps_graphs",
         kind="memory/missing_no_grad",
         message="inference builds a graph: it does not run under torch.no_grad()",
         evidence=f"outputs of {len(passes)} forward passes in eval mode require gradients, and no "

@@ -50,7 +50,7 @@ def infers_in_train_mode(evidence: Evidence) -> Iterator[Finding]:
     for forward in suspects[:CHECKED]:
         if _is_on_purpose(evidence, forward, suspects):
             continue
-        yield _finding("infers_in_train_mode", forward, "runs without gradients", evidence)
+        yield _finding(forward, "runs without gradients", evidence)
         return
 
 
@@ -75,15 +75,14 @@ def validates_in_train_mode(evidence: Evidence) -> Iterator[Finding]:
             continue
         if not _is_repeated(forward, suspects) and not _is_sampled(evidence, forward):
             what = "predicts a batch of a loader that no backward pass depends on"
-            yield _finding("validates_in_train_mode", forward, what, evidence)
+            yield _finding(forward, what, evidence)
             return
 
 
-def _finding(name: str, forward: ForwardPass, what: str, evidence: Evidence) -> Finding:
+def _finding(forward: ForwardPass, what: str, evidence: Evidence) -> Finding:
     site = site_of(evidence, forward.places)
     repairs = _without_graph if forward.grad_enabled else _to_eval
     return Finding(
-        rule=name,
         kind="training/forgot_eval",
         message="the network infers in train mode: eval() is not called before",
         evidence=f"forward pass {forward.number} {what}, and its dropout or "

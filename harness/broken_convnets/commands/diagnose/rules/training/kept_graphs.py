@@ -51,7 +51,6 @@ def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = _statement(evidence, place)
         yield Finding(
-            rule="sum_keeps_graphs",
             kind="memory/loss_accumulation",
             message="the sum keeps the graph of every step, so memory grows with the run",
             evidence=f"{links + 1} results in a row require gradients, with backward passes in "
@@ -116,7 +115,6 @@ def kept_losses(evidence: Evidence) -> Iterator[Finding]:
     found = _appended_loss(evidence, backward.places)
     cause = location_in(found[0], found[1]) if found else location(backward.places)
     yield Finding(
-        rule="kept_losses",
         kind="memory/loss_accumulation",
         message="the losses of all steps are kept with their graphs, so memory grows with the run",
         evidence=f"{last} losses of earlier backward passes are still alive at the last one",

@@ -68,7 +68,6 @@ def best_network_is_the_last(evidence: Evidence) -> Iterator[Finding]:
             if not is_used_outside(site, found.branch, target):
                 continue
             yield Finding(
-                rule="best_network_is_the_last",
                 kind=CASE,
                 message=f"`{target}` is the network itself, which goes on to train: copy it",
                 evidence=f"`{found.source.text_of(kept.statement)}` binds a second name to "

@@ -49,7 +49,6 @@ def tensor_with_graph_on_module(evidence: Evidence) -> Iterator[Finding]:
     detached = f"{text}.detach()" if simple else f"({text}).detach()"
     owner = f"`{path}.{attribute}`" if path else f"`{attribute}`"
     yield Finding(
-        rule="tensor_with_graph_on_module",
         kind="memory/outputs_kept_with_graph",
         message=f"{owner} of the network holds a tensor with its graph, which cannot be copied",
         evidence=f"it is {shortened(text)}, {list(tensor.shape)}, with "

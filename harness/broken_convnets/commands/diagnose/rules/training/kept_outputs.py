@@ -52,7 +52,6 @@ def kept_outputs(evidence: Evidence) -> Iterator[Finding]:
     count = latest.alive if latest and not join else len(trained)
     found = _collected(evidence, trained[-1])
     yield Finding(
-        rule="kept_outputs",
         kind="memory/outputs_kept_with_graph",
         message="the outputs of all training steps are kept with their graphs, so memory grows",
         evidence=f"{join.name} joins outputs of earlier steps, its result requires gradients, and "

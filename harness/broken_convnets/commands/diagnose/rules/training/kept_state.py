@@ -38,7 +38,6 @@ def state_kept_by_reference(evidence: Evidence) -> Iterator[Finding]:
         if steps < 1 or site is None:
             continue
         yield Finding(
-            rule="state_kept_by_reference",
             kind=CASE,
             message="state_dict() returns the parameters themselves, which go on to change: "
             "copy it",
@@ -75,7 +74,6 @@ def best_state_changes(evidence: Evidence) -> Iterator[Finding]:
             continue
         steps = max(one.steps for one in snapshots)
         yield Finding(
-            rule="best_state_changes",
             kind=CASE,
             message="state_dict() returns the parameters themselves, which go on to change: "
             "copy it",

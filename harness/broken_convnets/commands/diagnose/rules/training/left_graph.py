@@ -39,7 +39,6 @@ def output_becomes_numbers(evidence: Evidence) -> Iterator[Finding]:
         if first is None or not all(cuts) or not first.places:
             continue
         yield Finding(
-            rule="output_becomes_numbers",
             kind="training/graph_detached",
             message=f"{built.type} steps without any gradient: the output of its network leaves "
             "the graph before the loss",

@@ -73,7 +73,6 @@ def _finding(
     name = type(passes[0].network()).__name__
     names = ", ".join(one.name for one in own[:3])
     return Finding(
-        rule="loss_is_not_trained",
         kind="training/frozen_and_wrong_optimizer",
         message=f"no optimizer has the parameters of {name}: {names} never change",
         evidence=f"{name} returns the loss, {len(learning)} of its parameters receive gradients, "

@@ -76,7 +76,6 @@ def _cleared_each_time(
     site = site_of(evidence, passes[0].places)
     zero = _zero_grad(site) if site else None
     return Finding(
-        rule="accumulated_gradients_lost",
         kind="training/not_learning",
         message="gradients are cleared at every batch, but the optimizer steps after several",
         evidence=f"each of {count} steps uses 1 of {len(passes) + 1} backward passes since the "
@@ -165,7 +164,6 @@ def gradients_of_another_loss(evidence: Evidence) -> Iterator[Finding]:
     entry = _entry(evidence, foreign, step, other)
     places = entry.places if entry else step.places
     yield Finding(
-        rule="gradients_of_another_loss",
         kind="training/missing_zero_grad",
         message=f"{step.type} steps with gradients of another loss, which {other.type} has already "
         "stepped for",

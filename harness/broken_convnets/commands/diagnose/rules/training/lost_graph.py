@@ -51,7 +51,6 @@ def backward_from_new_tensor(evidence: Evidence) -> Iterator[Finding]:
         site = site_of(evidence, maker.places)
         strips = _strips(site) if site else []
         yield Finding(
-            rule="backward_from_new_tensor",
             kind="training/graph_detached",
             message="backward() starts from a new tensor that has no graph, so nothing learns",
             evidence=f"the loss comes from {maker.name}(), and backward() changes the gradient of "
@@ -128,7 +127,6 @@ def termwithout_gradient(evidence: Evidence) -> Iterator[Finding]:
         off = not cut.grad_enabled
         how = "runs without autograd" if off else "detaches its input"
         yield Finding(
-            rule="term_without_gradient",
             kind="training/no_grad_in_forward" if off else "training/graph_detached",
             message=f"the graph is cut between {parameter.name} and the loss: {cut.name} {how}",
             evidence=f"{parameter.name} requires gradients, the loss depends on it, and none of "

@@ -42,7 +42,6 @@ def optimizer_recreated(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = site_of(evidence, group[0].places)
         yield Finding(
-            rule="optimizer_recreated",
             kind="training/not_learning",
             message=f"{group[0].type} is constructed anew in the loop and loses its state",
             evidence=f"{len(group)} optimizers are constructed for the same "
@@ -108,7 +107,6 @@ def weights_initialized_again(evidence: Evidence) -> Iterator[Finding]:
         site = _in_loop(evidence, places)
         cause = (site and [place for place in places if place.line == site.call.lineno]) or places
         yield Finding(
-            rule="weights_initialized_again",
             kind="training/not_learning",
             message="weights are initialized again during training, which undoes the steps before",
             evidence=f"{operators[0].name} overwrites parameters after {moments[0]} and again "

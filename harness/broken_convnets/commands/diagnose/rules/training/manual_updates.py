@@ -42,7 +42,6 @@ def manual_update_of_stale_gradients(evidence: Evidence) -> Iterator[Finding]:
         return
     first = stale[0][0]
     yield Finding(
-        rule="manual_update_of_stale_gradients",
         kind="training/missing_zero_grad",
         message="an update uses gradients of earlier steps: nothing clears them",
         evidence=f"{len(stale[0])} updates at line {first.places[0].line} use one tensor as the "

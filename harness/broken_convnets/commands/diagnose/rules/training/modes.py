@@ -48,7 +48,6 @@ def trains_in_eval_mode(evidence: Evidence) -> Iterator[Finding]:
         site = site_of(evidence, forward.places)
         validation = _validation(evidence, site, change) if site else None
         yield Finding(
-            rule="trains_in_eval_mode",
             kind="training/forgot_train_after_val",
             message="the network trains in eval mode: train() is not called after eval()",
             evidence=f"forward pass {forward.number} of the network is in eval mode, and an "

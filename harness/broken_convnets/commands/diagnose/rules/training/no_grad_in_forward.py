@@ -53,7 +53,6 @@ def no_grad_between_layers(evidence: Evidence) -> Iterator[Finding]:
 def _finding(block: Block, cut: list[Parameter]) -> Finding:
     header = block.source.text_of(block.node.items[0].context_expr)
     return Finding(
-        rule="no_grad_between_layers",
         kind="training/no_grad_in_forward",
         message=f"`with {header}` in the forward pass cuts off the layers before it",
         evidence=f"{cut[0].name} and {len(cut) - 1} other parameters require gradients and reach "

@@ -67,7 +67,6 @@ def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
         listed = _parameter_list(site) if site else None
         other = "parameters that receive no gradient, and not " if missed.stray else "not "
         yield Finding(
-            rule="optimizer_misses_parameters",
             kind="training/frozen_and_wrong_optimizer",
             message=f"the optimizer has {other}{_listed(names)}",
             evidence=f"{len(names)} parameters receive gradients, and no optimizer has them; "

@@ -49,7 +49,6 @@ def learning_rate_is_zero(evidence: Evidence) -> Iterator[Finding]:
         scheduled = any(built.learning_rates) and record.built_schedulers
         places = next(iter(scheduled)).places if scheduled else built.places
         yield Finding(
-            rule="learning_rate_is_zero",
             kind="training/not_learning",
             message="the learning rate is so small that no parameter changes",
             evidence=f"{built.type} steps {len(steps)} times with a learning rate of "
@@ -96,7 +95,6 @@ def weight_decay_too_large(evidence: Evidence) -> Iterator[Finding]:
             else f"each step shrinks the weights by {share:.0%}"
         )
         yield Finding(
-            rule="weight_decay_too_large",
             kind="training/not_learning",
             message=f"weight_decay={decay:g} is so large that the weights collapse",
             evidence=f"{effect} ({built.type}, learning rate {max(steps[0].learning_rates):g})",

@@ -64,7 +64,6 @@ def _never_steps(
     site = site_of(evidence, place)
     also = f"; its scheduler steps {len(scheduled)} times" if scheduled else ""
     return Finding(
-        rule="optimizer_never_steps",
         kind="training/not_learning",
         message=f"{name}.step() is never called, so no parameter changes",
         evidence=f"the parameters of {built.type} receive gradients in {len(passes)} backward "
@@ -134,7 +133,6 @@ def gradients_cleared_before_step(evidence: Evidence) -> Iterator[Finding]:
     zero = _zero_grad_before(site) if site else None
     cause = location_in(site.source, zero) if site and zero else location(lost[0].places)
     yield Finding(
-        rule="gradients_cleared_before_step",
         kind="training/not_learning",
         message="the gradients are cleared between backward() and step()",
         evidence=f"at {len(lost)} of {len(own)} steps of {lost[0].type} no parameter has a "

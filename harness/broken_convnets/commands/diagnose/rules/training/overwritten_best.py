@@ -54,7 +54,6 @@ def best_file_is_overwritten(evidence: Evidence) -> Iterator[Finding]:
 def _overwritten(found: Improvement, call: ast.Call, path: str) -> Finding:
     test = found.source.text_of(found.branch.test)
     return Finding(
-        rule="best_file_is_overwritten",
         kind=CASE,
         message="the file of the best network is written in each turn of the loop: at the end it "
         "has the last network",

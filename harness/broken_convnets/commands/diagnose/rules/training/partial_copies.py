@@ -133,7 +133,6 @@ def _finding(evidence: Evidence, forward: ForwardPass, found: Followed) -> Findi
     maker = next(iter(found.written.values()))
     network = forward.network()
     return Finding(
-        rule="part_of_copy_stays",
         kind="training/not_learning",
         message=f"the copy of {type(network).__name__} follows only a part of the network: {shown} "
         f"{'stay' if names[1:] else 'stays'} as at the beginning",

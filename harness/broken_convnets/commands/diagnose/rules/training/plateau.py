@@ -58,7 +58,6 @@ def plateau_in_the_wrong_mode(evidence: Evidence) -> Iterator[Finding]:
         before, at = lowered
         site = site_of(evidence, built.places)
         yield Finding(
-            rule="plateau_in_the_wrong_mode",
             kind="training/plateau_metric",
             message=f'ReduceLROnPlateau has mode="{built.mode}", and `{name}` should '
             f"{'rise' if right == 'max' else 'fall'}",

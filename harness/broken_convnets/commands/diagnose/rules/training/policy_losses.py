@@ -58,7 +58,6 @@ def entropy_minimized(evidence: Evidence) -> Iterator[Finding]:
             continue
         places = sums[-1].places  # where the entropy is added
         yield Finding(
-            rule="entropy_minimized",
             kind="loss/wrong_loss",
             message="the loss of the policy grows with its entropy: training removes exploration",
             evidence=f"`{places[0].text}` adds the entropy to the loss with the factor "
@@ -99,7 +98,6 @@ def larger_objective(evidence: Evidence) -> Iterator[Finding]:
                 continue
             name, other = ("max", "min") if operator.name in LARGER else ("min", "max")
             yield Finding(
-                rule="larger_objective",
                 kind="loss/wrong_loss",
                 message="the clipped objective does not bound the update of the policy: the loss "
                 f"has the {name} of both objectives instead of the {other}",
@@ -189,7 +187,6 @@ def _is_trained_by(evidence: Evidence, difference: Operator, product: Operator) 
 
 def _advantage(operator: Operator, made: Operator) -> Finding:
     return Finding(
-        rule="advantage_has_a_gradient",
         kind="loss/wrong_loss",
         message="the advantage of the policy gradient has a gradient: the loss of the policy "
         "trains the critic too",

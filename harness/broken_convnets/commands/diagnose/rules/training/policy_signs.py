@@ -54,7 +54,6 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
             if made is None or product is None or not product.places:
                 continue
             yield Finding(
-                rule="returns_are_minimized",
                 kind="loss/wrong_loss",
                 message="the loss of the policy has the wrong sign: training makes actions with "
                 "high returns less likely",

@@ -37,7 +37,6 @@ def trained_without_mask(evidence: Evidence) -> Iterator[Finding]:
         if zeros > FEW * weight.numel():
             continue
         yield Finding(
-            rule="trained_without_mask",
             kind="training/frozen_layers",
             message=f"{operator.places[0].text} removes the mask, and training goes on: the pruned "
             "weights are not 0 any more",

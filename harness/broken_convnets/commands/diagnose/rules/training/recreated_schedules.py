@@ -38,7 +38,6 @@ def scheduler_recreated(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = site_of(evidence, group[0][1].places)
         yield Finding(
-            rule="scheduler_recreated",
             kind="training/scheduler_order",
             message=f"{group[0][1].type} is constructed anew in the loop, so that the schedule "
             "never advances",

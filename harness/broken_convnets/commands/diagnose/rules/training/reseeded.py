@@ -52,7 +52,6 @@ def seeded_in_every_step(evidence: Evidence) -> Iterator[Finding]:
         if call is not None:
             text = site.source.text_of(call)
             yield Finding(
-                rule="seeded_in_every_step",
                 kind="training/not_learning",
                 message=f"`{text}` runs before each training step: every step draws the same "
                 "random numbers",

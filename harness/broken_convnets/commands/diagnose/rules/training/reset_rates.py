@@ -47,7 +47,6 @@ def scheduler_resets_loaded_rate(evidence: Evidence) -> Iterator[Finding]:
             (a, b) for a, b in zip(reset.loaded_rates, reset.rates, strict=True) if a != b
         )
         yield Finding(
-            rule="scheduler_resets_loaded_rate",
             kind="training/scheduler_initial_lr",
             message=f"the constructor of {reset.type} changes the learning rate that the optimizer "
             "has loaded",

@@ -43,7 +43,6 @@ def scheduler_resumes_nothing(evidence: Evidence) -> Iterator[Finding]:
     )
     change = partial(edits.replace, frame.source, [(last, "-1")]) if last is not None else None
     yield Finding(
-        rule="scheduler_resumes_nothing",
         kind="training/scheduler_initial_lr",
         message=f"`{shortened(frame.source.text_of(call))}` resumes a schedule, and the optimizer "
         "is a new one",

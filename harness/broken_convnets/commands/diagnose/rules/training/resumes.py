@@ -36,7 +36,6 @@ def optimizer_starts_anew(evidence: Evidence) -> Iterator[Finding]:
         if step is None or not step.is_first or not _has_state(evidence, step):
             continue
         yield Finding(
-            rule="optimizer_starts_anew",
             kind="state/optimizer_state_not_saved",
             message=_message(step.type, saved=resume.has_optimizer),
             evidence=f"the weights are those of {counter} {resume.counters[counter]}, but at the "
@@ -65,7 +64,6 @@ def scheduler_starts_anew(evidence: Evidence) -> Iterator[Finding]:
             continue
         built = evidence.record.built_schedulers.find(step.scheduler)
         yield Finding(
-            rule="scheduler_starts_anew",
             kind="state/scheduler_state_not_saved",
             message=_message(step.type, saved=resume.has_scheduler),
             evidence=f"the weights are those of {counter} {resume.counters[counter]}, but "

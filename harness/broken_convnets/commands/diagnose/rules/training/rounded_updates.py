@@ -44,7 +44,6 @@ def updates_rounded_away(evidence: Evidence) -> Iterator[Finding]:
     same, count = (sum(one.unchanged[i] for one in lost) for i in (0, 1))
     name, least = HALVES[dtype], 2.0 ** -(BITS[dtype] + 1)
     yield Finding(
-        rule="updates_rounded_away",
         kind="dtype/half_vs_float",
         message=f"the weights are {name}, and nearly all updates are rounded away",
         evidence=f"with a learning rate of {max(fastest.learning_rates):.3g}, "

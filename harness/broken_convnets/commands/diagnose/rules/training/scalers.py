@@ -34,7 +34,6 @@ def step_bypasses_scaler(evidence: Evidence) -> Iterator[Finding]:
         return
     step, call = bypassing[0]
     yield Finding(
-        rule="step_bypasses_scaler",
         kind="training/nan_lr",
         message=f"{step.type} steps with scaled gradients: it is not stepped by the GradScaler",
         evidence=f"the loss was multiplied by {call.scale:g} before backward(), and "
@@ -102,7 +101,6 @@ def clips_scaled_gradients(evidence: Evidence) -> Iterator[Finding]:
         return
     clipping, call = clippings[0]
     yield Finding(
-        rule="clips_scaled_gradients",
         kind="training/clipping_scaled_gradients",
         message="gradients are clipped while they are scaled: unscale_() is missing before",
         evidence=f"the gradients are {call.scale:g} times too large when they are clipped "

@@ -63,7 +63,6 @@ def scheduler_steps_per_batch(evidence: Evidence) -> Iterator[Finding]:
         rate, (halfway, end) = first_rate(evidence), (max(m.learning_rates) for m in moments)
         what = f"its length is {length:g} epochs, and it" if length else "it"
         yield Finding(
-            rule="scheduler_steps_per_batch",
             kind="training/scheduler_per_batch",
             message=f"{built.type} advances at every batch, although it counts epochs",
             evidence=f"{what} advances {len(steps)} times in {total} optimizer steps; the learning "
@@ -188,7 +187,6 @@ def scheduler_steps_per_epoch(evidence: Evidence) -> Iterator[Finding]:
             continue
         site = site_of(evidence, steps[0].places)
         yield Finding(
-            rule="scheduler_steps_per_epoch",
             kind="training/scheduler_order",
             message=f"{built.type} counts optimizer steps, but advances once per epoch",
             evidence=f"its length is {length:g} and there are {total} optimizer steps, but it "

@@ -49,7 +49,6 @@ def scheduler_never_steps(evidence: Evidence) -> Iterator[Finding]:
             continue
         rates = steps[-1].learning_rates
         yield Finding(
-            rule="scheduler_never_steps",
             kind="training/not_learning",
             message=f"{name}.step() is never called, so the learning rate never changes",
             evidence=f"{built.type} is constructed and not used afterwards; the learning rate is "
@@ -117,7 +116,6 @@ def scheduler_before_optimizer(evidence: Evidence) -> Iterator[Finding]:
         if site is None or "GradScaler" in site.source.text:
             continue
         yield Finding(
-            rule="scheduler_before_optimizer",
             kind="training/scheduler_order",
             message="the scheduler steps before the optimizer",
             evidence="the first learning rate of the schedule is skipped, as PyTorch warns",

@@ -41,7 +41,6 @@ def batches_of_one(evidence: Evidence) -> Iterator[Finding]:
             continue
         name, places, shape = norm
         yield Finding(
-            rule="batches_of_one",
             kind="training/bn_train_eval_gap",
             message="batch normalization trains with batches of one sample: it normalizes each "
             "sample by itself, and in eval mode it does not",

@@ -35,7 +35,6 @@ def stale_gradients(evidence: Evidence) -> Iterator[Finding]:
     place = step.places[0] if step.places else None
     parameter = stale[number][0]
     yield Finding(
-        rule="stale_gradients",
         kind="training/missing_zero_grad",
         message="the optimizer steps with gradients of earlier steps",
         evidence=f"at step {number + 1}, {parameter.name or 'a parameter'} still holds the "

@@ -37,7 +37,6 @@ def momentum_as_rate(evidence: Evidence) -> Iterator[Finding]:
         first, second = site.call.args[1:3]
         texts = [(first, site.source.text_of(second)), (second, site.source.text_of(first))]
         yield Finding(
-            rule="momentum_as_rate",
             kind="training/not_learning",
             message=f"SGD has the learning rate {rate:g} and the momentum {momentum:g}: they look "
             "exchanged",

@@ -41,7 +41,6 @@ def horizon_in_epochs(evidence: Evidence) -> Iterator[Finding]:
             continue
         site, text = found
         yield Finding(
-            rule="horizon_in_epochs",
             kind="training/scheduler_per_batch",
             message=f"the schedule is computed for {text} steps, the number of epochs, but "
             "advances at every batch",

@@ -48,7 +48,6 @@ def teacher_in_train_mode(evidence: Evidence) -> Iterator[Finding]:
         forward = targets[0]
         site = site_of(evidence, forward.places)
         yield Finding(
-            rule="teacher_in_train_mode",
             kind="training/forgot_eval",
             message="a network that does not train computes targets in train mode: eval() is not "
             "called",

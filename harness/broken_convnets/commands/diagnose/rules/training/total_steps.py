@@ -50,7 +50,6 @@ def total_steps_exceeded(evidence: Evidence) -> Iterator[Finding]:
         rounded = _rounded_down(site)
         seen = f"; epoch {epochs} has begun, and an epoch has {batches} batches" if epochs else ""
         yield Finding(
-            rule="total_steps_exceeded",
             kind="training/onecycle_total_steps",
             message=f"the schedule has {total:.0f} steps in all, and the training makes more",
             evidence=f"step {total + 1:.0f} fails{seen}; "

@@ -46,7 +46,6 @@ def _checked_override(evidence: Evidence, module: ModuleFacts) -> Iterator[Findi
         return
     body = [s for s in function.body if not _is_docstring(s)] or function.body
     yield Finding(
-        rule="train_override_skips_layers",
         kind="training/overrides_train_method",
         message=f"{module.type}.train() does not call super().train()",
         evidence=f"train() and eval() of {module.path or 'the network'} do not reach its dropout "

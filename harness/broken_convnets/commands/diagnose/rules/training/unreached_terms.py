@@ -106,7 +106,6 @@ def _finding(evidence: Evidence, wasted: Wasted, useful: set[Operator]) -> Findi
     subject = part.maker.places[0].text if part.maker.places else part.maker.name
     how = "is detached in" if cut.grad_enabled else "runs without gradients in"
     return Finding(
-        rule="term_reaches_no_trained_parameter",
         kind="training/graph_detached",
         message=f"a term of the loss trains nothing: the input of {named} {how} `{text}`",
         evidence=f"`{subject}` {which}{fate}; the parameters that the other terms train are "

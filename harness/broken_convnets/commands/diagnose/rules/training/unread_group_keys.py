@@ -38,7 +38,6 @@ def group_key_is_not_read(evidence: Evidence) -> Iterator[Finding]:
         for source, key in _keys(evidence, setting.name):
             rename = partial(edits.replace, source, [(key, repr(setting.meant))])
             yield Finding(
-                rule="group_key_is_not_read",
                 kind="training/not_learning",
                 message=f"{setting.type} does not read '{setting.name}' of a parameter group: the "
                 f"setting is '{setting.meant}'",
@@ -81,7 +80,6 @@ def defaults_are_not_read(evidence: Evidence) -> Iterator[Finding]:
             if target is None or name not in known:
                 continue
             yield Finding(
-                rule="defaults_are_not_read",
                 kind="training/not_learning",
                 message=f"`{source.text_of(target)}` is changed, and no step reads it",
                 evidence="an optimizer reads its defaults when it gets a parameter group; steps "

@@ -40,7 +40,6 @@ def setting_is_not_read(evidence: Evidence) -> Iterator[Finding]:
             continue
         shown = place.source.text_of(place.target)
         yield Finding(
-            rule="setting_is_not_read",
             kind="training/not_learning",
             message=f"{setting.type} does not read `{shown}`: it changes nothing",
             evidence=f"`{shown}` is {setting.value:g}, and the optimizer steps with "

@@ -61,7 +61,6 @@ def best_is_never_set(evidence: Evidence) -> Iterator[Finding]:
         for kept in _kept(source):
             test, start = source.text_of(kept.test), source.text_of(kept.start)
             yield Finding(
-                rule="best_is_never_set",
                 kind="state/best_state_not_copied",
                 message=f"`{kept.best}` stays at {start}, so `{test}` does not keep the best "
                 "network, but the last one that is better than that",

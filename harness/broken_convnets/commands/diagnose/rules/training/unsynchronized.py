@@ -67,7 +67,6 @@ def _finding(evidence: Evidence, learning: ForwardPass, fixed: ForwardPass) -> F
     built = evidence.record.construction(fixed.network())
     places = built.places if built is not None and built.places else fixed.places
     return Finding(
-        rule="target_network_stays",
         kind="training/not_learning",
         message="the target network never gets the weights of the network that learns",
         evidence=f"`{fixed.places[0].text}` computes the targets with the same weights to the end, "

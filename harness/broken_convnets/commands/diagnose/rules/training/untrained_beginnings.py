@@ -43,7 +43,6 @@ def untrained_layers_without_autograd(evidence: Evidence) -> Iterator[Finding]:
         if site is None or block is None or LOADED.search(site.source.text):
             continue
         yield Finding(
-            rule="untrained_layers_without_autograd",
             kind="training/no_grad_in_forward",
             message=f"{parameter.name} has random values, and runs without autograd: it is never "
             "trained",

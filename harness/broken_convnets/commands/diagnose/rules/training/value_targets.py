@@ -49,7 +49,6 @@ def future_after_the_end(evidence: Evidence) -> Iterator[Finding]:
         name = _unread(source, node) if source and node else ""
         if name:
             yield Finding(
-                rule="future_after_the_end",
                 kind="training/not_learning",
                 message=f"the target of Q-learning has a future after the end of an episode: "
                 f"{name} is not used",

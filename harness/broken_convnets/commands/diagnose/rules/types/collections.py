@@ -54,7 +54,6 @@ def trailing_comma(evidence: Evidence) -> Iterator[Finding]:
         source, node = found
         text = source.text_of(node.elts[0])
         yield Finding(
-            rule="trailing_comma",
             kind="none/trailing_comma_tuple",
             message=f"the comma after `{shortened(text)}` makes a tuple with one item",
             evidence=f"`{one.text}` is therefore a tuple where a tensor is expected",
@@ -112,7 +111,6 @@ def collection_as_tensor(evidence: Evidence) -> Iterator[Finding]:
         text = shortened(one.origin.source.text_of(one.origin.node))
         where = _where(one)
         yield Finding(
-            rule="collection_as_tensor",
             kind="none/aux_output_tuple" if output else "none/non_tensor_input",
             message=f"`{one.text}` is of type {one.type}, not a tensor",
             evidence=f"{_contents(one)}it comes from `{text}`",
@@ -237,7 +235,6 @@ def tuple_inside_sequential(evidence: Evidence) -> Iterator[Finding]:
     built = evidence.record.construction(before)
     places = built.places if built else ()
     yield Finding(
-        rule="tuple_inside_sequential",
         kind="none/aux_output_tuple",
         message=f"{type(before).__name__} returns a tuple, and nn.Sequential passes it on whole",
         evidence=f"the next layer, {type(running[-1]).__name__}, expects a tensor",

@@ -51,7 +51,6 @@ def constructor_called_with_tensors(evidence: Evidence) -> Iterator[Finding]:
     loss = is_function_like(built)
     text = shortened(frame.source.text_of(call))
     yield Finding(
-        rule="constructor_called_with_tensors",
         kind="loss/module_as_function" if loss else "training/constructor_vs_instance",
         message=f"`{text}` passes tensors to the constructor of {built.__name__}",
         evidence=f"construct it first, `{called_name(call)}()`, and call the result",

@@ -53,7 +53,6 @@ def key_is_misspelled(evidence: Evidence) -> Iterator[Finding]:
     listed = ", ".join(map(repr, keys[:8]))
     fix = partial(edits.replace, origin.source, [(origin.node, _quoted(near))])
     yield Finding(
-        rule="key_is_misspelled",
         kind="data",
         message=f"`{text}` has no key {key!r}; it has {near!r}",
         evidence=f"its keys are {listed}",
@@ -109,7 +108,6 @@ def mapping_read_by_position(evidence: Evidence) -> Iterator[Finding]:
         (0, partial(edits.replace, frame.source, [(node.slice, _quoted(key))])) for key in chosen
     ]
     yield Finding(
-        rule="mapping_read_by_position",
         kind="data",
         message=f"`{text}` is a {type(owner).__name__}, which has no item {position}: read it by "
         "its keys",

@@ -54,7 +54,6 @@ def missing_return(evidence: Evidence) -> Iterator[Finding]:
     last = _last_statement(found.function)
     conditional = bool(found.returned) and isinstance(last, CONDITIONAL)
     yield Finding(
-        rule="missing_return",
         kind=_kind(found, conditional=conditional),
         message=f"{found.name}() {_how(found, conditional=conditional)}",
         evidence=f"{used} is therefore None; the last line of {found.function.name} is "

@@ -45,7 +45,6 @@ def gradient_is_none(evidence: Evidence) -> Iterator[Finding]:
         why, where, attempts = _reason(evidence, frame, tensor, (owner, last))
         text = frame.source.text_of(node)
         yield Finding(
-            rule="gradient_is_none",
             kind="none/grad_none",
             message=f"`{text}` is None: {why}",
             evidence=f"it is the gradient of {name}" if name else "no gradient was computed for it",

@@ -43,7 +43,6 @@ def optional_layer_called(evidence: Evidence) -> Iterator[Finding]:
         call = frame.call
         text = one.origin.source.text_of(one.origin.node)
         yield Finding(
-            rule="optional_layer_called",
             kind="none/optional_layer_none",
             message=f"`{one.text}` is None here and is called anyway",
             evidence=f"it was set at line {one.origin.node.lineno}, to `{shortened(text)}`; call "
@@ -104,7 +103,6 @@ def optional_output_used(evidence: Evidence) -> Iterator[Finding]:
         if called is None or part is None:
             continue
         yield Finding(
-            rule="optional_output_used",
             kind="none/aux_output_tuple",
             message=f"output {one.origin.item + 1} of {called.name}() is None here",
             evidence=f"`{one.text}` comes from `{shortened(called.source.text_of(part))}` at "

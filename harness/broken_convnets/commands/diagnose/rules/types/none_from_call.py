@@ -52,7 +52,6 @@ def result_of_in_place_method(evidence: Evidence) -> Iterator[Finding]:
             continue
         text = shortened(one.origin.source.text_of(call))
         yield Finding(
-            rule="result_of_in_place_method",
             kind="none/inplace_method_returns_none",
             message=f"{called_name(call)}() changes its object in place and returns None",
             evidence=f"`{one.text}` is None because it is the result of `{text}`",
@@ -107,7 +106,6 @@ def lookup_found_nothing(evidence: Evidence) -> Iterator[Finding]:
         used = "none/optional_layer_none" if one.called else "none/imread_none"
         text = shortened(one.origin.source.text_of(call))
         yield Finding(
-            rule="lookup_found_nothing",
             kind=used,
             message=f"`{text}` found nothing and returned None",
             evidence=f"`{one.text}` is used as if it had; "

@@ -50,7 +50,6 @@ def method_not_called(evidence: Evidence) -> Iterator[Finding]:
             continue
         text = one.origin.source.text_of(node)
         yield Finding(
-            rule="method_not_called",
             kind="none/method_not_called",
             message=f"`{text}` is a method that is not called",
             evidence=f"`{one.text}` is the method itself, not its result: parentheses are missing",
@@ -146,7 +145,6 @@ def _finding(evidence: Evidence, one: Culprit, built: type[nn.Module] | None) ->
     if attribute is not None:
         how = f"`{shortened(attribute.source.text_of(attribute.node))}` is a class, not a layer"
     return Finding(
-        rule="module_as_value",
         kind=kind,
         message=how,
         evidence=f"`{one.text}` is the {one.type} itself, not its output",

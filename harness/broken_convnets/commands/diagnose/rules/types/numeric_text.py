@@ -50,7 +50,6 @@ def text_instead_of_number(evidence: Evidence) -> Iterator[Finding]:
         cause, fixes = origin_location(origin), [(0, convert)]
         why = f"convert it where it is read: `{number}(...)`"
     yield Finding(
-        rule="text_instead_of_number",
         kind="data/string_labels",
         message=f"`{name}` is the string {text!r}, not a number",
         evidence=why,

@@ -43,7 +43,6 @@ def picture_in_network(evidence: Evidence) -> Iterator[Finding]:
     text = shortened(caller.source.text_of(node))
     size = getattr(picture, "size", "")
     yield Finding(
-        rule="picture_in_network",
         kind="data/pil_not_tensor",
         message=f"`{text}` is a picture of PIL, and the network needs a batch of tensors",
         evidence=f"it is {type(picture).__name__} {getattr(picture, 'mode', '')} {size}: convert "

@@ -56,7 +56,6 @@ def number_of_several_elements(evidence: Evidence) -> Iterator[Finding]:
     for size in value.shape:
         count *= size
     yield Finding(
-        rule="number_of_several_elements",
         kind="loss/backward_on_a_vector" if unreduced else "loss",
         message=f"`{shortened(text)}` has {count} elements, and a number needs one",
         evidence=f"it is {value}: {_reason(unreduced, value)}",
@@ -145,7 +144,6 @@ def condition_of_several_elements(evidence: Evidence) -> Iterator[Finding]:
     shape, text = list(operator.inputs[0].shape), shortened(frame.source.text_of(node))
     attempts = list(_conditions(frame, node))
     yield Finding(
-        rule="condition_of_several_elements",
         kind="loss",
         message=f"`{text}` is a tensor of shape {shape}, and a condition needs one truth value",
         evidence="reduce it with all(), any() or sum(); `&`, `|` and torch.where work on each "

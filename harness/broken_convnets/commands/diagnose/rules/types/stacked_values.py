@@ -47,7 +47,6 @@ def numbers_are_stacked(evidence: Evidence) -> Iterator[Finding]:
     attempts = [(0, partial(edits.replace, frame.source, [(call, new)]))]
     attempts += [(1, partial(edits.replace, frame.source, [one])) for one in taken]
     yield Finding(
-        rule=numbers_are_stacked.__name__,
         kind="none/non_tensor_input",
         message=f"`{shortened(text)}` has Python numbers, and {called_name(call)}() joins tensors",
         evidence=f"`{shortened(new)}` makes one tensor of them",

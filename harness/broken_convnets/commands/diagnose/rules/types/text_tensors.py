@@ -46,7 +46,6 @@ def text_as_tensor(evidence: Evidence) -> Iterator[Finding]:
     number = _numeric(distinct)
     advice = f"convert each with {number}()" if number else "give each name a number"
     yield Finding(
-        rule="text_as_tensor",
         kind="data/string_labels",
         message=f"`{text}` are strings, and a tensor has only numbers",
         evidence=f"{len(texts)} strings, {len(distinct)} of them different, such as "

@@ -40,7 +40,6 @@ def never_filled_in(evidence: Evidence) -> Iterator[Finding]:
         skipped = _direct_forwards(frame.source) if hook else []
         where = skipped[0] if skipped else None
         yield Finding(
-            rule="never_filled_in",
             kind="none/hook_never_fired" if hook else "none/non_tensor_input",
             message=f"`{text}` is still empty: {setter.name}() never ran",
             evidence=_explained(frame.source, setter, where)

@@ -115,7 +115,7 @@ def _direct_loss(site: Site, strips: list[tuple[ast.expr, str]]) -> tuple[Candid
     "networks that train nothing and are in no optimizer that steps; and parameters whose way to "
     "the loss is not known",
 )
-def termwithout_gradient(evidence: Evidence) -> Iterator[Finding]:
+def term_without_gradient(evidence: Evidence) -> Iterator[Finding]:
     """Find where the graph is cut between a parameter and the loss."""
     require_success(evidence)
     seen: set[object] = set()

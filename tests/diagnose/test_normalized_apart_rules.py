@@ -75,6 +75,27 @@ with torch.no_grad():
 print(scores.argmax(1))
 """
 
+COMPOSED = """
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+training = Compose([ToTensor(), Normalize([0.5, 0.4, 0.4], [0.2, 0.25, 0.25])])
+
+
+class Predictor:
+    def __init__(self, net):
+        self.net = net.eval()
+        self.transform = Compose([ToTensor()]){mark}
+
+    @torch.no_grad()
+    def __call__(self, picture):
+        return int(self.net(self.transform(picture)[None]).argmax(1))
+
+
+train(net, lambda pictures: torch.stack([training(one) for one in pictures]))
+predict = Predictor(net)
+print([predict(picture) for picture in pictures])
+"""
+
 
 def program(text: str, trains: str = "") -> str:
     return START.replace("{trains}", trains) + text
@@ -87,6 +108,7 @@ BROKEN = {
         "\ntrain(net, lambda x: shares(x) * 2 - 1)\nnet.eval()\n"
         f"with torch.no_grad():\n    net(shares(pictures)).argmax(1){MARK}\n"
     ),
+    f"{RULE}.composed": program(COMPOSED.format(mark=MARK)),
     f"{RULE}.at_inference": program("\ntrain(net, shares)\nvalidate(net, prepared)\n").replace(
         "F.cross_entropy(net(batch(pictures)), labels).backward()",
         f"scores = net(batch(pictures)){MARK}\n        F.cross_entropy(scores, labels).backward()",

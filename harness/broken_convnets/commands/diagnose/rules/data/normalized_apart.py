@@ -9,9 +9,10 @@ from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.unnormalized_evaluation import (
+    composed,
     evaluation_not_normalized,
 )
-from broken_convnets.commands.diagnose.sites import candidates, location, site_of
+from broken_convnets.commands.diagnose.sites import candidates, location, location_in, site_of
 from broken_convnets.observe.recorder.scales import Scale
 from broken_convnets.vocabulary import Law
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.findings import Candidate
+    from broken_convnets.commands.diagnose.findings import Candidate, Location
     from broken_convnets.observe.recorder.passes import ForwardPass
 
 LOOKS = 4  # batches of training that have a scale, at least two of which are needed
@@ -77,12 +78,27 @@ def _finding(evidence: Evidence, training: ForwardPass, later: ForwardPass) -> F
         message=f"the images of the {one} are normalized, and those of the {other} are not",
         evidence=f"in training the pixels are {scales[0]}, here they are {scales[1]}",
         violates=(Law.INPUTS_AS_DECLARED,),
-        cause=location(later.places if lacking else training.places),
+        cause=(_transform(evidence, later) if lacking else None)
+        or location(later.places if lacking else training.places),
         symptom=location(training.places if lacking else later.places),
         subject=later.places[0].text,
         candidates=_normalized(evidence, later) if lacking else (),
         confidence=7,
     )
+
+
+def _transform(evidence: Evidence, later: ForwardPass) -> Location | None:
+    """Return the only Compose of the class that calls the network, if it has no Normalize."""
+    site = site_of(evidence, later.places)
+    owner = site.source.class_of(site.call) if site else None
+    found = [
+        (source, call)
+        for source, call in composed(evidence)
+        if site and owner and source is site.source and source.class_of(call) is owner
+    ]
+    if len(found) != 1 or "Normalize(" in found[0][0].text_of(found[0][1]):
+        return None
+    return location_in(*found[0])
 
 
 def is_same_network(one: nn.Module | None, other: nn.Module | None) -> bool:

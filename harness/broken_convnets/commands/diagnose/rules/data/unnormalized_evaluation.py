@@ -49,9 +49,9 @@ def evaluation_not_normalized(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _finding(evidence: Evidence, loader: Loader) -> Finding:
-    composed = list(_composed(evidence))
-    lacking = [one for one in composed if "Normalize(" not in one[0].text_of(one[1])]
-    having = [one for one in composed if one not in lacking]
+    calls = list(composed(evidence))
+    lacking = [one for one in calls if "Normalize(" not in one[0].text_of(one[1])]
+    having = [one for one in calls if one not in lacking]
     source, call = lacking[0] if len(lacking) == 1 else (None, None)
     changes = []
     if source and call and len(having) == 1:
@@ -88,7 +88,7 @@ def _alike(one: Loader, other: Loader) -> bool:
     return type(below_subsets(one.data)) is type(below_subsets(other.data))
 
 
-def _composed(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
+def composed(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
     """Yield the calls of Compose with a list of transforms."""
     for source, call in calls_named(evidence, "Compose"):
         if call.args and isinstance(call.args[0], ast.List) and call.args[0].elts:

@@ -50,6 +50,10 @@ WHAT = (
     "boxes side by side that do not touch",
     "boxes on a diagonal that do not touch",
 )
+# What other wrong formulas return for SHIFTED and INSIDE: the quotient by one of both areas, or
+# one pixel that is added to each side of boxes in shares of the image. A function that is right for
+# equal boxes, and returns none of these, may have another format of boxes.
+FORMULAS = ((0.5, 1.0), (0.5, 0.25), (0.79, 0.735))
 FORMATS = ("two corners", "a corner and a size", "a center and a size", "x and x, then y and y")
 
 
@@ -118,7 +122,16 @@ def _problem(best: Answers) -> int | None:
     if best.wrong == [last] or best.wrong == [last - 1, last]:
         return last if best.numbers[last] > POSITIVE else None
     known = [i for i in best.wrong if i < last - 1]
+    if 0 not in known and not _is_formula(best.numbers[1:3]):
+        return None
     return known[0] if known and all(-1 <= n <= 2 for n in best.numbers) else None  # noqa: PLR2004  (near overlaps)
+
+
+def _is_formula(numbers: tuple[float, ...]) -> bool:
+    return any(
+        all(abs(one - other) <= NEAR for one, other in zip(numbers, known, strict=True))
+        for known in FORMULAS
+    )
 
 
 def _evidence(best: Answers) -> str:

@@ -26,22 +26,30 @@ if TYPE_CHECKING:
 
 NEAR = 0.01
 MUCH = 0.3  # a score of wrong predictions
-MEAN = re.compile(r"m_?iou|mean_?iou|mean_?dice|macro|mean_?class|class_?mean|mdice|mean_?acc")
+# A mean accuracy may be one over samples.
+MEAN = re.compile(
+    r"(?<![a-z])m_?(iou|dice)|mean_?iou|mean_?dice|macro|mean_?class|class_?mean|mean_?acc\w*class"
+)
+# Others may count how many classes or images there are of something.
+METRIC = re.compile(
+    r"iou|jaccard|dice|f1|f_?score|f_?beta|acc|recall|precision|sensitiv|score|macro|metric"
+)
 MOST_PIXELS = 0.75  # of the first class
 KIND = "loss/broadcast_metric"
 
 
 @rule(
     "a mean over classes leaves out classes that neither labels nor predictions have",
-    stays_quiet="unless a function that returns 1 for right predictions of all classes returns "
-    "the share of the classes that its first labels have; a warning if it counts others as right",
+    stays_quiet="unless a function that is called a metric and returns 1 for right "
+    "predictions of all classes returns the share of the classes that its first labels have; a "
+    "warning if it counts others as right",
 )
 def absent_classes_count(evidence: Evidence) -> Iterator[Finding]:
     """Find means of IoUs in which an absent class has an IoU of 0, or of 1."""
     require_success(evidence)
     for metric in map_metrics(evidence):
         present, classes = len(metric.present), metric.classes
-        if metric.has_others or not 0 < present < classes:
+        if metric.has_others or not 0 < present < classes or not _is_named(metric):
             continue
         score = metric.score(metric.labels, metric.labels)
         expected = _shares(metric)
@@ -81,6 +89,8 @@ def empty_masks_count(evidence: Evidence) -> Iterator[Finding]:
     require_success(evidence)
     for metric in map_metrics(evidence):
         if metric.labels.dim() < 3 or metric.classes != 2 or metric.has_others:  # noqa: PLR2004  (masks of an object)
+            continue
+        if not _is_named(metric):
             continue
         empty = float((metric.labels.flatten(1) == 0).all(1).double().mean())
         if not empty:
@@ -134,6 +144,13 @@ def mean_over_pixels(evidence: Evidence) -> Iterator[Finding]:
             subject=metric.syntax.name,
             confidence=6,
         )
+
+
+def _is_named(metric: MapMetric) -> bool:
+    """Return whether a function, or the class around it, is called by the name of a metric."""
+    owner = metric.source.class_of(metric.syntax)
+    names = f"{owner.name if owner else ''} {metric.syntax.name}".lower()
+    return bool(METRIC.search(names))
 
 
 def _first_sum(syntax: ast.FunctionDef) -> ast.expr | ast.stmt:

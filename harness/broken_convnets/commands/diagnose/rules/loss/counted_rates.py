@@ -56,6 +56,7 @@ class Counts:
         self.values = dict(values)
         self._source = source
         self._depth = depth
+        self._unknown: set[str] = set()  # what is called a label, and may be a prediction
 
     # A rate of nothing is NaN. NumPy is not there for mypy.
     @np.errstate(all="ignore")  # type: ignore[untyped-decorator]
@@ -72,6 +73,8 @@ class Counts:
                     self._set(target, self._added(target, value))
                 except (Unknown, *FAILURES):
                     self.values.pop(ast.unparse(target), None)
+                    if _is_decision(value) and LABEL.search(ast.unparse(target).lower()):
+                        self._unknown.add(ast.unparse(target))
 
     def _set(self, target: ast.expr, value: Any) -> None:
         self.values[ast.unparse(target)] = value
@@ -113,6 +116,8 @@ class Counts:
         text = ast.unparse(node)
         if text in self.values:
             return self.values[text]
+        if text in self._unknown:
+            raise Unknown
         kinds: dict[type, Callable[[Any], Any]] = {
             ast.Constant: number,
             ast.Name: named,
@@ -214,7 +219,14 @@ class Counts:
         return {name: v for name, v in self.values.items() if name.startswith("self.")}
 
 
-def called_name_of(node: ast.expr) -> str:
+def _is_decision(node: ast.expr) -> bool:
+    """Return whether an expression compares numbers with a limit, or chooses a class."""
+    return any(
+        isinstance(one, ast.Compare) or called_name_of(one) in CHOICES for one in ast.walk(node)
+    )
+
+
+def called_name_of(node: ast.AST) -> str:
     """Return the last name of what is called; empty for anything but a call."""
     return called_name(node) if isinstance(node, ast.Call) else ""
 

@@ -74,6 +74,8 @@ def _exchanged(source: Source, scope: ast.AST) -> Iterator[tuple[ast.expr, str, 
     counts = Counts(source, _attributes(source, scope) if named else {})
     counts.run(_statements(scope) if named else ())
     for kind, node in named:
+        if not any(isinstance(part, ast.Name) for part in ast.walk(node)):
+            continue  # a threshold or a weight, and no rate
         try:
             value = counts.value(node)
         except (Unknown, *FAILURES):

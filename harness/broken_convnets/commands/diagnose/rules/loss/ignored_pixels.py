@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import TYPE_CHECKING
 
 import torch
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.class_maps import map_metrics
+from broken_convnets.commands.diagnose.rules.loss.class_maps import VOID, map_metrics
 from broken_convnets.commands.diagnose.sites import location, location_in, require_success
 from broken_convnets.vocabulary import Law
 
@@ -29,6 +31,8 @@ SUMS = frozenset({"sum", "mean"})
 EQUALITIES = frozenset({"eq", "ne", "__eq__", "__ne__"})
 LIMITS = frozenset({"ge", "gt", "le", "lt", "__ge__", "__gt__", "__le__", "__lt__"})
 STEPS = 6
+# How many labels there are.
+WHOLE = re.compile(r"\.numel\(|\.nelement\(|\.size\b|\.shape\b|\blen\(")
 
 
 @rule(
@@ -91,9 +95,29 @@ def _compared(evidence: Evidence) -> IgnoredLabels | None:
             continue
         if not all(evidence.flow.depends_on_network(v) for v in others):
             continue
-        if _is_summed(evidence, one.operator) and not _is_masked(evidence, one.labels, one.number):
+        if not _counts_all(evidence, one) or _is_masked(evidence, one.labels, one.number):
+            continue
+        if _is_summed(evidence, one.operator):
             return one
     return None
+
+
+def _counts_all(evidence: Evidence, one: IgnoredLabels) -> bool:
+    """Return whether answers are averaged, or their sum is compared with the number of labels.
+
+    No prediction equals a label that stands for no class: the sum alone does not count it.
+    """
+    if 0 <= one.number != VOID:
+        return True
+    users = evidence.flow.descendants(one.operator.outputs)
+    if any(o.name == "mean" and not users.isdisjoint(o.inputs) for o in evidence.record.operators):
+        return True
+    place = one.operator.places[0]
+    source = evidence.source(place.file)
+    statement = source.statement_at(place.line) if source else None
+    if source is None or statement is None:
+        return False
+    return bool(WHOLE.search(ast.unparse(source.function_of(statement) or source.tree)))
 
 
 def _is_summed(evidence: Evidence, operator: Operator) -> bool:

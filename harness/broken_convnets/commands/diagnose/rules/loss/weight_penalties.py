@@ -11,6 +11,7 @@ from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.constant_terms import with_gradients
 from broken_convnets.commands.diagnose.rules.loss.terms import terms
+from broken_convnets.commands.diagnose.rules.structure.own_updates import computes_with_gradients
 from broken_convnets.commands.diagnose.sites import (
     candidates,
     location,
@@ -41,7 +42,7 @@ FEW = 3  # names of parameters in a message
     "a penalty on weights that is added to a loss has a gradient",
     stays_quiet="unless a term of the loss is computed from trained parameters alone, all of them "
     "without their graph; about penalties that are added with a graph, too, and where the "
-    "optimizer is constructed with weight_decay",
+    "optimizer is constructed with weight_decay, or the program computes with .grad itself",
 )
 def constant_weight_penalty(evidence: Evidence) -> Iterator[Finding]:
     """Find `loss + 1e-4 * sum(p.data.pow(2).sum() for p in net.parameters())`."""
@@ -126,7 +127,9 @@ def _is_cut(operator: Operator) -> bool:
 
 
 def _decays(evidence: Evidence) -> bool:
-    """Return whether an optimizer is constructed with weight_decay, which trains the penalty."""
+    """Return whether weight_decay, or the program itself, adds the gradient of the penalty."""
+    if any(map(computes_with_gradients, evidence.user_sources)):
+        return True
     sites = (site_of(evidence, built.places) for built in evidence.record.built_optimizers)
     texts = (site.source.text_of(site.call) for site in sites if site is not None)
     return any("weight_decay" in text for text in texts)

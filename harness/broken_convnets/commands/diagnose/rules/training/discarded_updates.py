@@ -66,6 +66,8 @@ def _update(evidence: Evidence, path: str, line: int) -> Update | None:
     loop = source.enclosing(statement, ast.For) if source and statement else None
     if source is None or statement is None or loop is None:
         return None
+    if source.enclosing(statement, ast.Try):  # it may only see whether this raises
+        return None
     over = PARAMETERS.search(source.text_of(loop.iter))
     return Update(source, loop, statement) if over else None
 
@@ -97,7 +99,7 @@ def _binds_nothing(update: Update, operator: Operator) -> bool:
         node
         for node in ast.walk(loop)
         if isinstance(node, ast.Name) and node.id == target.id and isinstance(node.ctx, ast.Load)
-        if node.lineno > (statement.end_lineno or statement.lineno)
+        if (node.lineno, node.col_offset) > (statement.end_lineno, statement.end_col_offset)
     ]
     return not later and not is_read_after(source, loop, target.id)
 

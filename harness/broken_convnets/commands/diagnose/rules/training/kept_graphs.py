@@ -65,14 +65,15 @@ def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _links(evidence: Evidence, operators: list[Operator]) -> int:
-    """Return how often a sum continues the one before it, of an earlier step."""
+    """Return how often a sum that no backward pass uses continues one of an earlier step."""
+    reaching = evidence.flow.reaching_backward
+    unused = [one for one in operators if reaching.isdisjoint(one.outputs)]
     return sum(
         1
-        for earlier, later in pairwise(operators)
+        for earlier, later in pairwise(unused)
         if later.moment.backward_passes > earlier.moment.backward_passes
         and any(v.requires_grad and v in later.inputs for v in earlier.outputs)
         and any(v.requires_grad for v in later.outputs)
-        and not any(v in evidence.flow.reaching_backward for v in later.outputs)
     )
 
 

@@ -49,7 +49,7 @@ class Kept:
     "the network that a program keeps as its best one is a copy",
     stays_quiet="unless a branch in the loop that trains a network keeps the score that it "
     "compares, binds another name to the network, and this name is read elsewhere; if the loop "
-    "makes a new network in each turn",
+    "makes a new network in each turn, or the best weights are loaded into it",
 )
 def best_network_is_the_last(evidence: Evidence) -> Iterator[Finding]:
     """Find `best_net = net` where `copy.deepcopy(net)` is meant."""
@@ -65,7 +65,7 @@ def best_network_is_the_last(evidence: Evidence) -> Iterator[Finding]:
                 continue
             target = found.source.text_of(kept.target)
             site = Site(found.source, kept.value, kept.statement)  # type: ignore[arg-type]
-            if not is_used_outside(site, found.branch, target):
+            if not is_used_outside(site, found.branch, target) or _is_loaded(found.source, target):
                 continue
             yield Finding(
                 kind=CASE,
@@ -127,12 +127,18 @@ def _bindings(found: Improvement) -> Iterator[Kept]:
                 yield Kept(found, statement, target, value)
 
 
+def _is_loaded(source: Source, target: str) -> bool:
+    """Return whether the weights of the best network are loaded into it."""
+    calls = (node for node in source.expressions if isinstance(node, ast.Call))
+    return any(source.text_of(one.func) == f"{target}.load_state_dict" for one in calls)
+
+
 def _is_new(found: Improvement, name: str) -> bool:
-    """Return whether the loop binds the name of the network anew."""
+    """Return whether the loop binds the name of the network, or of its owner, anew."""
     return any(
         isinstance(node, ast.Name | ast.Attribute)
         and isinstance(node.ctx, ast.Store)
-        and found.source.text_of(node) == name
+        and f"{name}.".startswith(f"{found.source.text_of(node)}.")
         for loop in found.source.loops_around(found.branch)
         for node in ast.walk(loop)
     )

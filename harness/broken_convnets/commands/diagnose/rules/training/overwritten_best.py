@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
 
 BEST = "best"
+LEAVING = (ast.Continue, ast.Break, ast.Return, ast.Raise)  # what follows depends on the score
 
 
 @rule(
@@ -36,16 +37,18 @@ def best_file_is_overwritten(evidence: Evidence) -> Iterator[Finding]:
     if evidence.record.optimizer_steps.count < STEPS:
         return
     for found in improvements(evidence):
+        if found.branch.orelse and isinstance(found.branch.orelse[-1], LEAVING):
+            continue
         source, inside = found.source, set(ast.walk(found.branch))
         calls = [node for node in ast.walk(found.loop) if isinstance(node, ast.Call)]
         saves = [one for one in calls if called_name(one) == "save" and _path(source, one)]
         within = {_path(source, one) for one in saves if one in inside}
         for call in saves:
             path, owner = _path(source, call), source.enclosing(call, (ast.For, ast.While, ast.If))
-            named = not within and BEST in _resolved(source, call).lower()
+            named = not within and BEST in _file(source, call).lower()
             if call in inside or owner is not found.loop or call.lineno < found.branch.lineno:
                 continue
-            if BEST in _saved(source, call).lower() or not (named or path in within):
+            if _is_best(found, call) or _changes(found, call) or not (named or path in within):
                 continue
             yield _overwritten(found, call, path)
             return
@@ -72,13 +75,45 @@ def _path(source: Source, call: ast.Call) -> str:
     return source.text_of(given) if given is not None else ""
 
 
-def _saved(source: Source, call: ast.Call) -> str:
-    return source.text_of(call.args[0]) if call.args else ""
+def _is_best(found: Improvement, call: ast.Call) -> bool:
+    """Return whether what is saved is called the best, or bound in the branch for improvements."""
+    saved = call.args[0] if call.args else None
+    text = found.source.text_of(saved) if saved else ""
+    bound = {
+        found.source.text_of(target)
+        for node in ast.walk(found.branch)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    return BEST in text.lower() or any(found.source.text_of(one) in bound for one in _parts(saved))
 
 
-def _resolved(source: Source, call: ast.Call) -> str:
-    """Return the text of the file that a call saves to, with what its name is assigned."""
+def _changes(found: Improvement, call: ast.Call) -> bool:
+    """Return whether the name of the file depends on what the loop binds, as on the epoch."""
+    bound = {
+        node.id
+        for node in ast.walk(found.loop)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    read = {node.id for node in _parts(argument(call, "f", 1)) if isinstance(node, ast.Name)}
+    return not read.isdisjoint(bound)
+
+
+def _parts(node: ast.expr | None) -> list[ast.expr]:
+    return [one for one in ast.walk(node) if isinstance(one, ast.expr)] if node else []
+
+
+def _file(source: Source, call: ast.Call) -> str:
+    """Return the last part of the path that a call saves to, and of what its name is assigned."""
     path = _path(source, call)
     scopes = [source.function_of(call) or source.tree, source.tree]
-    known = [one for scope in scopes for one in assignments(source, path, scope)]
-    return " ".join([path, *(source.text_of(one.value) for one in known)])
+    known = [one.value for scope in scopes for one in assignments(source, path, scope)]
+    given = argument(call, "f", 1)
+    return " ".join(_last_part(source, one) for one in (given, *known) if one)
+
+
+def _last_part(source: Source, path: ast.expr) -> str:
+    """Return the text of the last part of a path that is joined of several."""
+    while isinstance(path, ast.BinOp) or (isinstance(path, ast.Call) and path.args):
+        path = path.right if isinstance(path, ast.BinOp) else path.args[-1]
+    return source.text_of(path).rpartition("/")[2]

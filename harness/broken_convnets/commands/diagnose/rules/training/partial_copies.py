@@ -40,7 +40,8 @@ class Followed(NamedTuple):
     "a copy that follows a network follows all of its trained parameters",
     stays_quiet="unless two networks of one class have the same parameters, one trains and no "
     "optimizer has the other one, and the program wrote to some parameters of the other one "
-    "during the training, but never to those that belong to trained ones",
+    "during the training, but never to those that belong to trained ones "
+    "and that the copy uses",
 )
 def part_of_copy_stays(evidence: Evidence) -> Iterator[Finding]:
     """Find a momentum encoder whose update reaches the backbone, and not the projection head."""
@@ -60,7 +61,7 @@ def part_of_copy_stays(evidence: Evidence) -> Iterator[Finding]:
         pairs = [(a, b) for a, b in zip(copy, other, strict=True) if b in stepped]
         found = _followed(evidence, [a for a, _ in pairs])
         if len(pairs) > len(found.written) + len(found.left) or not found.left:
-            continue
+            continue  # the copy may not use all of its parameters
         if _follows(evidence, found):
             yield _finding(evidence, forward, found)
             return
@@ -95,9 +96,15 @@ def _followed(evidence: Evidence, numbers: list[int]) -> Followed:
         maker = written_by(evidence, facts)
         if maker is not None and maker.places:
             found.written[number] = maker
-        elif maker is None and len(facts.values) == 1:
+        elif maker is None and len(facts.values) == 1 and _is_read(evidence, facts.values[0]):
             found.left.append(number)
     return found
+
+
+def _is_read(evidence: Evidence, value: Value) -> bool:
+    """Return whether an operator reads a parameter after the first step of an optimizer."""
+    users = evidence.flow.consumers(value)
+    return any(one.moment.optimizer_steps and not one.changed for one in users)
 
 
 def written_by(evidence: Evidence, parameter: Parameter) -> Operator | None:

@@ -34,17 +34,19 @@ PAIR = 2
 class Extreme:
     """The largest or smallest of the distances from a sample, and where they were computed.
 
-    `negated` says that it is an extreme of what falls where the measure grows: 1 - similarity.
+    `negated` says that it falls where the measure grows, as 1 - similarity does. `turned` says the
+    same of it and the extreme: -max(-d) is the minimum of d.
     """
 
     operator: Operator
     measure: Operator
     negated: bool
+    turned: bool
 
     @property
     def largest(self) -> bool:
-        """Whether the operator is a maximum."""
-        return self.operator.name in LARGEST
+        """Whether it is a maximum."""
+        return (self.operator.name in LARGEST) is not self.turned
 
     @property
     def is_distance(self) -> bool:
@@ -128,7 +130,7 @@ def _difference(evidence: Evidence, value: Value) -> Difference | None:
 
 def _extreme(evidence: Evidence, value: Value) -> Extreme | None:
     """Return the extreme over distances that a value is."""
-    extreme, negated = None, False
+    extreme, negated, turned = None, False, False
     for _ in range(STEPS):
         operator = evidence.record.producer(value)
         if operator is None or not operator.inputs:
@@ -136,9 +138,9 @@ def _extreme(evidence: Evidence, value: Value) -> Extreme | None:
         name = plain_name(operator)
         if operator.name in DISTANCES | PRODUCTS:
             found = extreme is not None and extreme.places and operator.places
-            return Extreme(extreme, operator, negated) if extreme and found else None
+            return Extreme(extreme, operator, negated, turned) if extreme and found else None
         if operator.name in LARGEST | SMALLEST and extreme is None:
-            extreme = operator
+            extreme, turned = operator, negated
         elif name not in ARITHMETIC and operator.name not in MASKS:
             return None
         after = next((v for v in operator.inputs if v.requires_grad), operator.inputs[0])

@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.diffusion import factor_of
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 JOINS = frozenset({"cat", "concat", "concatenate", "hstack"})
 CONSTANTS = frozenset({"ones_like", "zeros_like", "full_like", "new_zeros", "new_ones", "new_full"})
+WHOLE = frozenset({torch.bool, torch.uint8, torch.int32, torch.int64})  # of masks
 PAIR = 2
 DEPTH = 4  # products inside products
 
@@ -39,17 +43,19 @@ class Shifted:
 @rule(
     "the number before the first cumulative product is 1, and none behind the last one is 1",
     stays_quiet="unless a cumulative product of floating-point numbers is shortened by one element "
-    "and padded or joined with a constant; about a constant of 1 in front, or below 1 at the end",
+    "and padded or joined with a constant; about a constant of 1 in front, or below 1 at the end, "
+    "and masks",
 )
 def product_of_nothing(evidence: Evidence) -> Iterator[Finding]:
     """Find `F.pad(alphas_cumprod[:-1], (1, 0))`, which pads with 0."""
     require_success(evidence)
+    seen: set[Place] = set()
     for one in _shifted(evidence):
-        if (one.number == 1) is one.in_front or not evidence.flow.consumers(
-            one.operator.outputs[0]
-        ):
-            continue
         place = one.operator.places[0]
+        used = evidence.flow.consumers(one.operator.outputs[0])
+        if (one.number == 1) is one.in_front or not used or place in seen:
+            continue
+        seen.add(place)
         if one.in_front:
             message = f"the product before the first step is {one.number:.3g}, and not 1"
             why = (
@@ -150,8 +156,10 @@ def _shortened(evidence: Evidence, value: Value) -> tuple[Value, bool] | None:
     known = product is not None and product.name == "cumprod" and product.outputs
     if text not in {":-1", "1:"} or product is None or not known:
         return None
+    factors = evidence.record.producer(product.inputs[0])
+    is_mask = factors is not None and factors.inputs[:1] and factors.inputs[0].dtype in WHOLE
     is_float = product.outputs[0].dtype.is_floating_point
-    return (operator.inputs[0], text == ":-1") if is_float else None
+    return (operator.inputs[0], text == ":-1") if is_float and not is_mask else None
 
 
 def _factors(evidence: Evidence, value: Value, depth: int) -> Iterator[Value]:

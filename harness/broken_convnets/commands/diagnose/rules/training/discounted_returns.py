@@ -23,6 +23,7 @@ BACKWARD = re.compile(
     r"reversed|::\s*-1|\.reverse\(|\bflip\w*\(|range\([^\n]*-1\s*\)|appendleft|\.pop\(\)"
 )
 REWARD = re.compile(r"reward|(?<![a-z])(r|rs|rew|rews)(?![a-z])", re.IGNORECASE)
+SPREADS = frozenset({"std", "var", "pstdev", "stdev", "pvariance", "variance", "std_mean"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Recursion:
     "the return of a step is the sum of the rewards from that step on",
     stays_quiet="unless a policy gradient trains with log-probabilities, and the only loop over "
     "rewards that computes R = r + gamma * R and keeps each R in a list runs forwards, or runs "
-    "backwards and appends, where nothing reverses the list afterwards",
+    "backwards and appends, where nothing reverses the list afterwards; about lists that "
+    "only scale the rewards, and lists whose first items come last",
 )
 def returns_in_wrong_order(evidence: Evidence) -> Iterator[Finding]:
     """Find `for r in rewards: R = r + gamma * R; returns.append(R)`."""
@@ -52,7 +54,7 @@ def returns_in_wrong_order(evidence: Evidence) -> Iterator[Finding]:
         return
     one = found[0]
     backwards = bool(BACKWARD.search(one.source.text_of(one.loop.iter)))
-    if _is_reversed_elsewhere(one):
+    if _is_reversed_elsewhere(one) or _is_read_from_the_end(one) or _is_scale(one):
         return
     if backwards and (called_name(one.keeps) == "insert" or _keeps_more(one)):
         return
@@ -118,6 +120,42 @@ def _is_reversed_elsewhere(one: Recursion) -> bool:
     """Return whether other code of the file reverses anything."""
     own = one.source.text_of(one.loop.iter)
     return bool(BACKWARD.search(one.source.text.replace(own, "", 1)))
+
+
+def _uses(one: Recursion) -> list[ast.expr]:
+    """Return where the list of the kept returns is read."""
+    keeps = one.keeps.func
+    assert isinstance(keeps, ast.Attribute)  # noqa: S101  (for the type checker)
+    text = one.source.text_of(keeps.value)
+    return [
+        node
+        for node in one.source.expressions
+        if node is not keeps.value
+        and isinstance(node, ast.Name | ast.Attribute)
+        and isinstance(node.ctx, ast.Load)
+        and one.source.text_of(node) == text
+    ]
+
+
+def _is_read_from_the_end(one: Recursion) -> bool:
+    """Return whether items are put in front, or the returns are indexed from the end."""
+    in_front = re.compile(rf"\.insert\(\s*0\s*,(?!\s*{re.escape(one.name)}\s*\))")
+    items = (one.source.parent(use) for use in _uses(one))
+    return bool(in_front.search(one.source.text)) or any(
+        isinstance(node, ast.Sub | ast.USub)
+        for item in items
+        if isinstance(item, ast.Subscript)
+        for node in ast.walk(item.slice)
+    )
+
+
+def _is_scale(one: Recursion) -> bool:
+    """Return whether the sums are only used for their deviation, as to scale the rewards."""
+    uses = _uses(one)
+    return bool(uses) and all(
+        any(isinstance(node, ast.Call) and called_name(node) in SPREADS for node in around)
+        for around in map(one.source.ancestors, uses)
+    )
 
 
 def _keeps_more(one: Recursion) -> bool:

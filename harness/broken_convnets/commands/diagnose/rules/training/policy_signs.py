@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.loss.descent import maximizes
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
 from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name, terms
+from broken_convnets.commands.diagnose.rules.structure.own_updates import computes_with_gradients
 from broken_convnets.commands.diagnose.rules.training.policies import results_of, terms_of_losses
 from broken_convnets.commands.diagnose.sites import location, require_success, site_of
 
@@ -31,6 +33,9 @@ REWARDS = re.compile(
     re.IGNORECASE,
 )
 OTHERS = re.compile(r"cost|loss|regret|penal|neg|error|-", re.IGNORECASE)
+# What is to be small, whatever its weights are called.
+COSTS = re.compile(r"cost|regret|makespan|latency|minimi[sz]", re.IGNORECASE)
+STARTS = re.compile(r"\.backward\(\s*(?!retain_graph|create_graph|inputs)[^\s)]")  # from a gradient
 STEPS = 12  # operators from a weight to the tensor that the program makes
 
 
@@ -38,13 +43,14 @@ STEPS = 12  # operators from a weight to the tensor that the program makes
     "a policy gradient makes actions with high returns more likely",
     stays_quiet="unless the loss has the log-probability of actions times a tensor without a "
     "gradient, which by its signs and names is made of rewards, returns or advantages, with a "
-    "positive sign; about optimizers that maximize, and numbers in place of the tensor",
+    "positive sign; about programs that maximize, change gradients themselves or speak of costs, "
+    "and numbers in place of the tensor",
 )
 def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
     """Find `loss = (log_probs * returns).mean()`, which lacks its minus sign."""
     require_success(evidence)
     actions = _joined(evidence, results_of(evidence, "log_prob"))
-    if not actions or any(b.settings.get("maximize") for b in evidence.record.built_optimizers):
+    if not actions or maximizes(evidence) or _ascends(evidence):
         return
     for found in terms_of_losses(evidence, actions):
         parts = (part for one in found for part in _parts(evidence, one, actions))
@@ -66,6 +72,15 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
                 confidence=7,
             )
             return
+
+
+def _ascends(evidence: Evidence) -> bool:
+    """Return whether the program may go uphill, or rewards may be costs, which are minimized."""
+    sources = evidence.user_sources
+    return any(
+        computes_with_gradients(source) or STARTS.search(source.text) or COSTS.search(source.text)
+        for source in sources
+    )
 
 
 def _parts(evidence: Evidence, term: Term, actions: set[Value]) -> Iterator[Term]:

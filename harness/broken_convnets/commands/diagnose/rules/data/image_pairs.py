@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.loaders import Loader
+    from broken_convnets.observe.recorder.values import Value
 
 INDICES = 3  # samples that are read
 SEEDS = 8  # reads of each, to compare flips
@@ -53,9 +54,9 @@ class _Pair:
 
 @rule(
     "an image and the image that a network learns to make of it are moved alike",
-    stays_quiet="unless a loss subtracts an output from one of the two images of a sample, and "
-    "in several reads they are flipped differently, or show the same only in different reads; a "
-    "warning if only one of them is moved",
+    stays_quiet="unless a loss subtracts an output from one of the two images of a sample that "
+    "it was not made of, and in several reads they are flipped differently, or show the same only "
+    "in different reads; a warning if only one of them is moved",
 )
 def image_pair_moved_apart(evidence: Evidence) -> Iterator[Finding]:
     """Find random flips and crops that are drawn anew for the target."""
@@ -91,9 +92,19 @@ def _shapes_of_targets(evidence: Evidence) -> set[tuple[int, ...]]:
         shape = one.shape
         if len(shape) != 4 or shape != other.shape or shape[1:] in found:  # noqa: PLR2004  (images)
             continue
-        if one.requires_grad != other.requires_grad and shape[1] <= COLORS:
+        if one.requires_grad == other.requires_grad or shape[1] > COLORS:
+            continue
+        output, target = (one, other) if one.requires_grad else (other, one)
+        if _batches(evidence, target).isdisjoint(_batches(evidence, output)):
             found.add(shape[1:])
     return found
+
+
+def _batches(evidence: Evidence, value: Value) -> set[Value]:
+    """Return the tensors of loaders that a value comes from: an autoencoder learns its input."""
+    epochs = (epoch for loader in evidence.record.loaders for epoch in loader.epochs)
+    known = {one for epoch in epochs for batch in epoch.values for one in batch}
+    return known & evidence.flow.ancestors([value])
 
 
 def _apart(samples: Samples, count: int, shapes: set[tuple[int, ...]]) -> _Apart | None:

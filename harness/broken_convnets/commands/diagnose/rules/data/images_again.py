@@ -59,15 +59,34 @@ class Pool:
             return torch.zeros(len(self.shapes), len(other.shapes), dtype=torch.bool)
         return torch.cdist(self.shapes.flatten(1), other.shapes.flatten(1), p=torch.inf) < NEAR
 
+    def has_equal(self, other: Pool) -> bool:
+        """Return whether an image of both has the same shape, means and deviations."""
+        if self.means.shape[1] != other.means.shape[1]:
+            return False
+        close = [
+            torch.cdist(getattr(self, name), getattr(other, name), p=torch.inf) < NEAR
+            for name in ("means", "deviations")
+        ]
+        return bool((self.same(other) & close[0] & close[1]).any())
+
 
 @dataclass(frozen=True)
 class Again:
-    """Passes for inference, and passes before them that have some of the same images."""
+    """Passes for inference, and passes before them that have some of the same images.
+
+    `others` are passes for inference of the same network at other lines.
+    """
 
     later: list[ForwardPass]
     former: list[ForwardPass]
     here: Pool
     there: Pool
+    others: Pool | None
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether another line predicts images as they were: what differs here is a comparison."""
+        return self.others is not None and self.others.has_equal(self.there)
 
 
 def images_again(evidence: Evidence) -> Iterator[Again]:
@@ -76,11 +95,13 @@ def images_again(evidence: Evidence) -> Iterator[Again]:
     for one in evidence.record.passes:
         if one.images and one.places and not one.training and not evidence.flow.is_in_loss(one):
             groups.setdefault((one.places, id(one.network())), []).append(one)
+    inference = [one for group in groups.values() for one in group]
     for later in groups.values():
         own = [p for p in evidence.record.passes if p.images and p.network() is later[0].network()]
         trained = [p for p in own if p.training and evidence.flow.is_in_loss(p)]
         before = [p for p in own if p not in later and p.number < later[0].number]
+        elsewhere = [p for p in own if p not in later and p in inference]
         for former in (trained, before):
             here, there = Pool.of(later), Pool.of(former)
             if here and there and trained:
-                yield Again(later, former, here, there)
+                yield Again(later, former, here, there, Pool.of(elsewhere))

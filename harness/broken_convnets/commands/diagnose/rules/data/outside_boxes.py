@@ -10,6 +10,7 @@ from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.data.inverted_boxes import COLORS, SIDE
 from broken_convnets.commands.diagnose.rules.data.point_geometry import speaks_of_points
 from broken_convnets.commands.diagnose.rules.data.samples import Samples, below_subsets
+from broken_convnets.commands.diagnose.rules.loss.terms import number_in, plain_name
 from broken_convnets.commands.diagnose.sites import require_success
 from broken_convnets.commands.diagnose.source import called_name
 
@@ -30,7 +31,8 @@ RESIZES = frozenset({"resize", "interpolate", "Resize", "thumbnail", "resized_cr
 @rule(
     "boxes lie inside of their image",
     stays_quiet="unless all samples have an image and boxes in pixels with x1 < x2 and y1 < y2, "
-    "several boxes begin right of their image or below it, and the dataset mentions a resize",
+    "several boxes begin right of their image or below it, and the dataset mentions a resize; if a "
+    "sample has the size of the original image, too, or the program scales the boxes later",
 )
 def boxes_outside_of_image(evidence: Evidence) -> Iterator[Finding]:
     """Find images that are resized while their boxes keep the coordinates of the original."""
@@ -44,6 +46,8 @@ def boxes_outside_of_image(evidence: Evidence) -> Iterator[Finding]:
         if found is None or place is None:
             continue
         outside, total, box, size = found
+        if _are_scaled_later(evidence, loader, max(box)):
+            continue
         shown = ", ".join(f"{number:.4g}" for number in box)
         yield Finding(
             kind="detection/invalid_boxes",
@@ -84,6 +88,7 @@ def _image_and_boxes(
     """Return the size of the only image of a sample, and its boxes in pixels; else None."""
     sizes: list[tuple[int, int]] = []
     boxes: list[torch.Tensor] = []
+    largest = 0.0  # of pairs of numbers, which may be the size of the original image
     for tensor in tensors:
         if tensor.ndim == 3 and max(tensor.shape) >= SIDE:  # noqa: PLR2004  (an image)
             if tensor.shape[0] <= COLORS:
@@ -92,13 +97,33 @@ def _image_and_boxes(
                 sizes.append((tensor.shape[0], tensor.shape[1]))
         elif tensor.ndim in {1, 2} and tensor.shape[-1:] == (NUMBERS,) and tensor.numel():
             boxes.append(tensor.double())
+        elif tensor.shape == (2,):
+            largest = float(tensor.max())
     if len(sizes) != 1 or len(boxes) != 1:
         return None
     if boxes[0].ndim == 1 and not named:
         return None
     boxes[0] = boxes[0].reshape(-1, NUMBERS)
     ordered = bool((boxes[0][:, 2:] > boxes[0][:, :2]).all()) and bool((boxes[0] >= 0).all())
-    return (sizes[0], boxes[0]) if ordered and float(boxes[0].max()) > 2 else None  # noqa: PLR2004  (not shares)
+    outside = max(2.0, largest)  # below it they are shares, or boxes of the original image
+    return (sizes[0], boxes[0]) if ordered and float(boxes[0].max()) > outside else None
+
+
+def _are_scaled_later(evidence: Evidence, loader: Loader, largest: float) -> bool:
+    """Return whether the boxes of a batch become shares of the image, or are scaled by tensors."""
+    batches = (batch for epoch in loader.epochs for batch in epoch.values)
+    boxes = [value for batch in batches for value in batch if value.shape[-1:] == (NUMBERS,)]
+    known = evidence.flow.descendants(boxes)
+    for operator in evidence.record.operators:
+        name, number = plain_name(operator), number_in(operator)
+        if name not in {"mul", "div"} or known.isdisjoint(operator.outputs):
+            continue
+        if operator.outputs[0].shape[-1:] not in {(NUMBERS,), (NUMBERS // 2,)}:
+            continue
+        factor = number if name == "div" or not number else 1 / number
+        if factor is None or factor >= largest:
+            return True
+    return False
 
 
 def _resize(evidence: Evidence, loader: Loader) -> Location | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.loaders import Loader
 
 INDICES = 4  # samples that are read
@@ -29,13 +30,13 @@ POINTS = range(3, 200)
 SIDEWAYS = {(True, 0)}
 NEAR = 0.02  # of the width of an image
 LIKE = 0.12  # of the size of the points, by which a mirrored point may be off
-SIDES = re.compile(r"\b(?:left|l)[_ ]?(\w{2,})")
+SIDES = re.compile(r"\b(?:left[_ ]?|l_)(\w{2,})")
 
 
 @rule(
     "a flip from left to right exchanges the points of the left and the right side",
-    stays_quiet="unless each flip of an image mirrors its points and keeps their order, and the "
-    "file names left and right points; a warning if only their places are symmetric",
+    stays_quiet="unless each flip of an image mirrors its points and keeps their order, and "
+    "strings of the file name left and right points; a warning if only their places are symmetric",
 )
 def points_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
     """Find flips after which the point of the left eye is on the right one."""
@@ -133,11 +134,19 @@ def _named_sides(evidence: Evidence, loader: Loader) -> str:
     """Return the name of a left part whose right one the file names too; empty if there is none."""
     code = getattr(getattr(type(below_subsets(loader.data)), "__getitem__", None), "__code__", None)
     source = evidence.source(code.co_filename) if code else None
-    text = source.text.lower() if source else ""
+    text = "\n".join(_strings(source)).lower() if source else ""
     for found in SIDES.finditer(text):
-        if re.search(rf"\b(?:right|r)[_ ]?{re.escape(found[1])}\b", text):
+        if re.search(rf"\b(?:right[_ ]?|r_){re.escape(found[1])}\b", text):
             return found[0]
     return ""
+
+
+def _strings(source: Source) -> Iterator[str]:
+    """Yield the strings of a file that are no documentation: a variable may be a margin."""
+    for node in source.expressions:
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and not isinstance(source.parent(node), ast.Expr):
+            yield source.text_of(node)
 
 
 def _line(evidence: Evidence, loader: Loader) -> Location | None:

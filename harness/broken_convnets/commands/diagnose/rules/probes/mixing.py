@@ -111,10 +111,14 @@ def _finding(evidence: Evidence, mixing: Mixing) -> Finding:
 
 def is_batch_first(probe: Probe) -> bool:
     """Return whether the first dimension of the inputs and of the output is surely the batch."""
-    inputs = tensors(probe.subject.inputs(SAMPLES))
-    output = tensors(probe.subject.build().eval().forward(probe.subject.inputs(SAMPLES)))
-    first = inputs[0]
-    rows = [tensor for tensor in output if tensor.ndim and len(tensor) == SAMPLES]
+    first = tensors(probe.subject.inputs(SAMPLES))[0]
+    net = probe.subject.build().eval()
+    more, output = (
+        tensors(net.forward(probe.subject.inputs(count))) for count in (SAMPLES + 1, SAMPLES)
+    )
+    # A batch that is another dimension may have as many samples by chance.
+    follows = all(tensor.ndim and len(tensor) == SAMPLES + 1 for tensor in more)
+    rows = [tensor for tensor in output if follows and tensor.ndim and len(tensor) == SAMPLES]
     is_image = first.ndim >= IMAGES
     flat = all(tensor.ndim <= 2 for tensor in output)  # noqa: PLR2004  (one row for each sample)
     declared = any(getattr(m, "batch_first", False) for m in probe.network.modules())

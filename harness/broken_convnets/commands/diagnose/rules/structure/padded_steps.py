@@ -169,7 +169,7 @@ def _is_last(evidence: Evidence, operator: Operator, unpacked: Unpacked) -> bool
 def _means_of_unpacked(evidence: Evidence) -> Iterator[Read]:
     for unpacked in _unpacked(evidence):
         for operator in evidence.flow.consumers(unpacked.value):
-            if _is_mean(operator, unpacked.steps_dim):
+            if _is_mean(operator, unpacked.steps_dim) and not _is_normalized(evidence, operator):
                 size = _size(unpacked)
                 yield Read(
                     operator,
@@ -180,6 +180,12 @@ def _means_of_unpacked(evidence: Evidence) -> Iterator[Read]:
                     "divide the sum by the lengths",
                     unpacked.layer,
                 )
+
+
+def _is_normalized(evidence: Evidence, mean: Operator) -> bool:
+    """Return whether a mean is scaled by itself, so that a factor of its length does not matter."""
+    users = evidence.flow.consumers(mean.outputs[0])
+    return bool(users) and all(one.name in {"layer_norm", "cosine_similarity"} for one in users)
 
 
 def _means_of_attention(evidence: Evidence) -> Iterator[Read]:

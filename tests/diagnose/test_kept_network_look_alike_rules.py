@@ -10,6 +10,8 @@ import io
 import os
 import pathlib
 import tempfile
+
+from torch.optim.swa_utils import AveragedModel
 """
 HEALTHY = {
     "run model per rate": """
@@ -326,6 +328,183 @@ for step in range(6):
         for p, e in zip(net.parameters(), moves):
             p.sub_(e)
     base.step()
+""",
+    "target of value alone": """
+class AC(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 16), nn.Tanh())
+        self.pi = nn.Linear(16, 2)
+        self.v = nn.Linear(16, 1)
+    def forward(self, s):
+        h = self.body(s)
+        return (self.pi(h), self.v(h).squeeze(-1))
+ac = AC()
+target = copy.deepcopy(ac).requires_grad_(False)
+opt = torch.optim.Adam(ac.parameters(), 0.001)
+for step in range(10):
+    s, n, r = (torch.randn(16, 4), torch.randn(16, 4), torch.rand(16))
+    logits, v = ac(s)
+    dist = torch.distributions.Categorical(logits=logits)
+    a = dist.sample()
+    with torch.no_grad():
+        _, vn = target(n)
+        y = r + 0.9 * vn
+    loss = F.mse_loss(v, y) - (dist.log_prob(a) * (y - v).detach()).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    with torch.no_grad():
+        for part in ("body", "v"):
+            for p, q in zip(getattr(ac, part).parameters(), getattr(target, part).parameters()):
+                q.lerp_(p, 0.05)
+""",
+    "saved in an expression": """
+folder = tempfile.mkdtemp()
+path = os.path.join(folder, "best.pt")
+net = Net()
+opt = torch.optim.SGD(net.parameters(), 0.05)
+best = 1000000000.0
+for epoch in range(5):
+    loss = F.cross_entropy(net(images), labels)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    value, better = (loss.item(), False)
+    if value < best:
+        best = value
+        better = True
+    torch.save(net.state_dict(), path) if better else None
+net.load_state_dict(torch.load(path))
+""",
+    "skipped by continue": """
+path = os.path.join(tempfile.mkdtemp(), "best.pt")
+net = Net()
+opt = torch.optim.SGD(net.parameters(), 0.05)
+best = 1000000000.0
+for epoch in range(5):
+    loss = F.cross_entropy(net(images), labels)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    value, before = (loss.item(), best)
+    if value < best:
+        best = value
+    if best == before:
+        continue
+    torch.save(net.state_dict(), path)
+net.load_state_dict(torch.load(path))
+""",
+    "loaded under the other name": """
+path = os.path.join(tempfile.mkdtemp(), "weights.pt")
+net = Net()
+opt = torch.optim.SGD(net.parameters(), 0.05)
+best, best_net = (1000000000.0, None)
+for epoch in range(5):
+    loss = F.cross_entropy(net(images), labels)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    if loss.item() < best:
+        best = loss.item()
+        best_net = net
+        torch.save(net.state_dict(), path)
+net.load_state_dict(torch.load(path))
+best_net.eval()
+print(best_net(images).shape)
+""",
+    "mean teacher shared parts": """
+class Seg(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Conv2d(3, 8, 3, padding=1)
+        self.head = nn.Conv2d(8, 2, 1)
+        self.aux = nn.Conv2d(8, 2, 1)
+    def forward(self, x):
+        h = torch.relu(self.enc(x))
+        return (self.head(h), self.aux(h))
+net = Seg()
+teacher = copy.deepcopy(net)
+opt = torch.optim.Adam(net.parameters(), 0.001)
+y = (images[:, 0] > 0).long()
+for p in teacher.parameters():
+    p.requires_grad_(False)
+for _ in range(6):
+    with torch.no_grad():
+        soft, _ = teacher(images)
+    a, b = net(images + 0.1 * torch.randn_like(images))
+    loss = F.cross_entropy(a, y) + 0.4 * F.cross_entropy(b, y) + F.mse_loss(a, soft)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    with torch.no_grad():
+        for name in ("enc", "head"):
+            for p, q in zip(
+                getattr(net, name).parameters(), getattr(teacher, name).parameters()
+            ):
+                q.copy_(0.9 * q + 0.1 * p)
+""",
+    "swa beside best": """
+folder = tempfile.mkdtemp()
+net = Net()
+avg = AveragedModel(net)
+opt = torch.optim.SGD(net.parameters(), 0.05)
+best = 1000000000.0
+for epoch in range(4):
+    loss = F.cross_entropy(net(images), labels)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    avg.update_parameters(net)
+    if loss.item() < best:
+        best = loss.item()
+        torch.save(net.state_dict(), os.path.join(folder, "best.pt"))
+    torch.save(avg.module.state_dict(), os.path.join(folder, "average.pt"))
+""",
+    "wide bf16 with master weights": """
+net = nn.Sequential(nn.Flatten(), nn.Linear(108, 32), nn.ReLU(), nn.Linear(32, 4)).to(
+    torch.bfloat16
+)
+masters = [p.detach().float().clone().requires_grad_(True) for p in net.parameters()]
+opt = torch.optim.SGD(masters, 0.001)
+for step in range(6):
+    loss = F.cross_entropy(net(images.bfloat16()).float(), labels)
+    net.zero_grad()
+    loss.backward()
+    for m, p in zip(masters, net.parameters()):
+        m.grad = p.grad.float()
+    opt.step()
+    with torch.no_grad():
+        for m, p in zip(masters, net.parameters()):
+            p.copy_(m)
+""",
+    "cross validation keeps the fold": """
+class Fold:
+    def __init__(self, k):
+        self.k = k
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
+        self.opt = torch.optim.SGD(self.net.parameters(), 0.1)
+    def rows(self):
+        return (
+            [i for i in range(16) if i % 4 != self.k],
+            [i for i in range(16) if i % 4 == self.k],
+        )
+    def run(self):
+        train, test = self.rows()
+        for _ in range(4):
+            loss = F.cross_entropy(self.net(images[train]), labels[train])
+            self.opt.zero_grad()
+            loss.backward()
+            self.opt.step()
+        with torch.no_grad():
+            return (self.net(images[test]).argmax(1) == labels[test]).float().mean().item()
+folds = [Fold(k) for k in range(4)]
+best, chosen = (-1, None)
+for fold in folds:
+    acc = fold.run()
+    if acc > best:
+        best, chosen = (acc, fold.net)
+print(chosen(images).shape)
 """,
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}

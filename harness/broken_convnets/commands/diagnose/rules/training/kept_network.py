@@ -65,7 +65,9 @@ def best_network_is_the_last(evidence: Evidence) -> Iterator[Finding]:
                 continue
             target = found.source.text_of(kept.target)
             site = Site(found.source, kept.value, kept.statement)  # type: ignore[arg-type]
-            if not is_used_outside(site, found.branch, target) or _is_loaded(found.source, target):
+            if not is_used_outside(site, found.branch, target):
+                continue
+            if _is_loaded(found, {target, name}):
                 continue
             yield Finding(
                 kind=CASE,
@@ -127,10 +129,15 @@ def _bindings(found: Improvement) -> Iterator[Kept]:
                 yield Kept(found, statement, target, value)
 
 
-def _is_loaded(source: Source, target: str) -> bool:
-    """Return whether the weights of the best network are loaded into it."""
-    calls = (node for node in source.expressions if isinstance(node, ast.Call))
-    return any(source.text_of(one.func) == f"{target}.load_state_dict" for one in calls)
+def _is_loaded(found: Improvement, names: set[str]) -> bool:
+    """Return whether weights are loaded into a network behind the branch."""
+    texts = {f"{name}.load_state_dict" for name in names}
+    return any(
+        isinstance(node, ast.Call)
+        and node.lineno > found.branch.lineno
+        and found.source.text_of(node.func) in texts
+        for node in found.source.expressions
+    )
 
 
 def _is_new(found: Improvement, name: str) -> bool:

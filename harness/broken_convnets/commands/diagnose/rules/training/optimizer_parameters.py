@@ -105,7 +105,8 @@ def _missed(evidence: Evidence) -> Iterator[Missed]:
         strays = [
             o
             for o in built
-            if set(o.parameters) - living - received or _never_has_gradient(evidence, o)
+            if _have_none(evidence, set(o.parameters) - living - received)
+            or _never_has_gradient(evidence, o)
         ]
         mine = [o for o in built if own & set(o.parameters)]
         if strays:
@@ -129,6 +130,13 @@ def _have_the_same(built: list[BuiltOptimizer]) -> bool:
     """Return whether two optimizers of two lines have the same parameters."""
     lines = {(one.parameters, one.places[:1]) for one in built}
     return len({parameters for parameters, _ in lines}) < len(lines)
+
+
+def _have_none(evidence: Evidence, numbers: set[int]) -> bool:
+    """Return whether none of some parameters has a gradient, not even one that is assigned."""
+    given = {n for s in evidence.record.optimizer_steps for n in set(s.parameters) & numbers}
+    given -= {n for s in evidence.record.optimizer_steps for n in s.without_gradient}
+    return bool(numbers) and not given
 
 
 def _never_has_gradient(evidence: Evidence, optimizer: BuiltOptimizer) -> bool:

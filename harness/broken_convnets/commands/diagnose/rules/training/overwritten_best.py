@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
 
 BEST = "best"
+CONDITIONS = (ast.For, ast.While, ast.If, ast.IfExp, ast.BoolOp)
 LEAVING = (ast.Continue, ast.Break, ast.Return, ast.Raise)  # what follows depends on the score
 
 
@@ -44,9 +45,9 @@ def best_file_is_overwritten(evidence: Evidence) -> Iterator[Finding]:
         saves = [one for one in calls if called_name(one) == "save" and _path(source, one)]
         within = {_path(source, one) for one in saves if one in inside}
         for call in saves:
-            path, owner = _path(source, call), source.enclosing(call, (ast.For, ast.While, ast.If))
+            path, owner = _path(source, call), source.enclosing(call, CONDITIONS)
             named = not within and BEST in _file(source, call).lower()
-            if call in inside or owner is not found.loop or call.lineno < found.branch.lineno:
+            if call in inside or owner is not found.loop or _is_skipped(found, call):
                 continue
             if _is_best(found, call) or _changes(found, call) or not (named or path in within):
                 continue
@@ -73,6 +74,14 @@ def _overwritten(found: Improvement, call: ast.Call, path: str) -> Finding:
 def _path(source: Source, call: ast.Call) -> str:
     given = argument(call, "f", 1)
     return source.text_of(given) if given is not None else ""
+
+
+def _is_skipped(found: Improvement, call: ast.Call) -> bool:
+    """Return whether a call is before the branch, or a `continue` may come between both."""
+    lines = range(found.branch.lineno, call.lineno)
+    return not lines or any(
+        isinstance(node, ast.Continue) and node.lineno in lines for node in ast.walk(found.loop)
+    )
 
 
 def _is_best(found: Improvement, call: ast.Call) -> bool:

@@ -59,7 +59,8 @@ def part_of_copy_stays(evidence: Evidence) -> Iterator[Finding]:
         if other is None or stepped.intersection(copy):
             continue
         pairs = [(a, b) for a, b in zip(copy, other, strict=True) if b in stepped]
-        found = _followed(evidence, [a for a, _ in pairs])
+        in_loss = evidence.flow.is_in_loss(forward)
+        found = _followed(evidence, [a for a, _ in pairs], in_loss=in_loss)
         if len(pairs) > len(found.written) + len(found.left) or not found.left:
             continue  # the copy may not use all of its parameters
         if _follows(evidence, found):
@@ -88,23 +89,30 @@ def _are_alike(
     return [(p.name, p.shape) for p in facts[0]] == [(p.name, p.shape) for p in facts[1]]
 
 
-def _followed(evidence: Evidence, numbers: list[int]) -> Followed:
-    """Return which parameters operators have written to since the first step of an optimizer."""
+def _followed(evidence: Evidence, numbers: list[int], *, in_loss: bool) -> Followed:
+    """Return which parameters operators have written to since the first step of an optimizer.
+
+    `in_loss` is whether a loss depends on the copy: it then depends on the parameters, too.
+    """
     found = Followed({}, [])
     for number in numbers:
         facts = evidence.record.parameters[number]
         maker = written_by(evidence, facts)
         if maker is not None and maker.places:
             found.written[number] = maker
-        elif maker is None and len(facts.values) == 1 and _is_read(evidence, facts.values[0]):
+            continue
+        only = facts.values[0] if maker is None and len(facts.values) == 1 else None
+        if only is not None and _is_read(evidence, only, in_loss=in_loss):
             found.left.append(number)
     return found
 
 
-def _is_read(evidence: Evidence, value: Value) -> bool:
-    """Return whether an operator reads a parameter after the first step of an optimizer."""
+def _is_read(evidence: Evidence, value: Value, *, in_loss: bool) -> bool:
+    """Return whether an operator, or a loss, uses a parameter after an optimizer's first step."""
     users = evidence.flow.consumers(value)
-    return any(one.moment.optimizer_steps and not one.changed for one in users)
+    read = [one for one in users if one.moment.optimizer_steps and not one.changed]
+    reaching = evidence.flow.reaching_backward if in_loss else set()
+    return any(not in_loss or not reaching.isdisjoint(one.outputs) for one in read)
 
 
 def written_by(evidence: Evidence, parameter: Parameter) -> Operator | None:

@@ -279,6 +279,103 @@ for task in range(2):
     total.backward()
     meta.step()
 """,
+    "reward to go by matrix": """
+pi = nn.Linear(4, 2)
+opt = torch.optim.Adam(pi.parameters(), 0.01)
+gamma = 0.9
+for ep in range(5):
+    logps, rewards = ([], [])
+    for t in range(8):
+        s = torch.randn(4)
+        d = Categorical(logits=pi(s))
+        a = d.sample()
+        logps.append(d.log_prob(a))
+        rewards.append(float(a.item() == int(s[0] > 0)))
+    r = torch.tensor(rewards)
+    k = torch.arange(8)
+    w = (gamma ** (k[None] - k[:, None])).triu()
+    returns = w @ r
+    smooth, curve = (0.0, [])
+    for x in rewards:
+        smooth = x + 0.5 * smooth
+        curve.append(smooth)
+    print(max(curve))
+    loss = -(torch.stack(logps) * (returns - returns.mean())).sum()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "discount factors are kept": """
+pi = nn.Linear(4, 2)
+opt = torch.optim.Adam(pi.parameters(), 0.01)
+gamma = 0.9
+class Buffer:
+    def __init__(self):
+        self.rewards, self.logps = ([], [])
+    def returns(self):
+        g, out = (0.0, [0.0] * len(self.rewards))
+        for i in range(len(self.rewards)):
+            j = len(self.rewards) - 1 - i
+            g = self.rewards[j] + gamma * g
+            out[j] = g
+        return torch.tensor(out)
+for ep in range(5):
+    b = Buffer()
+    for t in range(8):
+        s = torch.randn(4)
+        d = Categorical(logits=pi(s))
+        a = d.sample()
+        b.logps.append(d.log_prob(a))
+        b.rewards.append(float(a.item() == int(s[0] > 0)))
+    loss = -(torch.stack(b.logps) * b.returns()).sum()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "survival hazard": """
+haz = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 8))
+opt = torch.optim.Adam(haz.parameters(), 0.01)
+x = torch.randn(32, 6)
+t = torch.randint(0, 8, (32,))
+for _ in range(5):
+    h = haz(x).sigmoid()
+    alive = torch.cumprod(1 - h, 1)
+    before = F.pad(alive, (1, 0), value=1.0)[:, :-1]
+    cdf = F.pad(1 - alive[:, :-1], (1, 0))
+    pmf = h * before
+    loss = -(pmf.gather(1, t[:, None]) + 1e-08).log().mean() + 0.1 * cdf.mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "halting probabilities": """
+class Ponder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.GRUCell(6, 8)
+        self.h = nn.Linear(8, 1)
+        self.o = nn.Linear(8, 2)
+    def forward(self, x):
+        s, outs, halts = (x.new_zeros(len(x), 8), [], [])
+        for _ in range(5):
+            s = self.c(x, s)
+            halts.append(self.h(s).sigmoid().squeeze(1))
+            outs.append(self.o(s))
+        lam = torch.stack(halts, 1)
+        going = torch.cumprod(1 - lam, 1)
+        p = lam * torch.cat([torch.ones_like(lam[:, :1]), going[:, :-1]], 1)
+        rest = torch.cat([p[:, :-1], going[:, -2:-1]], 1)
+        return (rest[..., None] * torch.stack(outs, 1)).sum(1)
+net = Ponder()
+opt = torch.optim.Adam(net.parameters(), 0.01)
+x = torch.randn(16, 6)
+y = torch.randint(0, 2, (16,))
+for _ in range(5):
+    loss = F.cross_entropy(net(x), y)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

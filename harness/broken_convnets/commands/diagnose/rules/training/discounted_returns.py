@@ -23,7 +23,10 @@ BACKWARD = re.compile(
     r"reversed|::\s*-1|\.reverse\(|\bflip\w*\(|range\([^\n]*-1\s*\)|appendleft|\.pop\(\)"
 )
 REWARD = re.compile(r"reward|(?<![a-z])(r|rs|rew|rews)(?![a-z])", re.IGNORECASE)
-SPREADS = frozenset({"std", "var", "pstdev", "stdev", "pvariance", "variance", "std_mean"})
+STATISTICS = frozenset(
+    {"std", "var", "pstdev", "stdev", "variance", "mean", "median", "max", "min"}
+)
+STATISTICS |= {"sum", "len", "print", "plot"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Recursion:
     "the return of a step is the sum of the rewards from that step on",
     stays_quiet="unless a policy gradient trains with log-probabilities, and the only loop over "
     "rewards that computes R = r + gamma * R and keeps each R in a list runs forwards, or runs "
-    "backwards and appends, where nothing reverses the list afterwards; about lists that "
-    "only scale the rewards, and lists whose first items come last",
+    "backwards and appends, where nothing reverses the list afterwards; about lists of "
+    "which only statistics are used, and lists whose first items come last",
 )
 def returns_in_wrong_order(evidence: Evidence) -> Iterator[Finding]:
     """Find `for r in rewards: R = r + gamma * R; returns.append(R)`."""
@@ -54,7 +57,7 @@ def returns_in_wrong_order(evidence: Evidence) -> Iterator[Finding]:
         return
     one = found[0]
     backwards = bool(BACKWARD.search(one.source.text_of(one.loop.iter)))
-    if _is_reversed_elsewhere(one) or _is_read_from_the_end(one) or _is_scale(one):
+    if _is_reversed_elsewhere(one) or _is_read_from_the_end(one) or _is_measured(one):
         return
     if backwards and (called_name(one.keeps) == "insert" or _keeps_more(one)):
         return
@@ -149,11 +152,11 @@ def _is_read_from_the_end(one: Recursion) -> bool:
     )
 
 
-def _is_scale(one: Recursion) -> bool:
-    """Return whether the sums are only used for their deviation, as to scale the rewards."""
+def _is_measured(one: Recursion) -> bool:
+    """Return whether only statistics of the list are used, as to scale the rewards, or to print."""
     uses = _uses(one)
     return bool(uses) and all(
-        any(isinstance(node, ast.Call) and called_name(node) in SPREADS for node in around)
+        any(isinstance(node, ast.Call) and called_name(node) in STATISTICS for node in around)
         for around in map(one.source.ancestors, uses)
     )
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose.findings import Finding
+from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.descent import maximizes
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
@@ -32,6 +32,7 @@ REWARDS = re.compile(
     r"(?![a-z])",
     re.IGNORECASE,
 )
+WORDS = re.compile(r"reward|return|advantage|discounted", re.IGNORECASE)
 OTHERS = re.compile(r"cost|loss|regret|penal|neg|error|-", re.IGNORECASE)
 # What is to be small, whatever its weights are called.
 COSTS = re.compile(r"cost|regret|makespan|latency|minimi[sz]", re.IGNORECASE)
@@ -44,7 +45,7 @@ STEPS = 12  # operators from a weight to the tensor that the program makes
     stays_quiet="unless the loss has the log-probability of actions times a tensor without a "
     "gradient, which by its signs and names is made of rewards, returns or advantages, with a "
     "positive sign; about programs that maximize, change gradients themselves or speak of costs, "
-    "and numbers in place of the tensor",
+    "and numbers in place of the tensor; a warning if a letter stands for the rewards",
 )
 def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
     """Find `loss = (log_probs * returns).mean()`, which lacks its minus sign."""
@@ -69,6 +70,7 @@ def returns_are_minimized(evidence: Evidence) -> Iterator[Finding]:
                 cause=location(product.places),
                 symptom=location(made.places),
                 subject=product.places[0].text,
+                severity=Severity.ERROR if _is_plain(made) else Severity.WARNING,
                 confidence=7,
             )
             return
@@ -134,6 +136,11 @@ def _sign_of(operator: Operator) -> int:
 def _keeps_order(operator: Operator) -> bool:
     """Return whether the result of an operator grows, or falls, where its first input grows."""
     return plain_name(operator) in JOINED | {"detach", "sub", "div", "mul", "add", "neg", "rsub"}
+
+
+def _is_plain(made: Operator) -> bool:
+    """Return whether a weight is called by a word: a letter may stand for a cost."""
+    return bool(WORDS.search(made.places[0].text))
 
 
 def _names_rewards(evidence: Evidence, operator: Operator) -> bool:

@@ -425,6 +425,144 @@ for _ in range(5):
     opt.step()
 print(overlap((o > 0).float(), m))
 """,
+    "average precision": """
+x = torch.randn(64, 6)
+y = (x[:, 0] > 0.3).float()
+net = nn.Linear(6, 1)
+opt = torch.optim.Adam(net.parameters(), 0.1)
+for _ in range(6):
+    loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], y)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+def curves(scores, truth):
+    order = scores.argsort(descending=True)
+    hits = truth[order]
+    tp = hits.cumsum(0)
+    fp = (1 - hits).cumsum(0)
+    prec = tp / (tp + fp)
+    rec = tp / truth.sum()
+    return ((prec * hits).sum() / truth.sum(), rec)
+print(curves(net(x)[:, 0].detach(), y))
+for threshold in (0.2, 0.5):
+    pred = net(x)[:, 0].sigmoid() > threshold
+    n_pred, n_true = (pred.sum(), y.sum())
+    both = (pred * y).sum()
+    p, r = (both / n_pred.clamp(min=1), both / n_true)
+    f1 = 2 * p * r / (p + r + 1e-09)
+    dice = 2 * both / (n_pred + n_true)
+    jaccard = both / (n_pred + n_true - both)
+    print(
+        {
+            "precision": p.item(),
+            "recall": r.item(),
+            "f1": f1.item(),
+            "dice": dice.item(),
+            "iou": jaccard.item(),
+        }
+    )
+""",
+    "boundary ignored by mask tensor": """
+x = torch.randn(8, 3, 8, 8)
+y = (x[:, 0] > 0).long()
+border = torch.zeros(8, 8, dtype=torch.bool)
+border[0] = border[-1] = True
+y[:, border] = 255
+net = nn.Conv2d(3, 2, 3, padding=1)
+opt = torch.optim.Adam(net.parameters(), 0.01)
+inside = (~border).sum().item()
+for _ in range(5):
+    o = net(x)
+    loss = F.cross_entropy(o, y, ignore_index=255)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    right = (o.argmax(1) == y).sum().item()
+    print(right / (inside * len(x)))
+""",
+    "f-beta in a class": """
+class Fbeta:
+    # F1 for beta = 1.
+    def __init__(self, beta=1.0):
+        self.beta = beta
+        self.tp = self.fp = self.fn = 0.0
+    def update(self, pred, target):
+        self.tp += (pred * target).sum()
+        self.fp += (pred * (1 - target)).sum()
+        self.fn += ((1 - pred) * target).sum()
+    def precision(self):
+        return self.tp / (self.tp + self.fp)
+    def recall(self):
+        return self.tp / (self.tp + self.fn)
+    def f1(self):
+        b = self.beta**2
+        p, r = (self.precision(), self.recall())
+        return (1 + b) * p * r / (b * p + r)
+    def iou(self):
+        return self.tp / (self.tp + self.fp + self.fn)
+x = torch.randn(64, 6)
+y = (x[:, 0] > 0.3).float()
+net = nn.Linear(6, 1)
+opt = torch.optim.Adam(net.parameters(), 0.1)
+for _ in range(6):
+    loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], y)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+m = Fbeta()
+m.update((net(x)[:, 0] > 0).float(), y)
+print(m.f1(), m.iou())
+""",
+    "anchors of sizes": """
+def iou_wh(a, b):
+    inter = torch.min(a[:, None], b).prod(2)
+    return inter / (a.prod(1)[:, None] + b.prod(1) - inter)
+def iou_time(a, b):
+    low, high = (torch.max(a[:, 0], b[:, 0]), torch.min(a[:, 1], b[:, 1]))
+    inter = (high - low).clamp(min=0)
+    return inter / (a[:, 1] - a[:, 0] + b[:, 1] - b[:, 0] - inter)
+def soft_iou(p, m):
+    inter = (p * m).sum((1, 2))
+    return ((inter + 1) / (p.sum((1, 2)) + m.sum((1, 2)) - inter + 1)).mean()
+net = nn.Conv2d(1, 1, 3, padding=1)
+opt = torch.optim.Adam(net.parameters(), 0.01)
+x = torch.rand(4, 1, 4, 4)
+m = (x[:, 0] > 0.5).float()
+m[0] = 0
+for _ in range(4):
+    o = net(x)[:, 0]
+    loss = 1 - soft_iou(o.sigmoid(), m)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+print(
+    soft_iou((o > 0).float(), m),
+    iou_wh(torch.rand(4, 2), torch.rand(3, 2)),
+    iou_time(torch.rand(4, 2).sort().values, torch.rand(4, 2).sort().values),
+)
+""",
+    "iou of rows": """
+def iou_matrix(boxes1, boxes2):
+    # Boxes are (y1, x1, y2, x2); both ends belong to a box.
+    a1 = (boxes1[:, 2:] - boxes1[:, :2] + 1).prod(1)
+    a2 = (boxes2[:, 2:] - boxes2[:, :2] + 1).prod(1)
+    lt = torch.max(boxes1[:, None, :2], boxes2[:, :2])
+    rb = torch.min(boxes1[:, None, 2:], boxes2[:, 2:])
+    inter = (rb - lt + 1).clamp(min=0).prod(2)
+    return inter / (a1[:, None] + a2 - inter)
+x = torch.randn(16, 8)
+c = torch.rand(16, 2) * 30
+t = torch.cat([c, c + 12], 1)
+net = nn.Linear(8, 4)
+opt = torch.optim.Adam(net.parameters(), 0.1)
+for _ in range(6):
+    o = net(x) * 10 + t.mean(0)
+    loss = F.l1_loss(o, t)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+print(iou_matrix(o.detach(), t).diag().mean())
+""",
 }
 BROKEN = {
     "ignored_labels_count": HEALTHY["masked tokens"]

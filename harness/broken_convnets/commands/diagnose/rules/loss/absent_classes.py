@@ -31,9 +31,7 @@ MEAN = re.compile(
     r"(?<![a-z])m_?(iou|dice)|mean_?iou|mean_?dice|macro|mean_?class|class_?mean|mean_?acc\w*class"
 )
 # Others may count how many classes or images there are of something.
-METRIC = re.compile(
-    r"iou|jaccard|dice|f1|f_?score|f_?beta|acc|recall|precision|sensitiv|score|macro|metric"
-)
+METRIC = re.compile(r"iou|jaccard|dice|f1|f_?score|f_?beta|acc|recall|precision|sensitiv|macro")
 MOST_PIXELS = 0.75  # of the first class
 KIND = "loss/broadcast_metric"
 

@@ -31,8 +31,7 @@ SUMS = frozenset({"sum", "mean"})
 EQUALITIES = frozenset({"eq", "ne", "__eq__", "__ne__"})
 LIMITS = frozenset({"ge", "gt", "le", "lt", "__ge__", "__gt__", "__le__", "__lt__"})
 STEPS = 6
-# How many labels there are.
-WHOLE = re.compile(r"\.numel\(|\.nelement\(|\.size\b|\.shape\b|\blen\(")
+WHOLE = r"{0}(\.\w+\([^()]*\))*\.(numel|nelement|size|shape)\b|\blen\({0}\)"  # how many there are
 
 
 @rule(
@@ -117,7 +116,9 @@ def _counts_all(evidence: Evidence, one: IgnoredLabels) -> bool:
     statement = source.statement_at(place.line) if source else None
     if source is None or statement is None:
         return False
-    return bool(WHOLE.search(ast.unparse(source.function_of(statement) or source.tree)))
+    text = ast.unparse(source.function_of(statement) or source.tree)
+    names = set(re.findall(r"[A-Za-z_]\w*", place.text))
+    return any(re.search(WHOLE.format(rf"\b{name}"), text) for name in names)
 
 
 def _is_summed(evidence: Evidence, operator: Operator) -> bool:

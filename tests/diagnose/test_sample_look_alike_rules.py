@@ -387,6 +387,93 @@ for _ in range(3):
     loss.backward()
     opt.step()
 """,
+    "stereo names": """
+FOLDERS = {"left_image": "l", "right_image": "r"}
+class Stars(Dataset):
+    def __init__(self):
+        self.x = torch.rand(12, 1, 16, 16)
+        self.p = torch.rand(12, 6, 2) * 15
+    def __len__(self):
+        return 12
+    def __getitem__(self, i):
+        x, p = (self.x[i], self.p[i].clone())
+        if torch.rand(()) < 0.5:
+            x = x.flip(-1)
+            p[:, 0] = 15 - p[:, 0]
+        return (x, p)
+net = nn.Sequential(nn.Flatten(), nn.Linear(256, 12))
+opt = torch.optim.Adam(net.parameters(), 0.01)
+for x, p in DataLoader(Stars(), 4, shuffle=True):
+    d = torch.cdist(net(x).view(-1, 6, 2), p)
+    loss = d.min(1).values.mean() + d.min(2).values.mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "equal length time first": """
+data = [(torch.randn(6, 3), torch.randint(0, 2, (6,))) for i in range(24)]
+def collate(batch):
+    xs, ys = zip(*batch)
+    return (torch.stack(xs, 1), torch.stack(ys, 1))
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(3, 8, bidirectional=True)
+        self.o = nn.Linear(16, 2)
+    def forward(self, x):
+        out, _ = self.rnn(x)
+        return self.o(out)
+net = Tagger()
+opt = torch.optim.Adam(net.parameters(), 0.01)
+for x, y in DataLoader(data, 6, shuffle=True, collate_fn=collate):
+    loss = F.cross_entropy(net(x).flatten(0, 1), y.flatten())
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "memory updated by a cell": """
+x = torch.randn(64, 6)
+y = torch.randint(0, 4, (64,))
+class Memory(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f = nn.Linear(6, 8)
+        self.cell = nn.GRUCell(8, 8)
+        self.slots = torch.zeros(4, 8)
+        self.o = nn.Linear(8, 8)
+    def forward(self, x):
+        h = torch.relu(self.f(x))
+        att = (h @ self.slots.T).softmax(1)
+        summary = att.T @ h / (att.sum(0)[:, None] + 1e-06)
+        new = self.cell(summary, self.slots)
+        self.slots = new.detach()
+        return self.o(h) @ new.T
+net = Memory()
+opt = torch.optim.Adam(net.parameters(), 0.01)
+for epoch in range(2):
+    for xb, yb in DataLoader(TensorDataset(x, y), 8, shuffle=True):
+        loss = F.cross_entropy(net(xb), yb)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+""",
+    "lower right crop": """
+x = torch.rand(8, 1, 12, 12)
+y = torch.randint(0, 2, (8,))
+net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+opt = torch.optim.Adam(net.parameters(), 0.01)
+def window(x, top, left, bottom, right):
+    ys, xs = (torch.linspace(top, bottom, 6), torch.linspace(left, right, 6))
+    gy, gx = torch.meshgrid(ys, xs, indexing="ij")
+    grid = torch.stack([gx, gy], -1).expand(len(x), -1, -1, -1)
+    return F.grid_sample(x, grid, align_corners=True)
+for _ in range(4):
+    views = [window(x, a, b, a + 1, b + 1) for a in (-1, 0) for b in (-1, 0)]
+    loss = sum((F.cross_entropy(net(v), y) for v in views))
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

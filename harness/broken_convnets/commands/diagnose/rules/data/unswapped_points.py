@@ -36,7 +36,8 @@ SIDES = re.compile(r"\b(?:left[_ ]?|l_)(\w{2,})")
 @rule(
     "a flip from left to right exchanges the points of the left and the right side",
     stays_quiet="unless each flip of an image mirrors its points and keeps their order, and "
-    "strings of the file name left and right points; a warning if only their places are symmetric",
+    "strings of the file name left and right points; about sets of points; a warning if only their "
+    "places are symmetric",
 )
 def points_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
     """Find flips after which the point of the left eye is on the right one."""
@@ -44,7 +45,7 @@ def points_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
     for loader in {one.dataset.base: one for one in evidence.record.loaders}.values():
         samples = Samples.of(evidence, loader)
         found = _mirrored(samples, min(INDICES, loader.dataset.length or 0)) if samples else []
-        if len(found) < FEWEST:
+        if len(found) < FEWEST or _have_no_order(evidence, len(found[0][0])):
             continue
         named, pairs = _named_sides(evidence, loader), _partners(found)
         if not named and not pairs:
@@ -65,6 +66,14 @@ def points_not_exchanged(evidence: Evidence) -> Iterator[Finding]:
             confidence=6,
         )
         return
+
+
+def _have_no_order(evidence: Evidence, count: int) -> bool:
+    """Return whether the program measures all distances between as many points: a set has none."""
+    return any(
+        one.name == "cdist" and any(v.shape[-2:] == (count, 2) for v in one.inputs)
+        for one in evidence.record.operators
+    )
 
 
 def _mirrored(samples: Samples, count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -124,7 +124,7 @@ def _is_shuffled_loader(evidence: Evidence, probe: Probe, size: int) -> bool:
         for epoch in loader.epochs
         for batch in epoch.values
         for value in batch
-        if value.shape[:1] == (size,)
+        if value.shape[:1] == (size,) and value.shape[1:2] != (size,)  # else time may come first
     }
     own = (p for p in evidence.record.passes if p.network() is probe.network and p.received)
     given = [p.received[0] for p in islice(own, PASSES) if p.received[0].shape[:1] == (size,)]

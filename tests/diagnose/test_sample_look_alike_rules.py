@@ -5,6 +5,7 @@ from __future__ import annotations
 from rule_checks import ProgramChecks
 
 IMPORTS = """
+import copy
 import math
 
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
@@ -473,6 +474,126 @@ for _ in range(4):
     opt.zero_grad()
     loss.backward()
     opt.step()
+""",
+    "future frames of a mirrored clip": """
+class Clips(Dataset):
+    def __init__(self):
+        self.x = torch.rand(12, 2, 1, 16, 16)
+    def __len__(self):
+        return 12
+    def __getitem__(self, i):
+        c = self.x[i]
+        if torch.rand(()) < 0.5:
+            c = c.flip(-1)
+        if torch.rand(()) < 0.5:
+            c = c.flip(0)
+        return (c[0], c[1])
+net = nn.Conv2d(1, 1, 3, padding=1)
+opt = torch.optim.Adam(net.parameters(), 0.001)
+for a, b in DataLoader(Clips(), 4, shuffle=True):
+    loss = F.mse_loss(net(a), b)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "gradient maps of scaled inputs": """
+net = nn.Sequential(
+    nn.Conv2d(3, 8, 3, padding=1),
+    nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1),
+    nn.Flatten(),
+    nn.Linear(8, 2),
+)
+opt = torch.optim.Adam(net.parameters(), 0.01)
+x = torch.rand(16, 3, 12, 12)
+y = (x[:, 0].mean((1, 2)) > 0.5).long()
+for _ in range(4):
+    loss = F.cross_entropy(net(x), y)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+net.eval()
+total = torch.zeros_like(x)
+for k in range(1, 4):
+    part = (x * k / 3).requires_grad_(True)
+    out = net(part)[:, 0].sum()
+    total += torch.autograd.grad(out, part)[0]
+half = net(0.5 * x).softmax(1)
+print((total * x).mean(), half.mean())
+""",
+    "evaluated on gray and bgr copies": """
+net = nn.Sequential(
+    nn.Conv2d(3, 8, 3, padding=1),
+    nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1),
+    nn.Flatten(),
+    nn.Linear(8, 2),
+)
+opt = torch.optim.Adam(net.parameters(), 0.01)
+x = torch.rand(16, 3, 12, 12)
+y = (x[:, 0].mean((1, 2)) > 0.5).long()
+for _ in range(4):
+    loss = F.cross_entropy(net(x), y)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+net.eval()
+@torch.no_grad()
+def accuracy(change):
+    return (net(change(x)).argmax(1) == y).float().mean().item()
+for change in (
+    lambda t: t,
+    lambda t: t.flip(1),
+    lambda t: t.mean(1, keepdim=True).expand(-1, 3, -1, -1),
+    lambda t: 0.7 * t,
+    lambda t: t.transpose(2, 3),
+):
+    print(accuracy(change))
+""",
+    "byol views and online targets": """
+class Views(Dataset):
+    def __init__(self):
+        self.x = torch.rand(16, 3, 14, 14)
+    def __len__(self):
+        return 16
+    def view(self, x):
+        if torch.rand(()) < 0.5:
+            x = x.flip(2)
+        return (x + 0.05 * torch.randn_like(x)).clamp(0, 1)
+    def __getitem__(self, i):
+        return (self.view(self.x[i]), self.view(self.x[i]))
+class Enc(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.p = nn.Linear(8, 8)
+    def forward(self, x):
+        return F.normalize(self.p(self.c(x)), dim=1)
+online = Enc()
+target = copy.deepcopy(online).requires_grad_(False)
+pred = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8))
+opt = torch.optim.Adam([*online.parameters(), *pred.parameters()], 0.001)
+for a, b in DataLoader(Views(), 8, shuffle=True):
+    with torch.no_grad():
+        ta, tb = (target(a), target(b))
+    loss = 4 - 2 * (
+        F.cosine_similarity(pred(online(a)), tb).mean()
+        + F.cosine_similarity(pred(online(b)), ta).mean()
+    )
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    with torch.no_grad():
+        for p, q in zip(online.parameters(), target.parameters()):
+            q.mul_(0.9).add_(p, alpha=0.1)
+        for p, q in zip(online.buffers(), target.buffers()):
+            q.copy_(p)
 """,
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}

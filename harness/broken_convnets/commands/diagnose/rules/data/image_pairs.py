@@ -147,6 +147,8 @@ def _cropped(samples: Samples, count: int, shapes: set[tuple[int, ...]]) -> _Apa
             return None
         if len({one.other.shape for one in known}) > 1 or not _both_move(known):
             return None
+        if any(torch.equal(a.one, b.other) for a in known for b in known):
+            return None  # two images of one kind, whose order is random
         likeness = _likeness(known)
         same = likeness.diagonal()
         cross = likeness.clone().fill_diagonal_(0).amax(1)

@@ -74,7 +74,7 @@ class Pool:
 class Again:
     """Passes for inference, and passes before them that have some of the same images.
 
-    `others` are passes for inference of the same network at other lines.
+    `others` are passes of the same network in eval mode at other lines.
     """
 
     later: list[ForwardPass]
@@ -95,12 +95,11 @@ def images_again(evidence: Evidence) -> Iterator[Again]:
     for one in evidence.record.passes:
         if one.images and one.places and not one.training and not evidence.flow.is_in_loss(one):
             groups.setdefault((one.places, id(one.network())), []).append(one)
-    inference = [one for group in groups.values() for one in group]
     for later in groups.values():
         own = [p for p in evidence.record.passes if p.images and p.network() is later[0].network()]
         trained = [p for p in own if p.training and evidence.flow.is_in_loss(p)]
         before = [p for p in own if p not in later and p.number < later[0].number]
-        elsewhere = [p for p in own if p not in later and p in inference]
+        elsewhere = [p for p in own if p not in later and not p.training]
         for former in (trained, before):
             here, there = Pool.of(later), Pool.of(former)
             if here and there and trained:

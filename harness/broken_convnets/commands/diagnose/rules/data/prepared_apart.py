@@ -144,7 +144,7 @@ def normalized_with_other_numbers(evidence: Evidence) -> Iterator[Finding]:
 def _turned(again: Again, how: str) -> list[tuple[int, int]]:
     """Return the pairs of an image here and there that are equal if one is turned.
 
-    None if any image comes again as it was, or if the images there have both forms.
+    Empty if any image comes again as it was, or if the images there have both forms.
     """
     if again.has_plain:
         return []

@@ -563,6 +563,80 @@ for _ in range(6):
     opt.step()
 print(iou_matrix(o.detach(), t).diag().mean())
 """,
+    "detection metric tables": """
+class Detections:
+    # Precision and recall of boxes at an overlap of a half.
+    def __init__(self, iou_thr=0.5):
+        self.iou_thr = iou_thr
+        self.tp = self.fp = self.fn = 0
+    @staticmethod
+    def iou(a, b):
+        lt, rb = (
+            torch.maximum(a[:, None, :2], b[:, :2]),
+            torch.minimum(a[:, None, 2:], b[:, 2:]),
+        )
+        inter = (rb - lt).clamp(min=0).prod(-1)
+        return inter / (
+            (a[:, 2:] - a[:, :2]).prod(-1)[:, None] + (b[:, 2:] - b[:, :2]).prod(-1) - inter
+        )
+    def update(self, boxes, truth):
+        overlap = self.iou(boxes, truth)
+        best, which = overlap.max(1)
+        used = set()
+        for value, k in zip(best.tolist(), which.tolist()):
+            if value >= self.iou_thr and k not in used:
+                self.tp += 1
+                used.add(k)
+            else:
+                self.fp += 1
+        self.fn += len(truth) - len(used)
+    def result(self):
+        precision = self.tp / max(self.tp + self.fp, 1)
+        recall = self.tp / max(self.tp + self.fn, 1)
+        return {
+            "precision": precision,
+            "recall": recall,
+            "f1": 2 * precision * recall / max(precision + recall, 1e-09),
+        }
+x = torch.randn(16, 8)
+c = torch.rand(16, 2) * 30
+t = torch.cat([c, c + 10], 1)
+net = nn.Linear(8, 4)
+opt = torch.optim.Adam(net.parameters(), 0.1)
+for _ in range(6):
+    o = net(x) + t.mean(0)
+    loss = F.l1_loss(o, t)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+m = Detections()
+m.update(o.detach(), t)
+print(m.result())
+""",
+    "sensitivity table of a screen": """
+x = torch.randn(128, 5)
+sick = x[:, 0] > 0.8
+net = nn.Linear(5, 1)
+opt = torch.optim.Adam(net.parameters(), 0.05)
+for _ in range(10):
+    loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], sick.float())
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+def rates(prob, y, cut):
+    yhat = prob >= cut
+    y = y.bool()
+    tp, fn = ((yhat & y).sum().item(), (~yhat & y).sum().item())
+    tn, fp = ((~yhat & ~y).sum().item(), (yhat & ~y).sum().item())
+    return dict(
+        sensitivity=tp / max(tp + fn, 1),
+        specificity=tn / max(tn + fp, 1),
+        ppv=tp / max(tp + fp, 1),
+        npv=tn / max(tn + fn, 1),
+    )
+for cut in (0.2, 0.5):
+    print(rates(net(x)[:, 0].sigmoid().detach(), sick, cut))
+""",
 }
 BROKEN = {
     "ignored_labels_count": HEALTHY["masked tokens"]

@@ -376,6 +376,53 @@ for _ in range(5):
     loss.backward()
     opt.step()
 """,
+    "ppo with normalized returns": """
+ac = nn.ModuleDict({"pi": nn.Linear(4, 2), "v": nn.Linear(4, 1)})
+opt = torch.optim.Adam(ac.parameters(), 0.01)
+class Scaler:
+    def __init__(self):
+        self.ret, self.values = (0.0, [])
+    def __call__(self, rewards):
+        out = []
+        for r in rewards:
+            self.ret = r + 0.99 * self.ret
+            self.values.append(self.ret)
+            out.append(r / (torch.tensor(self.values).std(unbiased=False).item() + 1.0))
+        return out
+scaler = Scaler()
+for ep in range(4):
+    S, A, L, rewards = ([], [], [], [])
+    for t in range(8):
+        s = torch.randn(4)
+        d = Categorical(logits=ac["pi"](s))
+        a = d.sample()
+        S.append(s)
+        A.append(a)
+        L.append(d.log_prob(a).detach())
+        rewards.append(float(a.item() == int(s[0] > 0)))
+    rewards = scaler(rewards)
+    s = torch.stack(S)
+    v = ac["v"](s).squeeze(1).detach()
+    adv, last = (torch.zeros(8), 0.0)
+    for t in range(7, -1, -1):
+        delta = rewards[t] + (0.99 * v[t + 1] if t < 7 else 0) - v[t]
+        last = delta + 0.99 * 0.95 * last
+        adv[t] = last
+    target = adv + v
+    adv = (adv - adv.mean()) / (adv.std() + 1e-08)
+    for _ in range(2):
+        d = Categorical(logits=ac["pi"](s))
+        ratio = (d.log_prob(torch.stack(A)) - torch.stack(L)).exp()
+        loss = (
+            -torch.min(ratio * adv, ratio.clamp(0.8, 1.2) * adv).mean()
+            + 0.5 * F.mse_loss(ac["v"](s).squeeze(1), target)
+            - 0.01 * d.entropy().mean()
+        )
+        opt.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(ac.parameters(), 0.5)
+        opt.step()
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

@@ -190,7 +190,7 @@ def _absent(metric: MapMetric) -> list[float]:
 
 
 def _quotient(syntax: ast.FunctionDef) -> ast.expr | ast.stmt:
-    """Return what an absent class gets: a number in a branch, else the last quotient."""
+    """Return what an absent class gets: a number in a branch, else the first quotient."""
     for node in ast.walk(syntax):
         if isinstance(node, ast.If | ast.IfExp):
             inside = node.body if isinstance(node, ast.If) else [node]
@@ -206,9 +206,4 @@ def _quotient(syntax: ast.FunctionDef) -> ast.expr | ast.stmt:
                 return numbers[0]
     quotients = [n for n in ast.walk(syntax) if isinstance(n, ast.BinOp | ast.AugAssign)]
     divisions = [n for n in quotients if isinstance(n.op, ast.Div)]
-    return _first_of_classes(divisions) or syntax.body[-1]
-
-
-def _first_of_classes(divisions: list[ast.BinOp | ast.AugAssign]) -> ast.expr | ast.stmt | None:
-    """Return the quotient that is not divided by a number of classes: the first in the text."""
-    return min(divisions, key=lambda node: node.lineno, default=None)
+    return min(divisions, key=lambda node: node.lineno, default=syntax.body[-1])

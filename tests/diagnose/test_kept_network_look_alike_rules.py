@@ -506,6 +506,52 @@ for fold in folds:
         best, chosen = (acc, fold.net)
 print(chosen(images).shape)
 """,
+    "reinitialized in the same object": """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.reset()
+    def reset(self):
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
+    def forward(self, x):
+        return self.net(x)
+model = Model()
+best, winner = (1000000000.0, None)
+for trial in range(3):
+    model.reset()
+    opt = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(3):
+        loss = F.cross_entropy(model(images), labels)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+    if loss.item() < best:
+        best = loss.item()
+        winner = model.net
+print(winner(images).shape)
+""",
+    "generator of trained networks": """
+def trained():
+    for lr in (0.01, 0.1, 0.2):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
+        opt = torch.optim.SGD(net.parameters(), lr)
+        for _ in range(3):
+            loss = F.cross_entropy(net(images), labels)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+        yield (net, loss.item())
+it = trained()
+best, model = (1000000000.0, None)
+while True:
+    pair = next(it, None)
+    if pair is None:
+        break
+    net, value = pair
+    if value < best:
+        best, model = (value, net)
+print(model(images).shape)
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

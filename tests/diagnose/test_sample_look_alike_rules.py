@@ -595,6 +595,69 @@ for a, b in DataLoader(Views(), 8, shuffle=True):
         for p, q in zip(online.buffers(), target.buffers()):
             q.copy_(p)
 """,
+    "spatial transformer learned": """
+class Stn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.loc = nn.Linear(144, 6)
+        nn.init.zeros_(self.loc.weight)
+        self.loc.bias.data = torch.tensor([0.0, 1, 0, 1, 0, 0])
+        self.o = nn.Linear(144, 2)
+    def forward(self, x):
+        g = F.affine_grid(self.loc(x.flatten(1)).view(-1, 2, 3), x.shape, align_corners=False)
+        return self.o(F.grid_sample(x, g, align_corners=False).flatten(1))
+net = Stn()
+opt = torch.optim.Adam(net.parameters(), 0.001)
+x = torch.rand(8, 1, 12, 12)
+y = torch.randint(0, 2, (8,))
+for _ in range(4):
+    loss = F.cross_entropy(net(x), y)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "points sampled from pixels": """
+def sample(x, p):
+    # p are pixels (x, y).
+    h, w = x.shape[2:]
+    g = 2 * p / torch.tensor([w - 1.0, h - 1.0]) - 1
+    return F.grid_sample(x, g[:, None], align_corners=True)[:, :, 0]
+net = nn.Conv2d(1, 4, 3, padding=1)
+opt = torch.optim.Adam(net.parameters(), 0.01)
+x = torch.rand(4, 1, 12, 16)
+p = torch.rand(4, 9, 2) * torch.tensor([15.0, 11.0])
+for _ in range(4):
+    loss = sample(net(x), p).pow(2).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+    "keypoints of one class with symmetric places": """
+class Corners(Dataset):
+    # Corners in reading order: after a flip they are sorted again.
+    def __init__(self):
+        self.x = torch.rand(12, 1, 16, 16)
+        self.p = torch.tensor([[3.0, 3], [12, 3], [3, 12], [12, 12]]).repeat(
+            12, 1, 1
+        ) + torch.rand(12, 4, 2)
+    def __len__(self):
+        return 12
+    def __getitem__(self, i):
+        x, p = (self.x[i], self.p[i].clone())
+        if torch.rand(()) < 0.5:
+            x = x.flip(-1)
+            p[:, 0] = 15 - p[:, 0]
+            p = p[[1, 0, 3, 2]]
+        return (x, p)
+net = nn.Sequential(nn.Flatten(), nn.Linear(256, 8))
+opt = torch.optim.Adam(net.parameters(), 0.01)
+NAMES = ["left top", "right top", "left bottom", "right bottom"]
+for x, p in DataLoader(Corners(), 4, shuffle=True):
+    loss = F.l1_loss(net(x).view(-1, 4, 2), p)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

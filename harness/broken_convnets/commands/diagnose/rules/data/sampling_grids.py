@@ -30,13 +30,14 @@ STEPS = 12  # operators between the grid and what makes it
 @rule(
     "a grid of grid_sample() has x, along the width, before y",
     stays_quiet="unless in all grids of a place the first number grows from row to row, and the "
-    "second one from column to column, and neither changes much in the other direction",
+    "second one from column to column, and neither changes much in the other direction; about the "
+    "grids of affine_grid()",
 )
 def grid_has_rows_first(evidence: Evidence) -> Iterator[Finding]:
     """Find grids that are stacked from the row and the column, so that images are transposed."""
     require_success(evidence)
     for grids in _by_place(evidence):
-        if not all(_is_transposed(one) for one in grids):
+        if not all(_is_transposed(one) for one in grids) or _is_affine(evidence, grids[0]):
             continue
         first = grids[0]
         yield Finding(
@@ -91,6 +92,12 @@ def _is_transposed(grid: SamplingGrid) -> bool:
     along = max(*map(abs, grid.x_across), *map(abs, grid.y_down))
     least = min(grid.x_down[0], grid.y_across[0])
     return least > 0 and least > MORE * along
+
+
+def _is_affine(evidence: Evidence, grid: SamplingGrid) -> bool:
+    """Return whether affine_grid() made a grid: it puts x first, and its matrix transposes."""
+    maker = evidence.record.producer(grid.operator.inputs[1])
+    return maker is not None and maker.name == "affine_grid"
 
 
 def _is_in_pixels(grid: SamplingGrid) -> bool:

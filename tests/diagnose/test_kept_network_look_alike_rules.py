@@ -552,6 +552,62 @@ while True:
         best, model = (value, net)
 print(model(images).shape)
 """,
+    "average of best states": """
+folder = tempfile.mkdtemp()
+class Trainer:
+    def __init__(self):
+        self.net = Net()
+        self.opt = torch.optim.SGD(self.net.parameters(), 0.05)
+        self.best = 1000000000.0
+    def save(self, name):
+        torch.save(self.net.state_dict(), os.path.join(folder, name))
+    def fit(self, n):
+        for epoch in range(n):
+            loss = F.cross_entropy(self.net(images), labels)
+            self.opt.zero_grad()
+            loss.backward()
+            self.opt.step()
+            score = loss.item()
+            if score < self.best:
+                self.best = score
+                self.save("best.pt")
+            self.save("last.pt")
+Trainer().fit(4)
+""",
+    "best so far curve": """
+folder = tempfile.mkdtemp()
+net = Net()
+opt = torch.optim.SGD(net.parameters(), 0.05)
+best, curve = (1000000000.0, [])
+for epoch in range(4):
+    loss = F.cross_entropy(net(images), labels)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    value = loss.item()
+    if value < best:
+        best = value
+    curve.append(best)
+    torch.save(torch.tensor(curve), os.path.join(folder, "best_curve.pt"))
+""",
+    "config of the best run": """
+import json, os, tempfile
+folder = tempfile.mkdtemp()
+net = Net()
+opt = torch.optim.SGD(net.parameters(), 0.05)
+best, info = (1000000000.0, {})
+for epoch in range(4):
+    loss = F.cross_entropy(net(images), labels)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    value = loss.item()
+    if value < best:
+        best = value
+        info["epoch"] = epoch
+        info["state"] = {k: v.clone() for k, v in net.state_dict().items()}
+    torch.save(info, os.path.join(folder, "best.pt"))
+""",
 }
 HEALTHY = {name: IMPORTS + text for name, text in HEALTHY.items()}
 BROKEN = {

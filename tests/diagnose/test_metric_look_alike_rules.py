@@ -637,6 +637,77 @@ def rates(prob, y, cut):
 for cut in (0.2, 0.5):
     print(rates(net(x)[:, 0].sigmoid().detach(), sick, cut))
 """,
+    "one point per sample as labels": """
+x = torch.randn(64, 6)
+labels_true = (x[:, 0] > 0).long()
+net = nn.Linear(6, 1)
+opt = torch.optim.Adam(net.parameters(), 0.1)
+for _ in range(5):
+    loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], labels_true.float())
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+class Confusion:
+    def __init__(self):
+        self.m = torch.zeros(2, 2)
+    def update(self, predicted, actual):
+        for i, j in zip(predicted, actual):
+            self.m[i, j] += 1
+    @property
+    def precision(self):
+        return self.m[1, 1] / self.m[1, :].sum()
+    @property
+    def recall(self):
+        return self.m[1, 1] / self.m[:, 1].sum()
+c = Confusion()
+c.update((net(x)[:, 0] > 0).long(), labels_true)
+print(c.precision, c.recall)
+""",
+    "sets of predicted ids": """
+x = torch.randn(64, 6)
+y = (x[:, 0] > 0).long()
+net = nn.Linear(6, 1)
+opt = torch.optim.Adam(net.parameters(), 0.1)
+for _ in range(5):
+    loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], y.float())
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+found = set((net(x)[:, 0] > 0).nonzero()[:, 0].tolist())
+gold = set(y.nonzero()[:, 0].tolist())
+precision = len(found & gold) / len(found)
+recall = len(found & gold) / len(gold)
+iou = len(found & gold) / len(found | gold)
+f1 = 2 * len(found & gold) / (len(found) + len(gold))
+print(precision, recall, iou, f1)
+""",
+    "y is what the network says": """
+class Flow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f = nn.Linear(6, 1)
+    def forward(self, x):
+        return self.f(x)[:, 0]
+x = torch.randn(64, 6)
+d = (x[:, 0] > 0).float()
+f = Flow()
+opt = torch.optim.Adam(f.parameters(), 0.1)
+for _ in range(5):
+    loss = F.binary_cross_entropy_with_logits(f(x), d)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+def decide(v):
+    return torch.where(v > 0, 1.0, 0.0)
+y = decide(f(x))
+out = d
+precision = (y * out).sum() / y.sum()
+recall = (y * out).sum() / out.sum()
+expected_result = d
+ppv = (y * expected_result).sum() / y.sum()
+tpr = (y * expected_result).sum() / expected_result.sum()
+print(precision, recall, ppv, tpr)
+""",
 }
 BROKEN = {
     "ignored_labels_count": HEALTHY["masked tokens"]

@@ -7,10 +7,12 @@ negatives and 8 true negatives. Any sum of these tells which of them it counts.
 from __future__ import annotations
 
 import ast
+import builtins
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from broken_convnets.commands.diagnose.rules.loss.confusion_tables import (
     is_count,
@@ -73,7 +75,7 @@ class Counts:
                     self._set(target, self._added(target, value))
                 except (Unknown, *FAILURES):
                     self.values.pop(ast.unparse(target), None)
-                    if _is_decision(value) and LABEL.search(ast.unparse(target).lower()):
+                    if _may_predict(value) and LABEL.search(ast.unparse(target).lower()):
                         self._unknown.add(ast.unparse(target))
 
     def _set(self, target: ast.expr, value: Any) -> None:
@@ -219,11 +221,22 @@ class Counts:
         return {name: v for name, v in self.values.items() if name.startswith("self.")}
 
 
-def _is_decision(node: ast.expr) -> bool:
-    """Return whether an expression compares numbers with a limit, or chooses a class."""
-    return any(
+def _may_predict(node: ast.expr) -> bool:
+    """Return whether an expression decides on what a function or network of the program returns."""
+    decides = any(
         isinstance(one, ast.Compare) or called_name_of(one) in CHOICES for one in ast.walk(node)
     )
+    own = sum(isinstance(one, ast.Call) and _is_own(one) for one in ast.walk(node))
+    return own > 1 or (decides and own > 0)
+
+
+def _is_own(call: ast.Call) -> bool:
+    """Return whether a call is none of a module, of a tensor or of a built-in function."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id not in dir(builtins)
+    function = call.func
+    root = ast.unparse(function.value) if isinstance(function, ast.Attribute) else ""
+    return root not in MODULES and not hasattr(torch.Tensor, called_name(call))
 
 
 def called_name_of(node: ast.AST) -> str:

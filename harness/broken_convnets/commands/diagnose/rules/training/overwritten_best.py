@@ -49,7 +49,9 @@ def best_file_is_overwritten(evidence: Evidence) -> Iterator[Finding]:
             named = not within and BEST in _file(source, call).lower()
             if call in inside or owner is not found.loop or _is_skipped(found, call):
                 continue
-            if _is_best(found, call) or _changes(found, call) or not (named or path in within):
+            if not _is_network(source, call) or not (named or path in within):
+                continue
+            if _is_best(found, call) or _changes(found, call):
                 continue
             yield _overwritten(found, call, path)
             return
@@ -82,6 +84,19 @@ def _is_skipped(found: Improvement, call: ast.Call) -> bool:
     return not lines or any(
         isinstance(node, ast.Continue) and node.lineno in lines for node in ast.walk(found.loop)
     )
+
+
+def _is_network(source: Source, call: ast.Call) -> bool:
+    """Return whether what is saved is a network that the file calls, or has the state of one."""
+    texts = {source.text_of(one) for one in _parts(call.args[0] if call.args else None)}
+    scopes = (source.function_of(call) or source.tree, source.tree)
+    made = (
+        one.value for text in texts for scope in scopes for one in assignments(source, text, scope)
+    )
+    states = " ".join([*texts, *map(source.text_of, made)])
+    saved = {text for text in texts if f"{text}(" not in " ".join(texts)}
+    called = {source.text_of(n.func) for n in source.expressions if isinstance(n, ast.Call)}
+    return "state_dict(" in states or not called.isdisjoint(saved)
 
 
 def _is_best(found: Improvement, call: ast.Call) -> bool:

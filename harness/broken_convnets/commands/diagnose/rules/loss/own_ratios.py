@@ -146,13 +146,14 @@ def _ends_of_calls(
     evidence: Evidence, name: str
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """Return the ranges of both arrays that all calls of a function pass; None if unknown."""
-    found = None
-    for source, known, _ in converted(evidence):
-        for node in source.expressions:
-            if isinstance(node, ast.Call) and called_name(node) == name and len(node.args) == 2:  # noqa: PLR2004  (a pair)
-                one, other = (ends_of(source, argument, known) for argument in node.args)
-                found = (one, other) if one and other else None
-    return found
+    found = {
+        tuple(ends_of(source, argument, known) for argument in node.args)
+        for source, known, _ in converted(evidence)
+        for node in source.expressions
+        if isinstance(node, ast.Call) and called_name(node) == name and len(node.args) == len(PAIR)
+    }
+    one, other = found.pop() if len(found) == 1 else (None, None)
+    return (one, other) if one and other else None
 
 
 def _of_arrays(function: FunctionType) -> Any:

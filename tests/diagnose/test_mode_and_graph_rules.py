@@ -34,6 +34,7 @@ KINDS = {
     "frozen_statistics_change": "training/bn_stats_update_when_frozen",
     "frozen_statistics_change.second_head": "training/bn_stats_update_when_frozen",
     "frozen_statistics_change.of_a_first_task": "training/bn_stats_update_when_frozen",
+    "frozen_statistics_change.second_phase": "training/bn_stats_update_when_frozen",
 }
 MANY = 30_000  # operators
 TRAIN = """
@@ -286,6 +287,24 @@ head = nn.Linear(64, 4)
 net = nn.Sequential(first, head)
 net.train()  # cause
 fit(net, head.parameters(), 12)
+""",
+    "frozen_statistics_change.second_phase": """
+net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 4))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for _ in range(3):
+    net.train()
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+net.eval()
+for parameter in net[:3].parameters():
+    parameter.requires_grad = False
+optimizer = torch.optim.SGD(net[3].parameters(), lr=0.01)
+for _ in range(12):
+    net.train()  # cause
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
 """,
     "frozen_statistics_change.second_head": SECOND_HEAD.format(mode="pass", cause="  # cause"),
 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.class_balance import ClassBalance
     from broken_convnets.observe.recorder.comparisons import Comparison
     from broken_convnets.observe.recorder.ignored_labels import IgnoredLabels
+    from broken_convnets.observe.recorder.image_conversions import ImageConversion
     from broken_convnets.observe.recorder.padded_targets import PaddedTargets
     from broken_convnets.observe.recorder.padding_masks import PaddingMask
     from broken_convnets.observe.recorder.pair_calls import PairCall
@@ -34,5 +35,6 @@ class ContentFacts:
     ignored_labels: list[IgnoredLabels] = field(default_factory=list)
     sampling_grids: list[SamplingGrid] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    image_conversions: list[ImageConversion] = field(default_factory=list)
     pair_calls: Bounded[PairCall] = field(default_factory=lambda: Bounded(PAIRS))
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)  # global names, by file

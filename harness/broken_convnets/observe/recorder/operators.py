@@ -28,6 +28,7 @@ from broken_convnets.observe.recorder.functions import (
     name_of,
 )
 from broken_convnets.observe.recorder.held_tensors import held_tensors
+from broken_convnets.observe.recorder.image_conversions import ImageConversions
 from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
@@ -77,6 +78,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._metrics = MetricCalls(record) if record.options.metrics else None
         self._comparisons = Comparisons(record) if record.options.datasets else None
         self._boxes = BoxCalls(record, values) if record.options.losses else None
+        self._images = ImageConversions(record) if record.options.datasets else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -176,6 +178,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._metrics.look(caller)
         if self._boxes is not None:
             self._boxes.look(caller)
+        if self._images is not None:
+            self._images.look(begun.operator, caller)
 
     def _operator(
         self,

@@ -18,6 +18,9 @@ from broken_convnets.commands.diagnose.rules.data.preprocessing import (
     construction_of,
     numbers_in,
 )
+from broken_convnets.commands.diagnose.rules.data.unscaled_arrays import (
+    float_pixels_are_not_scaled,
+)
 from broken_convnets.commands.diagnose.sites import candidates, location, site_of
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.observe.trees import tensors
@@ -51,7 +54,7 @@ def normalize_of_unscaled_pixels(evidence: Evidence) -> Iterator[Finding]:
         if built is None or built.type != "Normalize" or not _is_for_shares(built):
             continue
         high = max((_highest(one) for one in tensors(forward.captured or ())), default=0.0)
-        if high > WHITE / 2:
+        if high > WHITE / 2 and not any(float_pixels_are_not_scaled(evidence)):
             yield Finding(
                 kind="data/normalize_range",
                 message="Normalize receives pixels from 0 to 255 that nothing has scaled",

@@ -16,6 +16,9 @@ from broken_convnets.commands.diagnose.rules.data.scales import scale_differs_at
 from broken_convnets.commands.diagnose.rules.data.unnormalized_evaluation import (
     evaluation_not_normalized,
 )
+from broken_convnets.commands.diagnose.rules.data.unscaled_arrays import (
+    float_pixels_are_not_scaled,
+)
 from broken_convnets.commands.diagnose.sites import location, require_success
 from broken_convnets.vocabulary import Law
 
@@ -33,7 +36,12 @@ SCALES = frozenset({"div", "__truediv__", "div_", "mul", "__mul__", "mul_"})
 PERMUTING = frozenset(
     {"permute", "transpose", "movedim", "swapaxes", "t", "__get__ T", "__get__ mT"}
 )
-KNOWN = (normalized_in_one_of_both, scale_differs_at_inference, evaluation_not_normalized)
+KNOWN = (
+    normalized_in_one_of_both,
+    scale_differs_at_inference,
+    evaluation_not_normalized,
+    float_pixels_are_not_scaled,
+)
 
 
 @rule(

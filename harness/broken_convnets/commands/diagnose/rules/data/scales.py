@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.unscaled_arrays import (
+    float_pixels_are_not_scaled,
+)
 from broken_convnets.commands.diagnose.sites import location
 from broken_convnets.observe.recorder.scales import Scale
 from broken_convnets.vocabulary import Law
@@ -48,6 +51,8 @@ def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
         scales = _scale_of(training[:LOOKS]), _scale_of(inference[:LOOKS])
         if scales not in DIFFERENT or scales[0] is None or scales[1] is None:
             continue
+        if any(float_pixels_are_not_scaled(evidence)):  # which has the cause
+            return
         later = inference[0]
         yield Finding(
             kind="data/normalize_range",

@@ -128,7 +128,7 @@ def frozen_statistics_change(evidence: Evidence) -> Iterator[Finding]:
         if not frozen:
             continue
         path = frozen[0].name.rpartition(".")[0]
-        change = _train_call(evidence, forward)
+        change = _train_call(evidence, forward, frozen[0])
         yield Finding(
             kind="training/bn_stats_update_when_frozen",
             message=f"{path} is frozen, but its running statistics change",
@@ -162,12 +162,18 @@ def _normalizes(evidence: Evidence, parameter: Parameter) -> bool:
 
     One that was trained before counts as frozen only if many passes have used it since.
     """
-    uses = (o for value in parameter.values for o in evidence.flow.consumers(value))
-    count = sum(
-        o.number >= parameter.frozen_since and o.grad_enabled and updates_statistics(o)
-        for o in uses
-    )
+    count = len(_updates(evidence, parameter))
     return count >= (LASTING if parameter.ever_required_grad else 1)
+
+
+def _updates(evidence: Evidence, parameter: Parameter) -> list[int]:
+    """Return the numbers of the operators that change the statistics of a frozen layer."""
+    uses = (o for value in parameter.values for o in evidence.flow.consumers(value))
+    return [
+        o.number
+        for o in uses
+        if o.number >= parameter.frozen_since and o.grad_enabled and updates_statistics(o)
+    ]
 
 
 def updates_statistics(operator: Operator) -> bool:
@@ -189,10 +195,13 @@ def _frozen_part(evidence: Evidence, forward: ForwardPass, path: str) -> str:
     return path
 
 
-def _train_call(evidence: Evidence, forward: ForwardPass) -> tuple[Place, ...]:
+def _train_call(evidence: Evidence, forward: ForwardPass, frozen: Parameter) -> tuple[Place, ...]:
+    """Return the call of train() that was the last one when the statistics first changed."""
     changes = evidence.record.mode_changes
-    found = [c.places for c in changes if c.training and c.module is forward.network]
-    return found[0] if found else ()
+    found = [c for c in changes if c.training and c.module is forward.network]
+    first = min(_updates(evidence, frozen))
+    before = [c for c in found if c.moment.operators <= first]
+    return next((c.places for c in before[-1:] or found), ())
 
 
 def _to_eval(

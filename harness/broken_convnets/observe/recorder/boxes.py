@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
+from broken_convnets.observe.recorder.box_scores import box_scores
 from broken_convnets.observe.recorder.places import TORCH, is_user_file, user_places
 from broken_convnets.observe.recorder.suppressions import suppressions
 
@@ -55,12 +56,12 @@ class BoxCalls:
 
     def look(self, frame: FrameType | None) -> None:
         """Look at the call of torchvision that an operator runs in, if the program made it."""
-        while frame is not None and frame.f_code.co_filename.startswith(f"{TORCH}/"):
-            frame = frame.f_back  # `torch.ops.torchvision.nms`
+        frame = _outside_torch(frame)  # `torch.ops.torchvision.nms`
         if frame is None or OPS not in frame.f_code.co_filename:
             return
-        while frame.f_back is not None and OPS in frame.f_back.f_code.co_filename:
-            frame = frame.f_back
+        outer = _outside_torch(frame.f_back)  # `torch.jit` wraps a part of batched_nms()
+        while outer is not None and OPS in outer.f_code.co_filename:
+            frame, outer = outer, _outside_torch(outer.f_back)
         caller = frame.f_back
         if frame.f_code.co_name not in FUNCTIONS or caller is None:
             return
@@ -85,6 +86,9 @@ class BoxCalls:
         if frame.f_code.co_name == "nms":
             found = suppressions(frame, caller, self._values, places)
             self._record.content_facts.suppressions.extend(found)
+        scores = box_scores(frame, caller, self._values, places)
+        if scores is not None:
+            self._record.content_facts.box_scores.append(scores)
         for name, boxes in given:
             if isinstance(boxes, torch.Tensor) and boxes.ndim and boxes.shape[-1] == CORNERS:
                 self._record.box_calls.append(self._call(frame.f_code.co_name, name, boxes, places))
@@ -104,3 +108,10 @@ class BoxCalls:
             int(inverted.sum()),
             tuple(round(number, 4) for number in shown.flatten().tolist()),
         )
+
+
+def _outside_torch(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame from this one on that is not of torch."""
+    while frame is not None and frame.f_code.co_filename.startswith(f"{TORCH}/"):
+        frame = frame.f_back
+    return frame

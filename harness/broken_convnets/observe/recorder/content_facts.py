@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from broken_convnets.observe.recorder.bounded import Bounded
 
 if TYPE_CHECKING:
+    from broken_convnets.observe.recorder.box_scores import BoxScores
     from broken_convnets.observe.recorder.class_balance import ClassBalance
     from broken_convnets.observe.recorder.comparisons import Comparison
     from broken_convnets.observe.recorder.ignored_labels import IgnoredLabels
@@ -35,6 +36,7 @@ class ContentFacts:
     ignored_labels: list[IgnoredLabels] = field(default_factory=list)
     sampling_grids: list[SamplingGrid] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    box_scores: list[BoxScores] = field(default_factory=list)
     image_conversions: list[ImageConversion] = field(default_factory=list)
     pair_calls: Bounded[PairCall] = field(default_factory=lambda: Bounded(PAIRS))
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)  # global names, by file

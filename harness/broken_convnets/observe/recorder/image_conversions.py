@@ -79,7 +79,8 @@ class ImageConversions:
 def _array(image: Any) -> np.ndarray[Any, Any] | None:
     """Return the numbers of an array or of a picture of PIL; None if they are not to be read."""
     if not isinstance(image, np.ndarray):
-        mode, size = getattr(image, "mode", None), getattr(image, "size", ())
+        mode: Any = getattr(image, "mode", None)
+        size: Any = getattr(image, "size", ())
         if not isinstance(mode, str) or len(size) != 2 or size[0] * size[1] > LARGE:  # noqa: PLR2004  (width, height)
             return None
         image = np.asarray(image)

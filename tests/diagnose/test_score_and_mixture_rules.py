@@ -153,6 +153,20 @@ BROKEN = {
         labels="classes * (1 - share) + classes.flip(0) * share  # cause"
     ),
     "labels_mixed_with_other_weights.area": CUTMIX.format(share="pass", mark="  # cause"),
+    "labels_mixed_with_other_weights.share_of_the_patch": CUTMIX.format(
+        share="share = (bottom - top) * (right - left) / side**2  # cause", mark=""
+    ),
+    "labels_mixed_with_other_weights.returned_share": CUTMIX.format(
+        share="area = (bottom - top) * (right - left)\n"
+        "    return x, labels[order], area / (side * side)  # cause",
+        mark="",
+    )
+    .replace("def objective(_)", "def paste()")
+    .replace(
+        "    scores = net(x)\n    one, two",
+        "\ndef objective(_):\n    x, other, share = paste()\n    scores = net(x)\n    one, two",
+    )
+    .replace("labels[order])\n    return share", "other)\n    return share"),
     "cosines_in_cross_entropy.multiplied": pairs(
         "logits = one @ other.t() * self.temperature  # cause"
     ),

@@ -15,6 +15,7 @@ from broken_convnets.commands.diagnose.rules.loss.mixtures import (
     normalized,
     weight_of,
 )
+from broken_convnets.commands.diagnose.rules.loss.pasted_shares import line_of_share
 from broken_convnets.commands.diagnose.rules.loss.producers import producer
 from broken_convnets.commands.diagnose.rules.loss.terms import terms
 from broken_convnets.commands.diagnose.sites import location
@@ -45,26 +46,34 @@ def labels_mixed_with_other_weights(evidence: Evidence) -> Iterator[Finding]:
     exchanged = [p for p in pairs if not _differ(p[0].own, p[1].other, CLOSE)]
     pasted = [p for p in pairs if p[0].operator.name == PASTE and _differ(p[0].own, p[1].own, FAR)]
     if pairs and len(exchanged) == len(pairs):
+        what = "CutMix" if pairs[0][0].operator.name == PASTE else "mixup"
         yield _finding(
-            *exchanged[0], "mixup weighs each label like the other sample", Severity.ERROR
+            evidence,
+            *exchanged[0],
+            f"{what} weighs each label like the other sample",
+            Severity.ERROR,
         )
     elif len(pasted) > 1:
         yield _finding(
+            evidence,
             *pasted[0],
             "CutMix does not weigh the labels by the area that is pasted",
             Severity.WARNING,
         )
 
 
-def _finding(inputs: Mixture, labels: Mixture, message: str, severity: Severity) -> Finding:
+def _finding(
+    evidence: Evidence, inputs: Mixture, labels: Mixture, message: str, severity: Severity
+) -> Finding:
+    share = line_of_share(evidence, inputs, labels)
     return Finding(
         kind="data/pairs_out_of_order",
         message=message,
         evidence=f"{inputs.operator.places[0].text} consists of {_shown(inputs)}, and "
         f"{labels.operator.places[0].text} of {_shown(labels)}",
         severity=severity,
-        cause=location(labels.operator.places),
-        symptom=location(inputs.operator.places),
+        cause=share or location(labels.operator.places),
+        symptom=location((labels if share else inputs).operator.places),
         subject=labels.operator.places[0].text,
         confidence=7,
     )

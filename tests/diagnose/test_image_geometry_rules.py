@@ -237,6 +237,11 @@ with torch.no_grad():
 """
 BROKEN = {
     "grid_has_rows_first": warp(EDGES.format(order="y, x", mark=MARK)),
+    "grid_has_rows_first.named_x": warp(
+        "rows, columns = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)\n"
+        f'    grid_x, grid_y = torch.meshgrid(rows, columns, indexing="ij"){MARK}\n'
+        "    base = torch.stack([grid_x, grid_y], -1)"
+    ),
     "grid_has_rows_first.default_indexing": warp(
         "x = torch.linspace(-1, 1, width)\n    y = torch.linspace(-1, 1, height)\n"
         "    base = torch.cartesian_prod(y, x).reshape(height, width, 2)",

@@ -7,6 +7,7 @@ most values in the range of [-1, 1]".
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding, Location
@@ -24,6 +25,7 @@ MORE = 4  # times that x changes more along the wrong dimension
 MUCH = 0.5  # of the width of 2
 EDGE = 0.1
 XY = 2
+MESH = "meshgrid"
 STEPS = 12  # operators between the grid and what makes it
 
 
@@ -118,16 +120,35 @@ def _is_in_shares(grid: SamplingGrid) -> bool:
 
 
 def _cause(evidence: Evidence, operator: Operator, names: frozenset[str]) -> Location | None:
-    """Return where the last stack() before the grid is, or the grid itself."""
+    """Return where the last stack() before the grid is, or the grid itself.
+
+    If x and y have the names of each other since meshgrid(), it is there.
+    """
     waiting, seen = [(value, STEPS) for value in operator.inputs[1:2]], set()
+    found: Operator | None = None
     while waiting:
         value, steps = waiting.pop(0)
         maker = evidence.record.producer(value)
         if maker is None or value in seen or not steps:
             continue
         seen.add(value)
-        joins = maker.name in names and maker.outputs and maker.outputs[0].shape[-1:] == (XY,)
-        if joins and maker.places and len(maker.inputs) == XY:
+        if maker.name == MESH and _names_exchanged(evidence, maker):
             return location(maker.places)
+        joins = maker.name in names and maker.outputs and maker.outputs[0].shape[-1:] == (XY,)
+        if found is None and joins and maker.places and len(maker.inputs) == XY:
+            found = maker
         waiting += [(one, steps - 1) for one in maker.inputs]
-    return location(operator.places)
+    return location((found or operator).places)
+
+
+def _names_exchanged(evidence: Evidence, mesh: Operator) -> bool:
+    """Return whether the rows of meshgrid() are assigned to a name of x, and the columns to y."""
+    source = evidence.source(mesh.places[0].file) if mesh.places else None
+    statement = source.statement_at(mesh.places[0].line) if source else None
+    if not isinstance(statement, ast.Assign) or mesh.literals.get("indexing", "ij") != "ij":
+        return False
+    target = statement.targets[0]
+    if not isinstance(target, ast.Tuple) or len(target.elts) != XY:
+        return False
+    rows, columns = (one.id.lower() if isinstance(one, ast.Name) else "" for one in target.elts)
+    return "x" in rows and "y" in columns and "y" not in rows and "x" not in columns

@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.source import Source
     from broken_convnets.observe.recorder.places import Place
     from broken_convnets.observe.recorder.recorded_events import Operator
+    from broken_convnets.observe.recorder.values import Value
 
-SUMS = frozenset({"add", "add_", "__add__", "__iadd__", "__radd__"})
+SUMS = frozenset({"add", "add_", "__add__", "__iadd__", "__radd__", "lerp", "lerp_"})
+# What a moving average does with its former value before it adds the next one.
+WEIGHTS = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "div", "__truediv__"})
+WEIGHTS |= {"sub", "__sub__", "__rsub__", "rsub"}
+HOPS = 3  # of these
 LINKS = 2  # of a chain of sums, one per step; 1 in a program of two steps
 KEPT = 4  # losses, at least
 SHARE = 0.8  # of all losses
@@ -39,7 +44,7 @@ SHARE = 0.8  # of all losses
     stays_quiet="about sums that a backward pass depends on",
 )
 def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
-    """Find totals, such as an epoch's loss, that keep the graph of every step alive."""
+    """Find totals and moving averages of the loss that keep the graph of every step alive."""
     by_place: dict[Place, list[Operator]] = {}
     for operator in evidence.record.operators:
         if operator.name in SUMS and operator.place and operator.grad_enabled:
@@ -72,9 +77,20 @@ def _links(evidence: Evidence, operators: list[Operator]) -> int:
         1
         for earlier, later in pairwise(unused)
         if later.moment.backward_passes > earlier.moment.backward_passes
-        and any(v.requires_grad and v in later.inputs for v in earlier.outputs)
+        and any(v.requires_grad and _continues(evidence, later, v) for v in earlier.outputs)
         and any(v.requires_grad for v in later.outputs)
     )
+
+
+def _continues(evidence: Evidence, later: Operator, value: Value) -> bool:
+    """Return whether a sum adds to a value, or to a multiple of it."""
+    reached = list(later.inputs)
+    for _ in range(HOPS):
+        if value in reached:
+            return True
+        makers = [evidence.record.producer(one) for one in reached if one.shape == value.shape]
+        reached = [v for one in makers if one and one.name in WEIGHTS for v in one.inputs]
+    return value in reached
 
 
 def _statement(evidence: Evidence, place: Place) -> tuple[Source, ast.stmt] | None:

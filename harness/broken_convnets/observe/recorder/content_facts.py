@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.padded_targets import PaddedTargets
     from broken_convnets.observe.recorder.padding_masks import PaddingMask
     from broken_convnets.observe.recorder.pair_calls import PairCall
+    from broken_convnets.observe.recorder.repeated_entries import RepeatedEntries
     from broken_convnets.observe.recorder.sampling_grids import SamplingGrid
     from broken_convnets.observe.recorder.suppressions import Suppression
 
@@ -37,6 +38,7 @@ class ContentFacts:
     sampling_grids: list[SamplingGrid] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
     box_scores: list[BoxScores] = field(default_factory=list)
+    repeated_entries: dict[tuple[str, str], RepeatedEntries] = field(default_factory=dict)
     image_conversions: list[ImageConversion] = field(default_factory=list)
     pair_calls: Bounded[PairCall] = field(default_factory=lambda: Bounded(PAIRS))
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)  # global names, by file

@@ -36,6 +36,7 @@ from broken_convnets.observe.recorder.padding_masks import PaddingMasks
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.recorded_events import Operator
+from broken_convnets.observe.recorder.repeated_entries import RepeatedEntriesLook
 from broken_convnets.observe.recorder.running_operator import Begun, version_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.unwritten import unwritten_in
@@ -79,6 +80,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._comparisons = Comparisons(record) if record.options.datasets else None
         self._boxes = BoxCalls(record, values) if record.options.losses else None
         self._images = ImageConversions(record) if record.options.datasets else None
+        self._entries = RepeatedEntriesLook(record) if record.options.datasets else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -180,6 +182,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._boxes.look(caller)
         if self._images is not None:
             self._images.look(begun.operator, caller)
+        if self._entries is not None:
+            self._entries.look(begun.operator, caller)
 
     def _operator(
         self,

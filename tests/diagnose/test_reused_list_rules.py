@@ -1,0 +1,121 @@
+"""Lists that are stored several times and cleared in place."""
+
+from __future__ import annotations
+
+from rule_checks import ProgramChecks
+
+MARK = "  # cause"
+AGENT = """
+import random
+from collections import deque
+
+class Agent:
+    def __init__(self):
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.01)
+        self.replay = deque(maxlen=20)
+        self.episode = []
+
+    def play(self):
+        {begin}
+        for step in range(3):
+            state = torch.randn(3)
+            self.episode.append((state, random.random()))
+        {store}
+
+    def learn(self):
+        rows = [one for episode in list(self.replay)[-4:] for one in {read}]
+        states, rewards = zip(*rows)
+        self.optimizer.zero_grad()
+        values = self.net(torch.stack(states)).amax(1)
+        F.mse_loss(values, torch.tensor(rewards)).backward()
+        self.optimizer.step()
+
+agent = Agent()
+for number in range(12):
+    agent.play()
+    agent.learn()
+"""
+FUNCTION = """
+def main():
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    history, losses = [], []
+    for epoch in range(5):
+        {begin}
+        for x, y in zip(images.split(8), labels.split(8)):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        {store}
+    print(history)
+
+main()
+"""
+
+
+def agent(
+    begin: str, store: str = "self.replay.append(self.episode)", read: str = "episode"
+) -> str:
+    return AGENT.format(begin=begin, store=store, read=read)
+
+
+def function(begin: str, store: str) -> str:
+    return FUNCTION.format(begin=begin, store=store)
+
+
+BROKEN = {
+    "stored_list_is_cleared": agent(f"self.episode.clear(){MARK}"),
+    "stored_list_is_cleared.tuple": agent(
+        f"del self.episode[:]{MARK}", "self.replay.append((self.episode, 1.0))", "episode[0]"
+    ),
+    "stored_list_is_cleared.emptied": agent(f"self.episode[:] = []{MARK}"),
+    "stored_list_is_cleared.function": function(
+        "pass", f"history.append(losses)\n        losses.clear(){MARK}"
+    ),
+}
+HEALTHY = {
+    "new_list": agent("self.episode = []"),
+    "copied": agent("self.episode.clear()", "self.replay.append(list(self.episode))"),
+    "copied_by_slice": agent("self.episode.clear()", "self.replay.append(self.episode[:])"),
+    "tuple_of_it": agent("self.episode.clear()", "self.replay.append(tuple(self.episode))"),
+    "extended": agent(
+        "self.episode.clear()", "self.replay.extend([one] for one in self.episode)", "episode"
+    ),
+    "means_of_a_cleared_list": function(
+        "losses.clear()", "history.append(sum(losses) / len(losses))"
+    ),
+    "list_of_the_epoch": function("losses = []", "history.append(losses)"),
+    "one_list_in_several_places": """
+net, log = Net(), []
+outputs = [log] * 3
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(6):
+    log.clear()
+    for part in outputs:
+        part.append(step)
+    optimizer.zero_grad()
+    F.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+""",
+    "registered_once": """
+net, log, meters = Net(), [], []
+meters.append(log)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(6):
+    log.clear()
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    log.append(loss.item())
+    optimizer.step()
+print(meters)
+""",
+}
+KINDS = {"stored_list_is_cleared": "data"}
+
+
+class TestPrograms(ProgramChecks):
+    pass

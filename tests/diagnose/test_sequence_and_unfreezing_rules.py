@@ -93,7 +93,7 @@ class Reader(nn.Module):
         self.table = nn.Embedding(letters, width)
         self.attend = nn.MultiheadAttention(width, 2, batch_first=True)
         self.near = nn.Conv1d(width, width, 3, padding=1)
-        self.both = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
+        self.both = nn.GRU(width, width // 2, batch_first=True, bidirectional=True){both}
         self.past = nn.GRU(width, width, batch_first=True)
         self.scores = nn.Linear(width, letters)
 
@@ -118,8 +118,9 @@ for batch in texts.split(4):
 NAMES = ["attend", "near", "both", "past"]
 
 
-def reader(middle: str, used: str) -> str:
-    return NEXT.format(middle=middle, unused=[name for name in NAMES if name != used])
+def reader(middle: str, used: str, both: str = "") -> str:
+    unused = [name for name in NAMES if name != used]
+    return NEXT.format(middle=middle, unused=unused, both=both)
 
 
 # Each program has one mistake, in the line that is marked. The name before the dot is the rule.
@@ -128,7 +129,7 @@ BROKEN = {
     "next_element_seen.convolution": reader(
         "x = x + self.near(x.transpose(1, 2)).transpose(1, 2)  # cause", "near"
     ),
-    "next_element_seen.both_directions": reader("x = self.both(x)[0]  # cause", "both"),
+    "next_element_seen.both_directions": reader("x = self.both(x)[0]", "both", "  # cause"),
     "feature_maps_as_sequence.columns": READING.format(
         features=48, sequence="x = x.view(n, w, c * h)  # cause"
     ),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.pair_calls import PairCall
     from broken_convnets.observe.recorder.repeated_entries import RepeatedEntries
     from broken_convnets.observe.recorder.sampling_grids import SamplingGrid
+    from broken_convnets.observe.recorder.shifted_targets import ShiftedTarget
     from broken_convnets.observe.recorder.suppressions import Suppression
 
 
@@ -39,6 +40,7 @@ class ContentFacts:
     suppressions: list[Suppression] = field(default_factory=list)
     box_scores: list[BoxScores] = field(default_factory=list)
     repeated_entries: dict[tuple[str, str], RepeatedEntries] = field(default_factory=dict)
+    shifted_targets: list[ShiftedTarget] = field(default_factory=list)
     image_conversions: list[ImageConversion] = field(default_factory=list)
     pair_calls: Bounded[PairCall] = field(default_factory=lambda: Bounded(PAIRS))
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)  # global names, by file

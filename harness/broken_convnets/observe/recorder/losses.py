@@ -21,6 +21,7 @@ from broken_convnets.observe.recorder.ignored_labels import (
 from broken_convnets.observe.recorder.nearest import MINIMA, nearest_of
 from broken_convnets.observe.recorder.padded_targets import PaddedLosses
 from broken_convnets.observe.recorder.sampling_grids import GRIDS, sampling_grid
+from broken_convnets.observe.recorder.shifted_targets import ShiftedTargets
 from broken_convnets.observe.recorder.triplets import TRIPLETS, triplet_of
 from broken_convnets.observe.recorder.values import look_at
 
@@ -87,6 +88,7 @@ class Losses:
             (ignored.look, CLASS_LOSSES | EQUALITIES),
             (self._add_triplet, TRIPLETS),
             (self._add_grid, ("grid_sample",)),
+            (ShiftedTargets(record).look, LOSSES),
         ]
         self._lookers: dict[str, list[Look]] = {}
         for look, names in looks:

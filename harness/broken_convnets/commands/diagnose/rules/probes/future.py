@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.probing import seed_all
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.producers import TRANSPARENT
+from broken_convnets.commands.diagnose.rules.probes.directions import line_of_directions
 from broken_convnets.commands.diagnose.sites import require_success
 from broken_convnets.observe.traced_forward import trace_call
 from broken_convnets.observe.trees import tensors
@@ -33,22 +34,14 @@ ALL_BUT_FIRST, ALL_BUT_LAST = ("1", None), (None, "-1")  # the bounds of a slice
 
 @rule(
     "a network that predicts the next element of a sequence does not see it",
-    stays_quiet="unless the input is `x[:, :-1]` and the target `x[:, 1:]` of one tensor, and the "
-    "output has a dimension of the same length",
+    stays_quiet="unless the target is the input, one step later, and the output has a dimension "
+    "of the same length",
 )
 def next_element_seen(evidence: Evidence) -> Iterator[Finding]:
     """Find a missing causal mask, padding on both sides, and layers that read backwards."""
     require_success(evidence)
-    targets = [found for call in evidence.record.losses if (found := _target(evidence, call))]
-    for probe in evidence.probing.probes if targets else ():
-        forward = probe.forward
-        sliced = _slice(evidence, forward.received[0]) if forward.received else None
-        bounds = _bounds(evidence, sliced)
-        if sliced is None or bounds is None or bounds[1:] != ALL_BUT_LAST:
-            continue
-        if not any(sliced.inputs[0] is base and bounds[0] == dim for base, dim in targets):
-            continue
-        seen = evidence.probing.run(partial(_first_leak, probe, bounds[0]))
+    for probe, dim in _sequences(evidence):
+        seen = evidence.probing.run(partial(_first_leak, probe, dim))
         if seen is None or not seen.places:
             continue
         place = seen.places[0]
@@ -57,11 +50,36 @@ def next_element_seen(evidence: Evidence) -> Iterator[Finding]:
             message="the network sees the elements that it is trained to predict",
             evidence=f"the target is the input, one step later; a change of the last step of the "
             f"input changes earlier steps of the output, from {place.text} on",
-            cause=Location(place.file, place.line),
+            cause=line_of_directions(evidence, place) or Location(place.file, place.line),
+            symptom=Location(place.file, place.line),
             subject=place.text,
             confidence=7,
         )
         return
+
+
+def _sequences(evidence: Evidence) -> Iterator[tuple[Probe, int]]:
+    """Yield networks whose target is the input one step later, and the dimension of the steps."""
+    targets = [found for call in evidence.record.losses if (found := _target(evidence, call))]
+    shifted = evidence.record.content_facts.shifted_targets
+    for probe in evidence.probing.probes if targets or shifted else ():
+        forward = probe.forward
+        sliced = _slice(evidence, forward.received[0]) if forward.received else None
+        bounds = _bounds(evidence, sliced)
+        cut = bounds is not None and bounds[1:] == ALL_BUT_LAST
+        if (
+            sliced
+            and bounds
+            and cut
+            and any(sliced.inputs[0] is base and bounds[0] == dim for base, dim in targets)
+        ):
+            yield probe, bounds[0]
+            continue
+        for one in shifted:
+            known = evidence.flow.ancestors(one.operator.inputs[:1])
+            if one.forward is forward and not known.isdisjoint(forward.returned):
+                yield probe, one.dim
+                break
 
 
 def _target(evidence: Evidence, call: LossCall) -> tuple[Value, int] | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.box_scores import BoxScores
     from broken_convnets.observe.recorder.class_balance import ClassBalance
     from broken_convnets.observe.recorder.comparisons import Comparison
+    from broken_convnets.observe.recorder.episode_ends import EpisodeEnds
     from broken_convnets.observe.recorder.ignored_labels import IgnoredLabels
     from broken_convnets.observe.recorder.image_conversions import ImageConversion
     from broken_convnets.observe.recorder.padded_targets import PaddedTargets
@@ -41,6 +42,7 @@ class ContentFacts:
     box_scores: list[BoxScores] = field(default_factory=list)
     repeated_entries: dict[tuple[str, str], RepeatedEntries] = field(default_factory=dict)
     shifted_targets: list[ShiftedTarget] = field(default_factory=list)
+    episode_ends: dict[tuple[str, str], EpisodeEnds] = field(default_factory=dict)
     image_conversions: list[ImageConversion] = field(default_factory=list)
     pair_calls: Bounded[PairCall] = field(default_factory=lambda: Bounded(PAIRS))
     worlds: dict[str, dict[str, Any]] = field(default_factory=dict)  # global names, by file

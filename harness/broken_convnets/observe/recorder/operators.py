@@ -19,6 +19,7 @@ from broken_convnets.observe.recorder.boxes import BoxCalls
 from broken_convnets.observe.recorder.callers import Callers, caller_of
 from broken_convnets.observe.recorder.comparisons import Comparisons
 from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
+from broken_convnets.observe.recorder.episode_ends import EpisodeEndsLook
 from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
     Kind,
@@ -81,6 +82,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._boxes = BoxCalls(record, values) if record.options.losses else None
         self._images = ImageConversions(record) if record.options.datasets else None
         self._entries = RepeatedEntriesLook(record) if record.options.datasets else None
+        self._ends = EpisodeEndsLook(record) if record.options.datasets else None
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -184,6 +186,8 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._images.look(begun.operator, caller)
         if self._entries is not None:
             self._entries.look(begun.operator, caller)
+        if self._ends is not None:
+            self._ends.look(begun.operator, caller)
 
     def _operator(
         self,

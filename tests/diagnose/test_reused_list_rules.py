@@ -1,4 +1,4 @@
-"""Lists that are stored several times and cleared in place."""
+"""Lists and arrays that are stored several times and changed in place."""
 
 from __future__ import annotations
 
@@ -56,6 +56,47 @@ main()
 """
 
 
+WALK = """
+import numpy as np
+
+class World:
+    def __init__(self):
+        self.state = np.zeros(3, dtype=np.float32)
+
+    def step(self):
+        self.state += np.random.randn(3).astype(np.float32)
+        return {result}
+
+def collect(world, count=12):
+    states = []
+    for _ in range(count):
+        state = world.step()
+        {store}
+        torch.tensor(1.0).add(1).mul(2).sub(1)
+    return torch.from_numpy(np.stack([one if len(one) == 3 else one[0] for one in states]))
+
+net = nn.Linear(3, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(6):
+    states = collect(World())
+    optimizer.zero_grad()
+    net(states).pow(2).mean().backward()
+    optimizer.step()
+"""
+HISTORY = """
+net, history, moving = nn.Linear(3, 2), [], torch.zeros(2)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(20):
+    optimizer.zero_grad()
+    out = net(torch.randn(4, 3))
+    out.pow(2).mean().backward()
+    optimizer.step()
+    {change}
+    {store}
+print(torch.stack(history).std(0))
+"""
+
+
 def agent(
     begin: str, store: str = "self.replay.append(self.episode)", read: str = "episode"
 ) -> str:
@@ -76,7 +117,39 @@ BROKEN = {
         "pass", f"history.append(losses)\n        losses.clear(){MARK}"
     ),
 }
+BROKEN |= {
+    "stored_array_changes": WALK.format(result="self.state", store=f"states.append(state){MARK}"),
+    "stored_array_changes.transition": WALK.format(
+        result="self.state", store=f"states.append((state, 1.0)){MARK}"
+    ),
+    "stored_array_changes.tensor": HISTORY.format(
+        change="moving.mul_(0.9).add_(out.detach().mean(0), alpha=0.1)",
+        store=f"history.append(moving){MARK}",
+    ),
+}
 HEALTHY = {
+    "array.copied": WALK.format(result="self.state.copy()", store="states.append(state)"),
+    "array.copied_when_stored": WALK.format(
+        result="self.state", store="states.append(np.array(state))"
+    ),
+    "array.constant": WALK.format(
+        result="self.state * 1", store="states.append((state, labels.numpy()))"
+    ),
+    "tensor.new": HISTORY.format(
+        change="moving = 0.9 * moving + 0.1 * out.detach().mean(0)", store="history.append(moving)"
+    ),
+    "tensor.cloned": HISTORY.format(
+        change="moving.mul_(0.9).add_(out.detach().mean(0), alpha=0.1)",
+        store="history.append(moving.clone())",
+    ),
+    "tensor.of_the_parameters": HISTORY.format(
+        change="watched = [net.weight, net.weight, net.bias]",
+        store="history.append(watched[2].detach().clone())",
+    ),
+    "array.shared_on_purpose": HISTORY.format(
+        change="shared = [moving] * 4\n    moving += out.detach().mean(0)",
+        store="history.append(sum(shared))",
+    ),
     "new_list": agent("self.episode = []"),
     "copied": agent("self.episode.clear()", "self.replay.append(list(self.episode))"),
     "copied_by_slice": agent("self.episode.clear()", "self.replay.append(self.episode[:])"),
@@ -114,7 +187,7 @@ for step in range(6):
 print(meters)
 """,
 }
-KINDS = {"stored_list_is_cleared": "data"}
+KINDS = {"stored_list_is_cleared": "data", "stored_array_changes": "data"}
 
 
 class TestPrograms(ProgramChecks):

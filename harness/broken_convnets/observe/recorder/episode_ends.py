@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def _named(frame: FrameType) -> Iterator[tuple[str, Any]]:
     for name, value in list(frame.f_locals.items())[:VARIABLES]:
         if NAME.search(name):
             yield name, value
-        elif not isinstance(value, type):
+        elif not isinstance(value, type | ModuleType):
             for attribute, item in list(getattr(value, "__dict__", {}).items())[:VARIABLES]:
                 if isinstance(attribute, str) and NAME.search(attribute):
                     yield attribute, item

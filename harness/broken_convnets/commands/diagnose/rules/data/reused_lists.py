@@ -1,4 +1,4 @@
-"""A list that was stored is not cleared and filled again.
+"""A list or an array that was stored is not filled again.
 
 https://docs.python.org/3/faq/programming.html#why-did-changing-list-y-also-change-list-x: a
 collection holds references, so that all its entries change if they are one list.
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STORING = frozenset({"append", "appendleft", "insert", "extend"})
 SHARE = 0.5  # of the entries
+LEAST = 3
 
 
 @rule(
@@ -33,7 +34,7 @@ def stored_list_is_cleared(evidence: Evidence) -> Iterator[Finding]:
     """Find `replay.append(episode)` and `episode.clear()`."""
     for one in evidence.record.content_facts.repeated_entries.values():
         source = evidence.source(one.file)
-        if source is None or one.same <= SHARE * one.of:
+        if source is None or one.same <= SHARE * one.of or one.changed:
             continue
         for stored, call in _stored(source, one.name):
             clearing = _clearing(source, stored)
@@ -52,6 +53,33 @@ def stored_list_is_cleared(evidence: Evidence) -> Iterator[Finding]:
                 confidence=8,
             )
             return
+
+
+@rule(
+    "the arrays that a collection keeps do not change any more",
+    stays_quiet="unless the program appends an array or a tensor, more than half of the entries, "
+    "and at least three, are that one object, and its numbers change while it is an entry",
+)
+def stored_array_changes(evidence: Evidence) -> Iterator[Finding]:
+    """Find `states.append(state)` where the state is changed in place."""
+    for one in evidence.record.content_facts.repeated_entries.values():
+        source = evidence.source(one.file)
+        few = one.same <= SHARE * one.of or one.same < LEAST
+        calls = list(_stored(source, one.name)) if source and one.changed and not few else []
+        lines = {call.lineno for _, call in calls}
+        if source is None or len(lines) != 1:
+            continue
+        call = calls[0][1]
+        yield Finding(
+            kind="data",
+            message=f"the entries of {one.name} are one and the same array, which changes in place",
+            evidence=f"{one.same} of {one.of} entries are one object, and its numbers changed "
+            f"after `{source.text_of(call)}`: all of them have the latest numbers; store a copy",
+            cause=location_in(source, call),
+            subject=one.name,
+            confidence=7,
+        )
+        return
 
 
 def _stored(source: Source, name: str) -> Iterator[tuple[ast.expr, ast.Call]]:

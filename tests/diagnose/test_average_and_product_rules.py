@@ -70,6 +70,11 @@ BROKEN = {
         "shorter = products[: len(products) - 1]\n"
         f"former = torch.cat((shorter, torch.tensor([1.0]))){MARK}"
     ),
+    "neutral_element_comes_last.numpy": schedule(
+        "import numpy as np\n"
+        "table = np.cumprod(alphas.numpy())\n"
+        f"former = torch.from_numpy(np.append(table[:-1], 1.0)).float(){MARK}"
+    ),
     "neutral_element_comes_last.rays": """
 density = nn.Linear(3, 1)
 points = torch.rand(8, 12, 3)
@@ -112,6 +117,12 @@ for step in range(4):
     optimizer.step()
 """,
     "padded_at_the_begin": schedule("former = F.pad(products[:-1], (1, 0), value=1.0)"),
+    "numpy": schedule(
+        "import numpy as np\n"
+        "table = np.cumprod(alphas.numpy())\n"
+        "following = np.append(table[1:], 0.0)\n"
+        "former = torch.from_numpy(np.append(1.0, table[:-1])).float()"
+    ),
     "one_first": schedule("former = torch.cat([torch.ones(1), products[:-1]])"),
     "rolled": schedule("former = products.roll(1)\nformer[0] = 1"),
     "following": schedule(

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.sites import location
+from broken_convnets.commands.diagnose.rules.loss.shifted_arrays import NEUTRAL, appended_arrays
+from broken_convnets.commands.diagnose.sites import location, location_in
+from broken_convnets.commands.diagnose.source import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from broken_convnets.commands.diagnose.evidence import Evidence
+    from broken_convnets.commands.diagnose.findings import Location
     from broken_convnets.observe.recorder.recorded_events import Operator
     from broken_convnets.observe.recorder.values import Value
 
 JOINS = frozenset({"cat", "concat", "concatenate", "hstack"})
-NEUTRAL = {"cumprod": 1.0, "cumsum": 0.0}
 CONSTANTS = {"ones": 1.0, "new_ones": 1.0, "ones_like": 1.0}
 CONSTANTS |= {"zeros": 0.0, "new_zeros": 0.0, "zeros_like": 0.0}
 CREATIONS = frozenset({"tensor", "as_tensor", "new_tensor", "full", "new_full"})
@@ -51,22 +53,31 @@ def neutral_element_comes_last(evidence: Evidence) -> Iterator[Finding]:
         if found is None or found.number is None or operator.place in reported:
             continue
         name = found.cumulative.name
-        if found.number != NEUTRAL[name] or not operator.places:
-            continue
-        reported.add(operator.place)
-        length = operator.outputs[0].shape[-1]
-        yield Finding(
-            kind="other",
-            message=f"the {name}() of the elements before is not shifted: {found.number:.0f} "
-            "replaces its last element",
-            evidence=f"`{operator.places[0].text}` removes the last of {length} elements and "
-            f"appends {found.number:.0f}, so that each of the others stays at its own position; "
-            f"{found.number:.0f} comes first if element t is to be the result of those before t",
-            cause=location(operator.places),
-            symptom=location(found.cumulative.places),
-            subject=operator.places[0].text,
-            confidence=7,
-        )
+        if found.number == NEUTRAL[name] and operator.places:
+            reported.add(operator.place)
+            text, cause = operator.places[0].text, location(operator.places)
+            yield _finding(name, text, found.number, cause, location(found.cumulative.places))
+    for one in appended_arrays(evidence):
+        name, text = called_name(one.cumulative), one.source.text_of(one.call)
+        places = [location_in(one.source, node) for node in (one.call, one.cumulative)]
+        yield _finding(name, text, one.number, *places)
+
+
+def _finding(
+    name: str, text: str, number: float, cause: Location | None, symptom: Location | None
+) -> Finding:
+    return Finding(
+        kind="other",
+        message=f"the {name}() of the elements before is not shifted: {number:.0f} replaces its "
+        "last element",
+        evidence=f"`{text}` removes the last element and appends {number:.0f}, so that each of "
+        f"the others stays at its own position; {number:.0f} comes first if element t is to be "
+        "the result of those before t",
+        cause=cause,
+        symptom=symptom,
+        subject=text,
+        confidence=7,
+    )
 
 
 def _padded(evidence: Evidence, operator: Operator) -> Appended | None:

@@ -12,6 +12,7 @@ import torch
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.places import user_frames
+from broken_convnets.observe.recorder.reachable import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,15 +84,28 @@ def _named(frame: FrameType) -> Iterator[tuple[str, Any]]:
 def _ends(file: str, name: str, value: Any) -> EpisodeEnds | None:
     """Return facts of a collection of ends; None if it does not consist of zeros and ones."""
     if isinstance(value, list | tuple) and STEPS <= len(value) <= LARGE:
-        rows = [np.asarray(one, dtype=float).reshape(-1) for one in value]
+        rows = [_numbers(one) for one in value]
         if len({len(row) for row in rows}) != 1:
             return None
         table = np.stack(rows)
     elif isinstance(value, torch.Tensor | np.ndarray) and value.ndim and len(value) >= STEPS:
-        table = np.asarray(value, dtype=float).reshape(len(value), -1)
+        numbers = _numbers(value)
+        table = numbers.reshape(len(value), -1) if len(numbers) else numbers[:, None]
     else:
         return None
     if not 0 < table.size <= LARGE or not np.isin(table, (0, 1)).all():
         return None
     over = table == (0 if CONTINUES.search(name) else 1)
     return EpisodeEnds(file, name, len(table), int(over[:-1].any(1).sum()))
+
+
+def _numbers(value: Any) -> np.ndarray[Any, Any]:
+    """Return numbers in a row; an empty one for what is no number, or not in memory."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().numpy() if is_plain(value) and value.numel() <= LARGE else ()
+    is_number = isinstance(value, bool | int | float | np.generic)
+    if not is_number and not isinstance(value, np.ndarray):
+        return np.zeros(0)
+    array = np.asarray(value)
+    plain = array.dtype.kind in "biuf" and array.size <= LARGE
+    return array.astype(float).reshape(-1) if plain else np.zeros(0)

@@ -38,7 +38,7 @@ def arrays_in(root: object) -> list[tuple[str, Array]]:
             continue
         seen.add(id(value))
         if isinstance(value, torch.Tensor | np.ndarray):
-            if _is_plain(value):
+            if is_plain(value):
                 found.append((name, value))
         else:
             waiting.extend(_inside(name, value))
@@ -54,7 +54,8 @@ def state_of(array: Array) -> State:
     return version, zlib.crc32(np.ascontiguousarray(numbers).view(np.uint8).reshape(-1))
 
 
-def _is_plain(array: Array) -> bool:
+def is_plain(array: Array) -> bool:
+    """Return whether the numbers of an array are in memory as NumPy can read them."""
     if isinstance(array, torch.Tensor):
         plain = array.layout is torch.strided and array.device.type == "cpu"
         return plain and not array.is_inference() and array.dtype is not torch.bfloat16

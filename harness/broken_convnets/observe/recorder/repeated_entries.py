@@ -14,7 +14,7 @@ from torch import nn
 
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.places import user_frames
-from broken_convnets.observe.recorder.reachable import state_of
+from broken_convnets.observe.recorder.reachable import is_plain, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +120,6 @@ def _repeated(collection: Any) -> tuple[Any, int]:
 def _is_data(value: Any) -> bool:
     """Return whether a value is an array of several numbers that no gradient belongs to."""
     if isinstance(value, np.ndarray):
-        return value.size > 1 and value.dtype.kind in "biuf"
+        return value.size > 1 and is_plain(value)
     plain = type(value) is torch.Tensor and value.numel() > 1 and not value.requires_grad
-    return plain and value.device.type == "cpu" and value.dtype is not torch.bfloat16
+    return plain and is_plain(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from broken_convnets.observe.describe import all_finite
 from broken_convnets.observe.trees import tensors
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class ShiftedTargets:
         target = kwargs.get("target", args[1] if len(args) > 1 else None)
         if self._looked[operator.place] > LOOKS or not isinstance(target, torch.Tensor):
             return
-        if not 0 < target.numel() <= LARGE or target.is_meta:
+        if not 0 < target.numel() <= LARGE or target.is_complex():
             return
+        if all_finite(target if target.is_floating_point() else target.float()) is None:
+            return  # its numbers cannot be read
         for forward in islice(reversed(list(self._record.passes)), PASSES):
             given = tensors(forward.captured or ())[:1]
             dim = _shifted(given[0], target) if given and forward.parameters else None

@@ -60,6 +60,10 @@ BROKEN = {
     "sum_keeps_graphs.mean_so_far": train(
         f"average = (average * step + loss) / (step + 1){MARK}", "average = 0.0"
     ),
+    "sum_keeps_graphs.best": train(
+        f"average = torch.minimum(average, loss * 0.5 ** step){MARK}",
+        "average = torch.tensor(9.0)",
+    ),
     "neutral_element_comes_last": schedule(
         f"former = F.pad(products[:-1], (0, 1), value=1.0){MARK}"
     ),
@@ -94,6 +98,12 @@ bag(tokens, starts.sort().values).sum().backward()
 """,
 }
 HEALTHY = {
+    "row_without_graph": train(
+        "average = torch.cat([average, loss.detach().reshape(1)])", "average = torch.zeros(0)"
+    ).replace("float(average)", "average.mean()"),
+    "best_without_graph": train(
+        "average = torch.minimum(average, loss.detach())", "average = torch.tensor(9.0)"
+    ),
     "average_of_numbers": train("average = 0.9 * average + 0.1 * loss.item()"),
     "average_without_graph": train("average = 0.9 * average + 0.1 * loss.detach()"),
     "average_in_no_grad": train(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from broken_convnets.observe.recorder.values import Value
 
 SUMS = frozenset({"add", "add_", "__add__", "__iadd__", "__radd__", "lerp", "lerp_"})
+BEST = frozenset({"minimum", "maximum", "min", "max"})  # of two losses
 # What a moving average does with its former value before it adds the next one.
 WEIGHTS = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "div", "__truediv__"})
 WEIGHTS |= {"sub", "__sub__", "__rsub__", "rsub"}
@@ -47,7 +49,8 @@ def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
     """Find totals and moving averages of the loss that keep the graph of every step alive."""
     by_place: dict[Place, list[Operator]] = {}
     for operator in evidence.record.operators:
-        if operator.name in SUMS and operator.place and operator.grad_enabled:
+        known = operator.name in SUMS or _is_best_of_two(operator)
+        if known and operator.place and operator.grad_enabled:
             by_place.setdefault(operator.place, []).append(operator)
     for place, operators in by_place.items():
         links = _links(evidence, operators)
@@ -57,7 +60,8 @@ def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
         site = _statement(evidence, place)
         yield Finding(
             kind="memory/loss_accumulation",
-            message="the sum keeps the graph of every step, so memory grows with the run",
+            message=f"the {'sum' if operators[0].name in SUMS else 'result'} keeps the graph of "
+            "every step, so memory grows with the run",
             evidence=f"{links + 1} results in a row require gradients, with backward passes in "
             "between, and no backward pass uses the sum",
             violates=(Law.MEMORY_FLAT,),
@@ -67,6 +71,12 @@ def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
             candidates=_plain_numbers(*site) if site else (),
             confidence=8,
         )
+
+
+def _is_best_of_two(operator: Operator) -> bool:
+    """Return whether a loss is compared with the best one so far."""
+    two = operator.name in BEST and len(operator.inputs) > 1
+    return two and math.prod(operator.inputs[-1].shape) == 1
 
 
 def _links(evidence: Evidence, operators: list[Operator]) -> int:

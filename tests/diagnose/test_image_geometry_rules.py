@@ -303,6 +303,10 @@ BROKEN = {
     ),
 }
 HEALTHY = {
+    "pairs.two_domains_in_a_cycle": pairs(
+        "return self.augment(blurred), self.augment(sharp)",
+        "sum(F.l1_loss(net(net(z)), z) + F.l1_loss(net(z), z) for z in (x, y))",
+    ),
     "grid.columns_first": warp(EDGES.format(order="x, y", mark="")),
     "grid.affine": warp(
         "theta = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])\n"

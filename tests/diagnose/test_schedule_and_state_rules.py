@@ -235,6 +235,27 @@ for _ in range(4):
 """,
 }
 HEALTHY = {
+    "network_lists_its_parameters_itself": f"""{SETUP}
+class Listed(Net):
+    def parameters(self):
+        return [self.head.weight, self.head.bias]
+
+net = Listed()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for x, y in loader:
+    step(optimizer, x, y)
+""",
+    "network_grows_in_each_epoch": f"""{SETUP}
+net = nn.Sequential(net)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for epoch in range(4):
+    for x, y in loader:
+        step(optimizer, x, y)
+    layer = nn.Linear(4, 4)
+    nn.init.eye_(layer.weight)
+    net.append(layer)
+    optimizer.add_param_group({{"params": layer.parameters()}})
+""",
     "scheduler_waits_for_its_epoch": f"""{SETUP}
 optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
 schedule = lr_scheduler.StepLR(optimizer, 1)

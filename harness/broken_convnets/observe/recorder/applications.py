@@ -97,6 +97,6 @@ def _layers(module: nn.Module) -> tuple[str, ...]:
         found = [
             type(one).__name__
             for one in module.modules()
-            if any(not is_lazy(p) and p.ndim > 1 for p in one.parameters(recurse=False))
+            if any(not is_lazy(p) and p.ndim > 1 for p in nn.Module.parameters(one, recurse=False))
         ]
     return tuple(dict.fromkeys(found))

@@ -6,14 +6,14 @@ import sys
 import weakref
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from broken_convnets.observe.modes import depends_on_mode
 from broken_convnets.observe.recorder.aside import NoDispatch, NoFunction
 from broken_convnets.observe.recorder.passed_masks import moves_pixels, passed_mask
 from broken_convnets.observe.recorder.recorded_events import CalledModule
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from broken_convnets.observe.recorder.record import Record
 
 
@@ -33,7 +33,7 @@ class CalledModules:
             return
         met = CalledModule(
             type=type(module).__name__,
-            has_parameters=any(True for _ in module.parameters(recurse=False)),
+            has_parameters=any(True for _ in nn.Module.parameters(module, recurse=False)),
             depends_on_mode=depends_on_mode(module),
             module=weakref.ref(module),
         )

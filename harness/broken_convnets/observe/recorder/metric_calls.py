@@ -132,7 +132,7 @@ def _owner(given: dict[str, Any]) -> weakref.ref[Any] | None:
 
 
 def _is_network(value: object) -> bool:
-    return isinstance(value, torch.nn.Module) and next(value.parameters(), None) is not None
+    return isinstance(value, torch.nn.Module) and next(iter(value.parameters()), None) is not None
 
 
 def _scores_and_labels(tensors: dict[str, torch.Tensor]) -> tuple[str, str] | None:

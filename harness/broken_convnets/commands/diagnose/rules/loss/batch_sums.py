@@ -102,4 +102,4 @@ def _is_reduced(evidence: Evidence, operator: Operator) -> bool:
 
 def _in_network(operator: Operator) -> bool:
     owner = operator.owner() if operator.owner is not None else None
-    return owner is not None and next(owner.parameters(), None) is not None
+    return owner is not None and next(iter(owner.parameters()), None) is not None

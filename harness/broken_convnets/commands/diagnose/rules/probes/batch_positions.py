@@ -6,6 +6,8 @@ from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.probes.mixing import (
@@ -82,6 +84,8 @@ def _has_entry_for_each_sample(evidence: Evidence, probe: Probe) -> bool:
     sizes = {one.received[0].shape[:1] for one in evidence.record.passes if one.received}
     modules = (m for m in probe.network.modules() if not type(m).__module__.startswith("torch."))
     tensors = [
-        t for m in modules for t in (*m.parameters(recurse=False), *m.buffers(recurse=False))
+        t
+        for m in modules
+        for t in (*nn.Module.parameters(m, recurse=False), *m.buffers(recurse=False))
     ]
     return any(tensor.shape[:1] in sizes for tensor in tensors if tensor.ndim > 1)

@@ -88,17 +88,20 @@ def _is_reset(evidence: Evidence, group: list[BuiltOptimizer]) -> bool:
 @rule(
     "weights are initialized once",
     stays_quiet="if the optimizer is constructed anew as well, as for each fold of a cross "
-    "validation, and about weights that receive no gradient",
+    "validation, and about weights that receive no gradient or are those of a new layer",
 )
 def weights_initialized_again(evidence: Evidence) -> Iterator[Finding]:
     """Find initializers in the training loop, which undo the steps before."""
     require_success(evidence)
     record = evidence.record
     total = record.optimizer_steps.count
+    built = {one.places for one in record.constructions if one.kind == "module"}
     by_place: dict[tuple[Place, ...], list[Operator]] = {}
     for operator in record.operators:
         is_one = operator.name in INITIALIZERS and operator.inputs and operator.inputs[0].parameter
-        if is_one and operator.places and 0 < operator.moment.optimizer_steps < total:
+        if not is_one or _in_constructor(operator, built):
+            continue
+        if operator.places and 0 < operator.moment.optimizer_steps < total:
             by_place.setdefault(operator.places, []).append(operator)
     for places, operators in by_place.items():
         moments = sorted({operator.moment.optimizer_steps for operator in operators})
@@ -119,6 +122,11 @@ def weights_initialized_again(evidence: Evidence) -> Iterator[Finding]:
             confidence=7,
         )
         return
+
+
+def _in_constructor(operator: Operator, built: set[tuple[Place, ...]]) -> bool:
+    """Return whether it sets parameters that are new: no step has changed them yet."""
+    return any(operator.places[depth:] in built for depth in range(len(operator.places)))
 
 
 def _optimizer_built(evidence: Evidence, first: int, last: int) -> bool:

@@ -102,11 +102,13 @@ def _one_target_per_sample(found: Loss) -> Iterator[Explanation]:
 def _flat_scores(found: Loss) -> Iterator[Explanation]:
     """Explain flattened scores with targets that are not flattened."""
     scores, target = found.output.shape, found.target.shape
-    if len(scores) == MATRIX and target[1:] != (1,) and math.prod(target) == scores[0] != target[0]:
+    fits = target[1:] != (1,) and math.prod(target) == scores[0] and target[:1] != scores[:1]
+    if len(scores) == MATRIX and fits:
+        several = f"the scores are flattened to {scores[0]} rows, and the targets are not"
         yield Explanation(
             "loss/batch_size_mismatch",
             ranked((0, "", found.on_target("{}.reshape(-1)"))),
-            f"the scores are flattened to {scores[0]} rows, and the targets are not",
+            several if target else "the scores are one row, and the target has no dimension",
         )
 
 

@@ -437,6 +437,20 @@ with torch.no_grad():
 }
 # Programs that look alike and have no mistake.
 HEALTHY = {
+    "constant_on_the_device_of_the_network": """
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+class Scaled(Net):
+    def __init__(self, device):
+        super().__init__()
+        self.root = torch.sqrt(torch.tensor([0.5])).to(device)
+        self.mean = torch.full((3, 1, 1), 0.2, device=device)
+
+    def forward(self, x):
+        return super().forward((x - self.mean) * self.root)
+
+fit(Scaled(device).to(device))
+""",
     "dropout_layers_that_are_called_by_other_names": """
 class Block(nn.Module):
     def __init__(self):

@@ -11,6 +11,7 @@ from broken_convnets.commands.diagnose.analysis.classes import class_sources, nn
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success
+from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.held_tensors import HeldTensor
 
+NAMES = (ast.Name, ast.Attribute)
 MOVING = frozenset({"to", "type_as", "cuda", "__get__ device", "new_tensor"})
 RANDOM = frozenset(
     {"randn", "rand", "randint", "randperm", "normal", "bernoulli", "multinomial", "rand_like"}
@@ -175,8 +177,8 @@ def _as_parameter(found: ClassSource, line: ast.stmt, held: HeldTensor) -> tuple
 
 @rule(
     "constant tensors of a module are buffers",
-    stays_quiet="if forward() moves them to a device first, if they are single numbers, or if "
-    "another method than the constructor assigns them",
+    stays_quiet="if forward() moves them to a device first, if the constructor moves them to one "
+    "that it was given, if they are single numbers, or if another method assigns them",
 )
 def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
     """Find tensors that a module computes with and that to() and state_dict() do not know."""
@@ -184,7 +186,7 @@ def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
         random = _is_random(evidence, held, found)
         if held.value.requires_grad or held.alias_of or not held.value.shape:
             continue
-        if held.is_buffer and not random:
+        if not random and (held.is_buffer or _has_given_device(line)):
             continue
         name = f"self.{held.attribute}{held.item}"
         yield Finding(
@@ -205,16 +207,22 @@ def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def _has_given_device(line: ast.stmt) -> bool:
+    """Return whether the line moves a tensor to a device of a variable, such as the network's."""
+    calls = [node for node in ast.walk(line) if isinstance(node, ast.Call)]
+    given = [k.value for call in calls for k in call.keywords if k.arg == "device"]
+    given += [call.args[0] for call in calls if called_name(call) == "to" and call.args]
+    return any(isinstance(a, NAMES) and "device" in ast.unparse(a).lower() for a in given)
+
+
 def _why(held: HeldTensor, *, random: bool) -> str:
     if random:
         return (
             f"forward() computes with this {held.value}, which is drawn anew in each process and "
             "is not in state_dict(): a saved network returns another output"
         )
-    return (
-        f"forward() computes with this {held.value}, and to() does not move it: on a GPU, "
-        "forward() fails"
-    )
+    computes = f"forward() computes with this {held.value}"
+    return f"{computes}, and to() does not move it: on a GPU, forward() fails"
 
 
 def _is_random(evidence: Evidence, held: HeldTensor, found: ClassSource) -> bool:

@@ -451,6 +451,20 @@ class Scaled(Net):
 
 fit(Scaled(device).to(device))
 """,
+    "constant_that_the_caller_has_moved": """
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+class Masked(Net):
+    def __init__(self, mask):
+        super().__init__()
+        self.mask = mask
+
+    def forward(self, x):
+        return super().forward(x * self.mask)
+
+mask = torch.arange(6) % 2
+fit(Masked(1 - mask.to(device).float()).to(device))
+""",
     "dropout_layers_that_are_called_by_other_names": """
 class Block(nn.Module):
     def __init__(self):

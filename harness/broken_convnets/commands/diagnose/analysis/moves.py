@@ -27,3 +27,15 @@ def computed_by_operator(evidence: Evidence, value: Value) -> Operator | None:
             break
         operator = evidence.record.producer(before)
     return operator
+
+
+def was_moved(evidence: Evidence, value: Value) -> bool:
+    """Return whether the program moves a value, or what it was computed from, to a named device."""
+    users = (o for v in evidence.flow.ancestors([value]) for o in evidence.flow.consumers(v))
+    return any(_moves(operator) for operator in users)
+
+
+def _moves(operator: Operator) -> bool:
+    # On the device that it is on already, to() returns the same tensor: its result says nothing.
+    text = operator.place.text.lower() if operator.place else ""
+    return operator.name == "cuda" or (operator.name == "to" and "device" in text)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.analysis.classes import class_sources, nn_name, targets_of
+from broken_convnets.commands.diagnose.analysis.moves import was_moved
 from broken_convnets.commands.diagnose.findings import Finding, Location
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.sites import candidates, require_success
-from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.held_tensors import HeldTensor
 
-NAMES = (ast.Name, ast.Attribute)
 MOVING = frozenset({"to", "type_as", "cuda", "__get__ device", "new_tensor"})
 RANDOM = frozenset(
     {"randn", "rand", "randint", "randperm", "normal", "bernoulli", "multinomial", "rand_like"}
@@ -177,8 +176,8 @@ def _as_parameter(found: ClassSource, line: ast.stmt, held: HeldTensor) -> tuple
 
 @rule(
     "constant tensors of a module are buffers",
-    stays_quiet="if forward() moves them to a device first, if the constructor moves them to one "
-    "that it was given, if they are single numbers, or if another method assigns them",
+    stays_quiet="if the program moves them to a device itself, before or in forward(), if they "
+    "are single numbers, or if another method assigns them",
 )
 def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
     """Find tensors that a module computes with and that to() and state_dict() do not know."""
@@ -186,7 +185,8 @@ def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
         random = _is_random(evidence, held, found)
         if held.value.requires_grad or held.alias_of or not held.value.shape:
             continue
-        if not random and (held.is_buffer or _has_given_device(line)):
+        placed = _has_given_device(line) or was_moved(evidence, held.value)
+        if not random and (held.is_buffer or placed):
             continue
         name = f"self.{held.attribute}{held.item}"
         yield Finding(
@@ -208,11 +208,10 @@ def tensor_not_buffer(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _has_given_device(line: ast.stmt) -> bool:
-    """Return whether the line moves a tensor to a device of a variable, such as the network's."""
+    """Return whether the line constructs a tensor on the device that a variable names."""
     calls = [node for node in ast.walk(line) if isinstance(node, ast.Call)]
     given = [k.value for call in calls for k in call.keywords if k.arg == "device"]
-    given += [call.args[0] for call in calls if called_name(call) == "to" and call.args]
-    return any(isinstance(a, NAMES) and "device" in ast.unparse(a).lower() for a in given)
+    return any(isinstance(value, ast.Name | ast.Attribute) for value in given)
 
 
 def _why(held: HeldTensor, *, random: bool) -> str:

@@ -31,8 +31,12 @@ def computed_by_operator(evidence: Evidence, value: Value) -> Operator | None:
 
 def was_moved(evidence: Evidence, value: Value) -> bool:
     """Return whether the program moves a value, or what it was computed from, to a named device."""
-    users = (o for v in evidence.flow.ancestors([value]) for o in evidence.flow.consumers(v))
-    return any(_moves(operator) for operator in users)
+    computed = value.operator or 0  # what moves later, as a buffer by net.to(), leaves it behind
+    for one in evidence.flow.ancestors([value]):
+        users = evidence.flow.consumers(one)
+        if any(_moves(user) and (one is value or user.number < computed) for user in users):
+            return True
+    return False
 
 
 def _moves(operator: Operator) -> bool:

@@ -331,6 +331,22 @@ for _ in range(3):
     optimizer.step()
 """
 HEALTHY = {
+    "sum_over_the_tasks_of_one_step": f"""{TRAIN}
+for _ in range(3):
+    before = after = 0
+    for x, y in zip(images.chunk(4), labels.chunk(4)):
+        loss = F.cross_entropy(net(x), y)
+        before = before + loss
+        gradients = torch.autograd.grad(loss, net.parameters())
+        fast = [w - 0.1 * g for w, g in zip(net.parameters(), gradients)]
+        names = [name for name, _ in net.named_parameters()]
+        scores = torch.func.functional_call(net, dict(zip(names, fast)), (x,))
+        after = after + F.cross_entropy(scores, y)
+    optimizer.zero_grad()
+    (after / 4).backward()
+    optimizer.step()
+    print(float(before))
+""",
     "requires_grad_on_a_loss_with_a_graph": f"""{TRAIN}
 for _ in range(3):
     optimizer.zero_grad()

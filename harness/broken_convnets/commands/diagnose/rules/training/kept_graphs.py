@@ -43,7 +43,8 @@ SHARE = 0.8  # of all losses
 
 @rule(
     "sums over several steps do not keep their graphs",
-    stays_quiet="about sums that a backward pass depends on",
+    stays_quiet="about sums that a backward pass depends on, and those that begin anew before each "
+    "step of an optimizer",
 )
 def sum_keeps_graphs(evidence: Evidence) -> Iterator[Finding]:
     """Find totals and moving averages of the loss that keep the graph of every step alive."""
@@ -80,16 +81,21 @@ def _is_best_of_two(operator: Operator) -> bool:
 
 
 def _links(evidence: Evidence, operators: list[Operator]) -> int:
-    """Return how often a sum that no backward pass uses continues one of an earlier step."""
+    """Return how often a sum that no backward pass uses continues one of an earlier step.
+
+    A sum over the tasks of one optimizer step is freed with it.
+    """
     reaching = evidence.flow.reaching_backward
     unused = [one for one in operators if reaching.isdisjoint(one.outputs)]
-    return sum(
-        1
+    found = [
+        (earlier.moment, later.moment)
         for earlier, later in pairwise(unused)
         if later.moment.backward_passes > earlier.moment.backward_passes
         and any(v.requires_grad and _continues(evidence, later, v) for v in earlier.outputs)
         and any(v.requires_grad for v in later.outputs)
-    )
+    ]
+    lasts = any(later.optimizer_steps > earlier.optimizer_steps for earlier, later in found)
+    return len(found) if lasts or not evidence.record.optimizer_steps.count else 0
 
 
 def _continues(evidence: Evidence, later: Operator, value: Value) -> bool:

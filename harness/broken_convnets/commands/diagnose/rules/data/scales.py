@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.normalized_bytes import (
+    bytes_normalized_as_shares,
+)
 from broken_convnets.commands.diagnose.rules.data.unscaled_arrays import (
     float_pixels_are_not_scaled,
 )
@@ -34,6 +37,8 @@ DIFFERENT = {
     (Scale.LARGE, Scale.SMALL),
 }
 
+NEARER = (float_pixels_are_not_scaled, bytes_normalized_as_shares)  # which have the cause
+
 
 @rule(
     "a network receives images of one scale in training and at inference",
@@ -51,7 +56,7 @@ def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
         scales = _scale_of(training[:LOOKS]), _scale_of(inference[:LOOKS])
         if scales not in DIFFERENT or scales[0] is None or scales[1] is None:
             continue
-        if any(float_pixels_are_not_scaled(evidence)):  # which has the cause
+        if any(any(check(evidence)) for check in NEARER):
             return
         later = inference[0]
         yield Finding(

@@ -150,6 +150,11 @@ allowed = torch.randint(0, 16, (40,))
 bits = sum(((flags & allowed) >> k) & 1 for k in range(4))
 print((flags & allowed).sum(), bits.float().mean(), Net()(images).shape)
 """,
+    "table_of_bits": maps(
+        "def metric(found, wanted):\n"
+        "    bits = torch.tensor([bin(n).count('1') for n in range(8)])\n"
+        "    return bits[found & wanted].sum() / bits[found | wanted].sum()"
+    ),
     "wrong_ones_by_xor": maps(
         "def metric(found, wanted):\n    return ((found ^ wanted) != 0).float().mean()"
     ),
@@ -228,6 +233,14 @@ with torch.no_grad():
         total += len(y)
     correct += (predicted == y).sum().item()
 print(correct / total)
+"""),
+    "epochs_by_steps": loader("""
+steps = 0
+for i, (x, y) in enumerate(loader):
+    loss = F.cross_entropy(net(x), y)
+    print(loss.item())
+steps += i + 1
+print(f"epoch {steps / len(loader):.2f}")
 """),
     "losses_of_epochs": loader("""
 epochs, losses, steps = 2, 0.0, 0

@@ -173,6 +173,15 @@ BROKEN = {
         mark="  # cause",
         end="",
     ),
+    "scale_differs_at_inference.copy": PHOTOS.format(
+        item="x = (x / 255 - 0.45) / 0.23",
+        batch="pass",
+        mark="",
+        end="import copy\nengine = copy.deepcopy(net).eval()\n"
+        "for picture in training.dataset.pixels:\n"
+        "    x = (picture.astype(np.float32) - 0.45) / 0.23\n"
+        "    print(engine(torch.from_numpy(x).permute(2, 0, 1)[None]).argmax())  # cause\n",
+    ),
     "bytes_normalized_as_shares.only_in_training": PHOTOS.format(
         item="x = ((x if self.training else x / 255) - 0.45) / 0.23  # cause",
         batch="pass",

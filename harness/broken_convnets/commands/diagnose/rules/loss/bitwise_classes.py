@@ -99,7 +99,7 @@ def _sum_of(evidence: Evidence, value: Value) -> Operator | None:
         found = next((one for one in users if one.name in SUMS and one.places), None)
         if found is not None:
             return found
-        moved = [one for one in users if one.name in KEPT and one.outputs]
+        moved = [o for o in users if o.name in KEPT and o.outputs and o.inputs[0] is value]
         if not moved:
             return None
         value = moved[0].outputs[0]

@@ -20,6 +20,7 @@ from broken_convnets.commands.diagnose.rules.loss.overwritten_sums import (
     loops_over_several,
 )
 from broken_convnets.commands.diagnose.sites import candidates, location_in, require_success
+from broken_convnets.commands.diagnose.source import called_name
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def _growth(
 
 def _variables(loop: ast.For) -> tuple[set[str], set[str]]:
     """Return the variables that each turn assigns anew, and those that a turn adds to."""
-    fresh = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-    sums: set[str] = set()
+    fresh, sums = _stored(loop.target) - _counter(loop), _counter(loop)
     assigned = sorted(
         (n for one in loop.body for n in ast.walk(one) if isinstance(n, ast.stmt)),
         key=lambda n: n.lineno,
@@ -117,6 +117,14 @@ def _variables(loop: ast.For) -> tuple[set[str], set[str]]:
             sums |= (targets & _names(node.value)) - fresh
             fresh |= targets - sums
     return fresh, sums
+
+
+def _counter(loop: ast.For) -> set[str]:
+    """Return the number of the turn, if the loop has one."""
+    numbered = isinstance(loop.iter, ast.Call) and called_name(loop.iter) == "enumerate"
+    if not numbered or not isinstance(loop.target, ast.Tuple):
+        return set()
+    return _stored(loop.target.elts[0])
 
 
 def _division(source: Source, loop: ast.For, statement: ast.stmt, name: str) -> Division | None:

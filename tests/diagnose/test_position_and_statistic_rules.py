@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rule_checks import ProgramChecks
+from rule_checks import FixedProgramChecks
 
 KINDS = {
     "one_position_for_all": "module",
@@ -362,5 +362,13 @@ HEALTHY = {
 }
 
 
-class TestPrograms(ProgramChecks):
+FIXED = [
+    "one_position_for_all",
+    "one_position_for_all.named",
+    "predicted_noise_added",
+    "samples_mixed.own_name",
+]
+
+
+class TestPrograms(FixedProgramChecks):
     pass

@@ -54,7 +54,7 @@ class Step(NamedTuple):
 def predicted_noise_added(evidence: Evidence) -> Iterator[Finding]:
     """Find `mean + sigma * noise` where `noise` is what the network returned."""
     require_success(evidence)
-    networks = {id(one.network()) for one in _passes(evidence) if one.network() is not None}
+    networks = {id(one.network) for one in _passes(evidence)}
     schedule = _schedule(evidence) if networks else set()
     for step in _steps(evidence, networks) if schedule else ():
         if not _is_deviation(evidence, step, schedule):
@@ -95,7 +95,7 @@ def _steps(evidence: Evidence, networks: set[int]) -> Iterator[Step]:
     outputs = {
         value: one
         for one in evidence.record.passes
-        if one.places and id(one.network()) in networks and not evidence.flow.is_in_loss(one)
+        if one.places and id(one.network) in networks and not evidence.flow.is_in_loss(one)
         for value in one.returned
     }
     for total in evidence.record.operators if outputs else ():

@@ -42,7 +42,6 @@ DIFFERENT = {
     (Scale.SMALL, Scale.LARGE),
     (Scale.LARGE, Scale.SMALL),
 }
-
 NEARER = (float_pixels_are_not_scaled, bytes_normalized_as_shares)  # which have the cause
 
 

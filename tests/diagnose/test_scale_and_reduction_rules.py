@@ -7,6 +7,7 @@ from rule_checks import FixedProgramChecks
 KINDS = {
     "normalize_of_unscaled_pixels": "data/normalize_range",
     "scale_differs_at_inference": "data/normalize_range",
+    "bytes_normalized_as_shares": "data/normalize_range",
     "pixels_scaled_twice": "data/normalize_range",
     "sums_and_means_in_one_loss": "loss/kl_div_reduction",
     "divergence_averaged_over_latents": "loss/kl_div_reduction",
@@ -166,9 +167,25 @@ BROKEN = {
         end="",
     ),
     "scale_differs_at_inference.normalized_bytes": PHOTOS.format(
-        item="x = ((x if self.training else x / 255) - 0.45) / 0.23",
+        item="part = self.pixels[i] / (1 if self.training else 255)\n"
+        "        x = torch.from_numpy((part - 0.45) / 0.23).permute(2, 0, 1).float()",
         batch="pass",
         mark="  # cause",
+        end="",
+    ),
+    "scale_differs_at_inference.copy": PHOTOS.format(
+        item="x = (x / 255 - 0.45) / 0.23",
+        batch="pass",
+        mark="",
+        end="import copy\nengine = copy.deepcopy(net).eval()\n"
+        "for picture in training.dataset.pixels:\n"
+        "    x = (picture.astype(np.float32) - 0.45) / 0.23\n"
+        "    print(engine(torch.from_numpy(x).permute(2, 0, 1)[None]).argmax())  # cause\n",
+    ),
+    "bytes_normalized_as_shares.only_in_training": PHOTOS.format(
+        item="x = ((x if self.training else x / 255) - 0.45) / 0.23  # cause",
+        batch="pass",
+        mark="",
         end="",
     ),
     "pixels_scaled_twice.function": PHOTOS.format(

@@ -1,4 +1,4 @@
-"""Record what losses, operators with poles (log, sqrt, div) and casts to integers receive."""
+"""Record what losses, operators with poles, casts to integers and `&` of integers receive."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ POLES = {
     **dict.fromkeys(("__rtruediv__", "__rdiv__", "norm", "atanh", "logit", "numpy"), 0),
     **dict.fromkeys(("div", "true_divide", "__truediv__", "__div__", "__itruediv__"), 1),
 }
+BITWISE = frozenset({"bitwise_and", "bitwise_or", "__and__", "__or__"})
 CASTS = frozenset({"long", "int", "short", "to", "type", "byte"})
 INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8})
 UNSET = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "empty_permuted"})
@@ -112,7 +113,9 @@ class Losses:
         is_cast = name in CASTS and _rounds(name, args, kwargs)
         position = POLES.get(name.removesuffix("_") if not name.endswith("__") else name)
         is_minimum = name in MINIMA
-        if operator.place is None or not (is_loss or is_cast or is_minimum or position is not None):
+        is_bitwise = name in BITWISE and _are_integers(args)
+        read = is_loss or is_cast or is_minimum or is_bitwise or position is not None
+        if operator.place is None or not read:
             return
         self._read[name, operator.place] += 1
         if self._read[name, operator.place] > LOOKS:
@@ -121,6 +124,9 @@ class Losses:
             self._add(operator, args, kwargs)
         elif is_cast:
             self._record.read_inputs[operator.number] = contents_of(args[0])
+        elif is_bitwise:
+            both = [contents_of(one) for one in args[:2]]
+            self._record.read_inputs[operator.number] = min(both, key=lambda one: one.maximum)
         elif is_minimum:
             nearest = nearest_of(operator, args)
             if nearest is not None:
@@ -174,6 +180,13 @@ def _rounds(name: str, args: Any, kwargs: Any) -> bool:
         return False
     dtypes = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, torch.dtype)]
     return name not in {"to", "type"} or any(dtype in INTEGERS for dtype in dtypes)
+
+
+def _are_integers(args: Any) -> bool:
+    """Return whether the operands are two tensors of several integers each, and no masks."""
+    return len(args) == 2 and all(  # noqa: PLR2004  (two operands)
+        _is_readable(one) and one.dtype in INTEGERS and one.numel() > 1 for one in args
+    )
 
 
 def _is_readable(value: object) -> bool:

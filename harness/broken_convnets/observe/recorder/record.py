@@ -84,7 +84,7 @@ class Record:
         self.operators: Bounded[Operator] = Bounded(options.operator_limit)
         self.losses: Bounded[LossCall] = Bounded(limit)
         self.metric_calls: Bounded[MetricCall] = Bounded(METRICS)
-        self.read_inputs: dict[int, Contents] = {}  # by operator: log, sqrt, div, casts to integers
+        self.read_inputs: dict[int, Contents] = {}  # by operator: log, div, casts, & of integers
         self.parameters: list[Parameter] = []
         self.backward_passes: Bounded[BackwardPass] = Bounded(limit)
         self.optimizer_steps: Bounded[OptimizerStep] = Bounded(limit)

@@ -74,7 +74,7 @@ def _scale(images: torch.Tensor) -> Scale | None:
         shares = values * WHITE
         if WHITE / 2 < high * WHITE <= WHITE and torch.allclose(shares, shares.round(), atol=NEAR):
             return Scale.SHARES
-    if max(-low, high) > MUCH and not torch.equal(values, values.round()):
+    if max(-low, high) > MUCH and (low < 0 or not torch.equal(values, values.round())):
         return Scale.LARGE
     return Scale.SMALL if low >= -SMALL and high <= SMALL else None
 

@@ -12,6 +12,9 @@ from broken_convnets.commands.diagnose.rules.data.images_again import COLORS, im
 from broken_convnets.commands.diagnose.rules.data.normalized_apart import (
     normalized_in_one_of_both,
 )
+from broken_convnets.commands.diagnose.rules.data.normalized_bytes import (
+    bytes_normalized_as_shares,
+)
 from broken_convnets.commands.diagnose.rules.data.scales import scale_differs_at_inference
 from broken_convnets.commands.diagnose.rules.data.unnormalized_evaluation import (
     evaluation_not_normalized,
@@ -41,6 +44,7 @@ KNOWN = (
     scale_differs_at_inference,
     evaluation_not_normalized,
     float_pixels_are_not_scaled,
+    bytes_normalized_as_shares,
 )
 
 

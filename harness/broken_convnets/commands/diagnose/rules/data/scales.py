@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import TYPE_CHECKING
+
+import torch
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
+from broken_convnets.commands.diagnose.rules.data.normalized_bytes import (
+    bytes_normalized_as_shares,
+)
 from broken_convnets.commands.diagnose.rules.data.unscaled_arrays import (
     float_pixels_are_not_scaled,
 )
@@ -15,6 +21,9 @@ from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from weakref import ref
+
+    from torch import nn
 
     from broken_convnets.commands.diagnose.evidence import Evidence
     from broken_convnets.observe.recorder.passes import ForwardPass
@@ -33,6 +42,7 @@ DIFFERENT = {
     (Scale.SMALL, Scale.LARGE),
     (Scale.LARGE, Scale.SMALL),
 }
+NEARER = (float_pixels_are_not_scaled, bytes_normalized_as_shares)  # which have the cause
 
 
 @rule(
@@ -45,20 +55,22 @@ def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
     """Find pixels that are divided by 255 for the training, and not for the validation."""
     networks = {id(p.network): p.network for p in evidence.record.passes if p.scale}
     for network in networks.values():
-        passes = [p for p in evidence.record.passes if p.network is network]
+        passes = _passes(evidence, network)
         training = [p for p in passes if p.training and evidence.flow.is_in_loss(p)]
-        inference = [p for p in passes if not p.training and not evidence.flow.is_in_loss(p)]
-        scales = _scale_of(training[:LOOKS]), _scale_of(inference[:LOOKS])
-        if scales not in DIFFERENT or scales[0] is None or scales[1] is None:
+        copies = [n for n in networks.values() if training and _is_copy(n(), network())]
+        groups = [_inference(evidence, one) for one in (network, *copies)]
+        former = _scale_of(training[:LOOKS])
+        other = [one for one in groups if (former, _scale_of(one[:LOOKS])) in DIFFERENT]
+        later = other[0][0] if other else None
+        if later is None or former is None or later.scale is None:
             continue
-        if any(float_pixels_are_not_scaled(evidence)):  # which has the cause
+        if any(any(check(evidence)) for check in NEARER):
             return
-        later = inference[0]
         yield Finding(
             kind="data/normalize_range",
             message="the network infers from images of another scale than it is trained on",
             evidence=f"in training its images of shape {list(training[0].received[0].shape[1:])} "
-            f"are {scales[0].value}, at inference they are {scales[1].value}",
+            f"are {former.value}, at inference they are {later.scale.value}",
             violates=(Law.INPUTS_AS_DECLARED,),
             cause=location(later.places),
             symptom=location(training[0].places),
@@ -67,6 +79,29 @@ def scale_differs_at_inference(evidence: Evidence) -> Iterator[Finding]:
             confidence=7,
         )
         return
+
+
+def _passes(evidence: Evidence, network: ref[nn.Module]) -> list[ForwardPass]:
+    """Return the forward passes of a network, which may be dead by now."""
+    return [p for p in evidence.record.passes if p.network is network]
+
+
+def _inference(evidence: Evidence, network: ref[nn.Module]) -> list[ForwardPass]:
+    passes = [p for p in _passes(evidence, network) if not p.training]
+    return [p for p in passes if not evidence.flow.is_in_loss(p)]
+
+
+def _is_copy(other: nn.Module | None, network: nn.Module | None) -> bool:
+    """Return whether a network that infers is another object with the weights of a trained one."""
+    if other is None or network is None or other is network or type(other) is not type(network):
+        return False
+    pairs = list(zip(other.parameters(), network.parameters(), strict=False))
+    return not other.training and bool(pairs) and all(starmap(_are_equal, pairs))
+
+
+def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    same = one.shape == other.shape and one.device == other.device and one.dtype == other.dtype
+    return same and bool(torch.equal(one, other))
 
 
 def _scale_of(passes: list[ForwardPass]) -> Scale | None:

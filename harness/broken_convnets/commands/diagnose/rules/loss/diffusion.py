@@ -60,7 +60,7 @@ class Factor(NamedTuple):
 def other_noise(evidence: Evidence) -> Iterator[Finding]:
     """Find a loss against `torch.randn_like(x)` where the input has another draw."""
     require_success(evidence)
-    for loss, target, given in _denoisers(evidence):
+    for loss, target, given in denoisers(evidence):
         known = evidence.flow.ancestors([given])
         drawn = [o for v in known if (o := _noise_at(evidence, v)) and v.shape == given.shape]
         if any(v in known for v in target.outputs) or not drawn or not _is_sum(evidence, given):
@@ -142,7 +142,7 @@ def single_step_noise(evidence: Evidence) -> Iterator[Finding]:
         return
 
 
-def _denoisers(evidence: Evidence) -> Iterator[tuple[Operator, Operator, Value]]:
+def denoisers(evidence: Evidence) -> Iterator[tuple[Operator, Operator, Value]]:
     """Yield the losses against noise, that noise, and the input of the network."""
     for loss in evidence.record.operators:
         if loss.name not in LOSSES or len(loss.inputs) < 2 or not loss.places:  # noqa: PLR2004  (prediction, target)
@@ -163,7 +163,7 @@ def _is_drawn_for(evidence: Evidence, loss: Operator, target: Operator, given: V
     if not users <= LOSSES or given.shape != target.outputs[0].shape:
         return False
     alike = [
-        (other, value) for one, other, value in _denoisers(evidence) if one.places == loss.places
+        (other, value) for one, other, value in denoisers(evidence) if one.places == loss.places
     ]
     if len({other.number for other, _ in alike}) < max(2, len(alike)):
         return False
@@ -190,7 +190,7 @@ def _is_sum(evidence: Evidence, value: Value) -> bool:
 
 def _mixtures(evidence: Evidence) -> Iterator[Mixed]:
     """Yield the noisy images that networks receive which predict that noise."""
-    for _, noise, given in _denoisers(evidence):
+    for _, noise, given in denoisers(evidence):
         total = producer(evidence, given)
         if total is None or plain_name(total) != "add" or not total.places:
             continue

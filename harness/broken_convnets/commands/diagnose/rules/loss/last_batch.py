@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from broken_convnets.commands.diagnose.findings import Finding, Severity
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.loss.batch_loops import KIND, BatchLoop, batch_loops
+from broken_convnets.commands.diagnose.rules.loss.counted_afterwards import late_counts
 from broken_convnets.commands.diagnose.rules.loss.counters import own_nodes, scope_of
 from broken_convnets.commands.diagnose.rules.loss.overwritten_sums import overwritten
 from broken_convnets.commands.diagnose.sites import location_in, require_success
@@ -41,8 +42,8 @@ def only_last_batch_is_used(evidence: Evidence) -> Iterator[Finding]:
             continue
         if assigned is None or not read or any(map(_reads_itself, assigned)):
             continue
-        if any(overwritten(loop.source, loop.node)):
-            continue  # the rule sum_overwritten knows more about it
+        if any(overwritten(loop.source, loop.node)) or any(late_counts(loop.source, loop.node)):
+            continue  # the rules about sums know more about it
         after = next(one for one in assigned if read[0] in _targets(one))
         yield Finding(
             kind=KIND,

@@ -48,6 +48,27 @@ class Overwritten:
 )
 def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
     """Find `correct = (predicted == labels).sum()` in a loop over batches."""
+    for source, loop in loops_over_several(evidence):
+        for found in overwritten(source, loop):
+            text, divided = (source.text_of(n) for n in (found.assigned, found.division.node))
+            yield Finding(
+                kind="training/metric_not_reset",
+                message=f"`{text}` replaces the sum of the batches before: only the last "
+                "batch counts",
+                evidence=f"{found.name} {'starts at 0' if found.starts else 'is a count'}, "
+                f"and `{divided}` divides it by the number of all",
+                violates=(Law.PERFECT_SCORES_ONE,),
+                cause=location_in(source, found.assigned),
+                symptom=location_in(source, found.division.node),
+                subject=text,
+                cases=("loss/accuracy_not_reset",),
+                candidates=candidates((0, partial(_added, found))) if found.starts else (),
+                confidence=8,
+            )
+
+
+def loops_over_several(evidence: Evidence) -> Iterator[tuple[Source, ast.For]]:
+    """Yield the loops over loaders that have more samples than one batch."""
     several = {
         (epoch.places[0].file, epoch.places[0].line)
         for loader in evidence.record.loaders
@@ -56,24 +77,8 @@ def sum_overwritten(evidence: Evidence) -> Iterator[Finding]:
     }
     for source in evidence.user_sources:
         for loop in source.statements:
-            if not isinstance(loop, ast.For) or (source.path, loop.lineno) not in several:
-                continue
-            for found in overwritten(source, loop):
-                text, divided = (source.text_of(n) for n in (found.assigned, found.division.node))
-                yield Finding(
-                    kind="training/metric_not_reset",
-                    message=f"`{text}` replaces the sum of the batches before: only the last "
-                    "batch counts",
-                    evidence=f"{found.name} {'starts at 0' if found.starts else 'is a count'}, "
-                    f"and `{divided}` divides it by the number of all",
-                    violates=(Law.PERFECT_SCORES_ONE,),
-                    cause=location_in(source, found.assigned),
-                    symptom=location_in(source, found.division.node),
-                    subject=text,
-                    cases=("loss/accuracy_not_reset",),
-                    candidates=candidates((0, partial(_added, found))) if found.starts else (),
-                    confidence=8,
-                )
+            if isinstance(loop, ast.For) and (source.path, loop.lineno) in several:
+                yield source, loop
 
 
 def overwritten(source: Source, loop: ast.For) -> Iterator[Overwritten]:
@@ -92,7 +97,7 @@ def overwritten(source: Source, loop: ast.For) -> Iterator[Overwritten]:
         by_all = [
             one
             for one in after
-            if _counts_all(source, scope, loop, one.divisor)
+            if counts_all(source, scope, loop, one.divisor)
             or (not starts and _is_size_of_other(source, loop, one.divisor))
         ]
         yield from (Overwritten(source, target.id, node, one, starts) for one in by_all[:1])
@@ -130,7 +135,7 @@ def _is_after(source: Source, node: ast.AST, loop: ast.For) -> bool:
     return any(one is other for one in rest for other in around)
 
 
-def _counts_all(source: Source, scope: Scope, loop: ast.For, divisor: ast.expr) -> bool:
+def counts_all(source: Source, scope: Scope, loop: ast.For, divisor: ast.expr) -> bool:
     """Return whether a divisor is the length of what the loop reads, or a count of the loop."""
     text = source.text_of(iterated(loop.iter))
     value = assigned_value(divisor, scope) if isinstance(divisor, ast.Name) else divisor

@@ -17,7 +17,7 @@ from broken_convnets.commands.diagnose.rules.probes.mixing import (
     is_confined_along,
     pairs_of_operators,
 )
-from broken_convnets.commands.diagnose.rules.probes.sequence_layers import LAYERS
+from broken_convnets.commands.diagnose.rules.probes.sequence_layers import LAYERS, is_of_torch
 from broken_convnets.commands.diagnose.sites import location, require_success, site_of
 from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.vocabulary import Law
@@ -100,6 +100,7 @@ def _layer(evidence: Evidence, operator: TracedOperator, *, first: bool) -> Cons
         if built.direct
         and built.places
         and built.type in LAYERS[operator.name]
+        and is_of_torch(built)
         and _is_batch_first(evidence, built) is first
     }
     return next(iter(found.values())) if len(found) == 1 else None

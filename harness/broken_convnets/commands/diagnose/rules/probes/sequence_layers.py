@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broken_convnets.commands.diagnose import edits
-from broken_convnets.commands.diagnose.sites import site_of
+from broken_convnets.commands.diagnose.sites import assigned_name, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,23 @@ def expected(layer: str) -> str:
 
 
 def layer_of(evidence: Evidence, operator: TracedOperator) -> Construction | None:
-    """Return where the layer that calls an operator is constructed, if that is one line."""
+    """Return where the layer that calls an operator is constructed, if that is one line.
+
+    Of several lines, it is the one that assigns the attribute that the operator's place calls.
+    """
     found = _layers(evidence, operator)
+    if len(found) > 1:
+        site = site_of(evidence, operator.places)
+        called = site.called.rpartition(".")[2] if site else ""
+        found = [built for built in found if called and _attribute(evidence, built) == called]
     return found[0] if len(found) == 1 else None
+
+
+def _attribute(evidence: Evidence, built: Construction) -> str:
+    """Return the attribute that a constructed layer is assigned to; empty if there is none."""
+    site = site_of(evidence, built.places)
+    name = assigned_name(site.source, site.statement) if site else ""
+    return name.rpartition(".")[2] if "." in name else ""
 
 
 def with_batch_first(
@@ -59,6 +73,13 @@ def _layers(evidence: Evidence, operator: TracedOperator) -> list[Construction]:
         if built.direct
         and built.places
         and built.type in LAYERS.get(operator.name, ())
+        and is_of_torch(built)
         and not built.arguments.get("batch_first")
     }
     return list(lines.values())
+
+
+def is_of_torch(built: Construction) -> bool:
+    """Return whether a layer is one of torch: a program may have a network of its own `LSTM`."""
+    layer = built.object()
+    return layer is None or type(layer).__module__.startswith("torch.")

@@ -12,6 +12,7 @@ from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.structure.parameters_created_again import (
     created_again,
 )
+from broken_convnets.commands.diagnose.rules.training.loaded_parameters import loaded_parameters
 from broken_convnets.commands.diagnose.sites import (
     Site,
     assignments,
@@ -65,16 +66,20 @@ def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
         names = [p.name for p in missed.parameters]
         site = site_of(evidence, missed.optimizer.places)
         listed = _parameter_list(site) if site else None
+        loaded = loaded_parameters(site) if site and missed.stray and not listed else None
+        origin = f"; `{site.source.text_of(loaded)}` takes other tensors" if site and loaded else ""
+        listed = listed or loaded
         other = "parameters that receive no gradient, and not " if missed.stray else "not "
         yield Finding(
             kind="training/frozen_and_wrong_optimizer",
             message=f"the optimizer has {other}{_listed(names)}",
             evidence=f"{len(names)} parameters receive gradients, and no optimizer has them; "
-            f"{missed.optimizer.type} has {len(missed.optimizer.parameters)} parameters",
+            f"{missed.optimizer.type} has {len(missed.optimizer.parameters)} parameters{origin}",
             violates=(Law.GRADIENTS_ARE_FRESH if missed.stray else Law.EVERY_PARAMETER_MOVES,),
             cause=location_in(site.source, listed)
             if site and listed
             else location(missed.optimizer.places),
+            symptom=location(missed.optimizer.places) if loaded else None,
             subject=names[0],
             module=names[0].rpartition(".")[0],
             cases=(

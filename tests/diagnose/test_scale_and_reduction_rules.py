@@ -54,7 +54,7 @@ NORMALIZED = """
 import numpy as np
 from torchvision import transforms
 
-to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize({mean}, {std})])
+to_input = transforms.Compose([{convert}, transforms.Normalize({mean}, {std})])
 
 def brighter(picture, factor):
     return {brighter}
@@ -200,6 +200,7 @@ BROKEN = {
         item="x = x / 255\n        x.div_(255.0)  # cause", batch="pass", mark="", end=""
     ),
     "normalize_of_unscaled_pixels.floats": NORMALIZED.format(
+        convert="lambda picture: torch.from_numpy(picture).permute(2, 0, 1)",
         mean=[0.5, 0.4, 0.4],
         std=[0.2, 0.2, 0.3],
         brighter="np.clip(picture.astype(np.float32) * factor, 0, 255)",
@@ -253,13 +254,18 @@ HEALTHY = {
     ),
     "sorted_classes": LABELED.format(order='["ash", "elm", "fir", "oak"]', mark=""),
     "floats_of_8_bits": NORMALIZED.format(
+        convert="transforms.ToTensor()",
         mean=[0.5, 0.4, 0.4],
         std=[0.2, 0.2, 0.3],
         brighter="np.clip(picture * factor, 0, 255).astype(np.uint8)",
         mark="",
     ),
     "mean_of_pixels": NORMALIZED.format(
-        mean=[127, 120, 110], std=[60, 60, 60], brighter="picture.astype(np.float32)", mark=""
+        convert="transforms.ToTensor()",
+        mean=[127, 120, 110],
+        std=[60, 60, 60],
+        brighter="picture.astype(np.float32)",
+        mark="",
     ),
     "scaled_in_both": PHOTOS.format(item="x = x / 255", batch="pass", mark="", end=""),
     "normalized_in_both": PHOTOS.format(item="pass", batch="x = (x - 127) / 64", mark="", end=""),

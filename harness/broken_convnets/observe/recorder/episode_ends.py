@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"done|termina|mask|alive|(^|_)ends?($|_)", re.IGNORECASE)
 CONTINUES = re.compile(r"mask|non_?termina|not_|alive", re.IGNORECASE)  # 0 is the end
-FIRST = 32  # operator at which the program is looked at, then after twice as many
+FIRST = 32  # operator at which the program is looked at first, then after twice as many
 FRAMES = 6
 VARIABLES = 200
 STEPS = 4  # of a row, at least
@@ -49,12 +49,11 @@ class EpisodeEndsLook:
     def __init__(self, record: Record) -> None:
         """Start with no collection known."""
         self._record = record
+        self.due = FIRST  # operator at which the program is looked at
 
     def look(self, operator: Operator, caller: FrameType) -> None:
-        """Look at the collections if enough operators ran since the last time."""
-        number = operator.number
-        if number < FIRST or number & (number - 1):
-            return
+        """Look at the collections, which is due at this operator."""
+        self.due = 2 * operator.number
         try:
             with NoDispatch(), NoFunction():
                 for frame in user_frames(caller, FRAMES):

@@ -21,7 +21,7 @@ FILES = (
 )
 # Functions, and which of their arguments is the image.
 FUNCTIONS = {"to_tensor": "pic", "to_image": "inpt"}
-LAST = "contiguous"  # the operator whose output to_tensor() returns, or scales
+LAST_OF_CONVERSION = "contiguous"  # the operator whose output to_tensor() returns, or scales
 READ = 16  # arrays of one place
 LARGE = 4_000_000  # numbers of an array that is not read
 SAMPLE = 4_096  # numbers that are compared, about
@@ -54,8 +54,8 @@ class ImageConversions:
         self._read: Counter[object] = Counter()
 
     def look(self, operator: Operator, caller: FrameType) -> None:
-        """Look at the image, if the operator is the last one of a conversion."""
-        if operator.name != LAST or not operator.places:
+        """Look at the image; `operator` is called LAST_OF_CONVERSION."""
+        if not operator.places:
             return
         code = caller.f_code
         argument = FUNCTIONS.get(code.co_name)

@@ -29,7 +29,7 @@ from broken_convnets.observe.recorder.functions import (
     name_of,
 )
 from broken_convnets.observe.recorder.held_tensors import held_tensors
-from broken_convnets.observe.recorder.image_conversions import ImageConversions
+from broken_convnets.observe.recorder.image_conversions import LAST_OF_CONVERSION, ImageConversions
 from broken_convnets.observe.recorder.losses import UNSET, Losses
 from broken_convnets.observe.recorder.metric_calls import MetricCalls
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
@@ -182,12 +182,13 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._metrics.look(caller)
         if self._boxes is not None:
             self._boxes.look(caller)
-        if self._images is not None:
-            self._images.look(begun.operator, caller)
-        if self._entries is not None:
-            self._entries.look(begun.operator, caller)
-        if self._ends is not None:
-            self._ends.look(begun.operator, caller)
+        operator = begun.operator
+        if self._images is not None and operator.name == LAST_OF_CONVERSION:
+            self._images.look(operator, caller)
+        if self._entries is not None and operator.number >= self._entries.due:
+            self._entries.look(operator, caller)
+        if self._ends is not None and operator.number >= self._ends.due:
+            self._ends.look(operator, caller)
 
     def _operator(
         self,

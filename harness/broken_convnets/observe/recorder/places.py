@@ -94,7 +94,10 @@ def user_frames(frame: FrameType | None, limit: int = PLACES) -> Iterator[FrameT
         code = frame.f_code
         if code is OUTERMOST:
             return
-        if is_user_file(code.co_filename) and not is_recorder_code(code):
+        is_users = _is_users.get(code.co_filename)  # this loop runs for every operator
+        if is_users is None:
+            is_users = is_user_file(code.co_filename)
+        if is_users and not is_recorder_code(code):
             yield frame
             limit -= 1
         frame = frame.f_back

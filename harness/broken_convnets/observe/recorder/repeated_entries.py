@@ -57,14 +57,12 @@ class RepeatedEntriesLook:
         """Start with no collection known."""
         self._record = record
         self._arrays: dict[tuple[str, str], tuple[weakref.ref[Any], int]] = {}
-        self._next = FIRST  # operator at which the program is looked at
+        self.due = FIRST  # operator at which the program is looked at
         self._soon = 0  # looks that came early
 
     def look(self, operator: Operator, caller: FrameType) -> None:
-        """Look at the collections if enough operators ran since the last time."""
-        if operator.number < self._next:
-            return
-        self._next = 2 * operator.number
+        """Look at the collections, which is due at this operator."""
+        self.due = 2 * operator.number
         try:
             for frame in user_frames(caller, FRAMES):
                 for name, value in _collections(frame):
@@ -81,7 +79,7 @@ class RepeatedEntriesLook:
         changed = is_array and self._has_changed((file, name), entry)
         if is_array and not changed and self._soon < OFTEN:
             self._soon += 1
-            self._next = min(self._next, self._record.operators.count + SOON)
+            self.due = min(self.due, self._record.operators.count + SOON)
         if changed or not is_array:
             known[file, name] = RepeatedEntries(file, name, len(collection), same, changed)
 

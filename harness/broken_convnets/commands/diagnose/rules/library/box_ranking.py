@@ -37,7 +37,7 @@ SHOWN = 5
 
 @rule(
     "nms() ranks boxes by how sure they are, and not by their classes",
-    stays_quiet="unless all scores of all calls are whole numbers that come from argmax(), the "
+    stays_quiet="unless all scores of all calls are integers that come from argmax(), the "
     "indices of max(), the groups of batched_nms() or a column of classes, and the caller has "
     "numbers from 0 to 1 for the same boxes",
 )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pytest
     from judging import Judged
 
-SOME = 2  # healthy programs of a module that the fast tests judge
+SOME = 1  # healthy programs of a module that the fast tests judge
 
 
 def programs_of(module: Any) -> dict[str, str]:
@@ -22,14 +22,15 @@ def programs_of(module: Any) -> dict[str, str]:
 def further_programs(module: Any) -> set[str]:
     """Return the programs of a module whose tests are slow.
 
-    These are all broken programs but the first of each rule, and all healthy ones but some.
+    These are all broken programs but the first of each rule, all healthy ones but some, and those
+    that the module itself lists in SLOW.
     """
     broken = getattr(module, "BROKEN", None)
     if not isinstance(broken, dict):
         return set()
     first = {_rule(name, broken[name]): name for name in sorted(broken, reverse=True)}
     later = sorted(getattr(module, "HEALTHY", ()))[SOME:]
-    return {*broken, *later} - set(first.values())
+    return ({*broken, *later} - set(first.values())) | set(getattr(module, "SLOW", ()))
 
 
 def _rule(name: str, broken: str | tuple[str, ...]) -> str:

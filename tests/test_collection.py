@@ -58,6 +58,11 @@ def test_all_but_some_healthy_programs_are_further() -> None:
     assert further_programs(module) == set(names[SOME:])
 
 
+def test_a_module_can_list_slow_programs() -> None:
+    module = SimpleNamespace(BROKEN={"one": "", "two": ""}, SLOW={"two"})
+    assert further_programs(module) == {"two"}
+
+
 def test_the_tests_of_further_programs_are_slow(pytestconfig: pytest.Config) -> None:
     module = ModuleType("module")
     vars(module)["BROKEN"] = {"one": "", "one.of_a_list": ""}

@@ -116,6 +116,7 @@ print(len(found))
 """,
     ),
 }
+SLOW = {"detector_in_train_mode", "image_without_objects"}  # a detector takes two seconds
 WITHOUT_FIX = {"labels_on_another_device"}
 OTHER = {
     "own_error": 'raise RuntimeError("targets have no bounding box; CUDA out of luck")',

@@ -50,7 +50,7 @@ class FindingReport(Struct, frozen=True):
     def finding(self) -> Finding:
         """The finding, without the texts for a reader."""
         return Finding(
-            self.kind,
+            kind=self.kind,
             rule=self.rule,
             message="",
             evidence="",

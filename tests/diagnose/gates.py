@@ -43,7 +43,7 @@ BROKEN = MeasuredProgram(
     Path("/x/broken.py"),
     Truth(silent=True, kinds=frozenset({"training/a"}), cause=frozenset({("broken.py", 3)})),
 )
-ALARM = Finding("rule", "training/a", "", "", cause=Location("/x/broken.py", 3))
+ALARM = Finding(kind="training/a", message="", evidence="", cause=Location("/x/broken.py", 3))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ FAILURE = Failure(
 
 
 def test_the_kind_of_a_finding_chooses_its_cases() -> None:
-    finding = Finding("training/missing_zero_grad", "message", "evidence")
+    finding = Finding(kind="training/missing_zero_grad", message="message", evidence="evidence")
     diagnosis = Diagnosis([finding], failure=FAILURE)
     add_similar_cases(diagnosis)
     assert diagnosis.findings[0].cases[0].startswith("training/")
@@ -21,7 +21,9 @@ def test_the_kind_of_a_finding_chooses_its_cases() -> None:
 
 
 def test_cases_that_a_rule_names_are_kept() -> None:
-    finding = Finding("training/missing_zero_grad", "message", "evidence", cases=("x/y",))
+    finding = Finding(
+        kind="training/missing_zero_grad", message="message", evidence="evidence", cases=("x/y",)
+    )
     diagnosis = Diagnosis([finding])
     add_similar_cases(diagnosis)
     assert diagnosis.findings[0].cases == ("x/y",)

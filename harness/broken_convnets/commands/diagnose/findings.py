@@ -39,7 +39,7 @@ class Candidate:
     note: str = ""  # what it does, in a few words, where the diff does not say it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One violated property. `rule` is the name of the check, which `apply_rules` adds.
 

@@ -99,7 +99,7 @@ def _ends(file: str, name: str, value: Any) -> EpisodeEnds | None:
 
 
 def _numbers(value: Any) -> np.ndarray[Any, Any]:
-    """Return numbers in a row; an empty one for what is no number, or not in memory."""
+    """Return numbers in a row; an empty row for other objects, and for what is not in memory."""
     if isinstance(value, torch.Tensor):
         value = value.detach().numpy() if is_plain(value) and value.numel() <= LARGE else ()
     is_number = isinstance(value, bool | int | float | np.generic)

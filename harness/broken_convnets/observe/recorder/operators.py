@@ -9,17 +9,14 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from broken_convnets.observe.describe import default_device, describe
+from broken_convnets.observe.recorder.argument_looks import ArgumentLooks
 from broken_convnets.observe.recorder.aside import (
     NoDispatch,
     NoFunction,
     is_compiling,
     is_read_by_torch,
 )
-from broken_convnets.observe.recorder.boxes import BoxCalls
 from broken_convnets.observe.recorder.callers import Callers, caller_of
-from broken_convnets.observe.recorder.comparisons import Comparisons
-from broken_convnets.observe.recorder.embedded_ids import EmbeddedIds
-from broken_convnets.observe.recorder.episode_ends import EpisodeEndsLook
 from broken_convnets.observe.recorder.first_non_finite import first_non_finite
 from broken_convnets.observe.recorder.functions import (
     Kind,
@@ -29,15 +26,11 @@ from broken_convnets.observe.recorder.functions import (
     name_of,
 )
 from broken_convnets.observe.recorder.held_tensors import held_tensors
-from broken_convnets.observe.recorder.image_conversions import LAST_OF_CONVERSION, ImageConversions
-from broken_convnets.observe.recorder.losses import UNSET, Losses
-from broken_convnets.observe.recorder.metric_calls import MetricCalls
+from broken_convnets.observe.recorder.losses import UNSET
 from broken_convnets.observe.recorder.mode_stack import take_off_stack
-from broken_convnets.observe.recorder.padding_masks import PaddingMasks
 from broken_convnets.observe.recorder.patches import hidden
 from broken_convnets.observe.recorder.places import TORCH, user_places
 from broken_convnets.observe.recorder.recorded_events import Operator
-from broken_convnets.observe.recorder.repeated_entries import RepeatedEntriesLook
 from broken_convnets.observe.recorder.running_operator import Begun, version_of
 from broken_convnets.observe.recorder.tracebacks import leave_out_outermost
 from broken_convnets.observe.recorder.unwritten import unwritten_in
@@ -74,15 +67,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
         self._record = record
         self._values = values
         self._looks = record.options.values
-        ids = EmbeddedIds()
-        self._losses = Losses(record, ids) if record.options.losses else None
-        self._masks = PaddingMasks(record, ids) if record.options.losses else None
-        self._metrics = MetricCalls(record) if record.options.metrics else None
-        self._comparisons = Comparisons(record) if record.options.datasets else None
-        self._boxes = BoxCalls(record, values) if record.options.losses else None
-        self._images = ImageConversions(record) if record.options.datasets else None
-        self._entries = RepeatedEntriesLook(record) if record.options.datasets else None
-        self._ends = EpisodeEndsLook(record) if record.options.datasets else None
+        self._arguments = ArgumentLooks(record, values)
         self._kinds: dict[Callable[..., Any], Kind] = {}
         self._callers = Callers()
         self.calls: ModuleCalls | None = None  # of the same recorder
@@ -125,7 +110,7 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             return call(func, args, kwargs)
         begun = self._begin(func, args, kwargs, caller)
         if begun is not None:
-            self._look(begun, args, kwargs, caller)
+            self._arguments.look(begun, args, kwargs, caller)
         try:
             output = call(func, args, kwargs)
         except BaseException as error:
@@ -169,26 +154,6 @@ class OperatorMode(TorchFunctionMode):  # type: ignore[misc]  # torch is not the
             self._record.problem(error)
             return None
         return Begun(operator, taken, versions)
-
-    def _look(self, begun: Begun, args: Any, kwargs: Any, caller: FrameType) -> None:
-        """Read the arguments of losses and metrics before the operator runs."""
-        if self._losses is not None:
-            self._losses.look(begun.operator, begun.taken, args, kwargs)
-        if self._masks is not None:
-            self._masks.look(begun.operator, args, kwargs)
-        if self._comparisons is not None:
-            self._comparisons.look(begun.operator, begun.taken)
-        if self._metrics is not None:
-            self._metrics.look(caller)
-        if self._boxes is not None:
-            self._boxes.look(caller)
-        operator = begun.operator
-        if self._images is not None and operator.name == LAST_OF_CONVERSION:
-            self._images.look(operator, caller)
-        if self._entries is not None and operator.number >= self._entries.due:
-            self._entries.look(operator, caller)
-        if self._ends is not None and operator.number >= self._ends.due:
-            self._ends.look(operator, caller)
 
     def _operator(
         self,

@@ -13,8 +13,9 @@ import numpy as np
 
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
-from broken_convnets.commands.diagnose.rules.loss.counted_rates import Counts, assigned
+from broken_convnets.commands.diagnose.rules.loss.counted_rates import Counts
 from broken_convnets.commands.diagnose.rules.loss.known_pairs import FAILURES, Unknown
+from broken_convnets.commands.diagnose.rules.loss.rate_syntax import assigned
 from broken_convnets.commands.diagnose.sites import location_in, require_success
 
 if TYPE_CHECKING:

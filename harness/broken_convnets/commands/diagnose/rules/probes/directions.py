@@ -1,4 +1,4 @@
-"""Where a recurrent layer is told to read in both directions."""
+"""Where a recurrent layer is made bidirectional."""
 
 from __future__ import annotations
 

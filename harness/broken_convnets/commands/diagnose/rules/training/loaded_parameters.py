@@ -1,4 +1,4 @@
-"""The assignment that gives an object the parameters of a file, or of a copy, for its optimizer."""
+"""Where parameters from a file or of a copy are assigned to what an optimizer reads."""
 
 from __future__ import annotations
 

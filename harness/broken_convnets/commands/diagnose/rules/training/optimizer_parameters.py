@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broken_convnets.commands.diagnose import edits
 from broken_convnets.commands.diagnose.findings import Finding
 from broken_convnets.commands.diagnose.registry import rule
 from broken_convnets.commands.diagnose.rules.structure.parameters_created_again import (
     created_again,
 )
 from broken_convnets.commands.diagnose.rules.training.loaded_parameters import loaded_parameters
+from broken_convnets.commands.diagnose.rules.training.optimizer_parameter_fixes import (
+    fixes,
+    parameter_list,
+)
 from broken_convnets.commands.diagnose.sites import (
-    Site,
-    assignments,
-    candidates,
     location,
     location_in,
     require_success,
     site_of,
 )
-from broken_convnets.commands.diagnose.source import argument
 from broken_convnets.vocabulary import Law
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from broken_convnets.commands.diagnose.edits import Patch
     from broken_convnets.commands.diagnose.evidence import Evidence
-    from broken_convnets.commands.diagnose.findings import Candidate
     from broken_convnets.observe.recorder.optimization import BuiltOptimizer
     from broken_convnets.observe.recorder.passes import ForwardPass
     from broken_convnets.observe.recorder.recorded_events import Parameter
@@ -65,7 +61,7 @@ def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
     for missed in _missed(evidence):
         names = [p.name for p in missed.parameters]
         site = site_of(evidence, missed.optimizer.places)
-        listed = _parameter_list(site) if site else None
+        listed = parameter_list(site) if site else None
         loaded = loaded_parameters(site) if site and missed.stray and not listed else None
         origin = f"; `{site.source.text_of(loaded)}` takes other tensors" if site and loaded else ""
         listed = listed or loaded
@@ -87,7 +83,7 @@ def optimizer_misses_parameters(evidence: Evidence) -> Iterator[Finding]:
                 if missed.stray
                 else "training/head_not_in_optimizer",
             ),
-            candidates=_fixes(evidence, missed, site) if site else (),
+            candidates=fixes(evidence, missed.forward, site, stray=missed.stray) if site else (),
             confidence=8,
         )
 
@@ -184,68 +180,3 @@ def _first_use(evidence: Evidence, parameter: Parameter) -> int:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""  # noqa: PLR2004  (two are shown)
     return ", ".join(names[:2]) + more
-
-
-def _parameter_list(site: Site) -> ast.stmt | None:
-    """Return the assignment of the list of parameters, if the optimizer receives a name."""
-    given = argument(site.call, "params", 0)
-    function = site.source.function_of(site.call) or site.source.tree
-    if not isinstance(given, ast.Name):
-        return None
-    found = [a for a in assignments(site.source, given.id, function) if a.lineno < site.call.lineno]
-    return found[0] if len(found) == 1 else None
-
-
-def _fixes(evidence: Evidence, missed: Missed, site: Site) -> tuple[Candidate, ...]:
-    """Return the moves after the new layer, or the replacements by all parameters."""
-    if missed.stray:
-        target = _new_layer(evidence, site)
-        if target is not None:
-            return candidates(
-                (0, lambda: edits.move(site.source, site.statement, target, after=True))
-            )
-    value = _value(site)
-    if value is None:
-        return ()
-    names = [*_owners(site, value), *_network_names(evidence, missed.forward)]
-    return candidates(
-        *((rank, _replacing(site, value, name)) for rank, name in enumerate(dict.fromkeys(names)))
-    )
-
-
-def _value(site: Site) -> ast.expr | None:
-    listed = _parameter_list(site)
-    return listed.value if isinstance(listed, ast.Assign) else argument(site.call, "params", 0)
-
-
-def _replacing(site: Site, value: ast.expr, name: str) -> Callable[[], Patch]:
-    all_of_it = f"{name}.parameters()"
-    is_argument = value is argument(site.call, "params", 0)
-    text = all_of_it if is_argument else f"list({all_of_it})"
-    return lambda: edits.replace(site.source, [(value, text)])
-
-
-def _owners(site: Site, value: ast.expr) -> Iterator[str]:
-    """Yield what owns the layers whose parameters are listed: `net` for `net.conv.parameters()`."""
-    for node in ast.walk(value):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            owner = node.func.value
-            while isinstance(owner, ast.Attribute | ast.Subscript):
-                owner = owner.value
-                yield site.source.text_of(owner)
-
-
-def _network_names(evidence: Evidence, forward: ForwardPass) -> Iterator[str]:
-    called = site_of(evidence, forward.places)
-    if called is not None and called.called.replace(".", "").isidentifier():
-        yield called.called
-
-
-def _new_layer(evidence: Evidence, site: Site) -> ast.stmt | None:
-    """Return the statement after the optimizer that constructs a layer, in its own block."""
-    block = site.source.block_of(site.statement)
-    later = block[block.index(site.statement) + 1 :]
-    built = [c for c in evidence.record.constructions if c.kind == "module"]
-    lines = {place.line for c in built for place in c.places if place.file == site.source.path}
-    found = [s for s in later if any(s.lineno <= n <= (s.end_lineno or n) for n in lines)]
-    return found[-1] if found else None
